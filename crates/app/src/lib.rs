@@ -1,0 +1,1 @@
+//! Use-cases: one file each, all writing through the unit of work.

@@ -1,0 +1,1 @@
+//! The FHIR R4 tree, definition tables, validation and search-parameter extraction.

@@ -1,0 +1,1 @@
+//! What tests share: PostgreSQL and Chromium started on demand, fixed clocks and seeded ids.

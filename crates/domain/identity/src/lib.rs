@@ -1,0 +1,1 @@
+//! Users, roles, policies, scopes and break-glass: who may do what, and why.

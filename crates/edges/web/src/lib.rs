@@ -1,0 +1,1 @@
+//! The pages: server-rendered, accessible, working without JavaScript.

@@ -1,0 +1,2 @@
+//! The `theriac` binary.
+fn main() {}
