@@ -1,1 +1,6 @@
-//! What tests share: PostgreSQL and Chromium started on demand, fixed clocks and seeded ids.
+//! What tests share: PostgreSQL and Chromium found and started on demand, fixed clocks and seeded ids.
+//! Only tests and benches may depend on it.
+
+pub mod chromium;
+pub mod peers;
+pub mod postgres;
