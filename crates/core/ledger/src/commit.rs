@@ -1,0 +1,77 @@
+//! Keyed commitments: what a leaf says about a patient, a resource or an actor without naming it. Nobody
+//! without the key can guess or link them; with the key gone they are noise. Must not hold keys longer
+//! than its caller does.
+
+use core::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use kernel::{ActorId, LogicalId, VersionId};
+use sha2::Sha256;
+
+use crate::hash::Hash;
+use crate::leaf::Pseudonym;
+
+/// A key for commitments: the subject's for `subj` and `res`, the tenant's for `actor`. Keeps the keyed
+/// state ready, so that a commitment costs no key set-up.
+#[derive(Clone)]
+pub struct CommitKey(Hmac<Sha256>);
+
+impl fmt::Debug for CommitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CommitKey(secret)")
+    }
+}
+
+impl CommitKey {
+    /// From 32 secret bytes.
+    #[must_use]
+    pub fn new(secret: &[u8; 32]) -> Self {
+        let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+        for (to, from) in block.iter_mut().zip(secret) {
+            *to = *from;
+        }
+        Self(Hmac::new(&block))
+    }
+
+    /// The commitment to a patient.
+    #[must_use]
+    pub fn subject(&self, patient: &LogicalId) -> Hash {
+        self.over("theriac/subject/v1", &[patient.as_str().as_bytes()])
+    }
+    /// The commitment to a resource version: type, id, version where one is, and the served bytes where
+    /// the entry is about a change.
+    #[must_use]
+    pub fn resource(&self, ty: &str, id: &LogicalId, version: Option<VersionId>, content: Option<&[u8]>) -> Hash {
+        let version = version.map_or(0, |version| version.0).to_be_bytes();
+        let name = [ty.as_bytes(), id.as_str().as_bytes(), version.as_slice()];
+        match content {
+            Some(content) => {
+                let [ty, id, version] = name;
+                self.over("theriac/content/v1", &[ty, id, version, content])
+            }
+            None => self.over("theriac/resource/v1", &name),
+        }
+    }
+    /// The actor's pseudonym.
+    #[must_use]
+    pub fn actor(&self, actor: ActorId) -> Pseudonym {
+        let full = self.over("theriac/actor/v1", &[actor.as_uuid().as_bytes()]);
+        let mut half = [0; 16];
+        for (to, from) in half.iter_mut().zip(full.0) {
+            *to = from;
+        }
+        Pseudonym(half)
+    }
+
+    /// HMAC-SHA256 over the domain and the parts, each behind its length, so that no two lists of parts
+    /// give the same input.
+    #[must_use]
+    pub fn over(&self, domain: &str, parts: &[&[u8]]) -> Hash {
+        let mut mac = self.0.clone();
+        for part in core::iter::once(&domain.as_bytes()).chain(parts) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        Hash(mac.finalize().into_bytes().into())
+    }
+}
