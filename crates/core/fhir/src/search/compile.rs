@@ -60,7 +60,9 @@ pub struct Place {
 
 /// An expression the compiler does not understand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("search expression {expression:?} cannot be compiled for {base}: {reason}, extend search::compile")]
+#[error(
+    "search expression {expression:?} cannot be compiled for {base}: {reason}, extend search::compile"
+)]
 pub struct CompileError {
     /// The expression.
     pub expression: String,
@@ -115,7 +117,10 @@ pub fn leaf_name(kind: ParamKind, type_name: &str) -> Option<LeafName> {
 
 /// [`crate::search::pack::Leaf`] without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is described at the leaf of the same name")]
+#[expect(
+    missing_docs,
+    reason = "each is described at the leaf of the same name"
+)]
 pub enum LeafName {
     TokenConcept,
     TokenCoding,
@@ -416,4 +421,97 @@ fn matching_parenthesis(text: &str) -> Option<(&str, &str)> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A few elements of Observation and Patient.
+    struct Few;
+
+    impl Schema for Few {
+        fn children(&self, path: &str, name: &str) -> Vec<Element> {
+            let types: &[&str] = match (path, name) {
+                ("Observation", "value") => &["Quantity", "string"],
+                ("Patient", "deceased") => &["boolean", "dateTime"],
+                ("Patient", "telecom") => &["ContactPoint"],
+                ("Bundle", "entry") => &["BackboneElement"],
+                _ => return Vec::new(),
+            };
+            let element = |ty: &&str| Element {
+                path: (*ty).to_owned(),
+                member: format!("{name}{}", if types.len() > 1 { *ty } else { "" }),
+                type_name: (*ty).to_owned(),
+                system: String::new(),
+            };
+            types.iter().map(element).collect()
+        }
+    }
+
+    fn members(places: &[Place]) -> Vec<String> {
+        let names = places.iter().flat_map(|place| &place.steps);
+        names.map(|step| format!("{step:?}")).collect()
+    }
+
+    #[test]
+    fn both_forms_of_as_pick_the_choice() {
+        for expression in [
+            "(Observation.value as Quantity)",
+            "Observation.value.as(quantity)",
+            "Observation.value as Quantity",
+            "Patient.value | (Observation.value as Quantity)",
+        ] {
+            let places = compile(expression, "Observation", &Few).unwrap();
+            assert_eq!(
+                members(&places),
+                [r#"Member("valueQuantity")"#],
+                "{expression}"
+            );
+        }
+        let all = compile("Observation.value", "Observation", &Few).unwrap();
+        assert_eq!(all.len(), 2);
+    }
+
+    #[test]
+    fn filters_places_and_existence_are_steps_of_their_own() {
+        let places = compile("Patient.telecom.where(system='a.b|c')", "Patient", &Few).unwrap();
+        assert_eq!(
+            members(&places),
+            [
+                r#"Member("telecom")"#,
+                r#"Where { member: "system", equals: "a.b|c" }"#
+            ]
+        );
+        let places = compile("Bundle.entry[2]", "Bundle", &Few).unwrap();
+        assert_eq!(members(&places), [r#"Member("entry")"#, "Index(2)"]);
+        let exists = "Patient.deceased.exists() and Patient.deceased != false";
+        let places = compile(exists, "Patient", &Few).unwrap();
+        let found = places.first().and_then(|place| place.exists.clone());
+        assert_eq!(
+            found,
+            Some(("deceasedboolean".to_owned(), "deceaseddateTime".to_owned()))
+        );
+    }
+
+    #[test]
+    fn other_constructs_are_errors() {
+        for expression in [
+            "Patient.telecom.first()",
+            "Patient.nothing",
+            "Patient.telecom.where(rank > 1)",
+            "(Patient.telecom",
+            "(Patient.telecom) + 1",
+            "Patient.deceased as Period",
+            "Patient.telecom[x]",
+            "Patient.telecom.exists() and true",
+        ] {
+            let error = compile(expression, "Patient", &Few).expect_err(expression);
+            assert!(error.to_string().contains("Patient"), "{error}");
+        }
+        assert_eq!(
+            compile("Observation.value", "Patient", &Few),
+            Ok(Vec::new())
+        );
+    }
 }

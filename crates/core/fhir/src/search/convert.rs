@@ -73,7 +73,11 @@ impl<'a> Sink<'_, 'a> {
         if let Some(code) = &unit.code {
             push(UnitKey::Label(code.clone()));
         }
-        if let Some(label) = unit.label.as_ref().filter(|l| Some(*l) != unit.code.as_ref()) {
+        if let Some(label) = unit
+            .label
+            .as_ref()
+            .filter(|l| Some(*l) != unit.code.as_ref())
+        {
             push(UnitKey::Label(label.clone()));
         }
     }
@@ -372,20 +376,28 @@ fn reference<'a>(
 
 /// `None` for a contained resource (`#id`) and for what is no reference.
 fn target_of<'a>(definitions: &Definitions, text: Cow<'a, str>) -> Option<RefTarget<'a>> {
-    if let Some((ty, id)) = local_reference(definitions, &text) {
-        let id = match &text {
-            Cow::Borrowed(text) => Cow::Borrowed(local_reference(definitions, text)?.1),
-            Cow::Owned(_) => Cow::Owned(id.to_owned()),
-        };
-        return Some(RefTarget::Local { ty, id });
+    match text {
+        Cow::Borrowed(text) => target_in(definitions, text),
+        Cow::Owned(text) => Some(match target_in(definitions, &text)? {
+            RefTarget::Local { ty, id } => RefTarget::Local {
+                ty,
+                id: Cow::Owned(id.into_owned()),
+            },
+            RefTarget::Absolute(url) => RefTarget::Absolute(Cow::Owned(url.into_owned())),
+            RefTarget::Identifier { .. } => return None,
+        }),
     }
-    if !text.contains(':') || text.starts_with('#') {
-        return None;
+}
+
+fn target_in<'t>(definitions: &Definitions, text: &'t str) -> Option<RefTarget<'t>> {
+    if let Some((ty, id)) = local_reference(definitions, text) {
+        return Some(RefTarget::Local {
+            ty,
+            id: Cow::Borrowed(id),
+        });
     }
-    Some(RefTarget::Absolute(match text {
-        Cow::Borrowed(text) => Cow::Borrowed(without_version(text)),
-        Cow::Owned(text) => Cow::Owned(without_version(&text).to_owned()),
-    }))
+    let absolute = text.contains(':') && !text.starts_with('#');
+    absolute.then(|| RefTarget::Absolute(Cow::Borrowed(without_version(text))))
 }
 
 /// With its version and without, so that a query may name either.
@@ -416,7 +428,8 @@ fn inline_resource<'a>(
     value: Value<'a>,
     sink: &mut Sink<'_, 'a>,
 ) -> bool {
-    let Some(ty) = string(value, "resourceType").and_then(|name| definitions.resource(&name)) else {
+    let Some(ty) = string(value, "resourceType").and_then(|name| definitions.resource(&name))
+    else {
         return false;
     };
     if only.is_some_and(|only| only != ty) {

@@ -27,7 +27,10 @@ pub fn implied_period(text: &str) -> Option<Period> {
         return None;
     }
     if bytes.len() == 4 {
-        return period(day_start(year, 1, 1)?, day_start(year + 1, 1, 1)?);
+        return Some(Period {
+            lo: day_start(year, 1, 1)?,
+            hi: day_start(year + 1, 1, 1)?,
+        });
     }
     expect(bytes, 4, b'-')?;
     let month = number(bytes, 5, 2)?;
@@ -37,24 +40,26 @@ pub fn implied_period(text: &str) -> Option<Period> {
         } else {
             (year, month + 1)
         };
-        return period(
-            day_start(year, month, 1)?,
-            day_start(next_year, next_month, 1)?,
-        );
+        return Some(Period {
+            lo: day_start(year, month, 1)?,
+            hi: day_start(next_year, next_month, 1)?,
+        });
     }
     expect(bytes, 7, b'-')?;
     let midnight = day_start(year, month, number(bytes, 8, 2)?)?;
     if bytes.len() == 10 {
-        return period(midnight, midnight + DAY);
+        return Some(Period {
+            lo: midnight,
+            hi: midnight + DAY,
+        });
     }
     expect(bytes, 10, b'T')?;
     let (time, length, zone) = time_of_day(bytes)?;
     let lo = midnight + time - offset(zone)?;
-    period(lo, lo + length)
-}
-
-const fn period(lo: i64, hi: i64) -> Option<Period> {
-    Some(Period { lo, hi })
+    Some(Period {
+        lo,
+        hi: lo + length,
+    })
 }
 
 /// Reads `hh:mm[:ss[.fff]]` from byte 11: its microseconds, how long its last part lasts, and the rest.

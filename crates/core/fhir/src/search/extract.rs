@@ -7,7 +7,7 @@ use crate::definitions::{Definitions, TypeId};
 use crate::json::{Kind, Value};
 use crate::search::convert::{Sink, boolean_token, convert};
 use crate::search::pack::{Leaf, Path, Step};
-use crate::search::params::{SearchTables, TypeTable};
+use crate::search::params::{ParamId, SearchTables, TypeTable};
 use crate::search::trie::{Emit, NodeId, Tuple};
 use crate::search::values::{Extracted, IndexValue, RefTarget};
 
@@ -157,17 +157,22 @@ impl<'a> Walk<'_, 'a> {
         let Some(param) = table.params.get(usize::from(tuple.param)) else {
             return;
         };
-        let mut tuples: Vec<Vec<IndexValue<'a>>> = vec![Vec::new()];
         // Most elements lack the last component (an Observation has one kind of value), so the cheap
         // question whether all are there comes first.
-        if !tuple.components.iter().all(|paths| self.reaches(paths, context)) {
+        if !tuple
+            .components
+            .iter()
+            .all(|paths| self.reaches(paths, context))
+        {
             return;
         }
+        let mut found: Vec<Vec<(ParamId, IndexValue<'a>)>> =
+            Vec::with_capacity(tuple.components.len());
         for paths in &tuple.components {
-            let mut found = Vec::new();
+            let mut values = Vec::with_capacity(4);
             let sink = &mut Sink {
                 id: param.id,
-                values: &mut found,
+                values: &mut values,
             };
             for path in paths {
                 let start = self.start(path, context);
@@ -175,25 +180,16 @@ impl<'a> Walk<'_, 'a> {
                     convert(self.definitions, path.leaf, None, element, sink);
                 });
             }
-            tuples = tuples
-                .iter()
-                .flat_map(|head| {
-                    found.iter().map(|(_, value)| {
-                        let mut row = head.clone();
-                        row.push(value.clone());
-                        row
-                    })
-                })
-                .collect();
+            found.push(values);
         }
-        if !tuples.is_empty() {
+        let count = found.iter().map(Vec::len).product();
+        if count > 0 {
             self.out.present.set(param.bit);
         }
-        self.out.values.extend(
-            tuples
-                .into_iter()
-                .map(|row| (param.id, IndexValue::Composite(row))),
-        );
+        for number in 0..count {
+            let row = IndexValue::Composite(combination(&found, number));
+            self.out.values.push((param.id, row));
+        }
     }
 
     fn start(&self, path: &Path<'_>, context: Value<'a>) -> Value<'a> {
@@ -203,10 +199,27 @@ impl<'a> Walk<'_, 'a> {
     fn reaches(&self, paths: &[Path<'_>], context: Value<'a>) -> bool {
         paths.iter().any(|path| {
             let mut found = false;
-            follow(self.start(path, context), &path.steps, &mut |_| found = true);
+            follow(self.start(path, context), &path.steps, &mut |_| {
+                found = true;
+            });
             found
         })
     }
+}
+
+/// The combination of a number below the product of the lengths; the last component turns fastest.
+fn combination<'a>(found: &[Vec<(ParamId, IndexValue<'a>)>], number: usize) -> Vec<IndexValue<'a>> {
+    let mut turns: usize = found.iter().map(Vec::len).product();
+    let mut rest = number;
+    let mut row = Vec::with_capacity(found.len());
+    for values in found {
+        turns /= values.len().max(1);
+        if let Some((_, value)) = values.get(rest / turns.max(1)) {
+            row.push(value.clone());
+        }
+        rest %= turns.max(1);
+    }
+    row
 }
 
 /// Calls `visit` with each element that steps lead to.

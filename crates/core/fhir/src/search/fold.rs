@@ -13,7 +13,10 @@ pub fn fold(text: &str) -> Cow<'_, str> {
         if is_folded_ascii(text) {
             return Cow::Borrowed(text);
         }
-        return Cow::Owned(collapse(text.chars().map(|c| c.to_ascii_lowercase()), text.len()));
+        return Cow::Owned(collapse(
+            text.chars().map(|c| c.to_ascii_lowercase()),
+            text.len(),
+        ));
     }
     // Lowercasing may compose or decompose anew ('İ'), so marks are removed after it as well.
     let lower = text
@@ -29,7 +32,11 @@ fn is_folded_ascii(text: &str) -> bool {
     let mut after_space = true;
     for b in text.bytes() {
         let space = b == b' ';
-        if b.is_ascii_uppercase() || (space && after_space) || (!space && b.is_ascii_whitespace()) || b == 0x0b {
+        if b.is_ascii_uppercase()
+            || (space && after_space)
+            || (!space && b.is_ascii_whitespace())
+            || b == 0x0b
+        {
             return false;
         }
         after_space = space;

@@ -24,7 +24,8 @@ pub fn matches(
         .iter()
         .filter(|(id, _)| *id == param.id)
         .any(|(_, stored)| value_matches(stored, value));
-    let negated = modifier == Modifier::Not || matches!(value, QueryValue::Token { negated: true, .. });
+    let negated =
+        modifier == Modifier::Not || matches!(value, QueryValue::Token { negated: true, .. });
     found != negated
 }
 
@@ -45,10 +46,22 @@ fn value_matches(stored: &IndexValue<'_>, query: &QueryValue) -> bool {
             TextMode::Contains => folded.contains(wanted.as_str()),
             TextMode::Exact => exact == wanted_exact,
         },
-        (IndexValue::Range { lo, hi }, QueryValue::Range { prefix, lo: qlo, hi: qhi })
-        | (IndexValue::Number { lo, hi }, QueryValue::Number { prefix, lo: qlo, hi: qhi }) => {
-            prefix.compares((*lo, *hi), (*qlo, *qhi))
-        }
+        (
+            IndexValue::Range { lo, hi },
+            QueryValue::Range {
+                prefix,
+                lo: qlo,
+                hi: qhi,
+            },
+        )
+        | (
+            IndexValue::Number { lo, hi },
+            QueryValue::Number {
+                prefix,
+                lo: qlo,
+                hi: qhi,
+            },
+        ) => prefix.compares((*lo, *hi), (*qlo, *qhi)),
         (
             IndexValue::Quantity { lo, hi, unit },
             QueryValue::Quantity {

@@ -89,7 +89,9 @@ mod tests {
         ] {
             assert_eq!(number_key(left), number_key(right), "{left} {right}");
         }
-        for bad in ["", "-", "abc", "inf", "NaN", "+1", ".5", "1,5", "1e", "-inf"] {
+        for bad in [
+            "", "-", "abc", "inf", "NaN", "+1", ".5", "1,5", "1e", "-inf",
+        ] {
             assert_eq!(number_key(bad), None, "{bad}");
         }
     }

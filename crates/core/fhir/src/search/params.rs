@@ -145,12 +145,7 @@ impl SearchTables {
         tables
     }
 
-    fn add_type(
-        &mut self,
-        ty: TypeId,
-        packed: Vec<PackParam<'static>>,
-        names: &[Option<TypeId>],
-    ) {
+    fn add_type(&mut self, ty: TypeId, packed: Vec<PackParam<'static>>, names: &[Option<TypeId>]) {
         let mut table = TypeTable::default();
         for (index, param) in packed.into_iter().enumerate() {
             let id = ParamId(param.id);
@@ -176,13 +171,7 @@ impl SearchTables {
 }
 
 impl TypeTable {
-    fn add(
-        &mut self,
-        ty: TypeId,
-        index: u16,
-        param: PackParam<'static>,
-        names: &[Option<TypeId>],
-    ) {
+    fn add(&mut self, ty: TypeId, index: u16, param: PackParam<'static>, names: &[Option<TypeId>]) {
         for path in &param.paths {
             let only = definitions_type(path.only, names);
             self.trie.insert(index, path, only, param.compartment);

@@ -489,7 +489,9 @@ impl Reader<'_> {
                 system: self.plain(system)?,
                 code: self.plain(code)?,
             }),
-            _ => Err(self.malformed("give system|code with one '|': write \\| for one in the code")),
+            _ => {
+                Err(self.malformed("give system|code with one '|': write \\| for one in the code"))
+            }
         }
     }
 

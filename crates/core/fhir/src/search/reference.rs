@@ -31,7 +31,8 @@ pub fn local_reference<'t>(definitions: &Definitions, text: &'t str) -> Option<(
 
 /// An absolute address without `/_history/version`.
 pub(crate) fn without_version(text: &str) -> &str {
-    text.rsplit_once("/_history/").map_or(text, |(head, _)| head)
+    text.rsplit_once("/_history/")
+        .map_or(text, |(head, _)| head)
 }
 
 /// The type an absolute address of a REST server names: the part before the last.
@@ -39,7 +40,9 @@ pub(crate) fn type_of_absolute(definitions: &Definitions, url: &str) -> Option<T
     let mut parts = url.rsplitn(3, '/');
     let id = parts.next()?;
     let name = parts.next()?;
-    is_logical_id(id).then(|| definitions.resource(name)).flatten()
+    is_logical_id(id)
+        .then(|| definitions.resource(name))
+        .flatten()
 }
 
 #[cfg(test)]

@@ -97,6 +97,16 @@ impl Trie {
         }
     }
 
+    /// The parameters that anything is made for, as type and bit.
+    #[cfg(test)]
+    pub(crate) fn params(&self, ty: TypeId) -> impl Iterator<Item = (TypeId, u16)> {
+        self.nodes.iter().flat_map(move |node| {
+            let emits = node.emits.iter().map(|emit| emit.param);
+            let tuples = node.composites.iter().map(|tuple| tuple.param);
+            emits.chain(tuples).map(move |param| (ty, param))
+        })
+    }
+
     fn reach(&mut self, steps: &[Step<'static>]) -> Option<&mut Node> {
         let mut at: NodeId = 0;
         for step in steps {
@@ -131,28 +141,29 @@ impl Node {
         match *step {
             Step::Member(name) => {
                 let known = self.members.iter().find(|(known, _)| *known == name);
-                known.map(|(_, node)| *node).unwrap_or_else(|| {
-                    self.members.push((name, fresh));
-                    fresh
-                })
+                if let Some(node) = known.map(|(_, node)| *node) {
+                    return node;
+                }
+                self.members.push((name, fresh));
             }
             Step::Index(index) => {
                 let known = self.indexed.iter().find(|(known, _)| *known == index);
-                known.map(|(_, node)| *node).unwrap_or_else(|| {
-                    self.indexed.push((index, fresh));
-                    fresh
-                })
+                if let Some(node) = known.map(|(_, node)| *node) {
+                    return node;
+                }
+                self.indexed.push((index, fresh));
             }
             Step::Where { member, equals } => {
                 let known = self
                     .wheres
                     .iter()
                     .find(|known| (known.0, known.1) == (member, equals));
-                known.map(|known| known.2).unwrap_or_else(|| {
-                    self.wheres.push((member, equals, fresh));
-                    fresh
-                })
+                if let Some(node) = known.map(|known| known.2) {
+                    return node;
+                }
+                self.wheres.push((member, equals, fresh));
             }
         }
+        fresh
     }
 }
