@@ -29,6 +29,7 @@ mod number;
 pub mod pack;
 mod params;
 mod query;
+mod query_parse;
 mod reference;
 mod trie;
 mod values;
@@ -41,8 +42,8 @@ pub use number::{NumberRange, number_key, number_range};
 pub use params::{Component, ParamId, ParamKind, SearchParam};
 pub use query::{
     Modifier, Prefix, QueryValue, ReferenceQuery, SearchError, TextMode, TokenQuery, UnitQuery,
-    escape, parse_query_value, split_alternatives, unescape,
 };
+pub use query_parse::{escape, parse_query_value, split_alternatives, unescape};
 pub use reference::{is_logical_id, local_reference};
 pub use values::{Extracted, IndexValue, PresenceBits, RefTarget, UnitKey};
 
