@@ -1,0 +1,146 @@
+//! From extracted search values to packed index entries. Must agree with `predicate`: whatever a query
+//! value can ask for is a row here.
+
+use fhir::TypeId;
+use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey};
+use smallvec::{SmallVec, smallvec};
+
+use super::hash::KeyHasher;
+use super::{COMPARTMENT, KeyRow, PackedIndex, RangeRow, TextRow, cut_text, scoped_text};
+
+type Forms = SmallVec<[i64; 4]>;
+
+/// Packs what extraction found. `patient` is the number of the type Patient.
+#[must_use]
+pub fn pack(hasher: &KeyHasher, patient: TypeId, extracted: &Extracted<'_>) -> PackedIndex {
+    let mut packer = Packer {
+        hasher,
+        keys: Vec::with_capacity(extracted.values.len() * 3 + extracted.patients.len()),
+        ranges: Vec::new(),
+        texts: Vec::new(),
+    };
+    for member in &extracted.patients {
+        let v = hasher.local(patient, member.as_str());
+        packer.keys.push(KeyRow { p: COMPARTMENT, v });
+    }
+    for (param, value) in &extracted.values {
+        packer.value(*param, value);
+    }
+    let [presence, ..] = extracted.present.words();
+    PackedIndex::new(packer.keys, packer.ranges, packer.texts, presence)
+}
+
+struct Packer<'h> {
+    hasher: &'h KeyHasher,
+    keys: Vec<KeyRow>,
+    ranges: Vec<RangeRow>,
+    texts: Vec<TextRow>,
+}
+
+impl Packer<'_> {
+    fn value(&mut self, param: ParamId, value: &IndexValue<'_>) {
+        let p = param.0;
+        match value {
+            IndexValue::Text { folded, exact } => {
+                self.texts.push(TextRow { p, v: cut_text(folded).to_owned() });
+                self.keys.push(KeyRow { p, v: self.hasher.exact(exact) });
+            }
+            IndexValue::Range { lo, hi } | IndexValue::Number { lo, hi } => {
+                self.ranges.push(RangeRow { p, u: 0, lo: *lo, hi: *hi });
+            }
+            IndexValue::Quantity { lo, hi, unit } => {
+                let u = unit_hash(self.hasher, unit);
+                self.ranges.push(RangeRow { p, u, lo: *lo, hi: *hi });
+            }
+            IndexValue::Composite(components) => self.composite(p, components),
+            hashed => {
+                for v in key_forms(self.hasher, hashed) {
+                    self.keys.push(KeyRow { p, v });
+                }
+            }
+        }
+    }
+
+    /// One row per combination of the forms of the hashed components; at most one component is a range
+    /// or a text. Tuples with two ranges (MolecularSequence coordinates) make no row: `predicate` refuses
+    /// such queries.
+    fn composite(&mut self, p: u16, components: &[IndexValue<'_>]) {
+        let mut scopes: Forms = smallvec![0];
+        let mut open: Option<&IndexValue<'_>> = None;
+        for component in components {
+            let forms = key_forms(self.hasher, component);
+            if forms.is_empty() {
+                if open.replace(component).is_some() {
+                    return;
+                }
+                continue;
+            }
+            scopes = scopes
+                .iter()
+                .flat_map(|scope| forms.iter().map(move |form| (*scope, *form)))
+                .map(|(scope, form)| combine(self.hasher, scope, form))
+                .collect();
+        }
+        for scope in scopes {
+            match open {
+                None => self.keys.push(KeyRow { p, v: scope }),
+                Some(IndexValue::Text { folded, .. }) => {
+                    self.texts.push(TextRow { p, v: cut_text(&scoped_text(scope, folded)).to_owned() });
+                }
+                Some(IndexValue::Range { lo, hi } | IndexValue::Number { lo, hi }) => {
+                    self.ranges.push(RangeRow { p, u: scope, lo: *lo, hi: *hi });
+                }
+                Some(IndexValue::Quantity { lo, hi, unit }) => {
+                    let u = combine(self.hasher, scope, unit_hash(self.hasher, unit));
+                    self.ranges.push(RangeRow { p, u, lo: *lo, hi: *hi });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Joins a scope (0: none yet) and a further component (0: any unit).
+fn combine(hasher: &KeyHasher, scope: i64, form: i64) -> i64 {
+    match (scope, form) {
+        (0, form) => form,
+        (scope, 0) => scope,
+        (scope, form) => hasher.pair(scope, form),
+    }
+}
+
+fn unit_hash(hasher: &KeyHasher, unit: &UnitKey<'_>) -> i64 {
+    match unit {
+        UnitKey::Any => 0,
+        UnitKey::Coded { system, code } => hasher.system_code(system, code),
+        UnitKey::Label(label) => hasher.code(label),
+    }
+}
+
+/// Every form a hashed value can be asked for; none for ranges and texts.
+fn key_forms(hasher: &KeyHasher, value: &IndexValue<'_>) -> Forms {
+    match value {
+        IndexValue::Token { system, code, .. } => match (system.as_deref(), code.as_deref()) {
+            (Some(system), Some(code)) => {
+                smallvec![hasher.code(code), hasher.system_code(system, code), hasher.system(system)]
+            }
+            (None, Some(code)) => smallvec![hasher.code(code), hasher.no_system(code)],
+            (Some(system), None) => smallvec![hasher.system(system)],
+            (None, None) => Forms::new(),
+        },
+        IndexValue::Reference { target } => match target {
+            RefTarget::Local { ty, id } => smallvec![hasher.local(*ty, id)],
+            RefTarget::Absolute(url) => smallvec![hasher.url(url)],
+            RefTarget::Identifier { system, value } => {
+                let system = system.as_deref().unwrap_or_default();
+                smallvec![
+                    hasher.identifier(None, value),
+                    hasher.identifier(Some(system), value),
+                    hasher.identifier(Some(system), ""),
+                ]
+            }
+        },
+        IndexValue::Uri(uri) => smallvec![hasher.url(uri)],
+        _ => Forms::new(),
+    }
+}
