@@ -13,9 +13,7 @@ use fhir::search::compile::{
     Element, LeafName, OwnedStep, Place, Schema, alternatives, compile, compile_component,
     leaf_name,
 };
-use fhir::search::pack::{
-    Composite, Leaf, Pack, PackComponent, PackParam, PackType, Path, Step,
-};
+use fhir::search::pack::{Composite, Leaf, Pack, PackComponent, PackParam, PackType, Path, Step};
 use serde_json::Value;
 
 /// Parameters of the search protocol that have no SearchParameter: special for every type.
@@ -38,10 +36,11 @@ pub struct Report {
 }
 
 /// Reads the R4 definitions in `source` (`profiles-types.json`, `profiles-resources.json`,
-/// `valuesets.json`, `search-parameters.json`, `compartmentdefinition-patient.json`), writes
-/// `r4-search.pack` and `search-parameter-ids.tsv` to `target`.
+/// `valuesets.json`, `search-parameters.json`, `compartmentdefinition-patient.json`) and the type
+/// numbers in `target`, writes `r4-search.pack` and `search-parameter-ids.tsv` there.
 pub fn generate(source: &FilePath, target: &FilePath) -> Result<Report, Box<dyn Error>> {
-    let definitions = Definitions::read(source)?;
+    let mut definitions = Definitions::read(source)?;
+    definitions.keep_types(&fs::read_to_string(target.join("resource-types.tsv"))?);
     let ids_file = target.join("search-parameter-ids.tsv");
     let mut ids = Ids::parse(&fs::read_to_string(&ids_file).unwrap_or_default())?;
     let names: Vec<&'static str> = definitions.types.iter().map(|name| leak(name)).collect();
@@ -127,7 +126,10 @@ struct Definitions {
 }
 
 fn text<'v>(value: &'v Value, member: &str) -> &'v str {
-    value.get(member).and_then(Value::as_str).unwrap_or_default()
+    value
+        .get(member)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn list<'v>(value: &'v Value, member: &str) -> &'v [Value] {
@@ -188,6 +190,17 @@ impl Definitions {
             by_url,
             compartment: compartment(&read(source, "compartmentdefinition-patient.json")?),
         })
+    }
+
+    /// Keeps the numbered resource types: the package also holds a type of a later release
+    /// (SubscriptionStatus).
+    fn keep_types(&mut self, numbered: &str) {
+        let names: BTreeSet<&str> = numbered
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(_, name)| name)
+            .collect();
+        self.types.retain(|name| names.contains(name.as_str()));
     }
 
     fn params_of(
