@@ -1,0 +1,113 @@
+//! Tenants and branches.
+
+use kernel::{BranchId, LogicalId, TenantId, TenantSlug, Timestamp};
+
+use super::Schema;
+
+/// Where a tenant's data lies.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Placement {
+    /// A file of its own under the data folder.
+    File,
+    /// In the shared database, behind row-level security.
+    Shared,
+    /// In a database of its own.
+    Dedicated {
+        /// The name of the database in the configuration.
+        database: String,
+    },
+}
+
+/// What a tenant is open for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TenantState {
+    /// In use.
+    Active,
+    /// Nobody is admitted but operators with a support grant; jobs that keep promises (ledger,
+    /// retention) go on.
+    Suspended,
+    /// Closed for good; kept for retention.
+    Closed,
+}
+
+/// An organisation whose data nobody else sees. Kept in the instance's own store.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tenant {
+    /// Schema of this document.
+    pub schema: Schema<1>,
+    /// Its id.
+    pub id: TenantId,
+    /// Its name in addresses, unique in the instance.
+    pub slug: TenantSlug,
+    /// Its name for people.
+    pub name: String,
+    /// Where its data lies.
+    pub placement: Placement,
+    /// What it is open for.
+    pub state: TenantState,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Region the data must stay in, such as `eu-west-2` or `on-premises`.
+    pub region: String,
+}
+
+impl Tenant {
+    /// Whether its people and clients may sign in.
+    #[must_use]
+    pub const fn accepts_sign_in(&self) -> bool {
+        matches!(self.state, TenantState::Active)
+    }
+}
+
+/// What kind of place a branch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BranchKind {
+    /// A care home.
+    CareHome,
+    /// An outpatient clinic or practice.
+    Clinic,
+    /// A hospital site.
+    Hospital,
+    /// A ward or department.
+    Ward,
+    /// A pharmacy.
+    Pharmacy,
+    /// A laboratory or imaging department.
+    Diagnostics,
+    /// Any other place.
+    Other,
+}
+
+/// Whether a branch is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BranchState {
+    /// In use.
+    Active,
+    /// Closed; assignments to it give no reach.
+    Closed,
+}
+
+/// A part of a tenant that staff and patients belong to.
+///
+/// A branch stands for one FHIR Organization of the tenant: a patient belongs to it when
+/// `Patient.managingOrganization` names that Organization, or when an explicit
+/// [`Relationship`](super::Relationship) says so.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Branch {
+    /// Schema of this document.
+    pub schema: Schema<1>,
+    /// Its id.
+    pub id: BranchId,
+    /// Its name for people, unique in the tenant.
+    pub name: String,
+    /// What kind of place it is.
+    pub kind: BranchKind,
+    /// The logical id of its Organization resource.
+    pub organization: LogicalId,
+    /// Whether it is in use.
+    pub state: BranchState,
+}
