@@ -11,7 +11,10 @@ pub fn run(extra: &[String]) -> Result<(), String> {
     install_packages()?;
     install_axe()?;
     let mut command = Command::new(env!("CARGO"));
-    command.args(["test", "--workspace", "--no-fail-fast"]).args(extra).env("THERIAC_REQUIRE_PEERS", "1");
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(extra)
+        .env("THERIAC_REQUIRE_PEERS", "1");
     succeed(&mut command)
 }
 
@@ -39,12 +42,22 @@ fn install_packages() -> Result<(), String> {
         return Ok(());
     }
     if !on_path("apt-get") {
-        return Err(format!("install {} with this system's package manager, then repeat", wanted.join(", ")));
+        return Err(format!(
+            "install {} with this system's package manager, then repeat",
+            wanted.join(", ")
+        ));
     }
     let apt = |arguments: &[&str]| {
-        let mut command =
-            if is_root() { Command::new("apt-get") } else { let mut c = Command::new("sudo"); c.arg("apt-get"); c };
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        let mut command = if is_root() {
+            Command::new("apt-get")
+        } else {
+            let mut c = Command::new("sudo");
+            c.arg("apt-get");
+            c
+        };
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
         succeed(&mut command)
     };
     apt(&["update", "-q"])?;
@@ -58,11 +71,18 @@ fn install_axe() -> Result<(), String> {
     if folder.join("node_modules/axe-core/axe.min.js").exists() {
         return Ok(());
     }
-    succeed(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
+    succeed(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"0\n"))
 }
 
 fn on_path(program: &str) -> bool {
@@ -73,6 +93,12 @@ fn on_path(program: &str) -> bool {
 }
 
 fn succeed(command: &mut Command) -> Result<(), String> {
-    let status = command.status().map_err(|error| format!("{command:?} did not start: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+    let status = command
+        .status()
+        .map_err(|error| format!("{command:?} did not start: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} ended with {status}"))
+    }
 }

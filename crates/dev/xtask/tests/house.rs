@@ -7,19 +7,31 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn packages() -> Vec<Package> {
-    let metadata =
-        MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec().unwrap();
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .unwrap();
     metadata.packages
 }
 
 /// The floor a crate stands on, by its folder. A crate may depend on lower floors only; `kernel` is the
 /// ground, and crates of one floor may meet only where listed in [`NEIGHBOURS`].
 fn floor(package: &Package) -> u8 {
-    let folder = package.manifest_path.parent().unwrap().strip_prefix(root()).unwrap().to_string();
+    let folder = package
+        .manifest_path
+        .parent()
+        .unwrap()
+        .strip_prefix(root())
+        .unwrap()
+        .to_string();
     match folder.as_str() {
         "crates/core/kernel" => 0,
         f if f.starts_with("crates/core/") => 1,
@@ -34,18 +46,25 @@ fn floor(package: &Package) -> u8 {
 }
 
 /// Edges never see an adapter, although it is on a lower floor.
-const FORBIDDEN: [(&str, &str); 2] = [("theriac-http", "theriac-store"), ("theriac-web", "theriac-store")];
+const FORBIDDEN: [(&str, &str); 2] = [
+    ("theriac-http", "theriac-store"),
+    ("theriac-web", "theriac-store"),
+];
 /// Neighbours on one floor that may meet, with the reason.
 const NEIGHBOURS: [(&str, &str); 0] = [];
 
 #[test]
 fn arrows_point_down() {
     let packages = packages();
-    let floors: BTreeMap<String, u8> =
-        packages.iter().map(|package| (package.name.to_string(), floor(package))).collect();
+    let floors: BTreeMap<String, u8> = packages
+        .iter()
+        .map(|package| (package.name.to_string(), floor(package)))
+        .collect();
     for package in &packages {
         for dependency in &package.dependencies {
-            let Some(&below) = floors.get(&dependency.name) else { continue };
+            let Some(&below) = floors.get(&dependency.name) else {
+                continue;
+            };
             if dependency.kind == DependencyKind::Development {
                 continue; // tests may use whatever they need
             }
@@ -54,18 +73,43 @@ fn arrows_point_down() {
             let above = floors[from];
             let dev = above == 7;
             assert!(dev || below != 7, "{pair:?}: only tests may use dev crates");
-            assert!(dev || below < above || NEIGHBOURS.contains(&pair), "{pair:?} points sideways or up");
-            assert!(!FORBIDDEN.contains(&pair), "{pair:?}: edges never touch a store");
+            assert!(
+                dev || below < above || NEIGHBOURS.contains(&pair),
+                "{pair:?} points sideways or up"
+            );
+            assert!(
+                !FORBIDDEN.contains(&pair),
+                "{pair:?}: edges never touch a store"
+            );
         }
     }
 }
 
 #[test]
 fn pure_crates_stay_pure() {
-    let effects = ["tokio", "async-trait", "rusqlite", "tokio-postgres", "object_store", "tracing", "getrandom", "hyper", "axum"];
+    let effects = [
+        "tokio",
+        "async-trait",
+        "rusqlite",
+        "tokio-postgres",
+        "object_store",
+        "tracing",
+        "getrandom",
+        "hyper",
+        "axum",
+    ];
     for package in packages().iter().filter(|package| floor(package) <= 2) {
-        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
-            assert!(!effects.contains(&dependency.name.as_str()), "{} depends on {}", package.name, dependency.name);
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal)
+        {
+            assert!(
+                !effects.contains(&dependency.name.as_str()),
+                "{} depends on {}",
+                package.name,
+                dependency.name
+            );
         }
     }
 }
@@ -74,8 +118,17 @@ fn pure_crates_stay_pure() {
 fn every_crate_is_on_the_map() {
     let map = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
     for package in packages() {
-        let folder = package.manifest_path.parent().unwrap().strip_prefix(root()).unwrap().to_string();
-        assert!(map.contains(&format!("`{folder}`")), "{folder} is missing from ARCHITECTURE.md");
+        let folder = package
+            .manifest_path
+            .parent()
+            .unwrap()
+            .strip_prefix(root())
+            .unwrap()
+            .to_string();
+        assert!(
+            map.contains(&format!("`{folder}`")),
+            "{folder} is missing from ARCHITECTURE.md"
+        );
     }
 }
 
@@ -111,7 +164,11 @@ fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
 fn every_file_says_what_it_is_for_and_stays_readable() {
     let mut files = Vec::new();
     rust_files(&root().join("crates"), &mut files);
-    assert!(files.len() > 50, "the walk found only {} files", files.len());
+    assert!(
+        files.len() > 50,
+        "the walk found only {} files",
+        files.len()
+    );
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let shown = file.strip_prefix(root()).unwrap().display();
@@ -119,7 +176,10 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
         let lines = text.lines().count();
         assert!(lines <= 800, "{shown} has {lines} lines; at most 800");
         let unfinished = ["to", "do!("].concat();
-        assert!(!text.contains(&unfinished), "{shown} has an unfinished part");
+        assert!(
+            !text.contains(&unfinished),
+            "{shown} has an unfinished part"
+        );
         let ignored = ["#[ig", "nore"].concat();
         assert!(!text.contains(&ignored), "{shown} has an ignored test");
     }
@@ -129,14 +189,20 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
 fn sql_lives_in_the_store_alone() {
     let mut files = Vec::new();
     rust_files(&root().join("crates"), &mut files);
-    for file in files.iter().filter(|file| !file.to_string_lossy().contains("/adapters/store/")) {
+    for file in files
+        .iter()
+        .filter(|file| !file.to_string_lossy().contains("/adapters/store/"))
+    {
         let shown = file.strip_prefix(root()).unwrap().display().to_string();
         if shown.contains("/dev/") || shown.contains("/tests/") || shown.contains("bench") {
             continue; // peers are started and ceilings are measured with SQL of their own
         }
         let text = std::fs::read_to_string(file).unwrap();
         for word in ["SELECT ", "INSERT INTO", "DELETE FROM"] {
-            assert!(!text.contains(word), "{shown} holds SQL ({word}); it belongs in the store");
+            assert!(
+                !text.contains(word),
+                "{shown} holds SQL ({word}); it belongs in the store"
+            );
         }
     }
 }
