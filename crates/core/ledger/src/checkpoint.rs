@@ -38,7 +38,13 @@ impl Checkpoint {
 /// The note's text: three lines, each ended by a newline.
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}\n{}", self.origin, self.size, self.root.to_base64())
+        writeln!(
+            f,
+            "{}\n{}\n{}",
+            self.origin,
+            self.size,
+            self.root.to_base64()
+        )
     }
 }
 
@@ -57,10 +63,17 @@ impl FromStr for Checkpoint {
             return Err(refuse(lines));
         };
         if !is_origin(origin) {
-            return Err(refuse("write the origin as printable ASCII without space and plus"));
+            return Err(refuse(
+                "write the origin as printable ASCII without space and plus",
+            ));
         }
-        let size = decimal(size).ok_or(refuse("write the size as a decimal without leading zeroes"))?;
-        Ok(Self { origin: origin.to_owned(), size, root: Hash::from_base64(root)? })
+        let size =
+            decimal(size).ok_or(refuse("write the size as a decimal without leading zeroes"))?;
+        Ok(Self {
+            origin: origin.to_owned(),
+            size,
+            root: Hash::from_base64(root)?,
+        })
     }
 }
 
@@ -71,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_example_of_the_specification() {
-        let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+        let text =
+            "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
         let checkpoint: Checkpoint = text.parse().unwrap();
         assert_eq!(checkpoint.size, 20_852_163);
         assert_eq!(checkpoint.to_string(), text);
@@ -79,7 +93,12 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        let good = Checkpoint { origin: "a.example/x".to_owned(), size: 5, root: leaf_hash(b"") }.to_string();
+        let good = Checkpoint {
+            origin: "a.example/x".to_owned(),
+            size: 5,
+            root: leaf_hash(b""),
+        }
+        .to_string();
         let root = leaf_hash(b"").to_base64();
         let bad = [
             good.trim_end().to_owned(),

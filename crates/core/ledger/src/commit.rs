@@ -41,7 +41,13 @@ impl CommitKey {
     /// The commitment to a resource version: type, id, version where one is, and the served bytes where
     /// the entry is about a change.
     #[must_use]
-    pub fn resource(&self, ty: &str, id: &LogicalId, version: Option<VersionId>, content: Option<&[u8]>) -> Hash {
+    pub fn resource(
+        &self,
+        ty: &str,
+        id: &LogicalId,
+        version: Option<VersionId>,
+        content: Option<&[u8]>,
+    ) -> Hash {
         let version = version.map_or(0, |version| version.0).to_be_bytes();
         let name = [ty.as_bytes(), id.as_str().as_bytes(), version.as_slice()];
         match content {
@@ -73,5 +79,50 @@ impl CommitKey {
             mac.update(part);
         }
         Hash(mac.finalize().into_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn commitments_are_hmac_sha256_over_length_prefixed_parts() {
+        let key = CommitKey::new(&[0x0b; 32]);
+        // Computed with Python's hmac module over the documented input.
+        let id: LogicalId = "p1".parse().unwrap();
+        assert_eq!(
+            HEXLOWER.encode(&key.subject(&id).0),
+            "f92a721d431247d7210bc7ad56da608fe86a8d496f303197defe0ce24e732442"
+        );
+    }
+
+    #[test]
+    fn keys_domains_and_parts_separate() {
+        let key = CommitKey::new(&[1; 32]);
+        let (one, two): (LogicalId, LogicalId) = ("a".parse().unwrap(), "aa".parse().unwrap());
+        let version = Some(VersionId::FIRST);
+        let actor = ActorId::from_uuid(Uuid::from_u128(1));
+        let all = [
+            key.subject(&one),
+            key.subject(&two),
+            CommitKey::new(&[2; 32]).subject(&one),
+            key.resource("A", &one, None, None),
+            key.resource("A", &one, version, None),
+            key.resource("A", &one, version, Some(b"")),
+            key.resource("A", &one, version, Some(b"x")),
+            key.resource("Aa", &one, version, None),
+            key.resource("A", &two, version, None),
+            key.over("x", &[b"ab", b"c"]),
+            key.over("x", &[b"a", b"bc"]),
+        ];
+        for (at, hash) in all.iter().enumerate() {
+            assert!(!all[..at].contains(hash), "{at}");
+        }
+        assert_ne!(key.actor(actor), CommitKey::new(&[2; 32]).actor(actor));
+        assert_eq!(format!("{key:?}"), "CommitKey(secret)");
     }
 }

@@ -9,7 +9,7 @@ const TILE_BYTES: usize = TILE_WIDTH as usize * Hash::LEN;
 const FORM: u8 = 1;
 
 /// The edge of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Edge {
     size: u64,
     /// Per tile level, the hashes of its unfinished tile.
@@ -17,6 +17,14 @@ pub struct Edge {
     /// By height, the newest perfect subtree; valid where the bit of `size` is set.
     frontier: Vec<Hash>,
 }
+
+/// By what is encoded; slots of the frontier that no bit of the size asks for hold what was there before.
+impl PartialEq for Edge {
+    fn eq(&self, other: &Self) -> bool {
+        self.size == other.size && self.levels == other.levels
+    }
+}
+impl Eq for Edge {}
 
 /// A tile that became full, ready to be stored for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +56,11 @@ impl Edge {
     /// The edge of the empty tree.
     #[must_use]
     pub fn empty() -> Self {
-        Self { size: 0, levels: Vec::new(), frontier: Vec::new() }
+        Self {
+            size: 0,
+            levels: Vec::new(),
+            frontier: Vec::new(),
+        }
     }
     /// How many leaves the tree has.
     #[must_use]
@@ -102,7 +114,14 @@ impl Edge {
         let hashes = self.levels.get(usize::from(level))?;
         let width = (hashes.len() / Hash::LEN) as u16;
         let index = self.size >> (8 * u32::from(level)) >> 8;
-        (width > 0).then_some((Tile { level, index, width }, hashes.as_slice()))
+        (width > 0).then_some((
+            Tile {
+                level,
+                index,
+                width,
+            },
+            hashes.as_slice(),
+        ))
     }
 
     /// Every unfinished tile, lowest level first: what must be served beside the full tiles.
@@ -122,17 +141,27 @@ impl Edge {
             let (level, width) = (levels.len() as u8, (rest & 0xff) as u16);
             let mut hashes = Vec::with_capacity(TILE_BYTES);
             if width > 0 {
-                let found = tile(Tile { level, index: rest >> 8, width })?;
+                let found = tile(Tile {
+                    level,
+                    index: rest >> 8,
+                    width,
+                })?;
                 let needed = usize::from(width) * Hash::LEN;
                 let demand = "give every partial tile at least the width that the size demands";
-                let hashes_needed = found.get(..needed).ok_or(FormatError::new("tree edge", demand))?;
+                let hashes_needed = found
+                    .get(..needed)
+                    .ok_or(FormatError::new("tree edge", demand))?;
                 hashes.extend_from_slice(hashes_needed);
             }
             levels.push(hashes);
             rest >>= 8;
         }
         let frontier = frontier(&levels);
-        Ok(Self { size, levels, frontier })
+        Ok(Self {
+            size,
+            levels,
+            frontier,
+        })
     }
 
     /// The edge as bytes: form, size, the unfinished tiles, and the root as a check.
@@ -152,32 +181,51 @@ impl Edge {
     /// Reads the form of [`Self::encode`]; a damaged one is refused.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let refuse = |demand| FormatError::new("tree edge", demand);
-        let (&form, rest) = bytes.split_first().ok_or(refuse("give at least 41 bytes"))?;
+        let (&form, rest) = bytes
+            .split_first()
+            .ok_or(refuse("give at least 41 bytes"))?;
         if form != FORM {
             return Err(refuse("use a program that knows its form"));
         }
-        let (size, mut rest) =
-            rest.split_first_chunk::<8>().ok_or(refuse("give at least 41 bytes"))?;
+        let (size, mut rest) = rest
+            .split_first_chunk::<8>()
+            .ok_or(refuse("give at least 41 bytes"))?;
         let edge = Self::from_partials(u64::from_be_bytes(*size), |tile| {
             let cut = rest.split_at_checked(usize::from(tile.width) * Hash::LEN);
             let (hashes, after) = cut.ok_or(refuse("give all its partial tiles"))?;
             rest = after;
             Ok::<_, FormatError>(hashes.to_vec())
         })?;
-        if rest == edge.root().0 { Ok(edge) } else { Err(refuse("rebuild it from the tiles: its root differs")) }
+        if rest == edge.root().0 {
+            Ok(edge)
+        } else {
+            Err(refuse("rebuild it from the tiles: its root differs"))
+        }
     }
 }
 
-fn push(levels: &mut Vec<Vec<u8>>, size: u64, level: usize, hash: &Hash, tiles: &mut Vec<FullTile>) {
+fn push(
+    levels: &mut Vec<Vec<u8>>,
+    size: u64,
+    level: usize,
+    hash: &Hash,
+    tiles: &mut Vec<FullTile>,
+) {
     if levels.len() <= level {
         levels.push(Vec::with_capacity(TILE_BYTES));
     }
-    let Some(tile) = levels.get_mut(level) else { return };
+    let Some(tile) = levels.get_mut(level) else {
+        return;
+    };
     tile.extend_from_slice(&hash.0);
     if tile.len() == TILE_BYTES {
         let hashes = core::mem::replace(tile, Vec::with_capacity(TILE_BYTES));
         let index = (size >> (8 * level) >> 8) - 1;
-        tiles.push(FullTile { level: level as u8, index, hashes });
+        tiles.push(FullTile {
+            level: level as u8,
+            index,
+            hashes,
+        });
     }
 }
 
@@ -192,7 +240,9 @@ fn frontier(levels: &[Vec<u8>]) -> Vec<Hash> {
                 frontier.push(Hash([0; 32]));
                 continue;
             }
-            let hashes = level.get((end - count) * Hash::LEN..end * Hash::LEN).unwrap_or_default();
+            let hashes = level
+                .get((end - count) * Hash::LEN..end * Hash::LEN)
+                .unwrap_or_default();
             frontier.push(perfect_root(hashes));
             end -= count;
         }
@@ -234,7 +284,11 @@ mod tests {
         for leaf in &leaves {
             for tile in edge.append(*leaf).tiles {
                 assert_eq!(tile.hashes.len(), TILE_BYTES);
-                assert!(tiles.insert((tile.level, tile.index), tile.hashes).is_none());
+                assert!(
+                    tiles
+                        .insert((tile.level, tile.index), tile.hashes)
+                        .is_none()
+                );
             }
         }
         assert_eq!(tiles.len(), 257 + 1, "257 full tiles of leaves, one above");
@@ -243,7 +297,11 @@ mod tests {
         assert_eq!(tiles[&(0, 256)][..32], leaves[65_536].0);
         let partials: Vec<Tile> = edge.partials().map(|(tile, _)| tile).collect();
         let expected = [(0, 257, 208), (1, 1, 1), (2, 0, 1)];
-        let expected = expected.map(|(level, index, width)| Tile { level, index, width });
+        let expected = expected.map(|(level, index, width)| Tile {
+            level,
+            index,
+            width,
+        });
         assert_eq!(partials, expected);
         assert_eq!(edge.partial(2).unwrap().1, naive_root(&leaves[..65_536]).0);
     }

@@ -31,7 +31,11 @@ impl Categorised for FormatError {
 pub(crate) fn decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || (!text.starts_with('0') && !text.is_empty());
     let digits = text.bytes().all(|b| b.is_ascii_digit());
-    if canonical && digits { text.parse().ok() } else { None }
+    if canonical && digits {
+        text.parse().ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +48,17 @@ mod tests {
         for (text, number) in good {
             assert_eq!(decimal(text), Some(number));
         }
-        for bad in ["", "00", "01", "+1", "-1", " 1", "1 ", "1_0", "18446744073709551616"] {
+        for bad in [
+            "",
+            "00",
+            "01",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "1_0",
+            "18446744073709551616",
+        ] {
             assert_eq!(decimal(bad), None, "{bad:?}");
         }
     }

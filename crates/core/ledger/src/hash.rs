@@ -40,10 +40,13 @@ impl Hash {
     /// Reads the form of [`Self::to_base64`], and no other.
     pub fn from_base64(text: &str) -> Result<Self, FormatError> {
         let bytes = STANDARD.decode(text).ok();
-        bytes.as_deref().and_then(Self::from_slice).ok_or(FormatError::new(
-            "hash",
-            "write 32 bytes as 44 characters of standard base64",
-        ))
+        bytes
+            .as_deref()
+            .and_then(Self::from_slice)
+            .ok_or(FormatError::new(
+                "hash",
+                "write 32 bytes as 44 characters of standard base64",
+            ))
     }
     /// Reads 64 lowercase hexadecimal digits.
     pub fn from_hex(text: &str) -> Result<Self, FormatError> {
@@ -51,7 +54,10 @@ impl Hash {
         bytes
             .as_deref()
             .and_then(Self::from_slice)
-            .ok_or(FormatError::new("hash", "write 32 bytes as 64 lowercase hexadecimal digits"))
+            .ok_or(FormatError::new(
+                "hash",
+                "write 32 bytes as 64 lowercase hexadecimal digits",
+            ))
     }
 }
 
@@ -125,10 +131,19 @@ pub(crate) mod tests {
 
     /// The eight entries of the certificate-transparency reference tests.
     pub(crate) fn reference_entries() -> Vec<Vec<u8>> {
-        ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
-            .iter()
-            .map(|hex| HEXLOWER.decode(hex.as_bytes()).unwrap())
-            .collect()
+        [
+            "",
+            "00",
+            "10",
+            "2021",
+            "3031",
+            "40414243",
+            "5051525354555657",
+            "606162636465666768696a6b6c6d6e6f",
+        ]
+        .iter()
+        .map(|hex| HEXLOWER.decode(hex.as_bytes()).unwrap())
+        .collect()
     }
 
     #[test]
@@ -146,7 +161,11 @@ pub(crate) mod tests {
             "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
         ];
         for (size, root) in roots.iter().enumerate() {
-            assert_eq!(naive_root(&leaves[..size]).to_string(), *root, "size {size}");
+            assert_eq!(
+                naive_root(&leaves[..size]).to_string(),
+                *root,
+                "size {size}"
+            );
         }
         let all: Vec<u8> = leaves.iter().flat_map(|l| l.0).collect();
         assert_eq!(perfect_root(&all).to_string(), roots[8]);
@@ -162,7 +181,12 @@ pub(crate) mod tests {
             assert!(Hash::from_hex(bad).is_err(), "{bad}");
         }
         let base64 = hash.to_base64();
-        for bad in [base64.trim_end_matches('='), "", &format!(" {base64}"), &format!("{base64}\n")] {
+        for bad in [
+            base64.trim_end_matches('='),
+            "",
+            &format!(" {base64}"),
+            &format!("{base64}\n"),
+        ] {
             assert!(Hash::from_base64(bad).is_err(), "{bad}");
         }
     }

@@ -23,7 +23,9 @@ pub enum NoteError {
     #[error(transparent)]
     Format(#[from] FormatError),
     /// No signature by a trusted key.
-    #[error("note is signed by no trusted key: add the signer's verifier key to the policy if you trust it")]
+    #[error(
+        "note is signed by no trusted key: add the signer's verifier key to the policy if you trust it"
+    )]
     Unknown,
     /// A trusted key's signature does not match the text.
     #[error("signature of {name} does not match the note: its text was changed after signing")]
@@ -113,18 +115,31 @@ impl SigningKey {
     /// A key from 32 secret bytes; `name` as [`is_key_name`] says.
     pub fn from_seed(name: &str, kind: KeyKind, seed: &[u8; 32]) -> Result<Self, FormatError> {
         if !is_key_name(name) {
-            return Err(FormatError::new("key name", "write it without white space and plus"));
+            return Err(FormatError::new(
+                "key name",
+                "write it without white space and plus",
+            ));
         }
         let key = ed25519_dalek::SigningKey::from_bytes(seed);
         let id = key_id(name, kind, key.verifying_key().as_bytes());
-        Ok(Self { name: name.to_owned(), kind, id, key })
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            id,
+            key,
+        })
     }
     /// The secret text form: `PRIVATE+KEY+<name>+<id>+<base64 of type and seed>`.
     #[must_use]
     pub fn to_secret_text(&self) -> String {
         let mut material = vec![self.kind.number()];
         material.extend_from_slice(&self.key.to_bytes());
-        format!("PRIVATE+KEY+{}+{:08x}+{}", self.name, self.id, STANDARD.encode(material))
+        format!(
+            "PRIVATE+KEY+{}+{:08x}+{}",
+            self.name,
+            self.id,
+            STANDARD.encode(material)
+        )
     }
     /// Reads the form of [`Self::to_secret_text`].
     pub fn from_secret_text(text: &str) -> Result<Self, FormatError> {
@@ -142,7 +157,12 @@ impl SigningKey {
     /// The public half.
     #[must_use]
     pub fn verifier(&self) -> VerifierKey {
-        VerifierKey { name: self.name.clone(), kind: self.kind, id: self.id, key: self.key.verifying_key() }
+        VerifierKey {
+            name: self.name.clone(),
+            kind: self.kind,
+            id: self.id,
+            key: self.key.verifying_key(),
+        }
     }
 }
 
@@ -169,7 +189,9 @@ impl VerifierKey {
         if signature.name != self.name || signature.id != self.id {
             return None;
         }
-        let mismatch = || NoteError::Mismatch { name: self.name.clone() };
+        let mismatch = || NoteError::Mismatch {
+            name: self.name.clone(),
+        };
         let (time, blob) = match self.kind {
             KeyKind::Log => (0, signature.blob.as_slice()),
             KeyKind::Cosigner => match signature.blob.split_first_chunk::<8>() {
@@ -181,7 +203,8 @@ impl VerifierKey {
             KeyKind::Log => self.key.verify_strict(text.as_bytes(), &blob).is_ok(),
             KeyKind::Cosigner => {
                 let message = cosigned(text, time);
-                i64::try_from(time).is_ok() && self.key.verify_strict(message.as_bytes(), &blob).is_ok()
+                i64::try_from(time).is_ok()
+                    && self.key.verify_strict(message.as_bytes(), &blob).is_ok()
             }
         });
         Some(if good { Ok(time) } else { Err(mismatch()) })
@@ -193,7 +216,13 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut material = vec![self.kind.number()];
         material.extend_from_slice(self.key.as_bytes());
-        write!(f, "{}+{:08x}+{}", self.name, self.id, STANDARD.encode(material))
+        write!(
+            f,
+            "{}+{:08x}+{}",
+            self.name,
+            self.id,
+            STANDARD.encode(material)
+        )
     }
 }
 impl fmt::Debug for VerifierKey {
@@ -204,20 +233,31 @@ impl fmt::Debug for VerifierKey {
 impl FromStr for VerifierKey {
     type Err = FormatError;
     fn from_str(text: &str) -> Result<Self, FormatError> {
-        let refuse = FormatError::new("verifier key", "write <name>+<id>+<base64> of an Ed25519 key");
+        let refuse = FormatError::new(
+            "verifier key",
+            "write <name>+<id>+<base64> of an Ed25519 key",
+        );
         let (name, id, kind, public) = key_parts(text).ok_or(refuse)?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(&public).map_err(|_| refuse)?;
         if !is_key_name(name) || key_id(name, kind, &public) != id {
             return Err(refuse);
         }
-        Ok(Self { name: name.to_owned(), kind, id, key })
+        Ok(Self {
+            name: name.to_owned(),
+            kind,
+            id,
+            key,
+        })
     }
 }
 
 fn key_parts(text: &str) -> Option<(&str, u32, KeyKind, [u8; 32])> {
     let (name, rest) = text.split_once('+')?;
     let (id, material) = rest.split_once('+')?;
-    let hex = id.len() == 8 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = id.len() == 8
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let id = u32::from_str_radix(id, 16).ok().filter(|_| hex)?;
     let material = STANDARD.decode(material).ok()?;
     let (kind, key) = material.split_first()?;
@@ -263,7 +303,10 @@ impl Note {
             let demand = "end the text with a newline and use no other control characters";
             return Err(FormatError::new("note", demand));
         }
-        Ok(Self { text, signatures: Vec::new() })
+        Ok(Self {
+            text,
+            signatures: Vec::new(),
+        })
     }
     /// Reads a signed note with at least one signature line.
     pub fn parse(note: &str) -> Result<Self, FormatError> {
@@ -271,13 +314,17 @@ impl Note {
         let layout = "write a text, an empty line and signature lines, each ended by a newline";
         let at = note.rfind("\n\n").ok_or(refuse(layout))?;
         let (text, rest) = note.split_at_checked(at + 1).ok_or(refuse(layout))?;
-        let lines = rest.strip_prefix('\n').and_then(|r| r.strip_suffix('\n')).ok_or(refuse(layout))?;
+        let lines = rest
+            .strip_prefix('\n')
+            .and_then(|r| r.strip_suffix('\n'))
+            .ok_or(refuse(layout))?;
         let mut read = Self::new(text.to_owned())?;
         for line in lines.split('\n') {
             if read.signatures.len() == MAX_SIGNATURES {
                 return Err(refuse("write at most 64 signatures"));
             }
-            let signature = parse_signature(line).ok_or(refuse("write signatures as '— <name> <base64>'"))?;
+            let signature =
+                parse_signature(line).ok_or(refuse("write signatures as '— <name> <base64>'"))?;
             read.signatures.push(signature);
         }
         Ok(read)
@@ -298,7 +345,11 @@ impl Note {
         match key.kind {
             KeyKind::Log => {
                 let blob = key.key.sign(self.text.as_bytes()).to_bytes().to_vec();
-                self.signatures.push(NoteSignature { name: key.name.clone(), id: key.id, blob });
+                self.signatures.push(NoteSignature {
+                    name: key.name.clone(),
+                    id: key.id,
+                    blob,
+                });
             }
             KeyKind::Cosigner => self.cosign(key, 0),
         }
@@ -311,8 +362,16 @@ impl Note {
             return;
         }
         let mut blob = time.to_be_bytes().to_vec();
-        blob.extend_from_slice(&key.key.sign(cosigned(&self.text, time).as_bytes()).to_bytes());
-        self.signatures.push(NoteSignature { name: key.name.clone(), id: key.id, blob });
+        blob.extend_from_slice(
+            &key.key
+                .sign(cosigned(&self.text, time).as_bytes())
+                .to_bytes(),
+        );
+        self.signatures.push(NoteSignature {
+            name: key.name.clone(),
+            id: key.id,
+            blob,
+        });
     }
 
     /// Checks the signatures of known keys and ignores all others. One bad signature of a known key
@@ -324,11 +383,18 @@ impl Note {
                 if let Some(time) = key.check(&self.text, signature).transpose()?
                     && !vouched.iter().any(|seen| seen.key == position)
                 {
-                    vouched.push(Vouched { key: position, time });
+                    vouched.push(Vouched {
+                        key: position,
+                        time,
+                    });
                 }
             }
         }
-        if vouched.is_empty() { Err(NoteError::Unknown) } else { Ok(vouched) }
+        if vouched.is_empty() {
+            Err(NoteError::Unknown)
+        } else {
+            Ok(vouched)
+        }
     }
 }
 
@@ -361,7 +427,8 @@ mod tests {
     use super::*;
 
     // The example of golang.org/x/mod/sumdb/note, where the format comes from.
-    const SIGNER: &str = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
+    const SIGNER: &str =
+        "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
     const VERIFIER: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     const NOTE: &str = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
 
@@ -374,9 +441,15 @@ mod tests {
         let signer = SigningKey::from_secret_text(SIGNER).unwrap();
         let verifier: VerifierKey = VERIFIER.parse().unwrap();
         assert_eq!(signer.to_secret_text(), SIGNER);
-        assert_eq!((verifier.to_string().as_str(), &signer.verifier()), (VERIFIER, &verifier));
+        assert_eq!(
+            (verifier.to_string().as_str(), &signer.verifier()),
+            (VERIFIER, &verifier)
+        );
         let note = Note::parse(NOTE).unwrap();
-        assert_eq!(note.verify(&[verifier]), Ok(vec![Vouched { key: 0, time: 0 }]));
+        assert_eq!(
+            note.verify(&[verifier]),
+            Ok(vec![Vouched { key: 0, time: 0 }])
+        );
         let mut again = Note::new(note.text().to_owned()).unwrap();
         again.sign(&signer);
         assert_eq!(again.to_string(), NOTE);
@@ -385,15 +458,26 @@ mod tests {
 
     #[test]
     fn unknown_signatures_are_ignored_and_bad_ones_are_not() {
-        let (ours, theirs) = (key("a.example", KeyKind::Log, 1), key("b.example", KeyKind::Log, 2));
+        let (ours, theirs) = (
+            key("a.example", KeyKind::Log, 1),
+            key("b.example", KeyKind::Log, 2),
+        );
         let mut note = Note::new("hello\n".to_owned()).unwrap();
         note.sign(&theirs);
         assert_eq!(note.verify(&[ours.verifier()]), Err(NoteError::Unknown));
         note.sign(&ours);
-        assert_eq!(note.verify(&[ours.verifier()]), Ok(vec![Vouched { key: 0, time: 0 }]));
+        assert_eq!(
+            note.verify(&[ours.verifier()]),
+            Ok(vec![Vouched { key: 0, time: 0 }])
+        );
         let changed = note.to_string().replace("hello", "hullo");
         let error = Note::parse(&changed).unwrap().verify(&[ours.verifier()]);
-        assert_eq!(error, Err(NoteError::Mismatch { name: "a.example".to_owned() }));
+        assert_eq!(
+            error,
+            Err(NoteError::Mismatch {
+                name: "a.example".to_owned()
+            })
+        );
         // The same name with another key is another key.
         let twin = key("a.example", KeyKind::Log, 3);
         assert_eq!(note.verify(&[twin.verifier()]), Err(NoteError::Unknown));
@@ -401,7 +485,10 @@ mod tests {
 
     #[test]
     fn cosignatures_carry_their_time() {
-        let (log, witness) = (key("log.example", KeyKind::Log, 1), key("w.example/1", KeyKind::Cosigner, 2));
+        let (log, witness) = (
+            key("log.example", KeyKind::Log, 1),
+            key("w.example/1", KeyKind::Cosigner, 2),
+        );
         let mut note = Note::new("log.example\n0\nx\n".to_owned()).unwrap();
         note.sign(&log);
         note.cosign(&witness, 1_679_315_147);
@@ -409,12 +496,27 @@ mod tests {
         let keys = [witness.verifier(), log.verifier()];
         let mut vouched = note.verify(&keys).unwrap();
         vouched.sort_by_key(|v| v.key);
-        assert_eq!(vouched, [Vouched { key: 0, time: 1_679_315_147 }, Vouched { key: 1, time: 0 }]);
+        assert_eq!(
+            vouched,
+            [
+                Vouched {
+                    key: 0,
+                    time: 1_679_315_147
+                },
+                Vouched { key: 1, time: 0 }
+            ]
+        );
         let mut moved = note.clone();
         moved.signatures[1].blob[7] ^= 1;
-        assert!(matches!(moved.verify(&keys), Err(NoteError::Mismatch { .. })), "the time is signed");
+        assert!(
+            matches!(moved.verify(&keys), Err(NoteError::Mismatch { .. })),
+            "the time is signed"
+        );
         moved.signatures[1].blob.truncate(4);
-        assert!(matches!(moved.verify(&keys), Err(NoteError::Mismatch { .. })));
+        assert!(matches!(
+            moved.verify(&keys),
+            Err(NoteError::Mismatch { .. })
+        ));
         // A plain signature of the same key under the same name is not a cosignature.
         let plain = key("w.example/1", KeyKind::Log, 2);
         assert_ne!(plain.verifier().id(), witness.verifier().id());
@@ -442,8 +544,17 @@ mod tests {
             assert!(Note::parse(&text).is_err(), "{text:?}");
         }
         assert!(Note::parse(&format!("text\n\n{}", line.repeat(MAX_SIGNATURES))).is_ok());
-        assert_eq!(Note::parse(&format!("a\n\nb\n\n{line}")).unwrap().text(), "a\n\nb\n");
-        for bad in ["", "x", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "PeterNeumann+c74f20a3+ARpc"] {
+        assert_eq!(
+            Note::parse(&format!("a\n\nb\n\n{line}")).unwrap().text(),
+            "a\n\nb\n"
+        );
+        for bad in [
+            "",
+            "x",
+            "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "PeterNeumann+c74f20a3+ARpc",
+        ] {
             assert!(bad.parse::<VerifierKey>().is_err(), "{bad}");
         }
     }

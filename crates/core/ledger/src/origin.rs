@@ -50,24 +50,40 @@ impl Origin {
     /// The same log's epoch before; none for the first.
     #[must_use]
     pub fn before(&self) -> Option<Self> {
-        (self.epoch > 1).then(|| Self { epoch: self.epoch - 1, ..self.clone() })
+        (self.epoch > 1).then(|| Self {
+            epoch: self.epoch - 1,
+            ..self.clone()
+        })
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/e{}", self.instance, self.tenant, self.kind.as_str(), self.epoch)
+        write!(
+            f,
+            "{}/{}/{}/e{}",
+            self.instance,
+            self.tenant,
+            self.kind.as_str(),
+            self.epoch
+        )
     }
 }
 
 impl FromStr for Origin {
     type Err = FormatError;
     fn from_str(text: &str) -> Result<Self, FormatError> {
-        let refuse = FormatError::new("origin", "write <instance>/<tenant uuid>/<changes|access>/e<epoch>");
+        let refuse = FormatError::new(
+            "origin",
+            "write <instance>/<tenant uuid>/<changes|access>/e<epoch>",
+        );
         let mut parts = text.rsplitn(4, '/');
         let mut next = || parts.next().ok_or(refuse);
         let (epoch, kind, tenant, instance) = (next()?, next()?, next()?, next()?);
-        let number = epoch.strip_prefix('e').and_then(crate::error::decimal).ok_or(refuse)?;
+        let number = epoch
+            .strip_prefix('e')
+            .and_then(crate::error::decimal)
+            .ok_or(refuse)?;
         let kind = match kind {
             "changes" => LogKind::Changes,
             "access" => LogKind::Access,
@@ -79,7 +95,10 @@ impl FromStr for Origin {
             kind,
             epoch: u32::try_from(number).map_err(|_| refuse)?,
         };
-        let canonical = is_origin(text) && origin.epoch > 0 && origin.to_string() == text;
+        let canonical = is_origin(text)
+            && !origin.instance.is_empty()
+            && origin.epoch > 0
+            && origin.to_string() == text;
         if canonical { Ok(origin) } else { Err(refuse) }
     }
 }
@@ -100,10 +119,18 @@ mod tests {
     fn origins_have_one_form() {
         let text = "records.example.org/018f2c3e-7b1a-7c3d-9e4f-0123456789ab/access/e3";
         let origin: Origin = text.parse().unwrap();
-        assert_eq!((origin.kind, origin.epoch, origin.is_instance_log()), (LogKind::Access, 3, false));
+        assert_eq!(
+            (origin.kind, origin.epoch, origin.is_instance_log()),
+            (LogKind::Access, 3, false)
+        );
         assert_eq!(origin.to_string(), text);
-        assert_eq!(origin.before().unwrap().to_string(), text.replace("e3", "e2"));
-        let instance = "a/b/00000000-0000-0000-0000-000000000000/changes/e1".parse::<Origin>().unwrap();
+        assert_eq!(
+            origin.before().unwrap().to_string(),
+            text.replace("e3", "e2")
+        );
+        let instance = "a/b/00000000-0000-0000-0000-000000000000/changes/e1"
+            .parse::<Origin>()
+            .unwrap();
         assert!(instance.is_instance_log() && instance.before().is_none());
         for bad in [
             "",

@@ -105,7 +105,11 @@ impl ResourceFacts {
 impl Payload {
     /// The least a payload holds; the other facts are set on it.
     #[must_use]
-    pub fn new(actor: &Actor, interaction: impl Into<Cow<'static, str>>, purpose: PurposeOfUse) -> Self {
+    pub fn new(
+        actor: &Actor,
+        interaction: impl Into<Cow<'static, str>>,
+        purpose: PurposeOfUse,
+    ) -> Self {
         Self {
             form: PAYLOAD_FORM,
             actor: actor.into(),
@@ -131,7 +135,11 @@ impl Payload {
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let refuse = FormatError::new("payload", "give the facts of form 1 as JSON");
         let payload: Self = serde_json::from_slice(bytes).map_err(|_| refuse)?;
-        if payload.form == PAYLOAD_FORM { Ok(payload) } else { Err(refuse) }
+        if payload.form == PAYLOAD_FORM {
+            Ok(payload)
+        } else {
+            Err(refuse)
+        }
     }
 }
 
@@ -144,7 +152,8 @@ pub(crate) mod tests {
 
     pub(crate) fn example() -> Payload {
         let actor = Actor {
-            id: UserId::from_uuid(Uuid::from_u128(0x018f_2c3e_7b1a_7c3d_9e4f_0123_4567_89ab)).into(),
+            id: UserId::from_uuid(Uuid::from_u128(0x018f_2c3e_7b1a_7c3d_9e4f_0123_4567_89ab))
+                .into(),
             kind: ActorKind::User,
             name: "Ada Quinn \"A\"".to_owned(),
             role: "nurse".to_owned(),
@@ -152,8 +161,11 @@ pub(crate) mod tests {
         };
         let mut payload = Payload::new(&actor, "read", PurposeOfUse::Treatment);
         payload.client_address = Some("10.0.0.7".to_owned());
-        payload.resource =
-            Some(ResourceFacts { ty: "Observation".into(), id: Some("o1".to_owned()), version: Some(2) });
+        payload.resource = Some(ResourceFacts {
+            ty: "Observation".into(),
+            id: Some("o1".to_owned()),
+            version: Some(2),
+        });
         payload.patient = Some("p1".to_owned());
         payload.request = Some(RequestId::from_uuid(Uuid::from_u128(7)));
         payload
@@ -162,14 +174,19 @@ pub(crate) mod tests {
     #[test]
     fn payloads_are_compact_and_read_back() {
         let payload = example();
-        insta::assert_snapshot!(String::from_utf8(payload.to_bytes()).unwrap(), @"");
+        insta::assert_snapshot!(String::from_utf8(payload.to_bytes()).unwrap(), @r#"{"v":1,"actor":{"id":"018f2c3e-7b1a-7c3d-9e4f-0123456789ab","kind":"user","name":"Ada Quinn \"A\"","role":"nurse"},"addr":"10.0.0.7","act":"read","res":{"type":"Observation","id":"o1","ver":2},"pat":"p1","why":"TREAT","req":"00000000-0000-0000-0000-000000000007"}"#);
         assert_eq!(Payload::parse(&payload.to_bytes()), Ok(payload));
     }
 
     #[test]
     fn other_forms_are_refused() {
         let text = String::from_utf8(example().to_bytes()).unwrap();
-        for bad in [text.replace("\"v\":1", "\"v\":2"), text.replace("\"act\"", "\"axt\""), String::new(), "{}".to_owned()] {
+        for bad in [
+            text.replace("\"v\":1", "\"v\":2"),
+            text.replace("\"act\"", "\"axt\""),
+            String::new(),
+            "{}".to_owned(),
+        ] {
             assert!(Payload::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }

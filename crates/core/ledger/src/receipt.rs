@@ -29,12 +29,30 @@ impl fmt::Display for Receipt {
 impl FromStr for Receipt {
     type Err = FormatError;
     fn from_str(text: &str) -> Result<Self, FormatError> {
-        let refuse = FormatError::new("receipt", "write <origin> <leaf hash as 64 hexadecimal digits> [<index>]");
+        let refuse = FormatError::new(
+            "receipt",
+            "write <origin> <leaf hash as 64 hexadecimal digits> [<index>]",
+        );
         let mut parts = text.split(' ');
-        let origin = parts.next().filter(|origin| is_origin(origin)).ok_or(refuse)?.to_owned();
+        let origin = parts
+            .next()
+            .filter(|origin| is_origin(origin))
+            .ok_or(refuse)?
+            .to_owned();
         let leaf = Hash::from_hex(parts.next().ok_or(refuse)?)?;
-        let index = parts.next().map(|index| decimal(index).ok_or(refuse)).transpose()?;
-        if parts.next().is_some() { Err(refuse) } else { Ok(Self { origin, leaf, index }) }
+        let index = parts
+            .next()
+            .map(|index| decimal(index).ok_or(refuse))
+            .transpose()?;
+        if parts.next().is_some() {
+            Err(refuse)
+        } else {
+            Ok(Self {
+                origin,
+                leaf,
+                index,
+            })
+        }
     }
 }
 
@@ -47,10 +65,19 @@ mod tests {
     fn receipts_read_back_and_have_one_form() {
         let leaf = leaf_hash(b"x");
         for index in [None, Some(0), Some(u64::MAX)] {
-            let receipt = Receipt { origin: "a/b".to_owned(), leaf, index };
+            let receipt = Receipt {
+                origin: "a/b".to_owned(),
+                leaf,
+                index,
+            };
             assert_eq!(receipt.to_string().parse(), Ok(receipt));
         }
-        for bad in [format!("a/b {leaf} 1 2"), format!("a/b {leaf} "), format!("{leaf}"), format!("a/b {leaf} 01")] {
+        for bad in [
+            format!("a/b {leaf} 1 2"),
+            format!("a/b {leaf} "),
+            format!("{leaf}"),
+            format!("a/b {leaf} 01"),
+        ] {
             assert!(bad.parse::<Receipt>().is_err(), "{bad}");
         }
     }

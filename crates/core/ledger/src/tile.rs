@@ -42,7 +42,11 @@ impl Tile {
     #[must_use]
     pub fn in_tree(size: u64, level: u8, index: u64) -> Option<Self> {
         let count = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
-        width_at(count, index).map(|width| Self { level, index, width })
+        width_at(count, index).map(|width| Self {
+            level,
+            index,
+            width,
+        })
     }
     /// Every tile that a tree of `size` leaves has, lowest level first.
     pub fn all_of(size: u64) -> impl Iterator<Item = Self> {
@@ -58,7 +62,11 @@ impl Tile {
         let (level, rest) = rest.split_once('/').ok_or(refuse)?;
         let level = decimal(level).filter(|level| *level <= 63).ok_or(refuse)? as u8;
         let (index, width) = parse_index(rest).ok_or(refuse)?;
-        Ok(Self { level, index, width })
+        Ok(Self {
+            level,
+            index,
+            width,
+        })
     }
 }
 
@@ -100,7 +108,12 @@ impl Bundle {
 
 impl fmt::Display for Tile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tile/{}/{}", self.level, IndexPath(self.index, self.width))
+        write!(
+            f,
+            "tile/{}/{}",
+            self.level,
+            IndexPath(self.index, self.width)
+        )
     }
 }
 
@@ -122,19 +135,30 @@ impl fmt::Display for IndexPath {
                 write!(f, "{part:03}")?;
             }
         }
-        if self.1 < TILE_WIDTH { write!(f, ".p/{}", self.1) } else { Ok(()) }
+        if self.1 < TILE_WIDTH {
+            write!(f, ".p/{}", self.1)
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn parse_index(text: &str) -> Option<(u64, u16)> {
     let (path, width) = match text.split_once(".p/") {
-        Some((path, width)) => (path, decimal(width).filter(|w| (1..=255).contains(w))? as u16),
+        Some((path, width)) => (
+            path,
+            decimal(width).filter(|w| (1..=255).contains(w))? as u16,
+        ),
         None => (text, TILE_WIDTH),
     };
     let mut index = 0_u64;
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
-        let digits = if parts.peek().is_some() { part.strip_prefix('x')? } else { part };
+        let digits = if parts.peek().is_some() {
+            part.strip_prefix('x')?
+        } else {
+            part
+        };
         if digits.len() != 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
@@ -155,7 +179,9 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), FormatError>
 }
 
 /// A bundle of entries.
-pub fn encode_bundle<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, FormatError> {
+pub fn encode_bundle<'a>(
+    entries: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<u8>, FormatError> {
     let mut bundle = Vec::new();
     for entry in entries {
         push_entry(&mut bundle, entry)?;
@@ -181,12 +207,18 @@ impl<'a> Iterator for Entries<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let cut = self.rest.split_first_chunk::<2>().and_then(|(length, rest)| {
-            rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-        });
+        let cut = self
+            .rest
+            .split_first_chunk::<2>()
+            .and_then(|(length, rest)| {
+                rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+            });
         let Some((entry, rest)) = cut else {
             self.rest = &[];
-            return Some(Err(FormatError::new("entry bundle", "give every entry in full after its length")));
+            return Some(Err(FormatError::new(
+                "entry bundle",
+                "give every entry in full after its length",
+            )));
         };
         self.rest = rest;
         Some(Ok(entry))
@@ -197,48 +229,64 @@ impl<'a> Iterator for Entries<'a> {
 #[must_use]
 pub fn hash_at(tile: &[u8], position: usize) -> Option<Hash> {
     let start = position.checked_mul(Hash::LEN)?;
-    tile.get(start..start.checked_add(Hash::LEN)?).and_then(Hash::from_slice)
+    tile.get(start..start.checked_add(Hash::LEN)?)
+        .and_then(Hash::from_slice)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PATHS: [(u8, u64, u16, &str); 4] = [
+        (0, 0, 256, "tile/0/000"),
+        (2, 1_234_067, 256, "tile/2/x001/x234/067"),
+        (63, 999, 1, "tile/63/999.p/1"),
+        (1, 1000, 255, "tile/1/x001/000.p/255"),
+    ];
+    const BAD_PATHS: &str = " tile/0/0 tile/0/0000 tile/64/000 tile/00/000 tile/0/x000/000 tile/0/001/000 \
+        tile/0/000.p/0 tile/0/000.p/256 tile/0/000.p/01 tile/0/000.p/ tile/0/x001 /tile/0/000 tile/0/000/ \
+        tile/-1/000 tile/0/+01 tile/0/x018/x446/x744/x073/x709/x551/616";
+
     #[test]
     fn paths_are_those_of_the_specification() {
-        let cases = [
-            (Tile { level: 0, index: 0, width: 256 }, "tile/0/000"),
-            (Tile { level: 2, index: 1_234_067, width: 256 }, "tile/2/x001/x234/067"),
-            (Tile { level: 63, index: 999, width: 1 }, "tile/63/999.p/1"),
-            (Tile { level: 1, index: 1000, width: 255 }, "tile/1/x001/000.p/255"),
-        ];
-        for (tile, path) in cases {
+        for (level, index, width, path) in PATHS {
+            let tile = Tile {
+                level,
+                index,
+                width,
+            };
             assert_eq!(tile.to_string(), path);
             assert_eq!(Tile::parse(path), Ok(tile));
         }
-        let bad = [
-            "", "tile/0/0", "tile/0/0000", "tile/64/000", "tile/00/000", "tile/0/x000/000", "tile/0/001/000",
-            "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/", "tile/0/x001", "/tile/0/000",
-            "tile/0/000/", "tile/-1/000", "tile/0/+01", "tile/0/x018/x446/x744/x073/x709/x551/616",
-        ];
-        for path in bad {
+        for path in BAD_PATHS.split(' ') {
             assert!(Tile::parse(path).is_err(), "{path}");
         }
-        let bundle = Bundle { index: 67_001, width: 3 };
+        let bundle = Bundle {
+            index: 67_001,
+            width: 3,
+        };
         assert_eq!(bundle.entries_path(), "tile/entries/x067/001.p/3");
         assert_eq!(bundle.payloads_path(), "payloads/x067/001.p/3");
-        assert_eq!(Bundle::parse_entries("tile/entries/x067/001.p/3"), Ok(bundle));
-        assert_eq!(Bundle::parse_payloads("payloads/x067/001.p/3"), Ok(bundle));
+        assert_eq!(Bundle::parse_entries(&bundle.entries_path()), Ok(bundle));
+        assert_eq!(Bundle::parse_payloads(&bundle.payloads_path()), Ok(bundle));
         assert!(Bundle::parse_entries("tile/0/x067/001.p/3").is_err());
     }
 
     #[test]
     fn a_tree_of_seventy_thousand_has_the_tiles_of_the_specification() {
         let tiles: Vec<Tile> = Tile::all_of(70_000).collect();
-        let count = |level| tiles.iter().filter(|t| t.level == level && t.width == 256).count();
+        let count = |level| {
+            tiles
+                .iter()
+                .filter(|t| t.level == level && t.width == 256)
+                .count()
+        };
         assert_eq!((count(0), count(1), count(2)), (273, 1, 0));
-        let partial: Vec<(u8, u16)> =
-            tiles.iter().filter(|t| t.width < 256).map(|t| (t.level, t.width)).collect();
+        let partial: Vec<(u8, u16)> = tiles
+            .iter()
+            .filter(|t| t.width < 256)
+            .map(|t| (t.level, t.width))
+            .collect();
         assert_eq!(partial, [(0, 112), (1, 17), (2, 1)]);
         let of_256: Vec<String> = Tile::all_of(256).map(|t| t.to_string()).collect();
         assert_eq!(of_256, ["tile/0/000", "tile/1/000.p/1"]);
@@ -251,10 +299,13 @@ mod tests {
         let read: Vec<&[u8]> = entries(&bundle).map(Result::unwrap).collect();
         assert_eq!(read, [b"one".as_slice(), b"", b"three"]);
         for cut in [1, 4, 6, bundle.len() - 1] {
-            assert!(entries(&bundle[..cut]).any(|entry| entry.is_err()), "cut at {cut}");
+            assert!(
+                entries(&bundle[..cut]).any(|entry| entry.is_err()),
+                "cut at {cut}"
+            );
         }
-        assert!(push_entry(&mut Vec::new(), &[0; 65_536]).is_err());
-        assert!(push_entry(&mut Vec::new(), &[0; 65_535]).is_ok());
+        assert!(push_entry(&mut Vec::new(), &vec![0; 65_536]).is_err());
+        assert!(push_entry(&mut Vec::new(), &vec![0; 65_535]).is_ok());
     }
 
     proptest::proptest! {

@@ -117,7 +117,12 @@ mod tests {
     fn words_read_back_and_need_no_escape() {
         for class in Class::ALL {
             assert_eq!(Class::from_word(class.as_str()), Some(*class));
-            assert!(class.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
+            assert!(
+                class
+                    .as_str()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'-')
+            );
         }
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::from_word(outcome.as_str()), Some(*outcome));

@@ -2,6 +2,8 @@
 //! space) of strings and integers only, without any clear identifier. Must not grow: at most 2 KiB.
 
 mod class;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use class::{Class, Outcome};

@@ -4,7 +4,9 @@
 use kernel::Timestamp;
 use uuid::Uuid;
 
-use super::{Class, Gap, KeyId, LEAF_FORM, Leaf, MAX_INTEGER, MAX_LEAF_BYTES, Mark, Outcome, Pseudonym};
+use super::{
+    Class, Gap, KeyId, LEAF_FORM, Leaf, MAX_INTEGER, MAX_LEAF_BYTES, Mark, Outcome, Pseudonym,
+};
 use crate::error::FormatError;
 use crate::hash::Hash;
 use crate::origin::is_origin;
@@ -15,8 +17,11 @@ const fn refuse(demand: &'static str) -> FormatError {
 
 const RANGE: FormatError = refuse("keep integers between 0 and 2^53 - 1");
 const PAIR: FormatError = refuse("give payload hash and key id together");
-const REASON: FormatError = refuse("write the reason as 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'");
-const ORIGIN: FormatError = refuse("write the origin as 1 to 200 printable ASCII characters without space, plus, quote and backslash");
+const REASON: FormatError =
+    refuse("write the reason as 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'");
+const ORIGIN: FormatError = refuse(
+    "write the origin as 1 to 200 printable ASCII characters without space, plus, quote and backslash",
+);
 const SIZE: FormatError = refuse("keep it within 2,048 bytes");
 const FORM: FormatError = refuse("write the fields of form 1 as canonical JSON (RFC 8785)");
 
@@ -63,7 +68,11 @@ pub(super) fn write(leaf: &Leaf, into: &mut Vec<u8>) -> Result<(), FormatError> 
     }
     word(into, b",\"outcome\":\"", leaf.outcome.as_str());
     write_second_half(leaf, into)?;
-    if into.len() - start > MAX_LEAF_BYTES { Err(SIZE) } else { Ok(()) }
+    if into.len() - start > MAX_LEAF_BYTES {
+        Err(SIZE)
+    } else {
+        Ok(())
+    }
 }
 
 fn write_second_half(leaf: &Leaf, into: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -124,7 +133,11 @@ fn number(into: &mut Vec<u8>, key: &[u8], value: u64) -> Result<(), FormatError>
 }
 
 const fn nibble(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+    if value < 10 {
+        b'0' + value
+    } else {
+        b'a' + value - 10
+    }
 }
 
 fn hex<const N: usize>(into: &mut Vec<u8>, bytes: &[u8; N]) {
@@ -174,11 +187,19 @@ impl<'a> Cursor<'a> {
         self.need(b"-")?;
         let high: [u8; 2] = self.hex()?;
         self.need(b"-")?;
-        let [clock, sequence] = self.hex()?;
+        let sequence: [u8; 2] = self.hex()?;
         self.need(b"-")?;
-        let [a, b, c, d, e, f] = self.hex()?;
-        let node = [clock, sequence, a, b, c, d, e, f];
-        Some(Uuid::from_fields(u32::from_be_bytes(low), u16::from_be_bytes(mid), u16::from_be_bytes(high), &node))
+        let node: [u8; 6] = self.hex()?;
+        let mut last = [0; 8];
+        for (to, from) in last.iter_mut().zip(sequence.iter().chain(&node)) {
+            *to = *from;
+        }
+        Some(Uuid::from_fields(
+            u32::from_be_bytes(low),
+            u16::from_be_bytes(mid),
+            u16::from_be_bytes(high),
+            &last,
+        ))
     }
     fn number(&mut self) -> Option<u64> {
         let length = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -188,8 +209,34 @@ impl<'a> Cursor<'a> {
             return None;
         }
         self.rest = rest;
-        let value = digits.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let value = digits
+            .iter()
+            .fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
         (value <= MAX_INTEGER).then_some(value)
+    }
+    /// The hash behind a key that may be absent: none inside, or none at all where it is malformed.
+    #[expect(
+        clippy::option_option,
+        reason = "absent and malformed are told apart by `?` at once"
+    )]
+    fn hash(&mut self, name: &[u8]) -> Option<Option<Hash>> {
+        if self.take(name) {
+            self.hex().map(|bytes| Some(Hash(bytes)))
+        } else {
+            Some(None)
+        }
+    }
+    /// The same for a key id.
+    #[expect(
+        clippy::option_option,
+        reason = "absent and malformed are told apart by `?` at once"
+    )]
+    fn key(&mut self, name: &[u8]) -> Option<Option<KeyId>> {
+        if self.take(name) {
+            self.hex().map(|bytes| Some(KeyId(bytes)))
+        } else {
+            Some(None)
+        }
     }
     fn text(&mut self) -> Option<&'a str> {
         let length = self.rest.iter().position(|b| *b == b'"')?;
@@ -213,7 +260,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Leaf, FormatError> {
         return Err(SIZE);
     }
     let leaf = read(&mut Cursor { rest: bytes }).ok_or(FORM)?;
-    if leaf.payload.is_some() == leaf.key.is_some() { Ok(leaf) } else { Err(PAIR) }
+    if leaf.payload.is_some() == leaf.key.is_some() {
+        Ok(leaf)
+    } else {
+        Err(PAIR)
+    }
 }
 
 fn read(cursor: &mut Cursor<'_>) -> Option<Leaf> {
@@ -221,32 +272,36 @@ fn read(cursor: &mut Cursor<'_>) -> Option<Leaf> {
     let actor = Pseudonym(cursor.hex()?);
     cursor.need(b"\",\"class\":\"")?;
     let class = Class::from_word(cursor.text()?)?;
-    let erased = if cursor.take(b"\",\"erased\":\"") { Some(KeyId(cursor.hex()?)) } else { None };
+    let erased = cursor.key(b"\",\"erased\":\"")?;
     cursor.need(b"\"")?;
-    let gap = if cursor.take(b",\"gap_from\":") { Some(read_gap(cursor)?) } else { None };
-    cursor.need(b",\"id\":\"")?;
-    let id = cursor.uuid()?;
-    let key = if cursor.take(b"\",\"kid\":\"") { Some(KeyId(cursor.hex()?)) } else { None };
-    cursor.need(b"\",\"n\":")?;
-    let counter = cursor.number()?;
-    let mark = if cursor.take(b",\"of\":\"") { Some(read_mark(cursor)?) } else { None };
-    cursor.need(b",\"outcome\":\"")?;
-    let outcome = Outcome::from_word(cursor.text()?)?;
-    let payload = if cursor.take(b"\",\"pc\":\"") { Some(Hash(cursor.hex()?)) } else { None };
-    let prior = if cursor.take(b"\",\"prior\":\"") { Some(cursor.uuid()?) } else { None };
-    let reason = if cursor.take(b"\",\"reason\":\"") {
-        Some(cursor.text().filter(|text| is_reason(text))?.to_owned())
+    let gap = if cursor.take(b",\"gap_from\":") {
+        Some(read_gap(cursor)?)
     } else {
         None
     };
-    let resource = if cursor.take(b"\",\"res\":\"") { Some(Hash(cursor.hex()?)) } else { None };
-    let subject = if cursor.take(b"\",\"subj\":\"") { Some(Hash(cursor.hex()?)) } else { None };
-    cursor.need(b"\",\"t\":")?;
-    let time = Timestamp::from_micros(cursor.number()? as i64);
-    cursor.need(b",\"v\":1,\"w\":\"")?;
-    let writer = cursor.uuid()?;
-    cursor.need(b"\"}")?;
-    cursor.rest.is_empty().then_some(Leaf {
+    cursor.need(b",\"id\":\"")?;
+    let id = cursor.uuid()?;
+    let key = cursor.key(b"\",\"kid\":\"")?;
+    cursor.need(b"\",\"n\":")?;
+    let counter = cursor.number()?;
+    let mark = if cursor.take(b",\"of\":\"") {
+        Some(read_mark(cursor)?)
+    } else {
+        None
+    };
+    cursor.need(b",\"outcome\":\"")?;
+    let outcome = Outcome::from_word(cursor.text()?)?;
+    let half = read_second_half(cursor)?;
+    let SecondHalf {
+        payload,
+        prior,
+        reason,
+        resource,
+        subject,
+        time,
+        writer,
+    } = half;
+    Some(Leaf {
         id,
         time,
         writer,
@@ -263,6 +318,48 @@ fn read(cursor: &mut Cursor<'_>) -> Option<Leaf> {
         erased,
         mark,
         gap,
+    })
+}
+
+/// The fields from `pc` on.
+struct SecondHalf {
+    payload: Option<Hash>,
+    prior: Option<Uuid>,
+    reason: Option<String>,
+    resource: Option<Hash>,
+    subject: Option<Hash>,
+    time: Timestamp,
+    writer: Uuid,
+}
+
+fn read_second_half(cursor: &mut Cursor<'_>) -> Option<SecondHalf> {
+    let payload = cursor.hash(b"\",\"pc\":\"")?;
+    let prior = if cursor.take(b"\",\"prior\":\"") {
+        Some(cursor.uuid()?)
+    } else {
+        None
+    };
+    let reason = if cursor.take(b"\",\"reason\":\"") {
+        Some(cursor.text().filter(|text| is_reason(text))?.to_owned())
+    } else {
+        None
+    };
+    let resource = cursor.hash(b"\",\"res\":\"")?;
+    let subject = cursor.hash(b"\",\"subj\":\"")?;
+    cursor.need(b"\",\"t\":")?;
+    let time = Timestamp::from_micros(cursor.number()? as i64);
+    cursor.need(b",\"v\":1,\"w\":\"")?;
+    let writer = cursor.uuid()?;
+    cursor.need(b"\"}")?;
+    let all_read = cursor.rest.is_empty();
+    all_read.then_some(SecondHalf {
+        payload,
+        prior,
+        reason,
+        resource,
+        subject,
+        time,
+        writer,
     })
 }
 

@@ -45,7 +45,11 @@ impl Counters {
                 return insert(runs, counter, index);
             }
         }
-        runs.push(Run { from: counter, to: counter, index });
+        runs.push(Run {
+            from: counter,
+            to: counter,
+            index,
+        });
         true
     }
     /// A `discontinuity` leaf.
@@ -59,7 +63,12 @@ impl Counters {
             let mut next = 1;
             for run in runs {
                 if run.from > next {
-                    let missing = Missing { writer: *writer, from: next, to: run.from - 1, index: run.index };
+                    let missing = Missing {
+                        writer: *writer,
+                        from: next,
+                        to: run.from - 1,
+                        index: run.index,
+                    };
                     self.unexplained(missing, &mut all);
                 }
                 next = run.to + 1;
@@ -69,12 +78,20 @@ impl Counters {
         all
     }
     fn unexplained(&self, missing: Missing, into: &mut Vec<Missing>) {
-        let mut gaps: Vec<&Gap> = self.explained.iter().filter(|gap| gap.writer == missing.writer).collect();
+        let mut gaps: Vec<&Gap> = self
+            .explained
+            .iter()
+            .filter(|gap| gap.writer == missing.writer)
+            .collect();
         gaps.sort_by_key(|gap| gap.from);
         let mut from = missing.from;
         for gap in gaps {
             if gap.from > from && gap.from <= missing.to {
-                into.push(Missing { from, to: gap.from - 1, ..missing });
+                into.push(Missing {
+                    from,
+                    to: gap.from - 1,
+                    ..missing
+                });
             }
             if gap.from <= missing.to && gap.to >= from {
                 from = gap.to + 1;
@@ -89,8 +106,13 @@ impl Counters {
 /// Puts a late counter between the runs; false if it is there already.
 fn insert(runs: &mut Vec<Run>, counter: u64, index: u64) -> bool {
     let at = runs.partition_point(|run| run.to < counter);
-    let joins_before = at.checked_sub(1).and_then(|before| runs.get(before)).is_some_and(|run| run.to + 1 == counter);
-    let Some(run) = runs.get_mut(at) else { return false };
+    let joins_before = at
+        .checked_sub(1)
+        .and_then(|before| runs.get(before))
+        .is_some_and(|run| run.to + 1 == counter);
+    let Some(run) = runs.get_mut(at) else {
+        return false;
+    };
     if run.from <= counter {
         return false;
     }
@@ -108,7 +130,14 @@ fn insert(runs: &mut Vec<Run>, counter: u64, index: u64) -> bool {
             before.to = counter;
         }
     } else {
-        runs.insert(at, Run { from: counter, to: counter, index });
+        runs.insert(
+            at,
+            Run {
+                from: counter,
+                to: counter,
+                index,
+            },
+        );
     }
     true
 }
@@ -132,10 +161,22 @@ mod tests {
         assert!(!counters.note(Uuid::nil(), 7, 15), "twice");
         assert_eq!(missing_of(&counters), [(3, 5), (8, 8)]);
         assert_eq!(counters.missing()[0].index, 12);
-        counters.explain(Gap { writer: Uuid::nil(), from: 4, to: 8 });
+        counters.explain(Gap {
+            writer: Uuid::nil(),
+            from: 4,
+            to: 8,
+        });
         assert_eq!(missing_of(&counters), [(3, 3)]);
-        counters.explain(Gap { writer: Uuid::from_u128(1), from: 1, to: 9 });
-        assert_eq!(missing_of(&counters), [(3, 3)], "another writer's explanation is none");
+        counters.explain(Gap {
+            writer: Uuid::from_u128(1),
+            from: 1,
+            to: 9,
+        });
+        assert_eq!(
+            missing_of(&counters),
+            [(3, 3)],
+            "another writer's explanation is none"
+        );
     }
 
     proptest::proptest! {
@@ -150,7 +191,8 @@ mod tests {
             let explained = gap.0.min(gap.1)..=gap.0.max(gap.1);
             let last = seen.last().copied().unwrap_or(0);
             let expected: Vec<u64> = (1..last).filter(|n| !seen.contains(n) && !explained.contains(n)).collect();
-            let found: Vec<u64> = missing_of(&counters).iter().flat_map(|(from, to)| *from..=*to).collect();
+            let mut found: Vec<u64> = missing_of(&counters).iter().flat_map(|(from, to)| *from..=*to).collect();
+            found.sort_unstable();
             assert_eq!(found, expected);
         }
     }

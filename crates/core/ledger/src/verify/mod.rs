@@ -88,38 +88,57 @@ struct Erasures {
 
 impl Erasures {
     fn absent(&mut self, key: KeyId, origin: &str, index: u64) {
-        let first = self.absent.entry(key).or_insert_with(|| (origin.to_owned(), index, 0));
+        let first = self
+            .absent
+            .entry(key)
+            .or_insert_with(|| (origin.to_owned(), index, 0));
         first.2 += 1;
     }
 }
 
+/// What the walks through the logs add to.
+#[derive(Debug, Default)]
+struct Shared {
+    points: Points,
+    erasures: Erasures,
+    report: Report,
+}
+
 /// Verifies everything a source holds.
 pub fn verify<S: LogSource>(source: &mut S, request: &Request<'_>) -> Result<Report, SourceError> {
-    let mut report = Report::default();
-    let mut points = Points::default();
-    let mut erasures = Erasures::default();
+    let mut shared = Shared::default();
     for held in request.held {
-        points.add(&mark_of(held), Witness::Held);
+        shared.points.add(&mark_of(held), Witness::Held);
     }
     let mut origins = source.origins()?;
-    origins.sort_by_key(|origin| {
+    origins.sort_by_cached_key(|origin| {
         let parsed = origin.parse::<Origin>().ok();
-        (!parsed.as_ref().is_some_and(Origin::is_instance_log), parsed, origin.clone())
+        let instance = parsed.as_ref().is_some_and(Origin::is_instance_log);
+        (!instance, parsed, origin.clone())
     });
     origins.dedup();
     if origins.is_empty() {
-        report.add(Verdict::Incomplete, "", None, "no log is here: give a folder that holds an export or a data folder");
+        let what = "no log is here: give a folder that holds an export or a data folder";
+        shared.report.add(Verdict::Incomplete, "", None, what);
     }
     for origin in &origins {
-        gather(source, origin, &mut points, &mut report)?;
+        gather(source, origin, &mut shared)?;
     }
     for origin in &origins {
-        let (named, lost) = points.take(origin);
-        let walk = Walk::new(origin, named, lost, request);
-        walk.run(source, &mut points, &mut erasures, &mut report)?;
+        let (named, lost) = shared.points.take(origin);
+        Walk::new(origin, named, lost, request).run(source, &mut shared)?;
     }
+    let Shared {
+        points,
+        erasures,
+        mut report,
+    } = shared;
     for (origin, point) in points.left() {
-        let what = format!("{} names {} entries of this log, which is not here", point.witness.words(), point.size);
+        let words = point.witness.words();
+        let what = format!(
+            "{words} names {} entries of this log, which is not here",
+            point.size
+        );
         report.add(Verdict::Incomplete, origin, Some(0), what);
     }
     settle(&erasures, &mut report);
@@ -130,36 +149,61 @@ pub fn verify<S: LogSource>(source: &mut S, request: &Request<'_>) -> Result<Rep
 fn gather<S: LogSource>(
     source: &mut S,
     origin: &str,
-    points: &mut Points,
-    report: &mut Report,
+    shared: &mut Shared,
 ) -> Result<(), SourceError> {
+    let Shared { points, report, .. } = shared;
     if let Some(head) = source.head(origin)? {
         match head_lines(&head) {
-            Ok(lines) => lines.iter().for_each(|line| points.add(&mark_of(line), Witness::Head)),
-            Err(error) => report.add(Verdict::Altered, origin, None, format!("the head file cannot be used: {error}")),
+            Ok(lines) => lines
+                .iter()
+                .for_each(|line| points.add(&mark_of(line), Witness::Head)),
+            Err(error) => {
+                let what = format!("the head file cannot be used: {error}");
+                report.add(Verdict::Altered, origin, None, what);
+            }
         }
     }
-    let Some(before) = origin.parse::<Origin>().ok().and_then(|origin| origin.before()) else {
+    let Some(before) = origin
+        .parse::<Origin>()
+        .ok()
+        .and_then(|origin| origin.before())
+    else {
         return Ok(());
     };
-    let size = source.checkpoint(origin)?.and_then(|note| Note::parse(&note).ok());
-    let size = size.and_then(|note| Checkpoint::of_note(&note).ok()).map_or(0, |checkpoint| checkpoint.size);
-    let Some(bundle) = Bundle::in_log(size, 0) else { return Ok(()) };
-    let Some(bytes) = source.entries(origin, bundle)? else { return Ok(()) };
-    let first = entries(&bytes).next().and_then(Result::ok).and_then(|entry| Leaf::parse(entry).ok());
-    if let Some(Leaf { class: Class::Epoch, mark: Some(mark), gap, .. }) = first
-        && mark.origin == before.to_string()
-    {
+    let Some(first) = first_leaf(source, origin)?.filter(|leaf| leaf.class == Class::Epoch) else {
+        return Ok(());
+    };
+    if let Some(mark) = first.mark.filter(|mark| mark.origin == before.to_string()) {
         points.add(&mark, Witness::Epoch);
-        if let Some(gap) = gap {
+        if let Some(gap) = first.gap {
             points.lose(&mark.origin, gap);
         }
     }
     Ok(())
 }
 
+/// The first leaf of a log, unchecked: the walk through the log checks it.
+fn first_leaf<S: LogSource>(source: &mut S, origin: &str) -> Result<Option<Leaf>, SourceError> {
+    let note = source
+        .checkpoint(origin)?
+        .and_then(|note| Note::parse(&note).ok());
+    let size = note
+        .and_then(|note| Checkpoint::of_note(&note).ok())
+        .map_or(0, |known| known.size);
+    let Some(bundle) = Bundle::in_log(size, 0) else {
+        return Ok(None);
+    };
+    let bytes = source.entries(origin, bundle)?.unwrap_or_default();
+    let first = entries(&bytes).next().and_then(Result::ok);
+    Ok(first.and_then(|entry| Leaf::parse(entry).ok()))
+}
+
 fn mark_of(checkpoint: &Checkpoint) -> Mark {
-    Mark { origin: checkpoint.origin.clone(), size: checkpoint.size, root: checkpoint.root }
+    Mark {
+        origin: checkpoint.origin.clone(),
+        size: checkpoint.size,
+        root: checkpoint.root,
+    }
 }
 
 /// Payloads that are absent although nobody erased their key.
@@ -171,8 +215,14 @@ fn settle(erasures: &Erasures, report: &mut Report) {
         }
     }
     for ((origin, index), count) in lacking {
-        let more = if count > 1 { format!(" (and {} more under the same key)", count - 1) } else { String::new() };
-        let what = format!("the payload of entry {index}{more} is absent and no entry says that its key was erased");
+        let more = if count > 1 {
+            format!(" (and {} more under the same key)", count - 1)
+        } else {
+            String::new()
+        };
+        let what = format!(
+            "the payload of entry {index}{more} is absent and no entry says that its key was erased"
+        );
         report.add(Verdict::Incomplete, origin, Some(index), what);
     }
 }

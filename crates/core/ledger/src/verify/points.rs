@@ -52,7 +52,11 @@ pub(super) struct Points {
 
 impl Points {
     pub fn add(&mut self, mark: &Mark, witness: Witness) {
-        let point = Point { size: mark.size, root: mark.root, witness };
+        let point = Point {
+            size: mark.size,
+            root: mark.root,
+            witness,
+        };
         match self.by_log.get_mut(&mark.origin) {
             Some(points) => points.push(point),
             None => {
@@ -71,6 +75,8 @@ impl Points {
     }
     /// The greatest point of every log that was not taken: logs that are named but not here.
     pub fn left(&self) -> impl Iterator<Item = (&str, &Point)> {
-        self.by_log.iter().filter_map(|(origin, points)| points.iter().max().map(|point| (origin.as_str(), point)))
+        self.by_log.iter().filter_map(|(origin, points)| {
+            points.iter().max().map(|point| (origin.as_str(), point))
+        })
     }
 }

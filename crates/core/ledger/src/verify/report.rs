@@ -108,12 +108,23 @@ impl Report {
         self.worst.unwrap_or(Verdict::Sound)
     }
 
-    pub(super) fn add(&mut self, verdict: Verdict, log: &str, index: Option<u64>, what: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        verdict: Verdict,
+        log: &str,
+        index: Option<u64>,
+        what: impl Into<String>,
+    ) {
         if verdict.weight() > self.verdict().weight() {
             self.worst = Some(verdict);
         }
         if self.findings.len() < Self::MAX_FINDINGS {
-            self.findings.push(Finding { verdict, log: log.to_owned(), index, what: what.into() });
+            self.findings.push(Finding {
+                verdict,
+                log: log.to_owned(),
+                index,
+                what: what.into(),
+            });
         } else {
             self.unlisted += 1;
         }

@@ -23,7 +23,16 @@ pub(super) struct Stored<'a> {
 impl<'a> Stored<'a> {
     pub fn new(origin: &'a str, policy: &'a Policy, newest: String) -> Self {
         let ready = Vec::new().into_iter();
-        Self { origin, policy, ready, given: 0, last_size: 0, untrusted: 0, next: None, newest }
+        Self {
+            origin,
+            policy,
+            ready,
+            given: 0,
+            last_size: 0,
+            untrusted: 0,
+            next: None,
+            newest,
+        }
     }
     /// How many were read.
     pub const fn count(&self) -> u64 {
@@ -38,7 +47,11 @@ impl<'a> Stored<'a> {
         self.next.as_ref()
     }
     /// Moves on to the next readable one.
-    pub fn advance<S: LogSource>(&mut self, source: &mut S, report: &mut Report) -> Result<(), SourceError> {
+    pub fn advance<S: LogSource>(
+        &mut self,
+        source: &mut S,
+        report: &mut Report,
+    ) -> Result<(), SourceError> {
         self.next = None;
         while self.next.is_none() {
             let Some(text) = self.ready.next() else {
@@ -57,18 +70,29 @@ impl<'a> Stored<'a> {
     fn judge(&mut self, text: &str, report: &mut Report) -> Option<Checkpoint> {
         let number = self.given;
         let Ok(note) = Note::parse(text) else {
-            report.add(Verdict::Altered, self.origin, None, format!("stored checkpoint {number} is not a signed note"));
+            report.add(
+                Verdict::Altered,
+                self.origin,
+                None,
+                format!("stored checkpoint {number} is not a signed note"),
+            );
             return None;
         };
         let checkpoint = Checkpoint::of_note(&note).ok();
         let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
-        let judged = if text == self.newest { Ok(()) } else { self.policy.check(&note, false).map(|_| ()) };
+        let judged = if text == self.newest {
+            Ok(())
+        } else {
+            self.policy.check(&note, false).map(|_| ())
+        };
         match judged {
             Ok(()) => {}
             Err(Distrust::Unknown | Distrust::Quorum) => {
                 self.untrusted += 1;
                 if self.untrusted == 1 {
-                    let what = format!("stored checkpoint {number} is signed by no trusted key of this log");
+                    let what = format!(
+                        "stored checkpoint {number} is signed by no trusted key of this log"
+                    );
                     report.add(Verdict::Untrusted, self.origin, size, what);
                 }
             }
@@ -77,7 +101,12 @@ impl<'a> Stored<'a> {
                 report.add(Verdict::Altered, self.origin, size, what);
             }
             Err(Distrust::Malformed(error)) => {
-                report.add(Verdict::Altered, self.origin, None, format!("stored checkpoint {number}: {error}"));
+                report.add(
+                    Verdict::Altered,
+                    self.origin,
+                    None,
+                    format!("stored checkpoint {number}: {error}"),
+                );
             }
         }
         let checkpoint = checkpoint?;

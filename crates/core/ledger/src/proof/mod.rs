@@ -1,6 +1,9 @@
 //! Inclusion and consistency proofs of RFC 6962 section 2.1: made from tiles, checked without them, and the
 //! text form of C2SP tlog-proof. Must not read storage: tiles come through [`HashReader`].
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeMap;
@@ -32,7 +35,9 @@ pub enum ProofError {
     #[error("{0} is missing or too short: restore it")]
     MissingTile(Tile),
     /// The proof does not lead to the root.
-    #[error("the {0} proof does not hold: the log was altered or the proof belongs to another state")]
+    #[error(
+        "the {0} proof does not hold: the log was altered or the proof belongs to another state"
+    )]
     Wrong(&'static str),
 }
 
@@ -81,7 +86,7 @@ fn inclusion_ranges(index: u64, size: u64) -> Vec<Range> {
 
 /// The subtrees whose roots prove that the tree of `from` entries is a prefix of the tree of `to`.
 fn consistency_ranges(from: u64, to: u64) -> Vec<Range> {
-    if from == 0 || from == to {
+    if from == to {
         return Vec::new();
     }
     let (mut begin, mut end) = (0, to);
@@ -105,18 +110,21 @@ fn consistency_ranges(from: u64, to: u64) -> Vec<Range> {
 
 /// The greatest power of two below `count`, which is at least 2.
 const fn split_of(count: u64) -> u64 {
-    1 << (63 - (count - 1).leading_zeros())
+    1 << (count - 1).ilog2()
 }
 
 /// The perfect subtrees that a range starting at a multiple of its own scale is made of: (height, index).
 fn perfect_parts((begin, end): Range) -> impl Iterator<Item = (u32, u64)> {
     let count = end - begin;
     let mut at = begin;
-    (0..64).rev().filter(move |height| count >> height & 1 == 1).map(move |height| {
-        let index = at >> height;
-        at += 1 << height;
-        (height, index)
-    })
+    (0..64)
+        .rev()
+        .filter(move |height| count >> height & 1 == 1)
+        .map(move |height| {
+            let index = at >> height;
+            at += 1 << height;
+            (height, index)
+        })
 }
 
 /// Where a perfect subtree of a tree of `size` lies: its tile, and the hashes in it as (first, count).
@@ -129,8 +137,10 @@ fn place(height: u32, index: u64, size: u64) -> Option<(Tile, usize, usize)> {
 
 fn tiles_of(ranges: &[Range], size: u64) -> Vec<Tile> {
     let parts = ranges.iter().flat_map(|range| perfect_parts(*range));
-    let mut tiles: Vec<Tile> =
-        parts.filter_map(|(height, index)| place(height, index, size)).map(|(tile, ..)| tile).collect();
+    let mut tiles: Vec<Tile> = parts
+        .filter_map(|(height, index)| place(height, index, size))
+        .map(|(tile, ..)| tile)
+        .collect();
     tiles.sort_unstable();
     tiles.dedup();
     tiles
@@ -139,17 +149,43 @@ fn tiles_of(ranges: &[Range], size: u64) -> Vec<Tile> {
 fn range_root(range: Range, size: u64, reader: &impl HashReader) -> Result<Hash, ProofError> {
     let mut roots = Vec::new();
     for (height, index) in perfect_parts(range) {
-        let outside = ProofError::OutOfRange { what: "subtree", value: range.1, size };
+        let outside = ProofError::OutOfRange {
+            what: "subtree",
+            value: range.1,
+            size,
+        };
         let (tile, first, count) = place(height, index, size).ok_or(outside)?;
-        let hashes = reader.tile(tile).and_then(|t| t.get(first * Hash::LEN..(first + count) * Hash::LEN));
+        let hashes = reader
+            .tile(tile)
+            .and_then(|t| t.get(first * Hash::LEN..(first + count) * Hash::LEN));
         roots.push(perfect_root(hashes.ok_or(ProofError::MissingTile(tile))?));
     }
-    let joined = roots.into_iter().rev().reduce(|right, left| node_hash(&left, &right));
+    let joined = roots
+        .into_iter()
+        .rev()
+        .reduce(|right, left| node_hash(&left, &right));
     Ok(joined.unwrap_or_else(empty_root))
 }
 
 fn in_range(what: &'static str, value: u64, below: u64, size: u64) -> Result<(), ProofError> {
-    if value < below { Ok(()) } else { Err(ProofError::OutOfRange { what, value, size }) }
+    if value < below {
+        Ok(())
+    } else {
+        Err(ProofError::OutOfRange { what, value, size })
+    }
+}
+
+/// Sizes that a consistency proof can be between: from at least 1.
+fn prefix_range(from: u64, to: u64) -> Result<(), ProofError> {
+    if (1..=to).contains(&from) {
+        Ok(())
+    } else {
+        Err(ProofError::OutOfRange {
+            what: "size",
+            value: from,
+            size: to,
+        })
+    }
 }
 
 /// The tiles that [`inclusion`] will ask for.
@@ -162,19 +198,26 @@ pub fn inclusion_tiles(index: u64, size: u64) -> Result<Vec<Tile>, ProofError> {
 /// root's child. `size` may be any size up to the log's.
 pub fn inclusion(index: u64, size: u64, reader: &impl HashReader) -> Result<Vec<Hash>, ProofError> {
     in_range("index", index, size, size)?;
-    inclusion_ranges(index, size).into_iter().map(|range| range_root(range, size, reader)).collect()
+    inclusion_ranges(index, size)
+        .into_iter()
+        .map(|range| range_root(range, size, reader))
+        .collect()
 }
 
 /// The tiles that [`consistency`] will ask for.
 pub fn consistency_tiles(from: u64, to: u64) -> Result<Vec<Tile>, ProofError> {
-    in_range("size", from, to.saturating_add(1), to)?;
+    prefix_range(from, to)?;
     Ok(tiles_of(&consistency_ranges(from, to), to))
 }
 
-/// The proof that the tree of `from` entries is a prefix of the tree of `to`; empty when `from` is 0 or `to`.
+/// The proof that the tree of `from` entries is a prefix of the tree of `to`; empty when they are equal. The
+/// empty tree is a prefix of every tree and proves nothing: asking from 0 is refused.
 pub fn consistency(from: u64, to: u64, reader: &impl HashReader) -> Result<Vec<Hash>, ProofError> {
-    in_range("size", from, to.saturating_add(1), to)?;
-    consistency_ranges(from, to).into_iter().map(|range| range_root(range, to, reader)).collect()
+    prefix_range(from, to)?;
+    consistency_ranges(from, to)
+        .into_iter()
+        .map(|range| range_root(range, to, reader))
+        .collect()
 }
 
 /// The tiles from which the root of a tree of `size` entries follows.
@@ -188,7 +231,13 @@ pub fn root(size: u64, reader: &impl HashReader) -> Result<Hash, ProofError> {
 }
 
 /// Checks that a leaf is at `index` of the tree with this size and root (RFC 9162 section 2.1.3.2).
-pub fn verify_inclusion(leaf: Hash, index: u64, size: u64, root: Hash, proof: &[Hash]) -> Result<(), ProofError> {
+pub fn verify_inclusion(
+    leaf: Hash,
+    index: u64,
+    size: u64,
+    root: Hash,
+    proof: &[Hash],
+) -> Result<(), ProofError> {
     in_range("index", index, size, size)?;
     let wrong = ProofError::Wrong("inclusion");
     let (mut node, mut last) = (index, size - 1);
@@ -209,7 +258,11 @@ pub fn verify_inclusion(leaf: Hash, index: u64, size: u64, root: Hash, proof: &[
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && hash == root { Ok(()) } else { Err(wrong) }
+    if last == 0 && hash == root {
+        Ok(())
+    } else {
+        Err(wrong)
+    }
 }
 
 /// Checks that the tree of `from` entries is a prefix of the tree of `to` (RFC 9162 section 2.1.4.2).
@@ -218,11 +271,11 @@ pub fn verify_consistency(
     (to, to_root): (u64, Hash),
     proof: &[Hash],
 ) -> Result<(), ProofError> {
-    in_range("size", from, to.saturating_add(1), to)?;
+    prefix_range(from, to)?;
     let wrong = ProofError::Wrong("consistency");
-    if from == 0 || from == to {
-        let expected = if from == 0 { empty_root() } else { to_root };
-        return if proof.is_empty() && from_root == expected { Ok(()) } else { Err(wrong) };
+    if from == to {
+        let same = proof.is_empty() && from_root == to_root;
+        return if same { Ok(()) } else { Err(wrong) };
     }
     let first = from.is_power_of_two().then_some(from_root);
     let mut hashes = first.iter().chain(proof);
@@ -250,7 +303,11 @@ pub fn verify_consistency(
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && old == from_root && new == to_root { Ok(()) } else { Err(wrong) }
+    if last == 0 && old == from_root && new == to_root {
+        Ok(())
+    } else {
+        Err(wrong)
+    }
 }
 
 /// A self-contained proof that an entry is in a log, as C2SP tlog-proof writes it; files end in
@@ -275,7 +332,13 @@ impl TlogProof {
     pub fn verify(&self, leaf: Hash) -> Result<Checkpoint, ProofError> {
         let checkpoint =
             Checkpoint::of_note(&self.checkpoint).map_err(|_| ProofError::Wrong("inclusion"))?;
-        verify_inclusion(leaf, self.index, checkpoint.size, checkpoint.root, &self.hashes)?;
+        verify_inclusion(
+            leaf,
+            self.index,
+            checkpoint.size,
+            checkpoint.root,
+            &self.hashes,
+        )?;
         Ok(checkpoint)
     }
 }
@@ -306,7 +369,10 @@ impl FromStr for TlogProof {
         let extra = lines.next_if(|line| line.starts_with("extra "));
         let extra = extra.map(|line| STANDARD.decode(line.trim_start_matches("extra ")));
         let extra = extra.transpose().map_err(|_| refuse)?;
-        let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(decimal);
+        let index = lines
+            .next()
+            .and_then(|line| line.strip_prefix("index "))
+            .and_then(decimal);
         let hashes: Result<Vec<Hash>, _> = lines.map(Hash::from_base64).collect();
         let hashes = hashes?;
         if hashes.len() > 64 {
@@ -314,6 +380,11 @@ impl FromStr for TlogProof {
         }
         let checkpoint = Note::parse(note)?;
         Checkpoint::of_note(&checkpoint)?;
-        Ok(Self { extra, index: index.ok_or(refuse)?, hashes, checkpoint })
+        Ok(Self {
+            extra,
+            index: index.ok_or(refuse)?,
+            hashes,
+            checkpoint,
+        })
     }
 }

@@ -2,6 +2,9 @@
 //! each basic or about a patient; <https://profiles.ihe.net/ITI/BALP>). Must not add facts that the payload
 //! does not hold.
 
+#[cfg(test)]
+mod tests;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kernel::ActorKind;
@@ -31,13 +34,19 @@ struct Shape {
     agents: [(&'static str, &'static str, &'static str); 3],
 }
 
-const RESTFUL: (&str, &str, &str) =
-    ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
+const RESTFUL: (&str, &str, &str) = (
+    "http://terminology.hl7.org/CodeSystem/audit-event-type",
+    "rest",
+    "RESTful Operation",
+);
 const SOURCE: (&str, &str, &str) = (DCM, "110153", "Source Role ID");
 const DESTINATION: (&str, &str, &str) = (DCM, "110152", "Destination Role ID");
 const APPLICATION: (&str, &str, &str) = (DCM, "110150", "Application");
-const CUSTODIAN: (&str, &str, &str) =
-    ("http://terminology.hl7.org/CodeSystem/provenance-participant-type", "custodian", "Custodian");
+const CUSTODIAN: (&str, &str, &str) = (
+    "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+    "custodian",
+    "Custodian",
+);
 const AUTHOR: (&str, &str, &str) = (PARTICIPATION, "AUT", "author (originator)");
 const RECIPIENT: (&str, &str, &str) = (PARTICIPATION, "IRCP", "information recipient");
 
@@ -49,7 +58,9 @@ const fn shape(class: Class) -> Shape {
         Class::Read | Class::Vread => restful("R", Some("Read"), [DESTINATION, SOURCE, RECIPIENT]),
         Class::Search => restful("E", Some("Query"), [SOURCE, DESTINATION, RECIPIENT]),
         Class::History => restful("R", None, [DESTINATION, SOURCE, RECIPIENT]),
-        Class::Login | Class::Logout | Class::LoginFailed => dicom("E", "110114", "User Authentication"),
+        Class::Login | Class::Logout | Class::LoginFailed => {
+            dicom("E", "110114", "User Authentication")
+        }
         Class::Export | Class::Backup => dicom("R", "110106", "Export"),
         Class::Import | Class::Restore => dicom("C", "110107", "Import"),
         Class::AuditRead => dicom("R", "110101", "Audit Log Used"),
@@ -68,11 +79,21 @@ const fn restful(
     profile: Option<&'static str>,
     agents: [(&'static str, &'static str, &'static str); 3],
 ) -> Shape {
-    Shape { action, kind: RESTFUL, profile, agents }
+    Shape {
+        action,
+        kind: RESTFUL,
+        profile,
+        agents,
+    }
 }
 
 const fn dicom(action: &'static str, code: &'static str, display: &'static str) -> Shape {
-    Shape { action, kind: (DCM, code, display), profile: None, agents: [SOURCE, DESTINATION, AUTHOR] }
+    Shape {
+        action,
+        kind: (DCM, code, display),
+        profile: None,
+        agents: [SOURCE, DESTINATION, AUTHOR],
+    }
 }
 
 fn coding((system, code, display): (&str, &str, &str)) -> Value {
@@ -94,7 +115,11 @@ impl Payload {
         event.insert("id".to_owned(), json!(leaf.id.hyphenated().to_string()));
         // BALP's profiles are about what succeeded; the patient ones about what names a patient.
         if let Some(profile) = shape.profile.filter(|_| leaf.outcome == Outcome::Success) {
-            let about = if self.patient.is_some() { "Patient" } else { "" };
+            let about = if self.patient.is_some() {
+                "Patient"
+            } else {
+                ""
+            };
             let url = format!("{BALP}/StructureDefinition/IHE.BasicAudit.{about}{profile}");
             event.insert("meta".to_owned(), json!({ "profile": [url] }));
         }
@@ -107,7 +132,10 @@ impl Payload {
             event.insert("outcomeDesc".to_owned(), json!(text));
         }
         event.insert("purposeOfEvent".to_owned(), json!([self.purpose_concept()]));
-        event.insert("agent".to_owned(), Value::Array(self.agents(&shape, server)));
+        event.insert(
+            "agent".to_owned(),
+            Value::Array(self.agents(&shape, server)),
+        );
         event.insert(
             "source".to_owned(),
             json!({
@@ -125,7 +153,9 @@ impl Payload {
 
     fn subtype(&self, class: Class) -> Value {
         let interaction = match class {
-            Class::Create | Class::Update | Class::Delete | Class::Read | Class::Vread => class.as_str(),
+            Class::Create | Class::Update | Class::Delete | Class::Read | Class::Vread => {
+                class.as_str()
+            }
             Class::Search if self.interaction == "search-system" => "search-system",
             Class::Search => "search-type",
             Class::History => match &self.resource {
@@ -137,7 +167,11 @@ impl Payload {
             Class::Logout => return coding((DCM, "110123", "Logout")),
             other => return coding((CLASS_SYSTEM, other.as_str(), other.as_str())),
         };
-        let interaction = if class == Class::Update && self.interaction == "patch" { "patch" } else { interaction };
+        let interaction = if class == Class::Update && self.interaction == "patch" {
+            "patch"
+        } else {
+            interaction
+        };
         coding((REST, interaction, interaction))
     }
 
@@ -151,8 +185,14 @@ impl Payload {
         let identifier = json!({ "identifier": { "value": self.actor.id.to_string() }, "display": self.actor.name });
         let (who, network) = match &self.client_address {
             // 2: an IP address; 1: a machine name.
-            Some(address) => (json!({ "display": address }), json!({ "address": address, "type": "2" })),
-            None => (json!({ "display": server }), json!({ "address": server, "type": "1" })),
+            Some(address) => (
+                json!({ "display": address }),
+                json!({ "address": address, "type": "2" }),
+            ),
+            None => (
+                json!({ "display": server }),
+                json!({ "address": server, "type": "1" }),
+            ),
         };
         let who = if person { who } else { identifier.clone() };
         let mut agents = vec![
@@ -217,112 +257,5 @@ const fn outcome_code(outcome: Outcome) -> &'static str {
         Outcome::Success => "0",
         Outcome::Denied => "4",
         Outcome::Failed => "8",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use kernel::Timestamp;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::hash::leaf_hash;
-    use crate::leaf::{KeyId, Pseudonym};
-    use crate::payload::tests::example;
-
-    const SERVER: &str = "https://records.example.org/t/rosewood/fhir";
-
-    fn leaf(class: Class) -> Leaf {
-        Leaf {
-            id: Uuid::from_u128(9),
-            time: Timestamp::from_micros(1_772_698_150_123_456),
-            writer: Uuid::from_u128(1),
-            counter: 1,
-            class,
-            outcome: Outcome::Success,
-            actor: Pseudonym([1; 16]),
-            subject: None,
-            resource: None,
-            payload: Some(leaf_hash(b"")),
-            key: Some(KeyId([2; 16])),
-            reason: None,
-            prior: None,
-            erased: None,
-            mark: None,
-            gap: None,
-        }
-    }
-
-    #[test]
-    fn a_read_about_a_patient() {
-        let event = example().to_audit_event(&leaf(Class::Read), SERVER);
-        insta::assert_snapshot!(serde_json::to_string_pretty(&event).unwrap(), @"");
-    }
-
-    /// What BALP's profiles demand, by class: action, subtype, types of client, server and user agent.
-    #[test]
-    fn every_interaction_has_the_shape_of_its_profile() {
-        let cases = [
-            (Class::Create, "C", "create", ["110153", "110152", "AUT"], "Create"),
-            (Class::Update, "U", "update", ["110153", "110152", "AUT"], "Update"),
-            (Class::Delete, "D", "delete", ["110150", "custodian", "AUT"], "Delete"),
-            (Class::Read, "R", "read", ["110152", "110153", "IRCP"], "Read"),
-            (Class::Vread, "R", "vread", ["110152", "110153", "IRCP"], "Read"),
-            (Class::Search, "E", "search-type", ["110153", "110152", "IRCP"], "Query"),
-        ];
-        for (class, action, subtype, agents, profile) in cases {
-            for about_patient in [true, false] {
-                let mut payload = example();
-                payload.query = (class == Class::Search).then(|| "Observation?code=1".to_owned());
-                payload.patient = payload.patient.filter(|_| about_patient);
-                let event = payload.to_audit_event(&leaf(class), SERVER);
-                assert_eq!(event["action"], action, "{class:?}");
-                assert_eq!(event["subtype"][0]["code"], subtype);
-                assert_eq!(event["outcome"], "0");
-                let found = event["meta"]["profile"][0].as_str().unwrap();
-                let expected = if about_patient { format!(".Patient{profile}") } else { format!(".{profile}") };
-                assert!(found.ends_with(&expected), "{found}");
-                let types: Vec<&str> =
-                    event["agent"].as_array().unwrap().iter().map(|a| a["type"]["coding"][0]["code"].as_str().unwrap()).collect();
-                assert_eq!(types, agents);
-                for agent in &event["agent"].as_array().unwrap()[..2] {
-                    assert!(agent["network"]["address"].is_string() && agent["requestor"] == false, "{agent}");
-                }
-                let user = &event["agent"][2];
-                assert!(user["network"].is_null() && user["requestor"] == true);
-                let entities = event["entity"].as_array().unwrap();
-                let role = |code: &str| entities.iter().filter(|e| e["role"]["code"] == code).count();
-                assert_eq!(role("1"), usize::from(about_patient));
-                let query = class == Class::Search;
-                assert_eq!((role("24"), role("4")), (usize::from(query), usize::from(!query)));
-                if let Some(query) = entities.iter().find(|e| e["role"]["code"] == "24") {
-                    assert!(query["what"].is_null() && query["query"] == STANDARD.encode("Observation?code=1"));
-                }
-                assert_eq!(entities.iter().filter(|e| e["type"]["code"] == "XrequestId").count(), 1);
-            }
-        }
-    }
-
-    #[test]
-    fn refusals_and_jobs_claim_no_profile_they_do_not_fit() {
-        let mut denied = leaf(Class::Read);
-        denied.outcome = Outcome::Denied;
-        let mut payload = example();
-        payload.outcome_text = Some("nurses see the patients of their branch".to_owned());
-        let event = payload.to_audit_event(&denied, SERVER);
-        assert!(event["meta"].is_null());
-        assert_eq!((&event["outcome"], &event["outcomeDesc"]), (&json!("4"), &json!("nurses see the patients of their branch")));
-        payload.actor.kind = ActorKind::System;
-        payload.client_address = None;
-        let event = payload.to_audit_event(&leaf(Class::Job), SERVER);
-        assert_eq!(event["agent"].as_array().unwrap().len(), 2);
-        assert_eq!((&event["agent"][0]["requestor"], &event["agent"][1]["requestor"]), (&json!(true), &json!(false)));
-        assert_eq!(event["subtype"][0]["system"], CLASS_SYSTEM);
-        for class in Class::ALL {
-            let event = example().to_audit_event(&leaf(*class), SERVER);
-            for required in ["type", "recorded", "agent", "source"] {
-                assert!(!event[required].is_null(), "{class:?} lacks {required}");
-            }
-        }
     }
 }
