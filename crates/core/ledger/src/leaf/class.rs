@@ -129,4 +129,16 @@ mod tests {
         }
         assert_eq!(Class::from_word("Create"), None);
     }
+
+    #[test]
+    fn every_word_is_documented() {
+        let page = include_str!("../../../../../docs/reference/ledger-format.md");
+        let words = Class::ALL.iter().map(|class| class.as_str());
+        for word in words.chain(Outcome::ALL.iter().map(|outcome| outcome.as_str())) {
+            assert!(
+                page.contains(&format!("`{word}`")),
+                "{word} is not on the page"
+            );
+        }
+    }
 }
