@@ -129,13 +129,11 @@ impl Credential {
     #[must_use]
     pub fn matches(&self, kept: Option<&Digest32>) -> bool {
         let hash = self.hash();
-        match kept {
-            Some(kept) => *kept == hash,
-            None => {
-                core::hint::black_box(Digest32::new([0; 32]) == hash);
-                false
-            }
-        }
+        let Some(kept) = kept else {
+            core::hint::black_box(Digest32::new([0; 32]) == hash);
+            return false;
+        };
+        *kept == hash
     }
 }
 
@@ -174,7 +172,7 @@ mod tests {
             "thr_018f2c3e7b1a7c3d9e4f0123456789ab_<secret>"
         );
         for bad in [
-            "".to_owned(),
+            String::new(),
             "thr_".to_owned(),
             text.replace("thr_", "thx_"),
             text.replace("018f", "018F"),

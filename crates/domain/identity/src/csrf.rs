@@ -42,9 +42,8 @@ pub fn token(session: &Session, mask: [u8; 32]) -> String {
 pub fn verify(session: &Session, token: &str) -> bool {
     let mut bytes = [0_u8; 66];
     let decoded = URL_SAFE_NO_PAD.decode_slice(token, &mut bytes);
-    let (mask, masked) = match (decoded, bytes.split_first_chunk::<32>()) {
-        (Ok(64), Some((mask, rest))) => (mask, rest),
-        _ => return false,
+    let (Ok(64), Some((mask, masked))) = (decoded, bytes.split_first_chunk::<32>()) else {
+        return false;
     };
     let mut given = [0_u8; 32];
     for ((out, m), t) in given.iter_mut().zip(mask).zip(masked) {

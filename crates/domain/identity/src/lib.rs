@@ -42,3 +42,6 @@ pub use sealed::{Digest32, SecretBytes};
 pub use subject::{
     BranchLink, PatientLink, Pending, Reach, Standing, Subject, SubjectError, Surroundings,
 };
+
+#[cfg(test)]
+mod tests;

@@ -427,6 +427,33 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compares the work, not the clock"
+    )]
+    fn an_unknown_name_costs_what_a_wrong_password_costs() {
+        let cost = PasswordCost {
+            memory_kib: 4096,
+            passes: 2,
+            lanes: 1,
+        };
+        let hash = cost.hash("otter lamp seven gravel", &[7; 16]).unwrap();
+        let timed = |stored: Option<&str>| {
+            let start = std::time::Instant::now();
+            assert!(!cost.verify("some wrong password", stored));
+            start.elapsed().as_secs_f64()
+        };
+        let (mut unknown, mut wrong) = (f64::MAX, f64::MAX);
+        for _ in 0..9 {
+            unknown = unknown.min(timed(None));
+            wrong = wrong.min(timed(Some(&hash)));
+        }
+        // Without the work the ratio is a thousandth; the bounds leave room for a busy machine.
+        let ratio = unknown / wrong;
+        assert!((0.2..5.0).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
     fn expiry_is_off_unless_configured() {
         let then = Timestamp::from_millis(0);
         let policy = PasswordPolicy::default();

@@ -156,10 +156,6 @@ impl Reason {
     pub fn sentence(&self) -> String {
         self.to_string()
     }
-
-    fn what(&self) -> What {
-        What(self.interaction, self.class)
-    }
 }
 
 /// `read prescriptions`, `erase a patient`.
@@ -178,11 +174,13 @@ impl fmt::Display for What {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.what();
+        let what = What(self.interaction, self.class);
         let who = self.role.map_or("this caller", Role::with_article);
         match self.code {
-            ReasonCode::Role => write!(f, "{who} may {what}"),
-            ReasonCode::RoleInTenant => write!(f, "{who} may {what} of every patient"),
+            ReasonCode::RoleInTenant if self.is_about_patients() => {
+                write!(f, "{who} may {what} of every patient")
+            }
+            ReasonCode::Role | ReasonCode::RoleInTenant => write!(f, "{who} may {what}"),
             ReasonCode::RoleAtBranch => {
                 write!(f, "{who} may {what} of patients of their branches")
             }
@@ -191,57 +189,66 @@ impl fmt::Display for Reason {
             }
             ReasonCode::OwnRecord => write!(f, "{who} may {what} of their own record"),
             ReasonCode::Narrowed => {
-                write!(f, "{who} may {what}, narrowed to those they reach")
-            }
-            ReasonCode::BreakGlass => {
-                write!(f, "emergency access: every use is recorded and reviewed")
+                write!(f, "{who} may {what}, narrowed to the patients they reach")
             }
             ReasonCode::Support => write!(f, "an operator may {what} under a support grant"),
             ReasonCode::System => write!(f, "a task of the platform may {what}"),
+            ReasonCode::BreakGlass => {
+                f.write_str("emergency access: every use is recorded and reviewed")
+            }
+            _ => self.denial(f, &what, who),
+        }
+    }
+}
+
+impl Reason {
+    fn is_about_patients(&self) -> bool {
+        self.class.is_some_and(Class::is_about_patients)
+    }
+
+    fn denial(&self, f: &mut fmt::Formatter<'_>, what: &What, who: &str) -> fmt::Result {
+        match self.code {
             ReasonCode::NoRole => write!(
                 f,
                 "your roles do not allow you to {what}: ask an administrator if you need it"
             ),
             ReasonCode::NoScope => write!(
                 f,
-                "no scope of this client or token allows it to {what}: add the scope to the client"
+                "no scope of this client or token allows it to {what}: ask an administrator to add it"
             ),
             ReasonCode::OutOfReach => write!(
                 f,
-                "{who} may {what} only of patients of their branches and care teams, and this is not one"
+                "{who} may {what} of patients they reach by branch, care team or own record, and this is not one"
             ),
             ReasonCode::NoPatient => write!(
                 f,
-                "this belongs to no patient, and {who} bound to branches may {what} of their patients only"
+                "this belongs to no patient, and {who} without the whole tenant may {what} of their patients only"
             ),
-            ReasonCode::NeedsEveryClass => write!(
-                f,
-                "all types at once need permission for every type: ask for one type at a time"
+            ReasonCode::NeedsEveryClass => f.write_str(
+                "all types at once need permission for every type: ask for one type at a time",
             ),
             ReasonCode::NeedsTenant => write!(
                 f,
                 "to {what} a role for the whole tenant is needed: yours is bound to branches"
             ),
             ReasonCode::UnknownType => {
-                write!(f, "this is not a FHIR R4 resource type: check its spelling")
+                f.write_str("this is not a FHIR R4 resource type: check its spelling")
             }
             ReasonCode::PasswordChangeRequired => {
-                write!(f, "the password must be changed first: choose a new one")
+                f.write_str("the password must be changed first: choose a new one")
             }
             ReasonCode::SecondStepRequired => {
-                write!(f, "the code of the second step is still to come: enter it")
+                f.write_str("the code of the second step is still to come: enter it")
             }
             ReasonCode::NeedsSupport => write!(
                 f,
                 "to {what} an operator needs a live support grant that covers it: make one with a reason"
             ),
-            ReasonCode::NotThisTask => write!(f, "this task of the platform may not {what}"),
-            ReasonCode::NeedsInstance => {
-                write!(
-                    f,
-                    "tenants are managed in the instance itself: sign in there"
-                )
-            }
+            ReasonCode::NeedsInstance => write!(
+                f,
+                "an operator may {what} in the instance itself only: do it there"
+            ),
+            _ => write!(f, "this task of the platform may not {what}"),
         }
     }
 }

@@ -398,6 +398,13 @@ impl Subject {
             })
     }
 
+    /// Whether it may change the roles, state or second step of a user, beside
+    /// [`Interaction::ManageUsers`]: nobody gives themselves anything.
+    #[must_use]
+    pub fn may_administer(&self, user: UserId) -> bool {
+        self.actor.id != ActorId::from(user)
+    }
+
     /// The live break-glass grant to a patient.
     #[must_use]
     pub fn emergency_grant(&self, patient: &LogicalId, now: Timestamp) -> Option<&PatientLink> {
