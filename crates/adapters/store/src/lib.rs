@@ -13,7 +13,9 @@ pub mod head_file;
 pub mod index;
 pub mod keys;
 pub mod port;
+pub mod prepare;
 pub mod query;
+pub mod sqlite;
 
 pub use port::{
     Store, TenantSpec,

@@ -1,0 +1,307 @@
+//! The access journal: looks at patient data, sealed and framed, appended to a file with one write each,
+//! so that they survive the end of the process until the writer moves them into the access log. The place
+//! up to which they were moved is committed with them: each goes in exactly once. Power loss may cost the
+//! looks of the last window, as configured.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use ::ledger::Leaf;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::assemble::PreparedEntry;
+use crate::files::io_error;
+use crate::port::error::StoreError;
+use crate::port::ledger::Log;
+
+/// A file grows to this before a new one is begun.
+const ROTATE_BYTES: u64 = 64 << 20;
+const HEADER_BYTES: usize = 12;
+const FRAME_LIMIT: usize = 1 << 20;
+
+/// A place in the journal: file number and offset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct JournalPlace {
+    pub(super) file: u64,
+    pub(super) offset: u64,
+}
+
+/// A look that waits, with the place after it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) entry: PreparedEntry,
+    pub(super) end: JournalPlace,
+}
+
+pub(super) struct Journal {
+    folder: PathBuf,
+    limit: usize,
+    state: Mutex<State>,
+    room: Notify,
+}
+
+struct State {
+    file: Option<File>,
+    place: JournalPlace,
+    /// The oldest file that may still be there.
+    oldest: u64,
+    waiting: Vec<Waiting>,
+}
+
+/// Whether the writer must be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appended {
+    /// The first to wait: wake the writer.
+    First,
+    /// Others wait already.
+    More,
+    /// Too many wait: wake the writer and wait for room.
+    Full,
+}
+
+impl Journal {
+    pub(super) fn open(folder: &Path, limit: usize) -> Result<Self, StoreError> {
+        Ok(Self {
+            folder: folder.to_owned(),
+            limit,
+            state: Mutex::new(State { file: None, place: JournalPlace::default(), oldest: 0, waiting: Vec::new() }),
+            room: Notify::new(),
+        })
+    }
+
+    /// Reads what a former process left after `moved`, drops files moved entirely, and begins a new file.
+    pub(super) fn recover(&self, moved: JournalPlace) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        let mut numbers = self.files()?;
+        numbers.sort_unstable();
+        let mut last = moved.file;
+        state.oldest = moved.file;
+        for number in numbers {
+            let path = self.path(number);
+            last = last.max(number);
+            if number < moved.file {
+                std::fs::remove_file(&path).map_err(|error| io_error(&path, &error))?;
+                continue;
+            }
+            let bytes = std::fs::read(&path).map_err(|error| io_error(&path, &error))?;
+            let start = if number == moved.file { moved.offset } else { 0 };
+            read_frames(&bytes, number, start, &mut state.waiting);
+        }
+        state.place = JournalPlace { file: last + 1, offset: 0 };
+        Ok(())
+    }
+
+    /// Appends looks.
+    pub(super) fn append(&self, entries: Vec<PreparedEntry>) -> Result<Appended, StoreError> {
+        let mut frames = Vec::with_capacity(entries.len() * 1024);
+        let mut ends = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            write_frame(&mut frames, entry)?;
+            ends.push(frames.len() as u64);
+        }
+        let mut state = self.state.lock();
+        let path = self.path(state.place.file);
+        let State { file, place, .. } = &mut *state;
+        let open = match file {
+            Some(open) => open,
+            None => {
+                let mut options = OpenOptions::new();
+                file.insert(options.create(true).append(true).open(&path).map_err(|error| io_error(&path, &error))?)
+            }
+        };
+        if let Err(error) = open.write_all(&frames) {
+            // Part of a frame may be there: cut it off, so that what follows can be read.
+            let _ = open.set_len(place.offset);
+            return Err(io_error(&path, &error));
+        }
+        let was_empty = state.waiting.is_empty();
+        let start = state.place;
+        state.place.offset += frames.len() as u64;
+        let ends = ends.into_iter().map(|end| JournalPlace { file: start.file, offset: start.offset + end });
+        state.waiting.extend(entries.into_iter().zip(ends).map(|(entry, end)| Waiting { entry, end }));
+        Ok(if state.waiting.len() >= self.limit {
+            Appended::Full
+        } else if was_empty {
+            Appended::First
+        } else {
+            Appended::More
+        })
+    }
+
+    /// Waits until fewer looks wait than the limit.
+    pub(super) async fn wait_for_room(&self) {
+        loop {
+            let notified = self.room.notified();
+            if self.state.lock().waiting.len() < self.limit {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// How many looks wait.
+    pub(super) fn backlog(&self) -> usize {
+        self.state.lock().waiting.len()
+    }
+
+    /// Takes the oldest waiting looks to move them.
+    pub(super) fn take(&self, at_most: usize) -> Vec<Waiting> {
+        let mut state = self.state.lock();
+        if state.waiting.len() <= at_most {
+            return core::mem::take(&mut state.waiting);
+        }
+        let rest = state.waiting.split_off(at_most);
+        core::mem::replace(&mut state.waiting, rest)
+    }
+
+    /// Puts looks back that could not be moved.
+    pub(super) fn put_back(&self, mut taken: Vec<Waiting>) {
+        let mut state = self.state.lock();
+        taken.append(&mut state.waiting);
+        state.waiting = taken;
+    }
+
+    /// Looks up to `moved` are in the log. Drops files that are moved entirely and, when the current one
+    /// is large and empty of waiting looks, begins the next.
+    pub(super) fn moved(&self, moved: JournalPlace) {
+        let mut state = self.state.lock();
+        if state.waiting.is_empty() && state.place.offset >= ROTATE_BYTES {
+            state.place = JournalPlace { file: state.place.file + 1, offset: 0 };
+            state.file = None;
+        }
+        let gone = state.oldest..moved.file;
+        state.oldest = state.oldest.max(moved.file);
+        drop(state);
+        self.room.notify_waiters();
+        for number in gone {
+            // One that stays is dropped at the next start.
+            let _ = std::fs::remove_file(self.path(number));
+        }
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("access-{number}.journal"))
+    }
+
+    fn files(&self) -> Result<Vec<u64>, StoreError> {
+        let failed = |error: std::io::Error| io_error(&self.folder, &error);
+        let mut numbers = Vec::new();
+        for item in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let name = item.map_err(failed)?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("access-")?.strip_suffix(".journal")?.parse::<u64>().ok());
+            numbers.extend(number);
+        }
+        Ok(numbers)
+    }
+}
+
+/// Length and checksum, then: subject flag and key, leaf length, leaf, payload.
+fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreError> {
+    let leaf = entry.leaf.to_bytes().map_err(|error| StoreError::Engine(error.to_string()))?;
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_BYTES]);
+    out.push(u8::from(entry.subject.is_some()));
+    out.extend_from_slice(&entry.subject.unwrap_or_default().to_le_bytes());
+    out.extend_from_slice(&(leaf.len() as u32).to_le_bytes());
+    out.extend_from_slice(&leaf);
+    out.extend_from_slice(&entry.payload);
+    let body = out.get(start + HEADER_BYTES..).unwrap_or_default();
+    let (length, check) = ((body.len() as u32).to_le_bytes(), xxh3_64(body).to_le_bytes());
+    for (target, byte) in out.iter_mut().skip(start).zip(length.into_iter().chain(check)) {
+        *target = byte;
+    }
+    Ok(())
+}
+
+/// Reads frames from `start` on; stops at the first that is not whole, which was never acknowledged.
+fn read_frames(bytes: &[u8], file: u64, start: u64, into: &mut Vec<Waiting>) {
+    let mut at = start as usize;
+    while let Some((entry, length)) = bytes.get(at..).and_then(read_frame) {
+        at += length;
+        into.push(Waiting { entry, end: JournalPlace { file, offset: at as u64 } });
+    }
+}
+
+fn read_frame(bytes: &[u8]) -> Option<(PreparedEntry, usize)> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (check, rest) = rest.split_first_chunk::<8>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let body = rest.get(..length).filter(|_| length <= FRAME_LIMIT)?;
+    if xxh3_64(body).to_le_bytes() != *check {
+        return None;
+    }
+    let (flag, rest) = body.split_first()?;
+    let (subject, rest) = rest.split_first_chunk::<8>()?;
+    let (leaf_length, rest) = rest.split_first_chunk::<4>()?;
+    let (leaf, payload) = rest.split_at_checked(u32::from_le_bytes(*leaf_length) as usize)?;
+    let entry = PreparedEntry {
+        log: Log::Access,
+        leaf: Leaf::parse(leaf).ok()?,
+        payload: payload.to_vec(),
+        subject: (*flag == 1).then(|| i64::from_le_bytes(*subject)),
+    };
+    Some((entry, HEADER_BYTES + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use ::ledger::leaf::{Class, Outcome, Pseudonym};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn entry(number: u8) -> PreparedEntry {
+        let leaf = Leaf {
+            id: Uuid::from_u128(u128::from(number) + 1),
+            time: kernel::Timestamp::from_micros(1),
+            writer: Uuid::nil(),
+            counter: 1,
+            class: Class::Read,
+            outcome: Outcome::Success,
+            actor: Pseudonym([1; 16]),
+            subject: None,
+            resource: None,
+            payload: Some(::ledger::Hash([2; 32])),
+            key: Some(::ledger::leaf::KeyId([3; 16])),
+            reason: None,
+            prior: None,
+            erased: None,
+            mark: None,
+            gap: None,
+        };
+        PreparedEntry { log: Log::Access, leaf, payload: vec![number; 30], subject: Some(i64::from(number)) }
+    }
+
+    #[test]
+    fn looks_survive_the_end_of_the_process_and_torn_frames_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path(), 3).unwrap();
+        journal.recover(JournalPlace::default()).unwrap();
+        assert_eq!(journal.append(vec![entry(1)]).unwrap(), Appended::First);
+        assert_eq!(journal.append(vec![entry(2)]).unwrap(), Appended::More);
+        assert_eq!(journal.append(vec![entry(3)]).unwrap(), Appended::Full);
+        let taken = journal.take(1);
+        let moved = taken[0].end;
+        let path = journal.path(1);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let whole = bytes.len();
+        bytes.truncate(whole - 5);
+        std::fs::write(&path, &bytes).unwrap();
+
+        let again = Journal::open(folder.path(), 100).unwrap();
+        again.recover(moved).unwrap();
+        let waiting = again.take(100);
+        assert_eq!(waiting.iter().map(|w| &w.entry).collect::<Vec<_>>(), [&entry(2)]);
+        again.append(vec![entry(4)]).unwrap();
+        again.moved(JournalPlace { file: 2, offset: 0 });
+        assert!(!path.exists());
+        let last = Journal::open(folder.path(), 100).unwrap();
+        last.recover(JournalPlace { file: 2, offset: 0 }).unwrap();
+        assert_eq!(last.take(100).len(), 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Opening the data folder and its tenants.
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use ::ledger::SigningKey;
+use ::ledger::note::KeyKind;
+use kernel::{Clock, Ids, TenantId, TenantScope};
+use parking_lot::{Mutex, RwLock};
+
+use super::erased::ErasedList;
+use super::settings::SqliteSettings;
+use super::tenant::{Places, Shared, Tenant, pointer};
+use crate::files::io_error;
+use crate::keys::{FileKeyRing, KeyRing};
+use crate::port::TenantSpec;
+use crate::port::error::StoreError;
+
+/// The SQLite adapter.
+pub struct SqliteStore {
+    pub(super) shared: Arc<Shared>,
+    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+    // One tenant is opened at a time: two writers on one file must never be.
+    opening: Mutex<bool>,
+    _lock: File,
+}
+
+impl core::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SqliteStore").field("data", &self.shared.settings.data).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens a data folder with the file key ring in it; makes both where nothing is there yet.
+    pub fn open(settings: SqliteSettings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
+        let lock = lock(&settings.data)?;
+        // A new root key only where no tenant's keys could be wrapped by an older one.
+        let may_create = !settings.data.join("tenants").exists();
+        let ring = FileKeyRing::open(&settings.data.join("keys").join("root.key"), may_create, Arc::clone(&ids))?;
+        Self::with_lock(settings, clock, ids, Arc::new(ring), lock)
+    }
+
+    /// Opens a data folder with another key ring.
+    pub fn open_with_ring(
+        settings: SqliteSettings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        ring: Arc<dyn KeyRing>,
+    ) -> Result<Self, StoreError> {
+        let lock = lock(&settings.data)?;
+        Self::with_lock(settings, clock, ids, ring, lock)
+    }
+
+    fn with_lock(
+        settings: SqliteSettings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        ring: Arc<dyn KeyRing>,
+        lock: File,
+    ) -> Result<Self, StoreError> {
+        let seed = ring.signing_seed()?;
+        let signer = SigningKey::from_seed(&settings.instance, KeyKind::Log, &seed)
+            .map_err(|error| StoreError::Engine(error.to_string()))?;
+        let erased = ErasedList::open(&settings.data)?;
+        Ok(Self {
+            shared: Arc::new(Shared { settings, clock, ids, ring, signer, erased }),
+            tenants: RwLock::new(HashMap::new()),
+            opening: Mutex::new(false),
+            _lock: lock,
+        })
+    }
+
+    /// An open tenant; opens it on first use.
+    pub(super) fn tenant(&self, scope: &TenantScope) -> Result<Arc<Tenant>, StoreError> {
+        let id = scope.tenant();
+        if let Some(tenant) = self.tenants.read().get(&id) {
+            return Ok(Arc::clone(tenant));
+        }
+        let closed = self.opening.lock();
+        if *closed {
+            return Err(StoreError::Closed);
+        }
+        if let Some(tenant) = self.tenants.read().get(&id) {
+            return Ok(Arc::clone(tenant));
+        }
+        let places = Places::of(&self.shared.settings.data, id)?;
+        let tenant = Arc::new(Tenant::open(&self.shared, id, &places)?);
+        self.tenants.write().insert(id, Arc::clone(&tenant));
+        Ok(tenant)
+    }
+
+    pub(super) fn create(&self, scope: &TenantScope, spec: &TenantSpec) -> Result<(), StoreError> {
+        let id = scope.tenant();
+        if spec.tenant != id {
+            return Err(StoreError::UnknownTenant(spec.tenant));
+        }
+        let data = &self.shared.settings.data;
+        if let Some(folder) = &spec.dedicated {
+            place(data, id, folder)?;
+        }
+        Tenant::create(&self.shared, id, &Places::of(data, id)?)?;
+        self.tenant(scope).map(|_| ())
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<TenantId>, StoreError> {
+        let folder = self.shared.settings.data.join("tenants");
+        let failed = |error: std::io::Error| io_error(&folder, &error);
+        let mut found = Vec::new();
+        let items = match std::fs::read_dir(&folder) {
+            Ok(items) => items,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(failed(error)),
+        };
+        for item in items {
+            let name = item.map_err(failed)?.file_name();
+            let name = name.to_string_lossy();
+            found.extend(name.strip_suffix(".place").unwrap_or(&name).parse::<TenantId>().ok());
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Ends all writers after what they accepted; nothing opens again.
+    pub(super) fn shut(&self) {
+        *self.opening.lock() = true;
+        let tenants: Vec<Arc<Tenant>> = self.tenants.write().drain().map(|(_, tenant)| tenant).collect();
+        for tenant in tenants {
+            tenant.writer.close();
+        }
+    }
+}
+
+fn lock(data: &Path) -> Result<File, StoreError> {
+    let failed = |error: std::io::Error| io_error(data, &error);
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let path = data.join("lock");
+    let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { place: data.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Notes that a tenant lies in a folder of its own.
+fn place(data: &Path, tenant: TenantId, folder: &str) -> Result<(), StoreError> {
+    let pointer = pointer(data, tenant);
+    if pointer.exists() || data.join("tenants").join(tenant.to_string()).exists() {
+        return Ok(());
+    }
+    let folder = data.join(folder);
+    let failed = |error: std::io::Error| io_error(&pointer, &error);
+    std::fs::create_dir_all(data.join("tenants")).map_err(failed)?;
+    std::fs::write(&pointer, folder.display().to_string()).map_err(failed)?;
+    File::open(&pointer).and_then(|file| file.sync_all()).map_err(failed)?;
+    crate::files::sync_folder(&pointer);
+    Ok(())
+}

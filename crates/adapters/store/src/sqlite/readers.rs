@@ -1,0 +1,76 @@
+//! Read-only connections, opened as they are needed. Point reads and long scans have pools of their own,
+//! so that a search never keeps a read by id waiting.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::Connection;
+
+use super::failure::failed;
+use super::schema::open_reader;
+use crate::port::error::StoreError;
+
+const CONNECTIONS: usize = 4;
+const CACHE_KIB: u32 = 4096;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    slots: [Mutex<Option<Connection>>; CONNECTIONS],
+}
+
+thread_local! {
+    static FIRST: usize = {
+        let mut hasher = DefaultHasher::new();
+        std::thread::current().id().hash(&mut hasher);
+        hasher.finish() as usize % CONNECTIONS
+    };
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), slots: [const { Mutex::new(None) }; CONNECTIONS] }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs a read on a free connection; each thread begins at its own, so that statements stay cached.
+    pub(super) fn run<R>(&self, work: impl FnOnce(&Connection) -> Result<R, ReadError>) -> Result<R, StoreError> {
+        let mut slot = self.take();
+        let connection = match &mut *slot {
+            Some(connection) => connection,
+            None => slot.insert(open_reader(&self.path, CACHE_KIB)?),
+        };
+        work(connection).map_err(|error| match error {
+            ReadError::Engine(error) => failed(&self.path, error),
+            ReadError::Store(error) => error,
+        })
+    }
+
+    fn take(&self) -> MutexGuard<'_, Option<Connection>> {
+        let first = FIRST.with(|first| *first);
+        let mut slots = self.slots.iter().cycle().skip(first).take(CONNECTIONS).peekable();
+        let own = slots.peek().copied();
+        slots.find_map(Mutex::try_lock).unwrap_or_else(|| own.map_or_else(|| self.slots[0].lock(), Mutex::lock))
+    }
+}
+
+/// A read failed in the engine or above it.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Engine(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

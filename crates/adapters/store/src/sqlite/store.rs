@@ -1,0 +1,340 @@
+//! The port over an open data folder. Point reads run on the caller's thread (tens of microseconds);
+//! searches, histories and copies run where they may block.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ::ledger::Leaf;
+use ::ledger::payload::Payload;
+use async_trait::async_trait;
+use kernel::{LogicalId, RowId, TenantId, TenantScope, VersionId};
+use rusqlite::Connection;
+
+use super::journal::Appended;
+use super::open::SqliteStore;
+use super::readers::ReadError;
+use super::tenant::{Shared, Tenant};
+use super::{docs, log, read, search};
+use crate::codec;
+use crate::index::{self, PackedIndex};
+use crate::port::access::Entry;
+use crate::port::change::{CommitError, Receipt, Unit};
+use crate::port::doc::{Doc, DocKind, DocWrite};
+use crate::port::error::StoreError;
+use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
+use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
+use crate::port::search::{SearchPage, SearchPlan};
+use crate::port::{Store, TenantSpec};
+use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
+
+/// Units with more changes are prepared off the caller's thread.
+const LARGE_UNIT: usize = 32;
+/// Engine steps between two looks at the clock.
+const STEPS: i32 = 4096;
+
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, StoreError> + Send + 'static,
+) -> Result<R, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(StoreError::Engine(format!("a storage task ended: {error}"))),
+    }
+}
+
+/// Runs a scan under the time limit.
+fn scan<R>(tenant: &Tenant, work: impl FnOnce(&Connection) -> Result<R, ReadError>) -> Result<R, StoreError> {
+    let clock = Arc::clone(&tenant.shared.clock);
+    let limit = u64::try_from(tenant.shared.settings.search_limit.as_nanos()).unwrap_or(u64::MAX);
+    let deadline = clock.monotonic_ns().saturating_add(limit);
+    tenant.scans.run(|connection| {
+        connection.progress_handler(STEPS, Some(move || clock.monotonic_ns() >= deadline))?;
+        let outcome = work(connection);
+        connection.progress_handler(0, None::<fn() -> bool>)?;
+        outcome
+    })
+}
+
+/// The data keys of a unit: made for the patients of its changes, found for those of its entries.
+fn data_keys(tenant: &Tenant, unit: &Unit) -> Result<DataKeys, StoreError> {
+    let mut keys = DataKeys::new();
+    let ids = tenant.shared.ids.as_ref();
+    tenant.keyring.of_subjects(subjects(unit).into_iter(), Some(ids), &mut keys)?;
+    let about = unit.changes.iter().map(|change| &change.entry).chain(&unit.entries);
+    tenant.keyring.of_subjects(about.filter_map(|entry| entry.subject.as_ref()), None, &mut keys)?;
+    Ok(keys)
+}
+
+fn prepared(tenant: &Tenant, unit: Unit) -> Result<PreparedUnit, CommitError> {
+    let keys = data_keys(tenant, &unit)?;
+    prepare(tenant.keys(), &keys, tenant.shared.ids.as_ref(), unit)
+}
+
+fn prepared_entries(tenant: &Tenant, entries: &[Entry]) -> Result<Vec<crate::assemble::PreparedEntry>, CommitError> {
+    let mut keys = DataKeys::new();
+    tenant.keyring.of_subjects(entries.iter().filter_map(|entry| entry.subject.as_ref()), None, &mut keys)?;
+    prepare_entries(tenant.keys(), &keys, tenant.shared.ids.as_ref(), entries)
+}
+
+fn store_error(error: CommitError) -> StoreError {
+    match error {
+        CommitError::Store(error) => error,
+        other => StoreError::Engine(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_tenant(&self, scope: &TenantScope, spec: &TenantSpec) -> Result<(), StoreError> {
+        self.create(scope, spec)
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        self.list()
+    }
+
+    async fn greatest_row(&self, scope: &TenantScope) -> Result<Option<RowId>, StoreError> {
+        let greatest: Option<i64> = self.tenant(scope)?.points.run(|connection| {
+            Ok(connection.query_row("SELECT max(vid) FROM ver", [], |row| row.get(0))?)
+        })?;
+        Ok(greatest.map(RowId))
+    }
+
+    async fn heads(&self, scope: &TenantScope, keys: &[ResourceKey]) -> Result<Vec<Option<Head>>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.points.run(|connection| keys.iter().map(|key| read::head(connection, &tenant.keyring, key)).collect())
+    }
+
+    async fn read(&self, scope: &TenantScope, key: &ResourceKey) -> Result<Option<StoredVersion>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.points.run(|connection| read::read(connection, &tenant.keyring, key))
+    }
+
+    async fn vread(
+        &self,
+        scope: &TenantScope,
+        key: &ResourceKey,
+        version: VersionId,
+    ) -> Result<Option<StoredVersion>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.points.run(|connection| read::vread(connection, &tenant.keyring, key, version))
+    }
+
+    async fn history(&self, scope: &TenantScope, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+        let (tenant, query) = (self.tenant(scope)?, query.clone());
+        blocking(move || scan(&tenant, |connection| read::history(connection, &tenant.keyring, &query))).await
+    }
+
+    async fn search(&self, scope: &TenantScope, plan: &SearchPlan) -> Result<SearchPage, StoreError> {
+        let (tenant, plan) = (self.tenant(scope)?, plan.clone());
+        blocking(move || scan(&tenant, |connection| search::search(connection, &tenant.keyring, &plan))).await
+    }
+
+    fn pack_index(
+        &self,
+        scope: &TenantScope,
+        _ty: fhir::TypeId,
+        extracted: &fhir::search::Extracted<'_>,
+    ) -> Result<PackedIndex, StoreError> {
+        let tenant = self.tenant(scope)?;
+        Ok(index::pack(tenant.keys().hasher(), crate::query::plan::patient_type()?, extracted))
+    }
+
+    async fn commit(&self, scope: &TenantScope, unit: Unit) -> Result<Receipt, CommitError> {
+        unit.check()?;
+        let tenant = self.tenant(scope)?;
+        tenant.writer.check()?;
+        let unit = if unit.changes.len() > LARGE_UNIT {
+            let tenant = Arc::clone(&tenant);
+            blocking(move || Ok(prepared(&tenant, unit))).await??
+        } else {
+            prepared(&tenant, unit)?
+        };
+        tenant.writer.commit(unit).await
+    }
+
+    async fn record_access(&self, scope: &TenantScope, entries: Vec<Entry>) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if entries.iter().any(|entry| entry.log != Log::Access) {
+            return Err(StoreError::Engine("a look belongs to the access log".to_owned()));
+        }
+        let tenant = self.tenant(scope)?;
+        tenant.writer.check()?;
+        let entries = prepared_entries(&tenant, &entries).map_err(store_error)?;
+        if tenant.shared.settings.access_window.is_zero() {
+            let unit = PreparedUnit { entries, ..PreparedUnit::default() };
+            return tenant.writer.commit(unit).await.map(|_| ()).map_err(store_error);
+        }
+        match tenant.journal.append(entries)? {
+            Appended::More => {}
+            Appended::First => tenant.writer.wake(),
+            Appended::Full => {
+                tenant.writer.wake();
+                tenant.journal.wait_for_room().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, scope: &TenantScope) -> Result<(), StoreError> {
+        self.tenant(scope)?.writer.settle().await
+    }
+
+    async fn doc(&self, scope: &TenantScope, kind: DocKind, id: &str) -> Result<Option<Doc>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.points.run(|connection| docs::doc(connection, &tenant.keyring, kind, id))
+    }
+
+    async fn doc_by(
+        &self,
+        scope: &TenantScope,
+        kind: DocKind,
+        name: &'static str,
+        value: &str,
+    ) -> Result<Option<Doc>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.points.run(|connection| docs::doc_by(connection, &tenant.keyring, kind, name, value))
+    }
+
+    async fn docs(
+        &self,
+        scope: &TenantScope,
+        kind: DocKind,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Doc>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.points.run(|connection| docs::docs(connection, &tenant.keyring, kind, after, limit))
+    }
+
+    async fn operate(&self, scope: &TenantScope, writes: Vec<DocWrite>) -> Result<(), CommitError> {
+        if writes.iter().any(|write| write.kind.is_governed()) {
+            return Err(CommitError::Malformed("a governed document needs a ledger entry"));
+        }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let tenant = self.tenant(scope)?;
+        let unit = prepared(&tenant, Unit { docs: writes, ..Unit::default() })?;
+        tenant.writer.commit(unit).await.map(|_| ())
+    }
+
+    fn log_verifier(&self) -> String {
+        self.shared.signer.verifier().to_string()
+    }
+
+    async fn log_head(&self, scope: &TenantScope, log: Log) -> Result<LogHead, StoreError> {
+        let tenant = self.tenant(scope)?;
+        let instance = &self.shared.settings.instance;
+        tenant.points.run(|connection| log::head(connection, &tenant.keyring, instance, log))
+    }
+
+    async fn log_checkpoints(
+        &self,
+        scope: &TenantScope,
+        log: Log,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        self.tenant(scope)?.points.run(|connection| log::checkpoints(connection, log, after, limit))
+    }
+
+    async fn log_tile(
+        &self,
+        scope: &TenantScope,
+        log: Log,
+        level: u8,
+        index: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.tenant(scope)?.points.run(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            log::tile(&transaction, log, level, index)
+        })
+    }
+
+    async fn log_entries(&self, scope: &TenantScope, log: Log, from: u64, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
+        self.tenant(scope)?.points.run(|connection| log::entries(connection, log, from, limit))
+    }
+
+    async fn log_recent(
+        &self,
+        scope: &TenantScope,
+        log: Log,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.tenant(scope)?.points.run(|connection| log::recent(connection, log, before, limit))
+    }
+
+    async fn log_subject(
+        &self,
+        scope: &TenantScope,
+        log: Log,
+        patient: &LogicalId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        let subject = crate::assemble::subject_key(tenant.keys(), patient);
+        tenant.points.run(|connection| log::of_subject(connection, log, subject, before, limit))
+    }
+
+    async fn open_payload(&self, scope: &TenantScope, entry: &LogEntry) -> Result<Option<Payload>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        let damaged = |detail: &str| StoreError::Damaged {
+            place: format!("entry {} of log {}", entry.index, entry.log.as_str()),
+            detail: detail.to_owned(),
+        };
+        let leaf = Leaf::parse(&entry.leaf).map_err(|_| damaged("its leaf cannot be read"))?;
+        let kid = codec::kid_of(&entry.payload).ok_or_else(|| damaged("its payload is not sealed"))?;
+        let Some(dek) = tenant.keyring.dek(&kid)? else { return Ok(None) };
+        let plain = codec::open(&dek, &codec::payload_binding(scope.tenant(), leaf.id), &entry.payload)?;
+        Payload::parse(&plain).map(Some).map_err(|_| damaged("its payload cannot be read"))
+    }
+
+    async fn erase(&self, scope: &TenantScope, patient: &LogicalId, entry: Entry) -> Result<u64, CommitError> {
+        let tenant = self.tenant(scope)?;
+        // Sealed under the tenant's key: the subject's is about to go.
+        let mut prepared = prepare_entries(tenant.keys(), &DataKeys::new(), tenant.shared.ids.as_ref(), &[entry])?;
+        let entry = prepared.pop().ok_or(CommitError::Malformed("an erasure needs an entry"))?;
+        tenant.writer.erase(tenant.keys().subject_tag(patient), entry).await
+    }
+
+    async fn copy_tenant(&self, scope: &TenantScope, into: &Path) -> Result<(), StoreError> {
+        let (tenant, into) = (self.tenant(scope)?, into.to_owned());
+        if tenant.writer.check().is_ok() {
+            tenant.writer.settle().await?;
+        }
+        blocking(move || {
+            std::fs::create_dir_all(&into).map_err(|error| crate::files::io_error(&into, &error))?;
+            // The record first: every key it needs was stored before it.
+            let record = into.join("record.db").display().to_string();
+            tenant.scans.run(|connection| {
+                connection.execute("VACUUM INTO ?1", [&record])?;
+                Ok(())
+            })?;
+            tenant.keyring.db.copy_into(&into.join("keys.db"))
+        })
+        .await
+    }
+
+    async fn health(&self, scope: &TenantScope) -> Result<(), StoreError> {
+        let tenant = self.tenant(scope)?;
+        tenant.writer.check()?;
+        probe(&self.shared, tenant.points.path())?;
+        tenant.points.run(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+    }
+
+    async fn close(&self) {
+        self.shut();
+    }
+}
+
+/// Writes and removes a small file, so that a full or read-only disk is noticed before a write is.
+fn probe(shared: &Shared, record: &Path) -> Result<(), StoreError> {
+    let path = record.with_file_name(format!("probe-{}", shared.ids.uuid().simple()));
+    let outcome = std::fs::write(&path, [0u8; 4096]);
+    let _ = std::fs::remove_file(&path);
+    outcome.map_err(|error| crate::files::io_error(&path, &error))
+}

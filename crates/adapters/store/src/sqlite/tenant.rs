@@ -1,0 +1,178 @@
+//! One tenant, open: its keys, readers, writer and access journal, and what all of them share.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kernel::{Clock, Ids, LogicalId, TenantId};
+use parking_lot::RwLock;
+
+use super::erased::ErasedList;
+use super::journal::Journal;
+use super::keys_db::KeysDb;
+use super::readers::Readers;
+use super::settings::SqliteSettings;
+use super::writer::{Writer, WriterParts};
+use crate::keys::{Dek, KeyRing, Kid, TenantKeys};
+use crate::port::error::StoreError;
+use crate::prepare::DataKeys;
+
+/// What the store and its tenants share.
+pub(super) struct Shared {
+    pub(super) settings: SqliteSettings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn Ids>,
+    pub(super) ring: Arc<dyn KeyRing>,
+    pub(super) signer: ::ledger::SigningKey,
+    pub(super) erased: ErasedList,
+}
+
+/// An open tenant.
+pub(super) struct Tenant {
+    pub(super) shared: Arc<Shared>,
+    pub(super) keyring: Arc<Keys>,
+    pub(super) points: Readers,
+    pub(super) scans: Readers,
+    pub(super) writer: Writer,
+    pub(super) journal: Arc<Journal>,
+}
+
+/// A tenant's keys with the file they lie in.
+pub(super) struct Keys {
+    pub(super) keys: TenantKeys,
+    pub(super) db: KeysDb,
+    pub(super) erased: RwLock<HashSet<Kid>>,
+}
+
+impl Keys {
+    /// A data key; `None` where it was destroyed.
+    pub(super) fn dek(&self, kid: &Kid) -> Result<Option<Arc<Dek>>, StoreError> {
+        if let Some(dek) = self.keys.by_kid(kid) {
+            return Ok(Some(dek));
+        }
+        if let Some(stored) = self.db.by_kid(kid)? {
+            return self.keys.admit(&stored).map(Some);
+        }
+        if self.erased.read().contains(kid) {
+            return Ok(None);
+        }
+        Err(StoreError::Key { key: uuid::Uuid::from_bytes(*kid).to_string() })
+    }
+
+    /// The data keys of patients; where there is none, `ids` makes one, or it is left out.
+    pub(super) fn of_subjects<'p>(
+        &self,
+        patients: impl Iterator<Item = &'p LogicalId>,
+        ids: Option<&dyn Ids>,
+        into: &mut DataKeys,
+    ) -> Result<(), StoreError> {
+        for patient in patients {
+            let tag = self.keys.subject_tag(patient);
+            if into.contains_key(&tag) {
+                continue;
+            }
+            let open = self.keys.by_subject(&tag);
+            let stored = match &open {
+                Some(_) => None,
+                None => self.db.by_subject(&tag)?.into_iter().next(),
+            };
+            let dek = match (open, stored, ids) {
+                (Some(dek), ..) => Some(dek),
+                (None, Some(stored), _) => Some(self.keys.admit(&stored)?),
+                (None, None, Some(ids)) => Some(self.keys.create(tag, ids)?),
+                (None, None, None) => None,
+            };
+            // What is not on disk yet must not seal a look: the look may be on disk first.
+            if let Some(dek) = dek.filter(|dek| ids.is_some() || dek.is_durable()) {
+                into.insert(tag, dek);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a tenant's files are.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) folder: PathBuf,
+    pub(super) heads: PathBuf,
+}
+
+impl Places {
+    pub(super) fn of(data: &Path, tenant: TenantId) -> Result<Self, StoreError> {
+        let folder = data.join("tenants").join(tenant.to_string());
+        let pointer = pointer(data, tenant);
+        let folder = match std::fs::read_to_string(&pointer) {
+            Ok(text) => PathBuf::from(text.trim()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => folder,
+            Err(error) => return Err(crate::files::io_error(&pointer, &error)),
+        };
+        Ok(Self { folder, heads: data.join("heads") })
+    }
+    pub(super) fn record(&self) -> PathBuf {
+        self.folder.join("record.db")
+    }
+    pub(super) fn keys(&self) -> PathBuf {
+        self.folder.join("keys.db")
+    }
+}
+
+/// The file that says where a tenant in a folder of its own lies.
+pub(super) fn pointer(data: &Path, tenant: TenantId) -> PathBuf {
+    data.join("tenants").join(format!("{tenant}.place"))
+}
+
+impl Tenant {
+    /// Makes the keys of a new tenant; does nothing when they are there.
+    pub(super) fn create(shared: &Shared, tenant: TenantId, places: &Places) -> Result<(), StoreError> {
+        std::fs::create_dir_all(&places.folder).map_err(|error| crate::files::io_error(&places.folder, &error))?;
+        let keys = KeysDb::open(&places.keys())?;
+        if keys.tenant_dek()?.is_none() {
+            if places.record().exists() {
+                return Err(StoreError::Key { key: format!("keys.db of tenant {tenant}") });
+            }
+            let (secrets, dek) = TenantKeys::generate(tenant, shared.ring.as_ref(), shared.ids.as_ref())?;
+            keys.init(&secrets, &dek)?;
+        }
+        crate::files::sync_folder(&places.keys());
+        Ok(())
+    }
+
+    /// Opens a tenant: keys, erasures to repeat, logs against their head files, journal, writer thread.
+    pub(super) fn open(shared: &Arc<Shared>, tenant: TenantId, places: &Places) -> Result<Self, StoreError> {
+        if !places.keys().exists() {
+            return Err(if places.record().exists() {
+                StoreError::Key { key: format!("keys.db of tenant {tenant}") }
+            } else {
+                StoreError::UnknownTenant(tenant)
+            });
+        }
+        let db = KeysDb::open(&places.keys())?;
+        let secrets = db.secrets()?;
+        let Some(tenant_dek) = db.tenant_dek()? else {
+            return Err(StoreError::Key { key: format!("data key of tenant {tenant}") });
+        };
+        let keys = TenantKeys::open(tenant, shared.ring.as_ref(), &secrets, &tenant_dek)?;
+        let keyring = Arc::new(Keys { keys, db, erased: RwLock::new(shared.erased.of_tenant(tenant)) });
+        let journal = Arc::new(Journal::open(&places.folder, shared.settings.access_backlog)?);
+        let writer = Writer::start(WriterParts {
+            shared: Arc::clone(shared),
+            keyring: Arc::clone(&keyring),
+            journal: Arc::clone(&journal),
+            tenant,
+            places: places.clone(),
+        })?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            keyring,
+            points: Readers::new(&places.record()),
+            scans: Readers::new(&places.record()),
+            writer,
+            journal,
+        })
+    }
+
+    pub(super) fn keys(&self) -> &TenantKeys {
+        &self.keyring.keys
+    }
+}

@@ -1,0 +1,177 @@
+//! A log as its writer holds it: the tree's right edge in memory, rows appended in the transaction, one
+//! signed checkpoint per batch, the head file after the commit.
+
+use ::ledger::origin::LogKind;
+use ::ledger::{Checkpoint, Edge, Hash, Origin, SigningKey, leaf_hash};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
+
+use super::super::readers::ReadError;
+use crate::assemble::PreparedEntry;
+use crate::head_file::{HeadFile, PublishedHead};
+use crate::port::change::EntryReceipt;
+use crate::port::error::StoreError;
+use crate::port::ledger::Log;
+
+/// The table of a log's entries.
+pub(in crate::sqlite) const fn entry_table(log: Log) -> &'static str {
+    match log {
+        Log::Changes => "log_changes",
+        Log::Access => "log_access",
+    }
+}
+
+/// A log's writer state.
+pub(super) struct LogState {
+    pub(super) log: Log,
+    pub(super) origin: Origin,
+    edge: Edge,
+    counter: u64,
+    /// Entries in committed batches.
+    committed: u64,
+    /// Whether the batch filled a tile, so that the stored edge moves on.
+    filled: bool,
+    head_file: HeadFile,
+}
+
+/// What a failed batch goes back to.
+pub(super) struct Undo {
+    edge: Edge,
+    counter: u64,
+}
+
+impl LogState {
+    /// Reads the log's state, or begins the log; replays entries onto the stored edge.
+    pub(super) fn open(
+        connection: &Connection,
+        log: Log,
+        instance: &str,
+        tenant: kernel::TenantId,
+        signer: &SigningKey,
+        head_file: HeadFile,
+    ) -> Result<Self, ReadError> {
+        let kind = match log {
+            Log::Changes => LogKind::Changes,
+            Log::Access => LogKind::Access,
+        };
+        let stored: Option<(u32, u64, [u8; 32], Vec<u8>)> = connection
+            .query_row("SELECT epoch, size, root, edge FROM log_head WHERE log = ?1", [log as u8], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()?;
+        let origin = |epoch| Origin { instance: instance.to_owned(), tenant, kind, epoch };
+        let Some((epoch, size, root, edge)) = stored else {
+            let mut state = Self {
+                log,
+                origin: origin(1),
+                edge: Edge::empty(),
+                counter: 0,
+                committed: 0,
+                filled: true,
+                head_file,
+            };
+            state.write_head(connection, signer)?;
+            return Ok(state);
+        };
+        let damaged = |detail: &str| StoreError::Damaged { place: format!("log {}", log.as_str()), detail: detail.to_owned() };
+        let mut edge = Edge::decode(&edge).map_err(|_| damaged("its edge cannot be read"))?;
+        let sql = format!("SELECT leaf FROM {} WHERE idx >= ?1 ORDER BY idx", entry_table(log));
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([edge.size()])?;
+        while let Some(row) = rows.next()? {
+            edge.append(leaf_hash(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?));
+        }
+        if edge.size() != size || edge.root() != Hash(root) {
+            return Err(damaged("its entries do not give its root").into());
+        }
+        Ok(Self { log, origin: origin(epoch), edge, counter: 0, committed: size, filled: false, head_file })
+    }
+
+    /// How many entries the log has.
+    pub(super) fn size(&self) -> u64 {
+        self.edge.size()
+    }
+    pub(super) fn published(&self) -> Option<PublishedHead> {
+        self.head_file.known()
+    }
+    pub(super) fn undo(&self) -> Undo {
+        Undo { edge: self.edge.clone(), counter: self.counter }
+    }
+    pub(super) fn restore(&mut self, undo: Undo) {
+        self.edge = undo.edge;
+        self.counter = undo.counter;
+        self.filled = false;
+    }
+
+    /// Appends an entry within the transaction.
+    pub(super) fn append(
+        &mut self,
+        connection: &Connection,
+        writer: Uuid,
+        entry: &mut PreparedEntry,
+    ) -> Result<EntryReceipt, ReadError> {
+        self.counter += 1;
+        let (bytes, leaf) = entry.number(writer, self.counter)?;
+        let appended = self.edge.append(leaf);
+        let insert = match self.log {
+            Log::Changes => "INSERT INTO log_changes (idx, leaf, payload) VALUES (?1, ?2, ?3)",
+            Log::Access => "INSERT INTO log_access (idx, leaf, payload) VALUES (?1, ?2, ?3)",
+        };
+        connection.prepare_cached(insert)?.execute(params![appended.index, bytes, entry.payload])?;
+        if let Some(subject) = entry.subject {
+            connection
+                .prepare_cached("INSERT INTO log_subject (log, s, idx) VALUES (?1, ?2, ?3)")?
+                .execute(params![self.log as u8, subject, appended.index])?;
+        }
+        for tile in appended.tiles {
+            connection
+                .prepare_cached("INSERT INTO log_tile (log, level, idx, hashes) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![self.log as u8, tile.level, tile.index, tile.hashes])?;
+            self.filled = true;
+        }
+        Ok(EntryReceipt { leaf, index: Some(appended.index) })
+    }
+
+    /// Writes head and checkpoint of what the batch appended, within its transaction.
+    pub(super) fn finish(&mut self, connection: &Connection, signer: &SigningKey) -> Result<(), ReadError> {
+        if self.edge.size() > self.committed { self.write_head(connection, signer) } else { Ok(()) }
+    }
+
+    fn write_head(&mut self, connection: &Connection, signer: &SigningKey) -> Result<(), ReadError> {
+        let (size, root) = (self.edge.size(), self.edge.root());
+        let checkpoint = Checkpoint { origin: self.origin.to_string(), size, root };
+        let note = checkpoint.sign(&[signer]).map_err(|error| StoreError::Engine(error.to_string()))?;
+        connection
+            .prepare_cached("INSERT INTO log_checkpoint (log, size, note) VALUES (?1, ?2, ?3)")?
+            .execute(params![self.log as u8, size, note])?;
+        if self.filled {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO log_head (log, epoch, size, root, edge) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![self.log as u8, self.origin.epoch, size, root.0.as_slice(), self.edge.encode()])?;
+        } else {
+            connection
+                .prepare_cached("UPDATE log_head SET size = ?2, root = ?3 WHERE log = ?1")?
+                .execute(params![self.log as u8, size, root.0.as_slice()])?;
+        }
+        Ok(())
+    }
+
+    /// After the commit: the head file. A failure weakens the detection of rollbacks, nothing more.
+    pub(super) fn committed(&mut self) {
+        self.filled = false;
+        let size = self.edge.size();
+        if size == self.committed && self.head_file.known().is_some_and(|head| head.size == size) {
+            return;
+        }
+        self.committed = size;
+        if let Err(error) = self.head_file.publish(PublishedHead { size, root: self.edge.root().0 }) {
+            tracing::error!(log = self.log.as_str(), %error, "head file not written");
+        }
+    }
+
+    pub(super) fn sync(&mut self) {
+        if let Err(error) = self.head_file.sync() {
+            tracing::error!(log = self.log.as_str(), %error, "head file not synced");
+        }
+    }
+}
