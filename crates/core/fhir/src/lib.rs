@@ -7,3 +7,6 @@ pub mod definitions;
 pub mod json;
 pub mod print;
 pub mod search;
+pub mod validate;
+
+pub use definitions::{Definitions, TypeId};
