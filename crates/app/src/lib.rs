@@ -1,1 +1,182 @@
-//! Use-cases: one file each, all writing through the unit of work.
+//! Use-cases: what can be done with the record and the house around it, one file each. Every one
+//! authorises before it acts, changes only through the [`unit`] of work, and records every look before
+//! it answers. Edges translate to and from these calls; nothing here knows HTTP, HTML or SQL.
+
+pub mod admin;
+pub mod audit;
+mod authorise;
+pub mod consumers;
+pub mod context;
+mod entry;
+pub mod erase;
+pub mod error;
+mod idempotency;
+pub mod init;
+pub mod jobs;
+pub mod record;
+mod retry;
+pub mod settings;
+pub mod sign_in;
+pub mod tenants;
+pub mod unit;
+
+use std::sync::Arc;
+
+use fhir::definitions::{Definitions, TypeId};
+use kernel::{Clock, Ids, LogicalId, RowId, TenantId, Timestamp};
+use store::Store;
+
+pub use context::{Caller, RequestContext, TenantInfo};
+pub use error::{AppError, QueryError, SignInError};
+pub use settings::{Limits, SessionTimes, Settings};
+// What edges need of the port's plain types; the port itself is not theirs.
+pub use store::{ChangeKind, HistoryScope, Log, ResourceKey, StoredVersion};
+
+/// Everything the use-cases work with. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    definitions: &'static Definitions,
+    patient: TypeId,
+    settings: Settings,
+    caches: Caches,
+}
+
+/// What is remembered between requests. Nothing here decides: all of it can be lost.
+struct Caches {
+    /// Which patients a version is about; versions never change.
+    patients: moka::sync::Cache<(TenantId, RowId), Arc<[LogicalId]>>,
+    /// The managing organisation a version of a Patient names.
+    organizations: moka::sync::Cache<(TenantId, RowId), Option<LogicalId>>,
+    /// Tenants by their name in addresses.
+    tenants: tenants::Cache,
+    /// Failed sign-ins of names that nobody has.
+    unknown_names: sign_in::password::UnknownNames,
+    /// Signed-in principals by session or token.
+    principals: sign_in::cache::Principals,
+}
+
+impl App {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`AppError::Fault`] when the definitions lack the type Patient.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        settings: Settings,
+    ) -> Result<Self, AppError> {
+        let definitions = Definitions::r4();
+        let patient = definitions
+            .resource("Patient")
+            .ok_or_else(|| AppError::Fault("the definitions lack Patient".to_owned()))?;
+        let caches = Caches {
+            patients: moka::sync::Cache::new(200_000),
+            organizations: moka::sync::Cache::new(200_000),
+            tenants: tenants::Cache::default(),
+            unknown_names: sign_in::password::UnknownNames::default(),
+            principals: sign_in::cache::Principals::default(),
+        };
+        Ok(Self(Arc::new(Inner {
+            store,
+            clock,
+            ids,
+            definitions,
+            patient,
+            settings,
+            caches,
+        })))
+    }
+
+    /// The store. For use-cases only; edges have no business with it.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// The id source.
+    #[must_use]
+    pub fn ids(&self) -> &dyn Ids {
+        &*self.0.ids
+    }
+
+    /// The R4 definitions.
+    #[must_use]
+    pub fn definitions(&self) -> &'static Definitions {
+        self.0.definitions
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Whether a type is Patient.
+    pub(crate) fn is_patient(&self, ty: TypeId) -> bool {
+        ty == self.0.patient
+    }
+
+    /// The key of a patient.
+    pub(crate) fn patient_key(&self, id: &LogicalId) -> ResourceKey {
+        ResourceKey {
+            ty: self.0.patient,
+            id: id.clone(),
+        }
+    }
+
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.0.caches
+    }
+
+    /// The patients a version is about; none for a deletion. A Patient is about itself, without a look
+    /// at its body.
+    pub(crate) fn patients_of(
+        &self,
+        caller: &Caller,
+        version: &StoredVersion,
+    ) -> Result<Arc<[LogicalId]>, AppError> {
+        if self.is_patient(version.key.ty) {
+            return Ok(Arc::new([version.key.id.clone()]));
+        }
+        let place = (caller.scope.tenant(), version.version_row);
+        if let Some(known) = self.0.caches.patients.get(&place) {
+            return Ok(known);
+        }
+        let Some(body) = &version.body else {
+            return Ok(Arc::new([]));
+        };
+        let document = fhir::json::Document::parse(body.to_vec(), &fhir::json::Limits::default())?;
+        let found = fhir::search::extract(self.0.definitions, version.key.ty, document.root());
+        let patients: Arc<[LogicalId]> = found.patients.into();
+        self.0.caches.patients.insert(place, patients.clone());
+        Ok(patients)
+    }
+
+    /// Checks that the store works now.
+    pub async fn health(&self) -> Result<(), AppError> {
+        let scope = identity::system_scope(TenantId::INSTANCE, identity::SystemTask::Health);
+        Ok(self.0.store.health(&scope).await?)
+    }
+
+    /// Finishes what was acknowledged and stops.
+    pub async fn close(&self) {
+        self.0.store.close().await;
+    }
+}

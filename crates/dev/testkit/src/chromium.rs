@@ -18,12 +18,16 @@ impl Chromium {
     /// # Errors
     /// [`PeerMissing`] where none is installed.
     pub fn find() -> Result<Self, PeerMissing> {
-        ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
-            .into_iter()
-            .map(PathBuf::from)
-            .find(|path| path.exists())
-            .map(|program| Self { program })
-            .ok_or_else(|| PeerMissing::new("Chromium", "none of the usual paths has it".to_owned()))
+        [
+            "/usr/bin/chromium",
+            "/usr/bin/chromium-browser",
+            "/usr/bin/google-chrome",
+        ]
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+        .map(|program| Self { program })
+        .ok_or_else(|| PeerMissing::new("Chromium", "none of the usual paths has it".to_owned()))
     }
 
     fn command(&self, profile: &Path, width: u32, height: u32, dark: bool) -> Command {
@@ -69,7 +73,13 @@ impl Chromium {
     ///
     /// # Errors
     /// What went wrong starting the browser.
-    pub fn screenshot(&self, address: &str, size: (u32, u32), dark: bool, into: &Path) -> Result<(), String> {
+    pub fn screenshot(
+        &self,
+        address: &str,
+        size: (u32, u32),
+        dark: bool,
+        into: &Path,
+    ) -> Result<(), String> {
         let profile = tempfile::tempdir().map_err(|error| error.to_string())?;
         let status = self
             .command(profile.path(), size.0, size.1, dark)
@@ -78,6 +88,10 @@ impl Chromium {
             .stdout(Stdio::null())
             .status()
             .map_err(|error| error.to_string())?;
-        if status.success() && into.exists() { Ok(()) } else { Err(format!("chromium ended with {status}")) }
+        if status.success() && into.exists() {
+            Ok(())
+        } else {
+            Err(format!("chromium ended with {status}"))
+        }
     }
 }

@@ -2,5 +2,7 @@
 //! Only tests and benches may depend on it.
 
 pub mod chromium;
+pub mod clock;
+pub mod ids;
 pub mod peers;
 pub mod postgres;

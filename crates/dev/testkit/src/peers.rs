@@ -49,6 +49,9 @@ pub fn peers_required() -> bool {
 /// A setting of the test run.
 #[must_use]
 pub fn setting(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "test settings come from the environment, here alone")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "test settings come from the environment, here alone"
+    )]
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

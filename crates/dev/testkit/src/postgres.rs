@@ -36,7 +36,11 @@ impl TestDatabase {
     /// A libpq-style connection string as a user; `postgres` is the superuser, others are made by tests.
     #[must_use]
     pub fn connection(&self, user: &str) -> String {
-        format!("host={} user={user} dbname={}", self.socket_folder.display(), self.name)
+        format!(
+            "host={} user={user} dbname={}",
+            self.socket_folder.display(),
+            self.name
+        )
     }
 
     /// Runs a statement as superuser through `psql`; for adversary tests that go behind the program's
@@ -54,19 +58,31 @@ impl TestDatabase {
 /// # Errors
 /// [`PeerMissing`] where no PostgreSQL is installed or it did not start.
 pub fn fresh_database() -> Result<TestDatabase, PeerMissing> {
-    let cluster = CLUSTER.get_or_init(Cluster::start).as_ref().map_err(Clone::clone)?;
+    let cluster = CLUSTER
+        .get_or_init(Cluster::start)
+        .as_ref()
+        .map_err(Clone::clone)?;
     let number = NEXT_DATABASE.fetch_add(1, Ordering::Relaxed);
     let name = format!("t{}_{number}", std::process::id());
     let socket_folder = cluster.folder.path().join("socket");
-    psql(&socket_folder, "postgres", &format!("CREATE DATABASE {name}"))
-        .map_err(|detail| PeerMissing::new("PostgreSQL", detail))?;
-    Ok(TestDatabase { socket_folder, name })
+    psql(
+        &socket_folder,
+        "postgres",
+        &format!("CREATE DATABASE {name}"),
+    )
+    .map_err(|detail| PeerMissing::new("PostgreSQL", detail))?;
+    Ok(TestDatabase {
+        socket_folder,
+        name,
+    })
 }
 
 impl Cluster {
     fn start() -> Result<Self, PeerMissing> {
         let missing = |detail: String| PeerMissing::new("PostgreSQL", detail);
-        let bin = find_bin().ok_or_else(|| missing("no initdb found on PATH or in /usr/lib/postgresql".to_owned()))?;
+        let bin = find_bin().ok_or_else(|| {
+            missing("no initdb found on PATH or in /usr/lib/postgresql".to_owned())
+        })?;
         let folder = tempfile::Builder::new()
             .prefix("theriac-pg-")
             .tempdir()
@@ -77,7 +93,11 @@ impl Cluster {
         let root = is_root();
         if root {
             // initdb refuses to run as root; the package made the user `postgres`.
-            run(Command::new("chown").arg("-R").arg("postgres").arg(folder.path())).map_err(missing)?;
+            run(Command::new("chown")
+                .arg("-R")
+                .arg("postgres")
+                .arg(folder.path()))
+            .map_err(missing)?;
         }
         let initdb = format!(
             "{}/initdb -D {} -A trust -U postgres --no-sync -E UTF8 --locale=C >/dev/null",
@@ -97,19 +117,27 @@ impl Cluster {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| missing(error.to_string()))?;
-        let cluster = Self { folder, _watchdog: watchdog };
+        let cluster = Self {
+            folder,
+            _watchdog: watchdog,
+        };
         for _ in 0..300 {
             if psql(&socket, "postgres", "SELECT 1").is_ok() {
                 return Ok(cluster);
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Err(missing("the server did not answer within 30 seconds".to_owned()))
+        Err(missing(
+            "the server did not answer within 30 seconds".to_owned(),
+        ))
     }
 }
 
 fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"0\n"))
 }
 
 fn as_postgres(root: bool, script: &str) -> Command {
@@ -127,17 +155,33 @@ fn as_postgres(root: bool, script: &str) -> Command {
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         Ok(())
     } else {
-        Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)))
+        Err(format!(
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))
     }
 }
 
 fn psql(socket: &Path, database: &str, sql: &str) -> Result<String, String> {
     let mut child = Command::new("psql")
-        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+        .args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-h",
+        ])
         .arg(socket)
         .args(["-d", database, "-f", "-"])
         .stdin(Stdio::piped())
@@ -146,9 +190,13 @@ fn psql(socket: &Path, database: &str, sql: &str) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("psql: {error}"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(sql.as_bytes()).map_err(|error| error.to_string())?;
+        stdin
+            .write_all(sql.as_bytes())
+            .map_err(|error| error.to_string())?;
     }
-    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let output = child
+        .wait_with_output()
+        .map_err(|error| error.to_string())?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
@@ -157,10 +205,23 @@ fn psql(socket: &Path, database: &str, sql: &str) -> Result<String, String> {
 }
 
 fn find_bin() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut folders: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
     folders.sort();
     folders.reverse();
-    folders.extend(["/usr/local/bin", "/usr/bin", "/usr/local/pgsql/bin", "/opt/homebrew/bin"].map(PathBuf::from));
-    folders.into_iter().find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+    folders.extend(
+        [
+            "/usr/local/bin",
+            "/usr/bin",
+            "/usr/local/pgsql/bin",
+            "/opt/homebrew/bin",
+        ]
+        .map(PathBuf::from),
+    );
+    folders
+        .into_iter()
+        .find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
 }

@@ -1,0 +1,152 @@
+//! Batch and transaction bundles (FHIR R4 http.html, batch and transaction). A transaction is one
+//! commit: all of it or nothing. A batch is one use-case per entry. Entries are done in the order
+//! DELETE, POST, PUT, GET whatever their place; answers stand in the place of their entries.
+
+mod address;
+mod batch;
+mod links;
+mod look;
+mod transaction;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fhir::json::{Document, Kind, Limits, Value};
+
+use crate::App;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::idempotency;
+use crate::record::WriteReceipt;
+
+use self::address::{Item, Method};
+
+/// What a bundle answers.
+#[derive(Debug, Clone)]
+pub struct BundleAnswer {
+    /// The response bundle.
+    pub body: Bytes,
+    /// The receipt of a transaction's first change.
+    pub receipt: Option<WriteReceipt>,
+}
+
+/// A parsed bundle.
+pub(super) struct Parsed {
+    document: Document,
+    items: Vec<Item>,
+}
+
+impl Parsed {
+    /// The resources in order of entries. Walks the document once.
+    fn resources(&self) -> Vec<Option<Value<'_>>> {
+        entries(&self.document)
+            .map(|entry| entry.get("resource"))
+            .collect()
+    }
+}
+
+fn entries(document: &Document) -> impl Iterator<Item = Value<'_>> {
+    document
+        .root()
+        .get("entry")
+        .into_iter()
+        .flat_map(Value::items)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Batch,
+    Transaction,
+}
+
+/// Does a bundle. `representation` puts written resources into the answer (`Prefer:
+/// return=representation`).
+pub async fn bundle(
+    app: &App,
+    caller: &Caller,
+    body: Bytes,
+    representation: bool,
+) -> Result<BundleAnswer, AppError> {
+    let request = idempotency::Request::of(caller, "bundle", &body);
+    let small = body.len() < SMALL_BYTES;
+    let (shape, parsed) = {
+        let (app, caller) = (app.clone(), caller.clone());
+        on_worker(small, move || parse(&app, &caller, body)).await??
+    };
+    let parsed = Arc::new(parsed);
+    match shape {
+        Shape::Batch => batch::run(app, caller, &parsed, representation).await,
+        Shape::Transaction => {
+            transaction::run(app, caller, &parsed, request.as_ref(), representation).await
+        }
+    }
+}
+
+/// Below this many bytes a bundle is prepared where it is; above, on a blocking thread.
+const SMALL_BYTES: usize = 16 << 10;
+
+/// Runs work here when it is small, on a blocking thread otherwise.
+async fn on_worker<T: Send + 'static>(
+    small: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AppError> {
+    if small {
+        return Ok(work());
+    }
+    Ok(tokio::task::spawn_blocking(work).await?)
+}
+
+fn parse(app: &App, caller: &Caller, body: Bytes) -> Result<(Shape, Parsed), AppError> {
+    let limits = &app.settings().limits;
+    if body.len() > limits.bundle_bytes {
+        return Err(AppError::TooLarge(format!(
+            "the bundle has {} bytes, the limit is {}: split it",
+            body.len(),
+            limits.bundle_bytes
+        )));
+    }
+    let bounds = Limits {
+        max_bytes: limits.bundle_bytes,
+        ..Limits::default()
+    };
+    let document = Document::parse(body.into(), &bounds)?;
+    let root = document.root();
+    let shape = shape(root)?;
+    if root
+        .get("entry")
+        .is_some_and(|entry| entry.kind() != Kind::Array)
+    {
+        return Err(AppError::Invalid("Bundle.entry is not an array".to_owned()));
+    }
+    let count = entries(&document).count();
+    if count > limits.bundle_entries {
+        return Err(AppError::TooLarge(format!(
+            "the bundle has {count} entries, the limit is {}: split it",
+            limits.bundle_entries
+        )));
+    }
+    let mut items = Vec::with_capacity(count);
+    for (index, entry) in entries(&document).enumerate() {
+        items.push(Item::parse(app, &caller.context.base, index, entry));
+    }
+    Ok((shape, Parsed { document, items }))
+}
+
+fn shape(root: Value<'_>) -> Result<Shape, AppError> {
+    let text = |name| root.get(name).and_then(Value::as_str);
+    if text("resourceType").as_deref() != Some("Bundle") {
+        return Err(AppError::Invalid(
+            "the body is not a Bundle: send resources to the address of their type".to_owned(),
+        ));
+    }
+    match text("type").as_deref() {
+        Some("batch") => Ok(Shape::Batch),
+        Some("transaction") => Ok(Shape::Transaction),
+        _ => Err(AppError::Invalid(
+            "Bundle.type is neither batch nor transaction: only these can be sent here".to_owned(),
+        )),
+    }
+}
+
+/// The order of doing.
+const ORDER: [Method; 4] = [Method::Delete, Method::Post, Method::Put, Method::Get];

@@ -1,0 +1,117 @@
+//! Conditions: a search that must match none or one resource (conditional create, update, delete and
+//! conditional references).
+
+use fhir::definitions::TypeId;
+use store::{Guard, SearchPlan, StoredVersion, Total};
+
+use crate::App;
+use crate::context::Caller;
+use crate::error::{AppError, QueryError};
+use crate::record::narrow;
+use crate::record::plan::{self, Request};
+use crate::record::query_string;
+
+/// What a condition matches.
+#[derive(Debug, Clone)]
+pub(crate) enum Matched {
+    None,
+    One(Box<StoredVersion>),
+    Several,
+}
+
+/// A parsed condition.
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub ty: TypeId,
+    pub plan: SearchPlan,
+}
+
+impl Condition {
+    /// Reads criteria such as `identifier=http://x|1`; a leading `Type?` is accepted. Criteria must
+    /// narrow: none at all is refused. Never lenient: an ignored criterion would match too much.
+    pub(crate) fn parse(
+        app: &App,
+        caller: &Caller,
+        ty: TypeId,
+        query: &str,
+    ) -> Result<Self, AppError> {
+        let name = app.definitions().resource_name(ty);
+        let query = query
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('?'))
+            .unwrap_or(query);
+        let params = query_string::parse(query).ok_or_else(|| QueryError::Malformed {
+            name: "the condition".to_owned(),
+            detail: "a percent escape is broken".to_owned(),
+        })?;
+        Self::from_params(app, caller, ty, &params)
+    }
+
+    /// The same from decoded pairs.
+    pub(crate) fn from_params(
+        app: &App,
+        caller: &Caller,
+        ty: TypeId,
+        params: &[(String, String)],
+    ) -> Result<Self, AppError> {
+        let request = Request {
+            ty,
+            params,
+            lenient: false,
+        };
+        let mut planned = plan::plan(app, caller, &request)?;
+        if planned.plan.all_of.is_empty() {
+            return Err(AppError::Invalid(format!(
+                "the condition on {} has no criteria: add at least one search parameter",
+                app.definitions().resource_name(ty)
+            )));
+        }
+        planned.plan.count = 2;
+        planned.plan.total = Total::None;
+        planned.plan.after = None;
+        Ok(Self {
+            ty,
+            plan: planned.plan,
+        })
+    }
+
+    /// Looks at everything in the tenant, also what the caller may not see: for deciding whether a
+    /// resource may be created. What is found must be authorised before it is shown.
+    pub(crate) async fn find_any(&self, app: &App, caller: &Caller) -> Result<Matched, AppError> {
+        self.run(app, caller, self.plan.clone()).await
+    }
+
+    /// Looks only at what the caller may see.
+    pub(crate) async fn find(&self, app: &App, caller: &Caller) -> Result<Matched, AppError> {
+        let mut narrowed = self.plan.clone();
+        narrowed.all_of.extend(narrow::clause(app, caller, self.ty));
+        self.run(app, caller, narrowed).await
+    }
+
+    async fn run(&self, app: &App, caller: &Caller, plan: SearchPlan) -> Result<Matched, AppError> {
+        let page = app.store().search(&caller.scope, &plan).await?;
+        let mut matches = page.matches.into_iter();
+        Ok(match (matches.next(), matches.next()) {
+            (None, _) => Matched::None,
+            (Some(one), None) => Matched::One(Box::new(one)),
+            _ => Matched::Several,
+        })
+    }
+
+    /// The guard that makes the commit fail when the matches change meanwhile.
+    pub(crate) fn guard(&self, app: &App, caller: &Caller, matched: &Matched) -> Guard {
+        let mut plan = self.plan.clone();
+        plan.all_of.extend(narrow::clause(app, caller, self.ty));
+        let seen = match matched {
+            Matched::One(found) => vec![found.row],
+            _ => Vec::new(),
+        };
+        Guard { plan, seen }
+    }
+
+    pub(crate) fn ambiguous(&self, app: &App) -> AppError {
+        AppError::MultipleMatches {
+            what: app.definitions().resource_name(self.ty).to_owned(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Delete: a new version without a body. Deleting what is not there, or was deleted, changes nothing
+//! and is no error (FHIR R4 http.html, delete).
+
+use fhir::definitions::TypeId;
+use identity::Interaction;
+use kernel::VersionId;
+use store::{CommitError, Guard, ResourceKey};
+
+use crate::App;
+use crate::authorise::{Ask, authorise};
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::record::condition::{Condition, Matched};
+use crate::record::prepare;
+use crate::record::{Deleted, read, update};
+use crate::retry::Retry;
+use crate::unit::UnitOfWork;
+
+const NOTHING: Deleted = Deleted {
+    version: None,
+    last_updated: None,
+    receipt: None,
+};
+
+/// Deletes a resource.
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+    if_match: Option<VersionId>,
+) -> Result<Deleted, AppError> {
+    let mut retry = Retry::new();
+    loop {
+        match attempt(app, caller, key, if_match, None).await? {
+            Ok(deleted) => return Ok(deleted),
+            Err(_) if if_match.is_none() && retry.again().await => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Deletes the one resource that criteria match; refuses where several match.
+pub async fn delete_where(
+    app: &App,
+    caller: &Caller,
+    ty: TypeId,
+    criteria: &[(String, String)],
+) -> Result<Deleted, AppError> {
+    authorise(app, caller, &Ask::of_type(Interaction::Delete, ty)).await?;
+    let condition = Condition::from_params(app, caller, ty, criteria)?;
+    let mut retry = Retry::new();
+    loop {
+        let matched = condition.find(app, caller).await?;
+        let found = match &matched {
+            Matched::None => return Ok(NOTHING),
+            Matched::Several => return Err(condition.ambiguous(app)),
+            Matched::One(found) => found,
+        };
+        let guard = condition.guard(app, caller, &matched);
+        match attempt(app, caller, &found.key, None, Some(guard)).await? {
+            Ok(deleted) => return Ok(deleted),
+            Err(_) if retry.again().await => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn attempt(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+    if_match: Option<VersionId>,
+    guard: Option<Guard>,
+) -> Result<Result<Deleted, CommitError>, AppError> {
+    let found = app.store().read(&caller.scope, key).await?;
+    let Some(found) = found else {
+        authorise(app, caller, &Ask::of_type(Interaction::Delete, key.ty)).await?;
+        update::expect(key, None, if_match)?;
+        return Ok(Ok(NOTHING));
+    };
+    let (patients, allowed) =
+        read::allow_existing(app, caller, Interaction::Delete, &found).await?;
+    let head = read::head_of(&found);
+    update::expect(key, Some(&head), if_match)?;
+    if head.is_deleted() {
+        return Ok(Ok(Deleted {
+            version: Some(head.version),
+            last_updated: Some(found.last_updated()),
+            receipt: None,
+        }));
+    }
+    let mut change = prepare::deletion(app, caller, key.clone(), &head, &patients);
+    allowed.mark(&mut change.entry);
+    let version = change.version;
+    let last_updated = kernel::Timestamp::from_millis(change.version_row.unix_ms());
+    let mut unit = UnitOfWork::begin(app, &caller.scope);
+    if let Some(guard) = guard {
+        unit = unit.guard(guard);
+    }
+    match unit.change(change).commit().await {
+        Ok(receipt) => Ok(Ok(Deleted {
+            version: Some(version),
+            last_updated: Some(last_updated),
+            receipt: super::first_receipt(receipt),
+        })),
+        Err(error @ (CommitError::Stale { .. } | CommitError::GuardChanged { .. })) => {
+            Ok(Err(error))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! What the use-cases may be told from outside: limits, times, switches and the instance secret.
+//! Must not read the environment or a file: `server` fills it in.
+
+use zeroize::Zeroizing;
+
+/// Sizes that bound a request.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest body of a single resource, in bytes.
+    pub resource_bytes: usize,
+    /// Largest bundle, in bytes.
+    pub bundle_bytes: usize,
+    /// Most entries of a bundle.
+    pub bundle_entries: usize,
+    /// Matches per page where `_count` is not given.
+    pub page_default: u32,
+    /// Most matches per page; a greater `_count` is cut to it.
+    pub page_max: u32,
+    /// Most alternatives (comma values) of one search parameter.
+    pub alternatives: usize,
+    /// Most repetitions of parameters in one search.
+    pub clauses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            resource_bytes: 8 << 20,
+            bundle_bytes: 64 << 20,
+            bundle_entries: 50_000,
+            page_default: 20,
+            page_max: 1000,
+            alternatives: 500,
+            clauses: 50,
+        }
+    }
+}
+
+/// Times of sign-in, in seconds.
+#[derive(Debug, Clone)]
+pub struct SessionTimes {
+    /// A session ends after this long without use.
+    pub idle_s: i64,
+    /// A session ends after this long in any case.
+    pub absolute_s: i64,
+    /// A session's last use is written down at most this often.
+    pub touch_s: i64,
+    /// How long the second step of a sign-in may wait for its code.
+    pub second_step_s: i64,
+    /// Life of an access token given to an API client.
+    pub access_token_s: i64,
+    /// How long a verified token or session is believed before it is looked up again.
+    pub staleness_s: i64,
+}
+
+impl Default for SessionTimes {
+    fn default() -> Self {
+        Self {
+            idle_s: 15 * 60,
+            absolute_s: 12 * 3600,
+            touch_s: 60,
+            second_step_s: 5 * 60,
+            access_token_s: 5 * 60,
+            staleness_s: 5,
+        }
+    }
+}
+
+/// Everything the use-cases are told.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Sizes.
+    pub limits: Limits,
+    /// Sign-in times.
+    pub session: SessionTimes,
+    /// Refuse resources that break R4 structure.
+    pub validate: bool,
+    /// Ignore unknown search parameters also without `Prefer: handling=lenient`.
+    pub lenient: bool,
+    /// Keys of cursors and anti-forgery tokens are derived from it; 32 bytes from the instance's key
+    /// ring, the same on every replica.
+    pub secret: Zeroizing<[u8; 32]>,
+    /// The addresses a client assertion may name as its audience (the token endpoint's URL), with
+    /// `{tenant}` where the tenant's name stands.
+    pub token_audience: String,
+    /// How long the answer to an idempotency key is kept, in seconds.
+    pub idempotency_s: i64,
+}
+
+impl Settings {
+    /// The defaults with a secret.
+    #[must_use]
+    pub fn with_secret(secret: [u8; 32]) -> Self {
+        Self {
+            limits: Limits::default(),
+            session: SessionTimes::default(),
+            validate: true,
+            lenient: false,
+            secret: Zeroizing::new(secret),
+            token_audience: "http://127.0.0.1:8090/t/{tenant}/token".to_owned(),
+            idempotency_s: 24 * 3600,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Sign-in by password, and the second step. An unknown name takes as long, locks as soon and answers
+//! as a known one.
+
+use std::sync::Arc;
+
+use identity::credential::{Credential, CredentialKind};
+use identity::lockout::{LockOut, LockOutPolicy, Locked};
+use identity::password::PasswordCost;
+use identity::{
+    AuthenticationLevel, Pending, SecretBytes, Session, SessionPolicy, SignInName, Tenant, User,
+};
+use kernel::{SessionId, TenantId, Timestamp};
+use ledger::leaf::Class;
+use store::{CommitError, DocExpected, DocKind, DocWrite};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::App;
+use crate::admin::{Versioned, write};
+use crate::context::{Caller, RequestContext};
+use crate::error::{AppError, SignInError};
+use crate::retry::Retry;
+use crate::sign_in::{self, NAME, actor_of, entry, refused, scope, unknown_actor};
+use crate::tenants;
+use crate::unit::UnitOfWork;
+
+/// Somebody who signed in, at least as far as the first step.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The session cookie's text; shown to the browser once.
+    pub cookie: Zeroizing<String>,
+    /// The session.
+    pub session: Arc<Session>,
+    /// Who, with what they may do now.
+    pub caller: Caller,
+    /// What must happen before anything else.
+    pub pending: Option<Pending>,
+}
+
+/// Passwords hashed at a time: each takes 19 MiB and a core.
+static HASHING: Semaphore = Semaphore::const_new(4);
+
+/// Failures of names that nobody has, so that they lock like others.
+pub(crate) struct UnknownNames(moka::sync::Cache<(TenantId, String), LockOut>);
+
+impl Default for UnknownNames {
+    fn default() -> Self {
+        Self(moka::sync::Cache::new(50_000))
+    }
+}
+
+pub(crate) fn policy(app: &App) -> SessionPolicy {
+    let times = &app.settings().session;
+    SessionPolicy {
+        idle_seconds: times.idle_s,
+        absolute_seconds: times.absolute_s,
+        touch_seconds: times.touch_s,
+    }
+}
+
+fn locked(locked: Locked) -> AppError {
+    SignInError::Locked(u32::try_from(locked.minutes()).unwrap_or(u32::MAX)).into()
+}
+
+/// Runs argon2 where it may block.
+pub(crate) async fn hashing<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AppError> {
+    let _permit = HASHING
+        .acquire()
+        .await
+        .map_err(|error| AppError::Fault(error.to_string()))?;
+    Ok(tokio::task::spawn_blocking(work).await?)
+}
+
+/// Checks name and password and begins a session. Where a second step is set up, the session admits to
+/// nothing but that.
+pub async fn password(
+    app: &App,
+    slug: &str,
+    name: &str,
+    password: Zeroizing<String>,
+    context: RequestContext,
+) -> Result<SignedIn, AppError> {
+    let tenant = tenants::by_slug(app, slug).await?;
+    let folded: Option<SignInName> = name.parse().ok();
+    let found = match &folded {
+        Some(name) => find(app, tenant.id, name).await?,
+        None => None,
+    };
+    let now = app.now();
+    let lock_out = match &found {
+        Some(found) => found.value.lock_out,
+        None => unknown(app, tenant.id, name),
+    };
+    if let Err(refusal) = lock_out.check(now) {
+        let actor = found
+            .as_ref()
+            .map_or_else(|| unknown_actor(tenant.id), |found| actor_of(&found.value));
+        let detail = "locked after failed attempts".to_owned();
+        refused(app, tenant.id, &context, &actor, "password", detail).await?;
+        return Err(locked(refusal));
+    }
+    let stored = found
+        .as_ref()
+        .filter(|found| found.value.state == identity::UserState::Active)
+        .filter(|_| tenant.accepts_sign_in())
+        .and_then(|found| found.value.password.clone());
+    let (right, rehashed) = verify(app, password, stored).await?;
+    match found {
+        Some(found) if right => first_step(app, &tenant, found, rehashed, context).await,
+        Some(found) => {
+            failed(app, &tenant, found, &context, "password").await?;
+            Err(SignInError::Credentials.into())
+        }
+        None => {
+            count_unknown(app, tenant.id, name, now);
+            let actor = unknown_actor(tenant.id);
+            let detail = "no such sign-in name".to_owned();
+            refused(app, tenant.id, &context, &actor, "password", detail).await?;
+            Err(SignInError::Credentials.into())
+        }
+    }
+}
+
+async fn find(
+    app: &App,
+    tenant: TenantId,
+    name: &SignInName,
+) -> Result<Option<Versioned<User>>, AppError> {
+    let doc = app
+        .store()
+        .doc_by(&scope(tenant), DocKind::User, NAME, name.as_str())
+        .await?;
+    let Some(doc) = doc else { return Ok(None) };
+    Ok(Some(Versioned {
+        value: serde_json::from_slice(&doc.body)?,
+        version: doc.version,
+    }))
+}
+
+fn unknown(app: &App, tenant: TenantId, name: &str) -> LockOut {
+    let key = (tenant, name.chars().take(100).collect());
+    app.caches()
+        .unknown_names
+        .0
+        .get(&key)
+        .unwrap_or_else(LockOut::cleared)
+}
+
+fn count_unknown(app: &App, tenant: TenantId, name: &str, now: Timestamp) {
+    let next = unknown(app, tenant, name).failed(&LockOutPolicy::default(), now);
+    let key = (tenant, name.chars().take(100).collect());
+    app.caches().unknown_names.0.insert(key, next);
+}
+
+// Whether the password is right, and its hash at today's cost where the stored one is at another.
+async fn verify(
+    app: &App,
+    password: Zeroizing<String>,
+    stored: Option<String>,
+) -> Result<(bool, Option<String>), AppError> {
+    let mut salt = [0; 16];
+    app.ids().fill(&mut salt);
+    hashing(move || {
+        let cost = PasswordCost::default();
+        let right = cost.verify(&password, stored.as_deref());
+        let rehashed = stored
+            .filter(|stored| right && cost.needs_rehash(stored))
+            .and_then(|_| cost.hash(&password, &salt).ok());
+        (right, rehashed)
+    })
+    .await
+}
+
+/// Counts a failure of a known user. Other attempts may be counting at the same time.
+async fn failed(
+    app: &App,
+    tenant: &Tenant,
+    found: Versioned<User>,
+    context: &RequestContext,
+    what: &'static str,
+) -> Result<(), AppError> {
+    let id = found.value.id;
+    let mut current = Some(found);
+    let mut retry = Retry::new();
+    while let Some(found) = current {
+        let mut user = found.value;
+        user.lock_out = user.lock_out.failed(&LockOutPolicy::default(), app.now());
+        let doc = user_write(app, &user, found.version)?;
+        let detail = format!("failure {} in a row", user.lock_out.failures);
+        let actor = actor_of(&user);
+        let entry = entry(app, context, &actor, Class::LoginFailed, what, Some(detail));
+        let unit = UnitOfWork::begin(app, &scope(tenant.id))
+            .doc(doc)
+            .entry(entry);
+        match unit.commit().await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::DocConflict { .. }) if retry.again().await => {}
+            Err(error) => return Err(error.into()),
+        }
+        current = sign_in::user(app, &scope(tenant.id), id).await?;
+    }
+    Ok(())
+}
+
+/// A write of a user over the version it was read at.
+pub(crate) fn user_write(app: &App, user: &User, version: u32) -> Result<DocWrite, AppError> {
+    let lookups = vec![(NAME, user.sign_in_name.as_str().to_owned())];
+    let expected = DocExpected::Version(version);
+    write(app, DocKind::User, user.id, expected, user, lookups)
+}
+
+/// A new session and its cookie.
+fn begin(
+    app: &App,
+    tenant: TenantId,
+    user: &User,
+    level: AuthenticationLevel,
+) -> Result<(Session, Zeroizing<String>, DocWrite), AppError> {
+    let (mut secret, mut seed) = ([0; 32], [0; 32]);
+    app.ids().fill(&mut secret);
+    app.ids().fill(&mut seed);
+    let credential = Credential::new(CredentialKind::Session, app.ids().uuid(), secret);
+    let now = app.now();
+    let mut session = Session::begin(
+        tenant,
+        SessionId::from_uuid(credential.id),
+        user.id,
+        credential.hash(),
+        SecretBytes::new(seed),
+        level,
+        &policy(app),
+        now,
+    );
+    if level == AuthenticationLevel::PasswordOnly {
+        let until = now.plus_seconds(app.settings().session.second_step_s);
+        session.absolute_until = session.absolute_until.min(until);
+        session.idle_until = session.idle_until.min(until);
+    }
+    let doc = session_write(&session, DocExpected::Absent, now)?;
+    Ok((session, credential.to_text(), doc))
+}
+
+/// A write of a session.
+pub(crate) fn session_write(
+    session: &Session,
+    expected: DocExpected,
+    now: Timestamp,
+) -> Result<DocWrite, AppError> {
+    Ok(DocWrite {
+        kind: DocKind::Session,
+        id: session.id.to_string(),
+        expected,
+        body: Some(serde_json::to_vec(session)?),
+        time: now,
+        expires: Some(session.absolute_until),
+        lookups: Vec::new(),
+    })
+}
+
+async fn first_step(
+    app: &App,
+    tenant: &Tenant,
+    found: Versioned<User>,
+    rehashed: Option<String>,
+    context: RequestContext,
+) -> Result<SignedIn, AppError> {
+    let mut user = found.value;
+    if user.totp.is_on() {
+        let (session, cookie, doc) =
+            begin(app, tenant.id, &user, AuthenticationLevel::PasswordOnly)?;
+        app.store().operate(&scope(tenant.id), vec![doc]).await?;
+        return finish(app, tenant, &user, session, cookie, context).await;
+    }
+    let (session, cookie, doc) = begin(app, tenant.id, &user, AuthenticationLevel::Password)?;
+    let actor = actor_of(&user);
+    let mut unit = UnitOfWork::begin(app, &scope(tenant.id)).doc(doc);
+    if user.lock_out != LockOut::cleared() || rehashed.is_some() {
+        user.lock_out = LockOut::cleared();
+        user.password = rehashed.or(user.password);
+        unit = unit.doc(user_write(app, &user, found.version)?);
+    }
+    unit.entry(entry(app, &context, &actor, Class::Login, "password", None))
+        .commit()
+        .await?;
+    finish(app, tenant, &user, session, cookie, context).await
+}
+
+async fn finish(
+    app: &App,
+    tenant: &Tenant,
+    user: &User,
+    session: Session,
+    cookie: Zeroizing<String>,
+    context: RequestContext,
+) -> Result<SignedIn, AppError> {
+    let scope = scope(tenant.id);
+    let level = session.level;
+    let subject = sign_in::subject_of_user(app, &scope, user, level, session.branch).await?;
+    let pending = subject.pending();
+    Ok(SignedIn {
+        cookie,
+        session: Arc::new(session),
+        caller: sign_in::caller(app, tenant, Arc::new(subject), context)?,
+        pending,
+    })
+}
+
+/// The second step: a one-time code, or a recovery code. Answers a new session in place of the first
+/// step's.
+pub async fn second_step(
+    app: &App,
+    slug: &str,
+    cookie: &str,
+    code: &str,
+    context: RequestContext,
+) -> Result<SignedIn, AppError> {
+    let tenant = tenants::by_slug(app, slug).await?;
+    let scope = scope(tenant.id);
+    let first = sign_in::session::load(app, tenant.id, cookie).await?;
+    if first.value.level != AuthenticationLevel::PasswordOnly {
+        return Err(SignInError::Session.into());
+    }
+    let found = sign_in::user(app, &scope, first.value.user).await?;
+    let found = found.ok_or(SignInError::Session)?;
+    let now = app.now();
+    found.value.lock_out.check(now).map_err(locked)?;
+    let is_recovery = code.chars().any(char::is_alphabetic);
+    let next = if is_recovery {
+        found.value.totp.recover(found.value.id, code)
+    } else {
+        found.value.totp.verify(code, now)
+    };
+    let Ok(totp) = next else {
+        failed(app, &tenant, found, &context, "one-time-code").await?;
+        return Err(SignInError::Code.into());
+    };
+    let mut user = found.value;
+    user.totp = totp;
+    user.lock_out = LockOut::cleared();
+    let level = AuthenticationLevel::PasswordAndCode;
+    let (session, text, doc) = begin(app, tenant.id, &user, level)?;
+    let ended = DocWrite {
+        body: None,
+        expires: None,
+        ..session_write(&first.value, DocExpected::Version(first.version), now)?
+    };
+    let actor = actor_of(&user);
+    let what = if is_recovery {
+        "recovery-code"
+    } else {
+        "one-time-code"
+    };
+    let committed = UnitOfWork::begin(app, &scope)
+        .doc(doc)
+        .doc(ended)
+        .doc(user_write(app, &user, found.version)?)
+        .entry(entry(app, &context, &actor, Class::Login, what, None))
+        .commit()
+        .await;
+    match committed {
+        Ok(_) => finish(app, &tenant, &user, session, text, context).await,
+        // Somebody else used this code or this session at the same moment.
+        Err(CommitError::DocConflict { .. }) => Err(SignInError::Code.into()),
+        Err(error) => Err(error.into()),
+    }
+}
