@@ -29,21 +29,22 @@ pub(super) async fn run(
         .collect();
     let mut answers: Vec<ResponseEntry> = vec![ResponseEntry::default(); parsed.items.len()];
     for method in ORDER {
-        let phase = parsed
-            .items
-            .iter()
-            .zip(&bodies)
-            .filter(|(item, _)| phase_of(item) == method)
-            .map(|(item, body)| {
-                let body = body.clone();
-                async move {
-                    let answer = entry(app, caller, item, body, representation).await;
-                    (
-                        item.index,
-                        answer.unwrap_or_else(|error| look::failed(&error)),
-                    )
-                }
-            });
+        // Owned by each entry's future: futures that borrow from an iterator's items cannot be sent
+        // between threads in general.
+        let places: Vec<usize> = (0..parsed.items.len())
+            .filter(|place| parsed.items.get(*place).is_some_and(|item| phase_of(item) == method))
+            .collect();
+        let phase = places.into_iter().map(|place| {
+            let body = bodies.get(place).cloned().flatten();
+            let (app, caller, parsed) = (app.clone(), caller.clone(), Arc::clone(parsed));
+            async move {
+                let Some(item) = parsed.items.get(place) else {
+                    return (place, ResponseEntry::default());
+                };
+                let answer = entry(&app, &caller, item, body, representation).await;
+                (item.index, answer.unwrap_or_else(|error| look::failed(&error)))
+            }
+        });
         let mut done = futures_util::stream::iter(phase).buffer_unordered(AT_A_TIME);
         while let Some((index, answer)) = done.next().await {
             if let Some(slot) = answers.get_mut(index) {
