@@ -201,7 +201,7 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             checkpoints: Duration::from_secs(10),
-            sweep: Duration::from_secs(300),
+            sweep: Duration::from_mins(5),
         }
     }
 }

@@ -44,32 +44,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewBranch) -> Result<Branch
         ));
     }
     let mut unit = UnitOfWork::begin(app, &caller.scope);
-    let ty = app
-        .definitions()
-        .resource("Organization")
-        .ok_or_else(|| AppError::Fault("the definitions lack Organization".to_owned()))?;
-    let (organization, change) = match new.organization {
-        Some(id) => {
-            let key = ResourceKey { ty, id: id.clone() };
-            let heads = app.store().heads(&caller.scope, &[key]).await?;
-            let there = heads.into_iter().flatten().any(|head| !head.is_deleted());
-            if !there {
-                return Err(AppError::not_found(format!("Organization/{}", id.as_str())));
-            }
-            (id, None)
-        }
-        None => {
-            let id = LogicalId::from_uuid(app.ids().uuid());
-            let key = ResourceKey { ty, id: id.clone() };
-            let body = serde_json::to_vec(&serde_json::json!({
-                "resourceType": "Organization", "active": true, "name": name,
-            }))?;
-            let document = prepare::parse(app, body.into())?;
-            let slot = Slot::first(app, key);
-            let prepared = prepare::change(app, caller, slot, document.root(), None)?;
-            (id, Some(prepared.allow(app, caller, None, false).await?))
-        }
-    };
+    let (organization, change) = organization(app, caller, new.organization, &name).await?;
     let branch = Branch {
         schema: Default::default(),
         id: BranchId::from_uuid(app.ids().uuid()),
@@ -96,6 +71,36 @@ pub async fn create(app: &App, caller: &Caller, new: NewBranch) -> Result<Branch
     unit.commit().await?;
     app.caches().principals.forget_tenant(caller.scope.tenant());
     Ok(branch)
+}
+
+/// The Organization of a branch: the one that is named, or a new one with its change.
+async fn organization(
+    app: &App,
+    caller: &Caller,
+    named: Option<LogicalId>,
+    name: &str,
+) -> Result<(LogicalId, Option<store::Change>), AppError> {
+    let ty = app
+        .definitions()
+        .resource("Organization")
+        .ok_or_else(|| AppError::Fault("the definitions lack Organization".to_owned()))?;
+    if let Some(id) = named {
+        let key = ResourceKey { ty, id: id.clone() };
+        let heads = app.store().heads(&caller.scope, &[key]).await?;
+        if !heads.into_iter().flatten().any(|head| !head.is_deleted()) {
+            return Err(AppError::not_found(format!("Organization/{}", id.as_str())));
+        }
+        return Ok((id, None));
+    }
+    let id = LogicalId::from_uuid(app.ids().uuid());
+    let key = ResourceKey { ty, id: id.clone() };
+    let body = serde_json::to_vec(&serde_json::json!({
+        "resourceType": "Organization", "active": true, "name": name,
+    }))?;
+    let document = prepare::parse(app, body.into())?;
+    let slot = Slot::first(app, key);
+    let prepared = prepare::change(app, caller, slot, document.root(), None)?;
+    Ok((id, Some(prepared.allow(app, caller, None, false).await?)))
 }
 
 /// Opens or closes a branch; assignments to a closed one give no reach.

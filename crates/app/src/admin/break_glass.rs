@@ -24,7 +24,7 @@ pub struct Wanted {
     pub minutes: Option<u32>,
 }
 
-fn refused(error: identity::GrantError) -> AppError {
+fn refused(error: &identity::GrantError) -> AppError {
     use kernel::{Categorised as _, Category};
     match error.category() {
         Category::Forbidden => AppError::Denied {
@@ -59,7 +59,7 @@ pub async fn request(
         &BreakGlassPolicy::default(),
         app.now(),
     )
-    .map_err(refused)?;
+    .map_err(|error| refused(&error))?;
     let doc = write(
         app,
         DocKind::BreakGlass,
@@ -138,7 +138,7 @@ pub async fn review(
     let reviewed = found
         .value
         .reviewed(by, outcome, note, app.now())
-        .map_err(refused)?;
+        .map_err(|error| refused(&error))?;
     store_changed(
         app,
         caller,

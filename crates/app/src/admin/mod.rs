@@ -89,7 +89,7 @@ pub(crate) async fn all<T: DeserializeOwned>(
 pub(crate) fn write<T: Serialize>(
     app: &App,
     kind: DocKind,
-    id: impl ToString,
+    id: impl std::fmt::Display,
     expected: DocExpected,
     value: &T,
     lookups: Vec<(&'static str, String)>,

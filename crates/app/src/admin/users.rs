@@ -143,12 +143,11 @@ pub(crate) async fn prepare(
         state: UserState::Active,
         created: now,
     };
-    let (password, made) = match new.password {
-        Some(password) => (password, None),
-        None => {
-            let made = made_password(app);
-            (made.clone(), Some(made))
-        }
+    let (password, made) = if let Some(password) = new.password {
+        (password, None)
+    } else {
+        let made = made_password(app);
+        (made.clone(), Some(made))
     };
     user.password = Some(hashed(app, &user, password).await?);
     let lookups = vec![(NAME, user.sign_in_name.as_str().to_owned())];

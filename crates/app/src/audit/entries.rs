@@ -1,5 +1,7 @@
 //! The trail in readable form: newest entries, filtered, and everything about one patient with proofs.
 
+use std::fmt::Write as _;
+
 use identity::Interaction;
 use kernel::{LogicalId, Timestamp};
 use ledger::leaf::{Class, Leaf, Outcome};
@@ -69,18 +71,18 @@ impl Filter {
         let classes: Vec<&str> = self.classes.iter().map(|class| class.as_str()).collect();
         let mut text = format!("log={}", self.log.as_str());
         if !classes.is_empty() {
-            text.push_str(&format!("&class={}", classes.join(",")));
+            let _ = write!(text, "&class={}", classes.join(","));
         }
         if let Some(outcome) = self.outcome {
-            text.push_str(&format!("&outcome={}", outcome.as_str()));
+            let _ = write!(text, "&outcome={}", outcome.as_str());
         }
         if let Some(actor) = &self.actor {
             let shown: String = actor.chars().take(80).collect();
-            text.push_str(&format!("&actor={shown}"));
+            let _ = write!(text, "&actor={shown}");
         }
         for (name, time) in [("from", self.from), ("until", self.until)] {
             if let Some(time) = time {
-                text.push_str(&format!("&{name}={time}"));
+                let _ = write!(text, "&{name}={time}");
             }
         }
         text

@@ -63,15 +63,13 @@ async fn verified(
     } else {
         None
     };
-    match subject {
-        Some(subject) => Ok((subject, found.until)),
-        None => {
-            let actor = unknown_actor(tenant.id);
-            let detail = format!("token {} was refused", credential.id);
-            refused(app, tenant.id, context, &actor, "bearer-token", detail).await?;
-            Err(SignInError::Token.into())
-        }
+    if let Some(subject) = subject {
+        return Ok((subject, found.until));
     }
+    let actor = unknown_actor(tenant.id);
+    let detail = format!("token {} was refused", credential.id);
+    refused(app, tenant.id, context, &actor, "bearer-token", detail).await?;
+    Err(SignInError::Token.into())
 }
 
 struct Found {

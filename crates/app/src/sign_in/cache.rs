@@ -35,7 +35,7 @@ impl Default for Principals {
     fn default() -> Self {
         let known = moka::sync::Cache::builder()
             .max_capacity(20_000)
-            .time_to_live(Duration::from_secs(60))
+            .time_to_live(Duration::from_mins(1))
             .build();
         Self {
             known,

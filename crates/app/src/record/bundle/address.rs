@@ -64,9 +64,9 @@ impl Item {
         let url = text(request, "url").unwrap_or_default();
         let shown: String = url.chars().take(120).collect();
         let conditions = Conditions {
-            if_match: text(request, "ifMatch"),
-            if_none_match: text(request, "ifNoneMatch"),
-            if_none_exist: text(request, "ifNoneExist"),
+            version: text(request, "ifMatch"),
+            other_version: text(request, "ifNoneMatch"),
+            criteria: text(request, "ifNoneExist"),
         };
         let has_resource = entry.get("resource").is_some();
         Self {
@@ -95,9 +95,9 @@ impl Item {
 }
 
 struct Conditions {
-    if_match: Option<String>,
-    if_none_match: Option<String>,
-    if_none_exist: Option<String>,
+    version: Option<String>,
+    other_version: Option<String>,
+    criteria: Option<String>,
 }
 
 fn read(
@@ -144,15 +144,15 @@ fn read(
     if !fits {
         return Err("request.url does not fit request.method: see FHIR R4 http.html".to_owned());
     }
-    if conditions.if_none_exist.is_some() && method != Method::Post {
+    if conditions.criteria.is_some() && method != Method::Post {
         return Err("ifNoneExist belongs to POST: leave it out".to_owned());
     }
     Ok(Request {
         method,
         address,
-        if_match: version(conditions.if_match, "ifMatch")?,
-        if_none_match: version(conditions.if_none_match, "ifNoneMatch")?,
-        if_none_exist: conditions.if_none_exist,
+        if_match: version(conditions.version, "ifMatch")?,
+        if_none_match: version(conditions.other_version, "ifNoneMatch")?,
+        if_none_exist: conditions.criteria,
     })
 }
 

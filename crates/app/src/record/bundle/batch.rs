@@ -88,17 +88,17 @@ async fn entry(
         (Method::Post, Address::Type(ty, _)) => {
             let condition = request.if_none_exist.as_deref();
             let outcome = create::create(app, caller, *ty, body, condition).await?;
-            Ok(written(outcome, representation))
+            Ok(written(&outcome, representation))
         }
         (Method::Put, Address::Instance(key)) => {
             let outcome = update::update(app, caller, key, body, request.if_match).await?;
-            Ok(written(outcome, representation))
+            Ok(written(&outcome, representation))
         }
         (Method::Put, Address::Type(ty, query)) => {
             let criteria = criteria(query)?;
             let outcome =
                 update::update_where(app, caller, *ty, &criteria, body, request.if_match).await?;
-            Ok(written(outcome, representation))
+            Ok(written(&outcome, representation))
         }
         (Method::Delete, Address::Instance(key)) => Ok(deleted(
             &delete::delete(app, caller, key, request.if_match).await?,
@@ -130,7 +130,7 @@ fn for_entry(caller: &Caller, index: usize) -> Caller {
     }
 }
 
-fn written(outcome: Outcome, representation: bool) -> ResponseEntry {
+fn written(outcome: &Outcome, representation: bool) -> ResponseEntry {
     let resource = outcome.version.body.clone().filter(|_| representation);
     look::written(&outcome.version, outcome.created, resource)
 }

@@ -555,13 +555,11 @@ impl Work {
             (first, other.join())
         });
         let mut changes = first?;
-        match second {
-            Ok(rest) => changes.extend(rest?),
-            Err(_) => {
-                let error = AppError::Fault("a preparing thread failed".to_owned());
-                return Err((0, error));
-            }
-        }
+        let Ok(second) = second else {
+            let error = AppError::Fault("a preparing thread failed".to_owned());
+            return Err((0, error));
+        };
+        changes.extend(second?);
         Ok(changes)
     }
 
