@@ -101,11 +101,27 @@ pub fn references(resource: Value<'_>) -> Vec<(String, String)> {
     found
 }
 
+/// A few other elements are called `reference` too (`Expression.reference`); the object of a Reference
+/// holds these members only.
+fn is_reference(value: Value<'_>) -> bool {
+    const MEMBERS: [&str; 6] = [
+        "reference",
+        "type",
+        "identifier",
+        "display",
+        "id",
+        "extension",
+    ];
+    value
+        .members()
+        .all(|(key, _)| MEMBERS.contains(&key.strip_prefix('_').unwrap_or(&key)))
+}
+
 fn collect(value: Value<'_>, path: &mut String, found: &mut Vec<(String, String)>) {
     let depth = path.len();
     for (name, member) in value.members() {
         match member.kind() {
-            Kind::String if name == "reference" => {
+            Kind::String if name == "reference" && is_reference(value) => {
                 found.extend(
                     member
                         .as_str()
@@ -324,7 +340,7 @@ mod tests {
 
     #[test]
     fn lists_references_with_their_paths() {
-        let sent = r#"{"resourceType":"Observation","subject":{"reference":"Patient/1"},"performer":[{"display":"x"},{"reference":"Practitioner/9"}],"component":[{"extension":[{"url":"u","valueReference":{"reference":"A/1"}}]}]}"#;
+        let sent = r#"{"resourceType":"Observation","subject":{"reference":"Patient/1"},"performer":[{"display":"x"},{"reference":"Practitioner/9"}],"component":[{"extension":[{"url":"u","valueReference":{"reference":"A/1"}},{"url":"u","valueExpression":{"language":"x","reference":"B"}}]}]}"#;
         let found = references(doc(sent).root());
         let expected = [
             ("Observation.subject", "Patient/1"),

@@ -64,8 +64,7 @@ fn source(arguments: &[String]) -> Result<PathBuf, String> {
                 Ok(inside)
             } else {
                 Err(format!(
-                    "{} has no dist/fhir/r4/profiles-resources.json",
-                    folder
+                    "{folder} has no dist/fhir/r4/profiles-resources.json"
                 ))
             }
         }

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 pub struct Limits {
     /// Bytes of the source; at most 4 GiB - 1.
     pub max_bytes: usize,
-    /// Open arrays and objects at one place; values above 1024 count as 1024.
+    /// Open arrays and objects at one place; values above 512 count as 512.
     pub max_depth: u32,
     /// Values in the document, containers included.
     pub max_nodes: u32,

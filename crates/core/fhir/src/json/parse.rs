@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Depth at which recursion in readers of the tree is still safe on a 2 MiB stack.
-const DEPTH_CEILING: u32 = 1024;
+const DEPTH_CEILING: u32 = 512;
 /// Up to this many members, a new key is compared with the fingerprints of those before it; beyond, the
 /// keys are sorted once when the object closes.
 const FEW: u32 = 32;

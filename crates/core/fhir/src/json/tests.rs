@@ -190,7 +190,7 @@ fn holds_its_limits() {
         ..Limits::default()
     };
     let error = Document::parse(deep.into_bytes(), &huge).unwrap_err();
-    assert_eq!(error.kind, JsonErrorKind::TooDeep(1024));
+    assert_eq!(error.kind, JsonErrorKind::TooDeep(512));
 }
 
 #[test]

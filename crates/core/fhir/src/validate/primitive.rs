@@ -85,11 +85,11 @@ fn string(primitive: Primitive, text: &str) -> Result<(), Complaint> {
         ),
         P::DateTime => (
             is_date_time(text),
-            "a dateTime is written YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz, with a zone when it has a time",
+            "a dateTime is a moment that exists, written YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+zz:zz, with a zone when it has a time",
         ),
         P::Instant => (
             is_instant(text),
-            "an instant is written YYYY-MM-DDThh:mm:ss.sss+zz:zz, to the second or finer and with a zone",
+            "an instant is a moment that exists, written YYYY-MM-DDThh:mm:ss.sss+zz:zz, to the second or finer and with a zone",
         ),
         P::Time => (
             is_time(text.as_bytes()),
@@ -136,7 +136,7 @@ fn is_code(text: &str) -> bool {
     }
     let mut before = ' ';
     for c in text.chars() {
-        if (c.is_whitespace() && before.is_whitespace()) || c.is_control() {
+        if (c.is_whitespace() && before.is_whitespace()) || (c.is_control() && !c.is_whitespace()) {
             return false;
         }
         before = c;

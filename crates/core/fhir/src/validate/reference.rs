@@ -24,6 +24,14 @@ struct Contained<'a> {
     used: bool,
 }
 
+/// What stands behind `#`.
+pub(super) enum Referred {
+    /// The container or a contained resource; its type where it is to be checked.
+    Here(Option<TypeId>),
+    /// No resource has that id.
+    Nowhere,
+}
+
 impl<'a> Container<'a> {
     pub(super) fn of(definitions: &Definitions, resource: Value<'a>) -> Self {
         let contained = resource.get("contained");
@@ -50,22 +58,21 @@ impl<'a> Container<'a> {
         self.inside = None;
     }
 
-    /// Notes that the text behind `#` is referred to. None when there is no such resource; else its type
-    /// where that is known.
-    pub(super) fn refer(&mut self, id: &str) -> Option<Option<TypeId>> {
+    /// Notes that the text behind `#` is referred to.
+    pub(super) fn refer(&mut self, id: &str) -> Referred {
         if id.is_empty() {
             // A contained resource that refers to its container belongs to it.
             if let Some(inside) = self.inside.and_then(|at| self.resources.get_mut(at)) {
                 inside.used = true;
             }
-            return Some(None);
+            return Referred::Here(None);
         }
-        let found = self
-            .resources
-            .iter_mut()
-            .find(|one| one.id.as_deref() == Some(id))?;
+        let mut resources = self.resources.iter_mut();
+        let Some(found) = resources.find(|one| one.id.as_deref() == Some(id)) else {
+            return Referred::Nowhere;
+        };
         found.used = true;
-        Some(found.ty)
+        Referred::Here(found.ty)
     }
 
     /// Whether an earlier one has the same id.
@@ -154,8 +161,8 @@ impl<'a> Walk<'a> {
             match target(self.definitions, &text) {
                 Target::Type(ty) => known = ty,
                 Target::Fragment(id) => match self.container.refer(id) {
-                    Some(ty) => known = ty,
-                    None => self.add(
+                    Referred::Here(ty) => known = ty,
+                    Referred::Nowhere => self.add(
                         "invariant",
                         &at,
                         "no contained resource has this id: contain it, or refer to it by type and id".to_owned(),

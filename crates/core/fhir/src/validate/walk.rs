@@ -25,6 +25,15 @@ struct Member<'a> {
     owner: Value<'a>,
 }
 
+/// What an object holds so far.
+#[derive(Default)]
+struct Seen<'a> {
+    /// Bits of its elements.
+    slots: u64,
+    /// The last member of a choice.
+    chosen: &'a str,
+}
+
 impl<'a> Walk<'a> {
     pub(super) fn new(definitions: &'a Definitions) -> Self {
         Self {
@@ -140,8 +149,7 @@ impl<'a> Walk<'a> {
                 "an empty object says nothing: fill it or leave it out".to_owned(),
             );
         }
-        let mut seen = 0_u64;
-        let mut chosen: Option<(u8, &str)> = None;
+        let mut seen = Seen::default();
         for (key, member) in value.members() {
             if self.is_full() {
                 self.more = true;
@@ -156,36 +164,13 @@ impl<'a> Walk<'a> {
             };
             let found = shape
                 .form(name)
-                .and_then(|form| Some((form, shape.slots.get(usize::from(form.slot))?)));
-            let Some((form, slot)) =
-                found.filter(|(form, slot)| !is_sibling || takes_sibling(form, slot))
-            else {
+                .and_then(|form| Some((form, shape.slots.get(usize::from(form.slot))?)))
+                .filter(|(form, slot)| !is_sibling || takes_sibling(form, slot));
+            let Some((form, slot)) = found else {
                 self.unknown(&key, shape, path);
                 continue;
             };
-            let path = path.member(slot.name);
-            if slot.is(PROHIBITED) {
-                self.add(
-                    "structure",
-                    &path,
-                    format!("{} is not used here: remove it", slot.name),
-                );
-            }
-            if slot.is(CHOICE)
-                && seen & 1 << form.slot != 0
-                && chosen != Some((form.slot, form.name))
-            {
-                self.second_choice(shape, form, value, &path);
-            }
-            if slot.is(CHOICE) {
-                chosen = Some((form.slot, form.name));
-            }
-            seen |= 1 << form.slot;
-            let path = if slot.is(CHOICE) {
-                path.of_type(self.definitions.content_name(form.content))
-            } else {
-                path
-            };
+            let path = self.enter(shape, form, slot, value, &mut seen, path.member(slot.name));
             let place = Member {
                 form,
                 slot,
@@ -197,7 +182,38 @@ impl<'a> Walk<'a> {
                 self.member(place, member, path);
             }
         }
-        self.after(value, shape, seen, has_content, path);
+        self.after(value, shape, seen.slots, has_content, path);
+    }
+
+    /// What can be told of a member before its value is looked at. Gives its path, with the type of a
+    /// choice.
+    fn enter<'p>(
+        &mut self,
+        shape: &'a Shape,
+        form: &'a Form,
+        slot: &Slot,
+        owner: Value<'a>,
+        seen: &mut Seen<'a>,
+        path: Path<'p>,
+    ) -> Path<'p>
+    where
+        'a: 'p,
+    {
+        let bit = 1 << form.slot;
+        let was_seen = seen.slots & bit != 0;
+        seen.slots |= bit;
+        if slot.is(PROHIBITED) {
+            let text = format!("{} is not used here: remove it", slot.name);
+            self.add("structure", &path, text);
+        }
+        if !slot.is(CHOICE) {
+            return path;
+        }
+        if was_seen && seen.chosen != form.name {
+            self.second_choice(shape, form, owner, &path);
+        }
+        seen.chosen = form.name;
+        path.of_type(self.definitions.content_name(form.content))
     }
 
     /// What can be told only when all members are known.
@@ -389,7 +405,7 @@ impl<'a> Walk<'a> {
                         self.reference(value, targets, path);
                     }
                     (Class::CodeableConcept, Some(binding)) => {
-                        self.bound_concept(binding, value, path)
+                        self.bound_concept(binding, value, path);
                     }
                     (Class::Coding, Some(binding)) => self.bound_coding(binding, value, path),
                     _ => {}

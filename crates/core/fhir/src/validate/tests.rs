@@ -1,1 +1,0 @@
-//! Each rule, with what breaks it.
