@@ -1,5 +1,6 @@
 //! Each rule, with what breaks it: a body, and the issues it must give as `code expression`.
 
+mod noise;
 mod parts;
 mod values;
 
