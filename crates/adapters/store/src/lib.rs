@@ -13,6 +13,7 @@ pub mod head_file;
 pub mod index;
 pub mod keys;
 pub mod port;
+pub mod postgres;
 pub mod prepare;
 pub mod query;
 pub mod sqlite;

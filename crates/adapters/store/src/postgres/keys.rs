@@ -108,6 +108,8 @@ impl Keys {
         }
         self.load(&mut missing, into).await?;
         let Some(ids) = ids.filter(|_| !missing.is_empty()) else { return Ok(()) };
+        // Every replica inserts in the same order.
+        missing.sort_unstable();
         self.make(&missing, ids).await?;
         // What another replica made first is what is loaded now.
         self.load(&mut missing, into).await
@@ -125,10 +127,7 @@ impl Keys {
 
     pub(super) fn forget(&self, subject: &SubjectTag, kid: Kid) {
         if self.forgotten.lock().insert(kid) {
-            let current = self.keys.by_subject(subject).filter(|dek| dek.kid() != kid);
             self.keys.forget(subject, &[kid]);
-            // A key made after the erasure stays: the next use loads it again.
-            drop(current);
         }
     }
 

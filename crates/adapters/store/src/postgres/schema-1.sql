@@ -18,7 +18,7 @@ CREATE TABLE theriac.res (
   pm bigint NOT NULL, ix bytea NOT NULL,
   PRIMARY KEY (tn, rid)
 ) WITH (fillfactor = 90);
-CREATE UNIQUE INDEX res_rh ON theriac.res (tn, rh);
+CREATE UNIQUE INDEX res_rh ON theriac.res (tn, rh, fid);
 CREATE INDEX res_ty ON theriac.res (tn, ty, rid);
 CREATE INDEX res_updated ON theriac.res (tn, ty, vid);
 CREATE INDEX res_kid ON theriac.res (tn, kid) WHERE kid IS NOT NULL;

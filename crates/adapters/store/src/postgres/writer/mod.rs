@@ -1,0 +1,285 @@
+//! One writer task per tenant and process: it takes all units that wait, decides and writes them in one
+//! transaction, and answers everybody after the commit. Writers of other replicas may be at work at the same
+//! time: rows are locked, and what they did first is met again. Must be the only one who writes the record.
+
+mod batch;
+mod docs;
+mod erase;
+mod rows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{Ids, TenantId};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use self::batch::{Answer, Around, Batch, Counters};
+pub(super) use self::batch::Staged;
+pub(super) use self::rows::storable;
+use super::connect::{Database, begin};
+use super::failure::{Failure, again};
+use super::keys::Keys;
+use super::ledger::Sequencer;
+use crate::assemble::PreparedEntry;
+use crate::keys::SubjectTag;
+use crate::port::change::{CommitError, EntryReceipt};
+use crate::port::error::StoreError;
+use crate::prepare::PreparedUnit;
+
+/// Changes in one transaction, at most (but for a single larger unit).
+const CHANGES: usize = 4096;
+/// How often one unit is tried against other replicas.
+const ATTEMPTS: u32 = 12;
+
+type Reply<T> = oneshot::Sender<Result<T, CommitError>>;
+
+enum Job {
+    Unit { unit: Box<PreparedUnit>, reply: Reply<Vec<EntryReceipt>> },
+    Erase { tag: SubjectTag, entry: Box<PreparedEntry>, reply: Reply<u64> },
+    Close,
+}
+
+/// What a writer works with.
+pub(super) struct WriterParts {
+    pub(super) tenant: TenantId,
+    pub(super) db: Arc<Database>,
+    pub(super) ids: Arc<dyn Ids>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) sequencer: Arc<Sequencer>,
+    pub(super) queue: usize,
+    pub(super) batch: usize,
+}
+
+/// The writer as others see it.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    /// Starts the task.
+    pub(super) fn start(parts: WriterParts) -> Self {
+        let (jobs, queue) = mpsc::channel(parts.queue.max(1));
+        let counters = Counters::new(parts.ids.uuid());
+        let looper = Looper { parts, queue, counters };
+        Self { jobs, task: Mutex::new(Some(tokio::spawn(looper.run()))) }
+    }
+
+    pub(super) async fn commit(&self, unit: PreparedUnit) -> Result<Vec<EntryReceipt>, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Unit { unit: Box::new(unit), reply })?;
+        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+    }
+
+    pub(super) async fn erase(&self, tag: SubjectTag, entry: PreparedEntry) -> Result<u64, CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Erase { tag, entry: Box::new(entry), reply })?;
+        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })
+    }
+
+    /// Finishes what was accepted, then ends the task.
+    pub(super) async fn close(&self) {
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            let _ = self.jobs.send(Job::Close).await;
+            let _ = task.await;
+        }
+    }
+}
+
+type Waiting = (Box<PreparedUnit>, Reply<Vec<EntryReceipt>>);
+
+struct Looper {
+    parts: WriterParts,
+    queue: mpsc::Receiver<Job>,
+    counters: Counters,
+}
+
+impl Looper {
+    async fn run(mut self) {
+        while let Some(first) = self.queue.recv().await {
+            let mut waiting: Vec<Waiting> = Vec::new();
+            let mut changes = 0;
+            let mut next = Some(first);
+            let mut last = None;
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Unit { unit, reply } => {
+                        changes += unit.changes.len();
+                        waiting.push((unit, reply));
+                    }
+                    other => {
+                        last = Some(other);
+                        break;
+                    }
+                }
+                if waiting.len() < self.parts.batch && changes < CHANGES {
+                    next = self.queue.try_recv().ok();
+                }
+            }
+            self.units(waiting).await;
+            match last {
+                Some(Job::Erase { tag, entry, reply }) => {
+                    let _ = reply.send(self.erase(&tag, &entry).await);
+                }
+                Some(Job::Close) => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Commits units together; after a collision with another replica each by itself.
+    async fn units(&mut self, waiting: Vec<Waiting>) {
+        if waiting.is_empty() {
+            return;
+        }
+        let (units, replies): (Vec<Box<PreparedUnit>>, Vec<_>) = waiting.into_iter().unzip();
+        let together: Vec<&PreparedUnit> = units.iter().map(Box::as_ref).collect();
+        match self.transact(&together, false).await {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    let _ = reply.send(answer);
+                }
+            }
+            // Neither must one bad unit fail its neighbours.
+            Err(Failure::Collision | Failure::Store(StoreError::Engine(_) | StoreError::TooCostly)) => {
+                for (unit, reply) in units.iter().zip(replies) {
+                    let _ = reply.send(self.alone(unit).await);
+                }
+            }
+            Err(failure) => {
+                let error = failure.into_store(&self.parts.db.name);
+                for reply in replies {
+                    let _ = reply.send(Err(again(&error)));
+                }
+            }
+        }
+    }
+
+    /// Commits one unit, again and again while others are in its way.
+    async fn alone(&mut self, unit: &PreparedUnit) -> Answer {
+        for attempt in 0..ATTEMPTS {
+            match self.transact(&[unit], true).await {
+                Ok(mut answers) => return answers.pop().unwrap_or(Err(CommitError::Malformed("no answer"))),
+                Err(Failure::Collision) => tokio::time::sleep(backoff(attempt)).await,
+                Err(failure) => return Err(failure.into_store(&self.parts.db.name).into()),
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
+    async fn transact(&mut self, units: &[&PreparedUnit], careful: bool) -> Result<Vec<Answer>, Failure> {
+        self.parts.sequencer.check()?;
+        let mut counters = self.counters.clone();
+        let outcome = self.parts.transact(units, careful, &mut counters).await;
+        self.conclude(outcome, counters).await
+    }
+
+    /// After a transaction: counters move on, the sequencer learns what to expect. Where the commit's
+    /// outcome is unknown, the entries tell; a new writer goes on, so that no counter is used twice.
+    async fn conclude<T>(&mut self, outcome: Result<(T, Vec<Staged>), Uncommitted<T>>, counters: Counters) -> Result<T, Failure> {
+        let (answers, staged) = match outcome {
+            Ok(done) => {
+                self.counters = counters;
+                done
+            }
+            Err(Uncommitted { failure: Failure::Uncertain, attempt: Some((answers, staged)) }) => {
+                self.counters = Counters::new(self.parts.ids.uuid());
+                if !self.parts.was_committed(&staged).await {
+                    return Err(Failure::Uncertain);
+                }
+                (answers, staged)
+            }
+            Err(Uncommitted { failure, .. }) => return Err(failure),
+        };
+        if !staged.is_empty() {
+            self.parts.sequencer.watch.expect(&staged);
+            self.parts.sequencer.wake();
+        }
+        Ok(answers)
+    }
+}
+
+/// A transaction that was not, or perhaps not, committed.
+struct Uncommitted<T> {
+    failure: Failure,
+    attempt: Option<(T, Vec<Staged>)>,
+}
+
+impl<T> From<Failure> for Uncommitted<T> {
+    fn from(failure: Failure) -> Self {
+        Self { failure, attempt: None }
+    }
+}
+impl<T> From<StoreError> for Uncommitted<T> {
+    fn from(error: StoreError) -> Self {
+        Failure::Store(error).into()
+    }
+}
+
+fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(5 << attempt.min(6))
+}
+
+impl WriterParts {
+    fn failed(&self, error: &tokio_postgres::Error) -> Failure {
+        Failure::of(&self.db.name, error)
+    }
+
+    async fn transact(
+        &self,
+        units: &[&PreparedUnit],
+        careful: bool,
+        counters: &mut Counters,
+    ) -> Result<(Vec<Answer>, Vec<Staged>), Uncommitted<Vec<Answer>>> {
+        let mut connection = self.db.connection().await?;
+        let transaction = begin(&mut connection, self.tenant).await.map_err(|error| self.failed(&error))?;
+        let around = Around {
+            transaction: &transaction,
+            tenant: self.tenant,
+            place: &self.db.name,
+            ids: self.ids.as_ref(),
+            tenant_kid: self.keys.keys.tenant_dek().kid(),
+        };
+        let mut batch = Batch::load(around, units, careful).await?;
+        let mut answers = Vec::with_capacity(units.len());
+        for unit in units {
+            answers.push(batch.unit(unit, counters).await?);
+        }
+        batch.finish().await?;
+        let staged = core::mem::take(&mut batch.staged);
+        drop(batch);
+        match transaction.commit().await {
+            Ok(()) => Ok((answers, staged)),
+            Err(error) => {
+                let failure = Failure::of_commit(&self.db.name, &error);
+                Err(Uncommitted { failure, attempt: Some((answers, staged)) })
+            }
+        }
+    }
+
+    /// Whether entries were committed although nobody said so.
+    async fn was_committed(&self, staged: &[Staged]) -> bool {
+        let Some(entry) = staged.first() else { return false };
+        let sql = "SELECT 1 FROM log_stage WHERE tn = $1 AND log = $2 AND w = $3 AND n = $4";
+        let values: [super::connect::Value<'_>; 4] =
+            [&self.tenant.as_uuid(), &(entry.log as i16), &entry.writer, &(entry.counter as i64)];
+        for attempt in 0..6 {
+            tokio::time::sleep(backoff(attempt) * 4).await;
+            match self.db.query_one(self.tenant, sql, &values).await {
+                Ok(found) if found.is_some() || attempt == 5 => return found.is_some(),
+                _ => {}
+            }
+        }
+        false
+    }
+}
