@@ -8,7 +8,7 @@ use fhir::search::Extracted;
 use fhir::validate::Severity;
 use identity::Interaction;
 use kernel::{LogicalId, RowId, Timestamp, VersionId};
-use store::{Change, ChangeKind, Expected, Head, ResourceKey};
+use store::{Change, ChangeKind, Expected, Head, ResourceKey, StoredVersion};
 
 use crate::App;
 use crate::authorise::{Ask, Organizations, authorise};
@@ -178,6 +178,32 @@ pub(crate) fn change(
     let limits = fhir::json::Limits::default();
     let rewritten = Document::parse(body.clone(), &limits)?;
     pack(app, caller, slot, rewritten.root(), body)
+}
+
+/// Whether a resource, stamped like a stored version, is that version byte for byte: then an update
+/// would change nothing but `meta.versionId` and `meta.lastUpdated`, and is not done.
+pub(crate) fn is_same(
+    resource: Value<'_>,
+    current: &StoredVersion,
+    rewrite: Option<Rewrite<'_>>,
+) -> bool {
+    let Some(body) = &current.body else {
+        return false;
+    };
+    if resource.get_str("id").as_deref() != Some(current.key.id.as_str()) {
+        return false;
+    }
+    let last_updated = current.last_updated().to_fhir_instant();
+    let mark = Stamp {
+        id: current.key.id.as_str(),
+        version: current.version.0,
+        last_updated: &last_updated,
+    };
+    let stamped = match rewrite {
+        Some(rewrite) => stamp_rewriting(resource, &mark, rewrite),
+        None => stamp(resource, &mark),
+    };
+    stamped.is_ok_and(|stamped| stamped == body[..])
 }
 
 fn refused(error: fhir::print::StampError) -> AppError {

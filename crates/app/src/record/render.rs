@@ -215,6 +215,7 @@ pub(crate) struct ResponseEntry {
     pub full_url: Option<String>,
     pub resource: Option<bytes::Bytes>,
     pub outcome: Option<Vec<u8>>,
+    pub done: super::bundle::Done,
 }
 
 /// A batch-response or transaction-response bundle.

@@ -1,5 +1,6 @@
 //! Update: a new version over what is there, or the first where there is nothing (update as create).
-//! With `If-Match` only over that version; with criteria over what they match.
+//! With `If-Match` only over that version; with criteria over what they match. Content that is there
+//! already makes no version.
 
 use bytes::Bytes;
 use fhir::definitions::TypeId;
@@ -158,6 +159,16 @@ impl Job<'_> {
         allow_over(app, caller, key, head.as_ref()).await?;
         expect(key, head.as_ref(), self.if_match)?;
         let slot = Slot::upsert(app, key.clone(), head.as_ref())?;
+        if !slot.creates()
+            && let Some(current) = app.store().read(&caller.scope, key).await?
+            && prepare::is_same(self.document.root(), &current, None)
+        {
+            return Ok(Attempt::Done(Box::new(Outcome {
+                version: current,
+                created: false,
+                receipt: None,
+            })));
+        }
         let created = slot.creates();
         let prepared = prepare::change(app, caller, slot, self.document.root(), None)?;
         let change = prepared.allow(app, caller, None, true).await?;

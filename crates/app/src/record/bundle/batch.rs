@@ -9,7 +9,7 @@ use crate::App;
 use crate::context::{Caller, RequestContext};
 use crate::error::AppError;
 use crate::record::bundle::address::{Address, Item, Method};
-use crate::record::bundle::{BundleAnswer, ORDER, Parsed, look};
+use crate::record::bundle::{BundleAnswer, Done, ORDER, Parsed, look, outcomes};
 use crate::record::render::{self, ResponseEntry};
 use crate::record::{Deleted, Outcome, create, delete, etag, query_string, update};
 
@@ -32,7 +32,12 @@ pub(super) async fn run(
         // Owned by each entry's future: futures that borrow from an iterator's items cannot be sent
         // between threads in general.
         let places: Vec<usize> = (0..parsed.items.len())
-            .filter(|place| parsed.items.get(*place).is_some_and(|item| phase_of(item) == method))
+            .filter(|place| {
+                parsed
+                    .items
+                    .get(*place)
+                    .is_some_and(|item| phase_of(item) == method)
+            })
             .collect();
         let phase = places.into_iter().map(|place| {
             let body = bodies.get(place).cloned().flatten();
@@ -42,7 +47,10 @@ pub(super) async fn run(
                     return (place, ResponseEntry::default());
                 };
                 let answer = entry(&app, &caller, item, body, representation).await;
-                (item.index, answer.unwrap_or_else(|error| look::failed(&error)))
+                (
+                    item.index,
+                    answer.unwrap_or_else(|error| look::failed(&error)),
+                )
             }
         });
         let mut done = futures_util::stream::iter(phase).buffer_unordered(AT_A_TIME);
@@ -54,6 +62,7 @@ pub(super) async fn run(
     }
     Ok(BundleAnswer {
         body: render::response("batch-response", &answers).into(),
+        done: outcomes(&mut answers),
         receipt: None,
     })
 }
@@ -132,7 +141,11 @@ fn for_entry(caller: &Caller, index: usize) -> Caller {
 
 fn written(outcome: &Outcome, representation: bool) -> ResponseEntry {
     let resource = outcome.version.body.clone().filter(|_| representation);
-    look::written(&outcome.version, outcome.created, resource)
+    let mut answer = look::written(&outcome.version, outcome.created, resource);
+    if outcome.receipt.is_none() {
+        answer.done = if outcome.created { Done::Other } else { Done::Unchanged };
+    }
+    answer
 }
 
 fn deleted(deleted: &Deleted) -> ResponseEntry {

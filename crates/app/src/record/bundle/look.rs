@@ -11,6 +11,7 @@ use crate::record::search::SearchRequest;
 use crate::record::{etag, history, name_of, query_string, read, search};
 use store::{HistoryScope, StoredVersion};
 
+use super::Done;
 use super::address::{Address, Request};
 
 /// Answers a GET entry.
@@ -96,6 +97,7 @@ pub(super) fn failed(error: &AppError) -> ResponseEntry {
     ResponseEntry {
         status: format!("{status} {}", phrase(status)),
         outcome: Some(render::outcome(&error.issues())),
+        done: Done::Failed(error.public_text().into_owned()),
         ..ResponseEntry::default()
     }
 }
@@ -130,6 +132,7 @@ pub(super) fn written(
         etag: Some(etag(version.version)),
         last_modified: Some(version.last_updated().to_fhir_instant()),
         resource,
+        done: Done::Stored,
         ..ResponseEntry::default()
     }
 }

@@ -17,15 +17,32 @@ use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::idempotency;
-use crate::record::WriteReceipt;
+use crate::record::{WriteReceipt, render};
 
 use self::address::{Item, Method};
+
+/// What came of an entry, for those who count (imports).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Done {
+    /// A new version was stored.
+    Stored,
+    /// What was sent is what is there: nothing was written.
+    Unchanged,
+    /// It failed by itself (batches only); why, as it may be told.
+    Failed(String),
+    /// A look, a deletion, or a create whose condition matched.
+    #[default]
+    Other,
+}
 
 /// What a bundle answers.
 #[derive(Debug, Clone)]
 pub struct BundleAnswer {
     /// The response bundle.
     pub body: Bytes,
+    /// What came of each entry, in the order of entries; empty when an answer is given again for an
+    /// idempotency key.
+    pub done: Vec<Done>,
     /// The receipt of a transaction's first change.
     pub receipt: Option<WriteReceipt>,
 }
@@ -43,6 +60,13 @@ impl Parsed {
             .map(|entry| entry.get("resource"))
             .collect()
     }
+}
+
+fn outcomes(answers: &mut [render::ResponseEntry]) -> Vec<Done> {
+    answers
+        .iter_mut()
+        .map(|answer| std::mem::take(&mut answer.done))
+        .collect()
 }
 
 fn entries(document: &Document) -> impl Iterator<Item = Value<'_>> {

@@ -21,7 +21,9 @@ use crate::error::AppError;
 use crate::idempotency::{self, Kept, Request as KeyRequest};
 use crate::record::bundle::address::{Address, Item, Method, Request};
 use crate::record::bundle::links::{self, Links};
-use crate::record::bundle::{BundleAnswer, ORDER, Parsed, SMALL_BYTES, look, on_worker};
+use crate::record::bundle::{
+    BundleAnswer, Done, ORDER, Parsed, SMALL_BYTES, look, on_worker, outcomes,
+};
 use crate::record::condition::{Condition, Matched};
 use crate::record::prepare::{self, Prepared, Slot};
 use crate::record::render::{self, ResponseEntry};
@@ -76,6 +78,7 @@ pub(super) async fn run(
 fn replay(kept: &Kept) -> BundleAnswer {
     BundleAnswer {
         body: Bytes::from(kept.bundle.clone().unwrap_or_default()),
+        done: Vec::new(),
         receipt: None,
     }
 }
@@ -122,7 +125,8 @@ impl Transaction<'_> {
         let mut guards = Vec::new();
         let targets = self.targets(&mut guards).await?;
         let steps = self.steps(targets).await?;
-        let links = self.links(&steps).await?;
+        let links = Arc::new(self.links(&steps).await?);
+        let steps = self.settle_unchanged(steps, &links).await?;
         let mut changes = self.prepare(&steps, links).await?;
         self.add_deletions(&steps, &mut changes);
         let mut answers = self.answers(&steps, &changes);
@@ -138,6 +142,7 @@ impl Transaction<'_> {
         self.look(&mut answers).await?;
         Ok(Attempt::Done(BundleAnswer {
             body: render::response("transaction-response", &answers).into(),
+            done: outcomes(&mut answers),
             receipt,
         }))
     }
@@ -342,11 +347,52 @@ impl Transaction<'_> {
         Ok(links)
     }
 
+    /// Updates that would store what is stored already become no change: the current version answers.
+    async fn settle_unchanged(
+        &self,
+        mut steps: Vec<Step>,
+        links: &Arc<Links>,
+    ) -> Result<Vec<Step>, AppError> {
+        let mut current = Vec::new();
+        for (index, step) in steps.iter().enumerate() {
+            if let Step::Write(slot) = step
+                && slot.kind == store::ChangeKind::Update
+            {
+                let found = self.app.store().read(&self.caller.scope, &slot.key).await?;
+                current.extend(found.map(|found| (index, found)));
+            }
+        }
+        if current.is_empty() {
+            return Ok(steps);
+        }
+        let (parsed, links) = (self.parsed.clone(), links.clone());
+        let small = parsed.document.root().raw().len() < SMALL_BYTES;
+        let same = on_worker(small, move || {
+            let resources = parsed.resources();
+            let dangling = RefCell::new(None);
+            let rewrite = |reference: &str| links.target(reference, &dangling);
+            current.retain(|(index, version)| {
+                let resource = resources.get(*index).copied().flatten();
+                resource.is_some_and(|resource| {
+                    prepare::is_same(resource, version, Some(&rewrite))
+                })
+            });
+            current
+        })
+        .await?;
+        for (index, version) in same {
+            if let Some(step) = steps.get_mut(index) {
+                *step = Step::Existing(Box::new(version));
+            }
+        }
+        Ok(steps)
+    }
+
     /// Prepares every write.
     async fn prepare(
         &self,
         steps: &[Step],
-        links: Links,
+        links: Arc<Links>,
     ) -> Result<Vec<(usize, Change)>, AppError> {
         let slots: Vec<(usize, Slot)> = steps
             .iter()
@@ -401,11 +447,14 @@ impl Transaction<'_> {
         let mut answers: Vec<ResponseEntry> = steps
             .iter()
             .map(|step| match step {
-                Step::Existing(version) => look::written(
-                    version,
-                    false,
-                    version.body.clone().filter(|_| self.representation),
-                ),
+                Step::Existing(version) => ResponseEntry {
+                    done: Done::Unchanged,
+                    ..look::written(
+                        version,
+                        false,
+                        version.body.clone().filter(|_| self.representation),
+                    )
+                },
                 Step::Absent => ResponseEntry {
                     status: "204 No Content".to_owned(),
                     ..ResponseEntry::default()
@@ -537,7 +586,7 @@ struct Work {
     app: App,
     caller: Caller,
     parsed: Arc<Parsed>,
-    links: Links,
+    links: Arc<Links>,
 }
 
 type Ready = Result<Vec<(usize, Prepared)>, (usize, AppError)>;
