@@ -37,10 +37,20 @@ pub fn assemble(
     entry: &Entry,
     content: Option<&[u8]>,
 ) -> Result<PreparedEntry, CommitError> {
-    let payload = codec::seal(dek, nonce, &codec::payload_binding(keys.tenant(), entry.id), &entry.payload.to_bytes())?;
+    let payload = codec::seal(
+        dek,
+        nonce,
+        &codec::payload_binding(keys.tenant(), entry.id),
+        &entry.payload.to_bytes(),
+    )?;
     let commit = dek.commitment_key();
     let resource = entry.object.as_ref().map(|(key, version)| {
-        commit.resource(fhir::Definitions::r4().resource_name(key.ty), &key.id, *version, content)
+        commit.resource(
+            fhir::Definitions::r4().resource_name(key.ty),
+            &key.id,
+            *version,
+            content,
+        )
     });
     let leaf = Leaf {
         id: entry.id,
@@ -50,7 +60,10 @@ pub fn assemble(
         class: entry.class,
         outcome: entry.outcome,
         actor: keys.pseudonym(entry.payload.actor.id),
-        subject: entry.subject.as_ref().map(|patient| commit.subject(patient)),
+        subject: entry
+            .subject
+            .as_ref()
+            .map(|patient| commit.subject(patient)),
         resource,
         payload: Some(Hash::of(&payload)),
         key: Some(KeyId(dek.kid())),
@@ -61,8 +74,17 @@ pub fn assemble(
         gap: None,
     };
     // Refused here, on the caller's thread, so that the writer never meets a leaf it cannot write.
-    leaf.to_bytes().map_err(|_| CommitError::Malformed("an entry's fields are outside their ranges"))?;
-    Ok(PreparedEntry { log: entry.log, leaf, payload, subject: entry.subject.as_ref().map(|patient| subject_key(keys, patient)) })
+    leaf.to_bytes()
+        .map_err(|_| CommitError::Malformed("an entry's fields are outside their ranges"))?;
+    Ok(PreparedEntry {
+        log: entry.log,
+        leaf,
+        payload,
+        subject: entry
+            .subject
+            .as_ref()
+            .map(|patient| subject_key(keys, patient)),
+    })
 }
 
 /// How `log_subject` names a patient.
@@ -76,7 +98,10 @@ impl PreparedEntry {
     pub fn number(&mut self, writer: Uuid, counter: u64) -> Result<(Vec<u8>, Hash), StoreError> {
         self.leaf.writer = writer;
         self.leaf.counter = counter;
-        let bytes = self.leaf.to_bytes().map_err(|error| StoreError::Engine(error.to_string()))?;
+        let bytes = self
+            .leaf
+            .to_bytes()
+            .map_err(|error| StoreError::Engine(error.to_string()))?;
         let hash = leaf_hash(&bytes);
         Ok((bytes, hash))
     }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use kernel::TenantScope;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, path::Path as ObjectPath};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, path::Path as ObjectPath,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::port::error::StoreError;
@@ -38,21 +40,33 @@ impl Blobs {
     /// In a folder; a blob is durable when [`Blobs::put`] returns.
     pub fn in_folder(folder: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(folder).map_err(|error| crate::files::io_error(folder, &error))?;
-        let store = object_store::local::LocalFileSystem::new_with_prefix(folder).map_err(|error| failed(&error))?;
+        let store = object_store::local::LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| failed(&error))?;
         Ok(Self::new(Arc::new(store.with_fsync(true))))
     }
 
     /// Stores a blob; one that is there already is left as it is.
     pub async fn put(&self, scope: &TenantScope, bytes: Bytes) -> Result<BlobName, StoreError> {
         let name = BlobName(Sha256::digest(&bytes).into());
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&place(scope, name), bytes.into(), options).await {
+        let options = PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        match self
+            .store
+            .put_opts(&place(scope, name), bytes.into(), options)
+            .await
+        {
             Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(name),
             Err(error) => Err(failed(&error)),
         }
     }
     /// Reads a blob and checks it against its name; `None` where there is none.
-    pub async fn get(&self, scope: &TenantScope, name: BlobName) -> Result<Option<Bytes>, StoreError> {
+    pub async fn get(
+        &self,
+        scope: &TenantScope,
+        name: BlobName,
+    ) -> Result<Option<Bytes>, StoreError> {
         let answer = match self.store.get(&place(scope, name)).await {
             Ok(answer) => answer,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
@@ -62,7 +76,10 @@ impl Blobs {
         if <[u8; 32]>::from(Sha256::digest(&bytes)) == name.0 {
             Ok(Some(bytes))
         } else {
-            Err(StoreError::Damaged { place: format!("blob {name}"), detail: "its content has another hash".to_owned() })
+            Err(StoreError::Damaged {
+                place: format!("blob {name}"),
+                detail: "its content has another hash".to_owned(),
+            })
         }
     }
     /// Removes a blob; does nothing where there is none.
@@ -73,15 +90,25 @@ impl Blobs {
         }
     }
     /// The names of all blobs of the tenant with the time each was written, for the sweeper.
-    pub async fn list(&self, scope: &TenantScope) -> Result<Vec<(BlobName, kernel::Timestamp)>, StoreError> {
+    pub async fn list(
+        &self,
+        scope: &TenantScope,
+    ) -> Result<Vec<(BlobName, kernel::Timestamp)>, StoreError> {
         let prefix = ObjectPath::from(scope.tenant().to_string());
-        let found: Vec<object_store::ObjectMeta> =
-            self.store.list(Some(&prefix)).try_collect().await.map_err(|error| failed(&error))?;
+        let found: Vec<object_store::ObjectMeta> = self
+            .store
+            .list(Some(&prefix))
+            .try_collect()
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(found
             .into_iter()
             .filter_map(|meta| {
                 let time = kernel::Timestamp::from_millis(meta.last_modified.timestamp_millis());
-                meta.location.filename().and_then(parse_name).map(|name| (name, time))
+                meta.location
+                    .filename()
+                    .and_then(parse_name)
+                    .map(|name| (name, time))
             })
             .collect())
     }

@@ -69,8 +69,15 @@ pub fn doc_binding(tenant: TenantId, kind: u8, id: &str) -> Binding {
 }
 
 /// Compresses where it helps, then seals.
-pub fn seal(dek: &Dek, nonce: [u8; NONCE_BYTES], binding: &[u8], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let mut out = Vec::with_capacity(HEADER_BYTES + plain.len().min(COMPRESS_FROM.max(plain.len() / 2)) + TAG_BYTES + 8);
+pub fn seal(
+    dek: &Dek,
+    nonce: [u8; NONCE_BYTES],
+    binding: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let mut out = Vec::with_capacity(
+        HEADER_BYTES + plain.len().min(COMPRESS_FROM.max(plain.len() / 2)) + TAG_BYTES + 8,
+    );
     out.push(SEALED);
     out.extend_from_slice(&dek.kid());
     out.extend_from_slice(&nonce);
@@ -93,13 +100,26 @@ pub fn kid_of(stored: &[u8]) -> Option<Kid> {
 
 /// Opens a sealed form.
 pub fn open(dek: &Dek, binding: &[u8], stored: &[u8]) -> Result<Bytes, StoreError> {
-    let damaged = || StoreError::Damaged { place: "a sealed body".to_owned(), detail: "it does not open".to_owned() };
-    let nonce: [u8; NONCE_BYTES] =
-        stored.get(1 + KID_BYTES..HEADER_BYTES).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
-    let end = stored.len().checked_sub(TAG_BYTES).filter(|end| *end > HEADER_BYTES).ok_or_else(damaged)?;
+    let damaged = || StoreError::Damaged {
+        place: "a sealed body".to_owned(),
+        detail: "it does not open".to_owned(),
+    };
+    let nonce: [u8; NONCE_BYTES] = stored
+        .get(1 + KID_BYTES..HEADER_BYTES)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(damaged)?;
+    let end = stored
+        .len()
+        .checked_sub(TAG_BYTES)
+        .filter(|end| *end > HEADER_BYTES)
+        .ok_or_else(damaged)?;
     let mut inner = stored.get(HEADER_BYTES..end).ok_or_else(damaged)?.to_vec();
-    let tag: [u8; TAG_BYTES] = stored.get(end..).and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
-    dek.decrypt(&nonce, binding, &mut inner, &tag).map_err(|_| damaged())?;
+    let tag: [u8; TAG_BYTES] = stored
+        .get(end..)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(damaged)?;
+    dek.decrypt(&nonce, binding, &mut inner, &tag)
+        .map_err(|_| damaged())?;
     unpack(inner)
 }
 
@@ -119,11 +139,16 @@ fn pack_into(out: &mut Vec<u8>, plain: &[u8]) -> Result<(), StoreError> {
 }
 
 fn unpack(inner: Vec<u8>) -> Result<Bytes, StoreError> {
-    let damaged = |detail: &str| StoreError::Damaged { place: "a stored body".to_owned(), detail: detail.to_owned() };
+    let damaged = |detail: &str| StoreError::Damaged {
+        place: "a stored body".to_owned(),
+        detail: detail.to_owned(),
+    };
     match inner.split_first() {
         Some((&PLAIN, _)) => Ok(Bytes::from(inner).slice(1..)),
         Some((&ZSTD, rest)) => {
-            let (length, frame) = rest.split_first_chunk::<4>().ok_or_else(|| damaged("its length is missing"))?;
+            let (length, frame) = rest
+                .split_first_chunk::<4>()
+                .ok_or_else(|| damaged("its length is missing"))?;
             let length = u64::from(u32::from_le_bytes(*length));
             if length > PLAIN_LIMIT {
                 return Err(damaged("its length is absurd"));
@@ -146,7 +171,10 @@ fn compress(plain: &[u8]) -> Result<Vec<u8>, StoreError> {
 }
 
 fn decompress(frame: &[u8], length: usize) -> Result<Vec<u8>, StoreError> {
-    let failed = |error: std::io::Error| StoreError::Damaged { place: "a stored body".to_owned(), detail: error.to_string() };
+    let failed = |error: std::io::Error| StoreError::Damaged {
+        place: "a stored body".to_owned(),
+        detail: error.to_string(),
+    };
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
@@ -171,7 +199,8 @@ mod tests {
         fn what_is_sealed_opens(plain in prop::collection::vec(0u8..4, 0..900), nonce in any::<[u8; 12]>()) {
             let sealed = seal(&dek(), nonce, b"here", &plain).unwrap();
             prop_assert_eq!(kid_of(&sealed), Some([3; 16]));
-            prop_assert_eq!(open(&dek(), b"here", &sealed).unwrap().as_ref(), plain.as_slice());
+            let opened = open(&dek(), b"here", &sealed).unwrap();
+            prop_assert_eq!(opened.as_ref(), plain.as_slice());
             prop_assert!(open(&dek(), b"elsewhere", &sealed).is_err());
         }
 
@@ -193,7 +222,8 @@ mod tests {
 
     #[test]
     fn repetitive_bodies_shrink() {
-        let plain = br#"{"resourceType":"Observation","status":"final"}"#.repeat(20);
+        let one: &[u8] = br#"{"resourceType":"Observation","status":"final"}"#;
+        let plain = one.repeat(20);
         assert!(seal(&dek(), [0; 12], b"", &plain).unwrap().len() < plain.len() / 4);
     }
 }

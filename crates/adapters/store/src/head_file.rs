@@ -42,12 +42,22 @@ impl HeadFile {
         }
         let is_new = !path.exists();
         let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
         if is_new {
             sync_folder(path);
         }
         let slots = [read_slot(&file, 0), read_slot(&file, 1)];
-        let newest = slots.iter().enumerate().filter_map(|(at, slot)| slot.map(|head| (at, head))).max_by_key(|(_, head)| head.size);
+        let newest = slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, slot)| slot.map(|head| (at, head)))
+            .max_by_key(|(_, head)| head.size);
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -80,7 +90,9 @@ impl HeadFile {
     /// Makes what was published durable; does nothing when nothing was since.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         if self.dirty {
-            self.file.sync_data().map_err(|error| io_error(&self.path, &error))?;
+            self.file
+                .sync_data()
+                .map_err(|error| io_error(&self.path, &error))?;
             self.dirty = false;
         }
         Ok(())
@@ -89,14 +101,18 @@ impl HeadFile {
 
 fn read_slot(file: &File, slot: u64) -> Option<PublishedHead> {
     let mut bytes = [0u8; SLOT_BYTES];
-    file.read_exact_at(&mut bytes, slot * SLOT_BYTES as u64).ok()?;
+    file.read_exact_at(&mut bytes, slot * SLOT_BYTES as u64)
+        .ok()?;
     let (content, rest) = bytes.split_at_checked(48)?;
     if rest.first_chunk::<8>()? != &xxh3_64(content).to_le_bytes() {
         return None;
     }
     let (magic, content) = content.split_first_chunk::<8>()?;
     let (size, root) = content.split_first_chunk::<8>()?;
-    (*magic == MAGIC).then_some(PublishedHead { size: u64::from_le_bytes(*size), root: root.try_into().ok()? })
+    (*magic == MAGIC).then_some(PublishedHead {
+        size: u64::from_le_bytes(*size),
+        root: root.try_into().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -104,7 +120,10 @@ mod tests {
     use super::*;
 
     fn head(size: u64) -> PublishedHead {
-        PublishedHead { size, root: [size as u8; 32] }
+        PublishedHead {
+            size,
+            root: [size as u8; 32],
+        }
     }
 
     #[test]

@@ -93,7 +93,11 @@ pub type DataKeys = HashMap<SubjectTag, Arc<Dek>>;
 /// The patients whose data keys a unit needs, made where there are none; each once.
 #[must_use]
 pub fn subjects(unit: &Unit) -> Vec<&LogicalId> {
-    let mut found: Vec<&LogicalId> = unit.changes.iter().filter_map(|change| change.subject.as_ref()).collect();
+    let mut found: Vec<&LogicalId> = unit
+        .changes
+        .iter()
+        .filter_map(|change| change.subject.as_ref())
+        .collect();
     found.sort_unstable();
     found.dedup();
     found
@@ -101,10 +105,19 @@ pub fn subjects(unit: &Unit) -> Vec<&LogicalId> {
 
 /// Prepares a unit. `deks` holds the keys of [`subjects`], and of whatever other patients the entries are
 /// about and have keys; an entry about a patient without one is sealed under the tenant's.
-pub fn prepare(keys: &TenantKeys, deks: &DataKeys, ids: &dyn Ids, unit: Unit) -> Result<PreparedUnit, CommitError> {
+pub fn prepare(
+    keys: &TenantKeys,
+    deks: &DataKeys,
+    ids: &dyn Ids,
+    unit: Unit,
+) -> Result<PreparedUnit, CommitError> {
     let maker = Maker { keys, deks, ids };
     Ok(PreparedUnit {
-        changes: unit.changes.into_iter().map(|change| maker.change(change)).collect::<Result<_, _>>()?,
+        changes: unit
+            .changes
+            .into_iter()
+            .map(|change| maker.change(change))
+            .collect::<Result<_, _>>()?,
         guards: unit
             .guards
             .into_iter()
@@ -112,11 +125,22 @@ pub fn prepare(keys: &TenantKeys, deks: &DataKeys, ids: &dyn Ids, unit: Unit) ->
                 let mut seen = guard.seen;
                 seen.sort_unstable();
                 seen.dedup();
-                Ok(PreparedGuard { query: Query::new(keys.hasher(), &guard.plan)?, seen })
+                Ok(PreparedGuard {
+                    query: Query::new(keys.hasher(), &guard.plan)?,
+                    seen,
+                })
             })
             .collect::<Result<_, CommitError>>()?,
-        docs: unit.docs.into_iter().map(|doc| maker.doc(doc)).collect::<Result<_, _>>()?,
-        entries: unit.entries.iter().map(|entry| maker.entry(entry, None)).collect::<Result<_, _>>()?,
+        docs: unit
+            .docs
+            .into_iter()
+            .map(|doc| maker.doc(doc))
+            .collect::<Result<_, _>>()?,
+        entries: unit
+            .entries
+            .iter()
+            .map(|entry| maker.entry(entry, None))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -128,7 +152,10 @@ pub fn prepare_entries(
     entries: &[Entry],
 ) -> Result<Vec<PreparedEntry>, CommitError> {
     let maker = Maker { keys, deks, ids };
-    entries.iter().map(|entry| maker.entry(entry, None)).collect()
+    entries
+        .iter()
+        .map(|entry| maker.entry(entry, None))
+        .collect()
 }
 
 struct Maker<'a> {
@@ -151,7 +178,13 @@ impl Maker<'_> {
     }
 
     fn entry(&self, entry: &Entry, content: Option<&[u8]>) -> Result<PreparedEntry, CommitError> {
-        assemble(self.keys, self.dek(entry.subject.as_ref()), self.nonce(), entry, content)
+        assemble(
+            self.keys,
+            self.dek(entry.subject.as_ref()),
+            self.nonce(),
+            entry,
+            content,
+        )
     }
 
     fn change(&self, change: Change) -> Result<PreparedChange, CommitError> {
@@ -167,7 +200,10 @@ impl Maker<'_> {
         };
         let content = body.is_some().then_some(change.body.as_slice());
         Ok(PreparedChange {
-            rh: self.keys.hasher().local(change.key.ty, change.key.id.as_str()),
+            rh: self
+                .keys
+                .hasher()
+                .local(change.key.ty, change.key.id.as_str()),
             entry: self.entry(&change.entry, content)?,
             kid: dek.kid(),
             ix: change.index.encode(),
@@ -188,7 +224,11 @@ impl Maker<'_> {
         }
         let kind = doc.kind.number();
         let binding = codec::doc_binding(self.keys.tenant(), kind, &doc.id);
-        let body = doc.body.as_ref().map(|body| codec::seal(self.keys.tenant_dek(), self.nonce(), &binding, body)).transpose()?;
+        let body = doc
+            .body
+            .as_ref()
+            .map(|body| codec::seal(self.keys.tenant_dek(), self.nonce(), &binding, body))
+            .transpose()?;
         Ok(PreparedDoc {
             kind: doc.kind,
             expected: doc.expected,

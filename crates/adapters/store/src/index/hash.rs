@@ -38,7 +38,9 @@ impl KeyHasher {
     /// From secret material (see `keys::TenantKeys`).
     #[must_use]
     pub fn new(secret: [u8; SECRET_BYTES]) -> Self {
-        Self { secret: Box::new(secret) }
+        Self {
+            secret: Box::new(secret),
+        }
     }
 
     fn finish(&self, buffer: &[u8]) -> i64 {
@@ -49,7 +51,9 @@ impl KeyHasher {
         // Codes, URLs and ids are short: a stack buffer serves nearly all of them.
         let bytes = text.as_bytes();
         let mut stack = [0u8; 128];
-        if let Some(([first], rest)) = stack.get_mut(..=bytes.len()).map(|part| part.split_at_mut(1))
+        if let Some(([first], rest)) = stack
+            .get_mut(..=bytes.len())
+            .map(|part| part.split_at_mut(1))
             .and_then(|(head, rest)| <&mut [u8; 1]>::try_from(head).ok().map(|head| (head, rest)))
         {
             *first = tag;
@@ -166,7 +170,9 @@ mod tests {
     use super::*;
 
     fn hasher(fill: u8) -> KeyHasher {
-        KeyHasher::new(core::array::from_fn(|at| fill.wrapping_mul(31).wrapping_add(at as u8)))
+        KeyHasher::new(core::array::from_fn(|at| {
+            fill.wrapping_mul(31).wrapping_add(at as u8)
+        }))
     }
 
     #[test]
@@ -190,7 +196,10 @@ mod tests {
             h.pair(h.code("b"), h.code("a")),
         ];
         for (at, hash) in all.iter().enumerate() {
-            assert!(all.iter().skip(at + 1).all(|other| other != hash), "form {at} collides");
+            assert!(
+                all.iter().skip(at + 1).all(|other| other != hash),
+                "form {at} collides"
+            );
         }
         assert_ne!(h.code("ab"), hasher(2).code("ab"));
     }

@@ -76,14 +76,24 @@ const FORMAT: u8 = 1;
 impl PackedIndex {
     /// Sorts entries and drops repeats.
     #[must_use]
-    pub fn new(mut keys: Vec<KeyRow>, mut ranges: Vec<RangeRow>, mut texts: Vec<TextRow>, presence: u64) -> Self {
+    pub fn new(
+        mut keys: Vec<KeyRow>,
+        mut ranges: Vec<RangeRow>,
+        mut texts: Vec<TextRow>,
+        presence: u64,
+    ) -> Self {
         keys.sort_unstable();
         keys.dedup();
         ranges.sort_unstable();
         ranges.dedup();
         texts.sort_unstable();
         texts.dedup();
-        Self { keys, ranges, texts, presence }
+        Self {
+            keys,
+            ranges,
+            texts,
+            presence,
+        }
     }
 
     /// Hashed keys, sorted.
@@ -124,15 +134,27 @@ impl PackedIndex {
         let (removed_ranges, added_ranges) = split(&old.ranges, &new.ranges);
         let (removed_texts, added_texts) = split(&old.texts, &new.texts);
         Difference {
-            removed: Self { keys: removed_keys, ranges: removed_ranges, texts: removed_texts, presence: 0 },
-            added: Self { keys: added_keys, ranges: added_ranges, texts: added_texts, presence: 0 },
+            removed: Self {
+                keys: removed_keys,
+                ranges: removed_ranges,
+                texts: removed_texts,
+                presence: 0,
+            },
+            added: Self {
+                keys: added_keys,
+                ranges: added_ranges,
+                texts: added_texts,
+                presence: 0,
+            },
         }
     }
 
     /// The bytes kept in the head's `ix` column (the presence bitmap has its own column).
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(4 + self.keys.len() * 9 + self.ranges.len() * 20 + self.texts.len() * 20);
+        let mut out = Vec::with_capacity(
+            4 + self.keys.len() * 9 + self.ranges.len() * 20 + self.texts.len() * 20,
+        );
         out.push(FORMAT);
         varint(&mut out, self.keys.len() as u64);
         let mut before = 0;
@@ -163,7 +185,10 @@ impl PackedIndex {
     pub fn decode(bytes: &[u8], presence: u64) -> Result<Self, PackedError> {
         let mut reader = Reader { bytes };
         if bytes.is_empty() {
-            return Ok(Self { presence, ..Self::default() });
+            return Ok(Self {
+                presence,
+                ..Self::default()
+            });
         }
         if reader.byte()? != FORMAT {
             return Err(PackedError);
@@ -173,7 +198,10 @@ impl PackedIndex {
         let mut p = 0u64;
         for _ in 0..count {
             p += reader.varint()?;
-            keys.push(KeyRow { p: u16::try_from(p).map_err(|_| PackedError)?, v: reader.fixed()? });
+            keys.push(KeyRow {
+                p: u16::try_from(p).map_err(|_| PackedError)?,
+                v: reader.fixed()?,
+            });
         }
         let count = reader.count()?;
         let mut ranges = Vec::with_capacity(count);
@@ -190,10 +218,21 @@ impl PackedIndex {
         for _ in 0..count {
             let p = u16::try_from(reader.varint()?).map_err(|_| PackedError)?;
             let len = reader.count()?;
-            let v = core::str::from_utf8(reader.take(len)?).map_err(|_| PackedError)?.to_owned();
+            let v = core::str::from_utf8(reader.take(len)?)
+                .map_err(|_| PackedError)?
+                .to_owned();
             texts.push(TextRow { p, v });
         }
-        if reader.bytes.is_empty() { Ok(Self { keys, ranges, texts, presence }) } else { Err(PackedError) }
+        if reader.bytes.is_empty() {
+            Ok(Self {
+                keys,
+                ranges,
+                texts,
+                presence,
+            })
+        } else {
+            Err(PackedError)
+        }
     }
 }
 
@@ -278,7 +317,11 @@ impl<'a> Reader<'a> {
     /// A count of things of at least one byte each, so that damage cannot ask for much memory.
     fn count(&mut self) -> Result<usize, PackedError> {
         let count = usize::try_from(self.varint()?).map_err(|_| PackedError)?;
-        if count > self.bytes.len() { Err(PackedError) } else { Ok(count) }
+        if count > self.bytes.len() {
+            Err(PackedError)
+        } else {
+            Ok(count)
+        }
     }
 }
 
@@ -290,7 +333,8 @@ mod tests {
 
     fn any_index() -> impl Strategy<Value = PackedIndex> {
         let key = (0u16..9, -4i64..4).prop_map(|(p, v)| KeyRow { p, v });
-        let range = (0u16..9, 0i64..3, any::<i64>(), any::<i64>()).prop_map(|(p, u, lo, hi)| RangeRow { p, u, lo, hi });
+        let range = (0u16..9, 0i64..3, any::<i64>(), any::<i64>())
+            .prop_map(|(p, u, lo, hi)| RangeRow { p, u, lo, hi });
         let text = (0u16..9, "[a-cä]{0,4}").prop_map(|(p, v)| TextRow { p, v });
         (
             prop::collection::vec(key, 0..12),
@@ -298,7 +342,9 @@ mod tests {
             prop::collection::vec(text, 0..12),
             any::<u64>(),
         )
-            .prop_map(|(keys, ranges, texts, presence)| PackedIndex::new(keys, ranges, texts, presence))
+            .prop_map(|(keys, ranges, texts, presence)| {
+                PackedIndex::new(keys, ranges, texts, presence)
+            })
     }
 
     proptest! {

@@ -42,15 +42,31 @@ impl Packer<'_> {
         let p = param.0;
         match value {
             IndexValue::Text { folded, exact } => {
-                self.texts.push(TextRow { p, v: cut_text(folded).to_owned() });
-                self.keys.push(KeyRow { p, v: self.hasher.exact(exact) });
+                self.texts.push(TextRow {
+                    p,
+                    v: cut_text(folded).to_owned(),
+                });
+                self.keys.push(KeyRow {
+                    p,
+                    v: self.hasher.exact(exact),
+                });
             }
             IndexValue::Range { lo, hi } | IndexValue::Number { lo, hi } => {
-                self.ranges.push(RangeRow { p, u: 0, lo: *lo, hi: *hi });
+                self.ranges.push(RangeRow {
+                    p,
+                    u: 0,
+                    lo: *lo,
+                    hi: *hi,
+                });
             }
             IndexValue::Quantity { lo, hi, unit } => {
                 let u = unit_hash(self.hasher, unit);
-                self.ranges.push(RangeRow { p, u, lo: *lo, hi: *hi });
+                self.ranges.push(RangeRow {
+                    p,
+                    u,
+                    lo: *lo,
+                    hi: *hi,
+                });
             }
             IndexValue::Composite(components) => self.composite(p, components),
             hashed => {
@@ -85,14 +101,27 @@ impl Packer<'_> {
             match open {
                 None => self.keys.push(KeyRow { p, v: scope }),
                 Some(IndexValue::Text { folded, .. }) => {
-                    self.texts.push(TextRow { p, v: cut_text(&scoped_text(scope, folded)).to_owned() });
+                    self.texts.push(TextRow {
+                        p,
+                        v: cut_text(&scoped_text(scope, folded)).to_owned(),
+                    });
                 }
                 Some(IndexValue::Range { lo, hi } | IndexValue::Number { lo, hi }) => {
-                    self.ranges.push(RangeRow { p, u: scope, lo: *lo, hi: *hi });
+                    self.ranges.push(RangeRow {
+                        p,
+                        u: scope,
+                        lo: *lo,
+                        hi: *hi,
+                    });
                 }
                 Some(IndexValue::Quantity { lo, hi, unit }) => {
                     let u = combine(self.hasher, scope, unit_hash(self.hasher, unit));
-                    self.ranges.push(RangeRow { p, u, lo: *lo, hi: *hi });
+                    self.ranges.push(RangeRow {
+                        p,
+                        u,
+                        lo: *lo,
+                        hi: *hi,
+                    });
                 }
                 Some(_) => {}
             }
@@ -122,7 +151,11 @@ fn key_forms(hasher: &KeyHasher, value: &IndexValue<'_>) -> Forms {
     match value {
         IndexValue::Token { system, code, .. } => match (system.as_deref(), code.as_deref()) {
             (Some(system), Some(code)) => {
-                smallvec![hasher.code(code), hasher.system_code(system, code), hasher.system(system)]
+                smallvec![
+                    hasher.code(code),
+                    hasher.system_code(system, code),
+                    hasher.system(system)
+                ]
             }
             (None, Some(code)) => smallvec![hasher.code(code), hasher.no_system(code)],
             (Some(system), None) => smallvec![hasher.system(system)],

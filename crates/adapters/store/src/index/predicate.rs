@@ -1,7 +1,9 @@
 //! From query values to predicates. Must agree with `pack`.
 
 use fhir::Definitions;
-use fhir::search::{Prefix, QueryValue, ReferenceQuery, SearchParam, TextMode, TokenQuery, UnitQuery};
+use fhir::search::{
+    Prefix, QueryValue, ReferenceQuery, SearchParam, TextMode, TokenQuery, UnitQuery,
+};
 use kernel::LogicalId;
 
 use crate::port::error::StoreError;
@@ -15,25 +17,60 @@ use crate::port::search::{KeyForm, Predicate, RangeOp};
 pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicate>, StoreError> {
     let id = param.id;
     let one = match value {
-        QueryValue::Missing(missing) => Predicate::Missing { bit: param.bit, missing: *missing },
-        QueryValue::Text { mode, folded, exact } => match mode {
-            TextMode::Exact => Predicate::Key { param: id, form: KeyForm::Exact(exact.clone()) },
-            TextMode::Prefix => Predicate::TextPrefix { param: id, scope: None, folded: folded.clone() },
-            TextMode::Contains => Predicate::TextContains { param: id, folded: folded.clone() },
+        QueryValue::Missing(missing) => Predicate::Missing {
+            bit: param.bit,
+            missing: *missing,
+        },
+        QueryValue::Text {
+            mode,
+            folded,
+            exact,
+        } => match mode {
+            TextMode::Exact => Predicate::Key {
+                param: id,
+                form: KeyForm::Exact(exact.clone()),
+            },
+            TextMode::Prefix => Predicate::TextPrefix {
+                param: id,
+                scope: None,
+                folded: folded.clone(),
+            },
+            TextMode::Contains => Predicate::TextContains {
+                param: id,
+                folded: folded.clone(),
+            },
         },
         QueryValue::Range { prefix, lo, hi } | QueryValue::Number { prefix, lo, hi } => {
-            Predicate::Range { param: id, unit: None, op: op(*prefix), lo: *lo, hi: *hi }
+            Predicate::Range {
+                param: id,
+                unit: None,
+                op: op(*prefix),
+                lo: *lo,
+                hi: *hi,
+            }
         }
-        QueryValue::Quantity { prefix, lo, hi, unit } => {
-            Predicate::Range { param: id, unit: unit_form(unit), op: op(*prefix), lo: *lo, hi: *hi }
-        }
+        QueryValue::Quantity {
+            prefix,
+            lo,
+            hi,
+            unit,
+        } => Predicate::Range {
+            param: id,
+            unit: unit_form(unit),
+            op: op(*prefix),
+            lo: *lo,
+            hi: *hi,
+        },
         QueryValue::Composite(components) => return composite(param, components),
         hashed => {
             let forms = key_forms(hashed);
             return Ok(if forms.is_empty() {
                 vec![Predicate::Nothing]
             } else {
-                forms.into_iter().map(|form| Predicate::Key { param: id, form }).collect()
+                forms
+                    .into_iter()
+                    .map(|form| Predicate::Key { param: id, form })
+                    .collect()
             });
         }
     };
@@ -46,7 +83,10 @@ fn composite(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predi
     for component in components {
         let is_open = matches!(
             component,
-            QueryValue::Text { .. } | QueryValue::Range { .. } | QueryValue::Number { .. } | QueryValue::Quantity { .. }
+            QueryValue::Text { .. }
+                | QueryValue::Range { .. }
+                | QueryValue::Number { .. }
+                | QueryValue::Quantity { .. }
         );
         if is_open {
             if open.replace(component).is_some() {
@@ -57,26 +97,65 @@ fn composite(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predi
         let forms = key_forms(component);
         scopes = scopes
             .iter()
-            .flat_map(|scope| forms.iter().map(move |form| combine(scope.clone(), Some(form.clone()))))
+            .flat_map(|scope| {
+                forms
+                    .iter()
+                    .map(move |form| combine(scope.clone(), Some(form.clone())))
+            })
             .collect();
     }
-    let predicates = scopes.into_iter().map(|scope| tuple(param, scope, open)).collect::<Result<Vec<_>, _>>()?;
-    Ok(if predicates.is_empty() { vec![Predicate::Nothing] } else { predicates })
+    let predicates = scopes
+        .into_iter()
+        .map(|scope| tuple(param, scope, open))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(if predicates.is_empty() {
+        vec![Predicate::Nothing]
+    } else {
+        predicates
+    })
 }
 
-fn tuple(param: &SearchParam, scope: Option<KeyForm>, open: Option<&QueryValue>) -> Result<Predicate, StoreError> {
+fn tuple(
+    param: &SearchParam,
+    scope: Option<KeyForm>,
+    open: Option<&QueryValue>,
+) -> Result<Predicate, StoreError> {
     let id = param.id;
     Ok(match open {
-        None => scope.map_or(Predicate::Nothing, |form| Predicate::Key { param: id, form }),
+        None => scope.map_or(Predicate::Nothing, |form| Predicate::Key {
+            param: id,
+            form,
+        }),
         Some(QueryValue::Range { prefix, lo, hi } | QueryValue::Number { prefix, lo, hi }) => {
-            Predicate::Range { param: id, unit: scope, op: op(*prefix), lo: *lo, hi: *hi }
+            Predicate::Range {
+                param: id,
+                unit: scope,
+                op: op(*prefix),
+                lo: *lo,
+                hi: *hi,
+            }
         }
-        Some(QueryValue::Quantity { prefix, lo, hi, unit }) => {
-            Predicate::Range { param: id, unit: combine(scope, unit_form(unit)), op: op(*prefix), lo: *lo, hi: *hi }
-        }
-        Some(QueryValue::Text { mode: TextMode::Prefix, folded, .. }) => {
-            Predicate::TextPrefix { param: id, scope, folded: folded.clone() }
-        }
+        Some(QueryValue::Quantity {
+            prefix,
+            lo,
+            hi,
+            unit,
+        }) => Predicate::Range {
+            param: id,
+            unit: combine(scope, unit_form(unit)),
+            op: op(*prefix),
+            lo: *lo,
+            hi: *hi,
+        },
+        Some(QueryValue::Text {
+            mode: TextMode::Prefix,
+            folded,
+            ..
+        }) => Predicate::TextPrefix {
+            param: id,
+            scope,
+            folded: folded.clone(),
+        },
         Some(_) => return Err(StoreError::Unsupported("this tuple of search values")),
     })
 }
@@ -91,7 +170,9 @@ fn combine(scope: Option<KeyForm>, form: Option<KeyForm>) -> Option<KeyForm> {
 fn unit_form(unit: &UnitQuery) -> Option<KeyForm> {
     match unit {
         UnitQuery::Any => None,
-        UnitQuery::Coded { system, code } => Some(KeyForm::SystemCode(system.clone(), code.clone())),
+        UnitQuery::Coded { system, code } => {
+            Some(KeyForm::SystemCode(system.clone(), code.clone()))
+        }
         UnitQuery::Label(label) => Some(KeyForm::Code(label.clone())),
     }
 }
@@ -100,7 +181,9 @@ fn key_forms(value: &QueryValue) -> Vec<KeyForm> {
     match value {
         QueryValue::Token { token, .. } => vec![match token {
             TokenQuery::Code(code) => KeyForm::Code(code.clone()),
-            TokenQuery::SystemCode { system, code } => KeyForm::SystemCode(system.clone(), code.clone()),
+            TokenQuery::SystemCode { system, code } => {
+                KeyForm::SystemCode(system.clone(), code.clone())
+            }
             TokenQuery::NoSystem(code) => KeyForm::NoSystem(code.clone()),
             TokenQuery::System(system) => KeyForm::System(system.clone()),
         }],
@@ -114,16 +197,26 @@ fn reference_forms(reference: &ReferenceQuery) -> Vec<KeyForm> {
     match reference {
         ReferenceQuery::Absolute(url) => vec![KeyForm::Url(url.clone())],
         ReferenceQuery::Local { types, id } => {
-            let Ok(id) = id.parse::<LogicalId>() else { return Vec::new() };
+            let Ok(id) = id.parse::<LogicalId>() else {
+                return Vec::new();
+            };
             if types.is_empty() {
-                Definitions::r4().resource_types().map(|ty| KeyForm::Local(ty, id.clone())).collect()
+                Definitions::r4()
+                    .resource_types()
+                    .map(|ty| KeyForm::Local(ty, id.clone()))
+                    .collect()
             } else {
-                types.iter().map(|ty| KeyForm::Local(*ty, id.clone())).collect()
+                types
+                    .iter()
+                    .map(|ty| KeyForm::Local(*ty, id.clone()))
+                    .collect()
             }
         }
         ReferenceQuery::Identifier(token) => vec![match token {
             TokenQuery::Code(value) => KeyForm::Identifier(None, value.clone()),
-            TokenQuery::SystemCode { system, code } => KeyForm::Identifier(Some(system.clone()), code.clone()),
+            TokenQuery::SystemCode { system, code } => {
+                KeyForm::Identifier(Some(system.clone()), code.clone())
+            }
             TokenQuery::NoSystem(value) => KeyForm::Identifier(Some(String::new()), value.clone()),
             TokenQuery::System(system) => KeyForm::Identifier(Some(system.clone()), String::new()),
         }],

@@ -55,16 +55,29 @@ impl Dek {
         self.durable.store(true, Ordering::Release);
     }
     /// Encrypts in place; a nonce must not be used twice.
-    pub fn encrypt(&self, nonce: &[u8; 12], binding: &[u8], text: &mut [u8]) -> Result<[u8; 16], StoreError> {
+    pub fn encrypt(
+        &self,
+        nonce: &[u8; 12],
+        binding: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; 16], StoreError> {
         self.cipher
             .encrypt_inout_detached(nonce.into(), binding, text.into())
             .map(Into::into)
             .map_err(|_| StoreError::Engine("sealing failed: the body is too long".to_owned()))
     }
     /// Decrypts in place.
-    pub fn decrypt(&self, nonce: &[u8; 12], binding: &[u8], text: &mut [u8], tag: &[u8; 16]) -> Result<(), StoreError> {
+    pub fn decrypt(
+        &self,
+        nonce: &[u8; 12],
+        binding: &[u8],
+        text: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), StoreError> {
         self.cipher
             .decrypt_inout_detached(nonce.into(), binding, text.into(), tag.into())
-            .map_err(|_| StoreError::Key { key: uuid::Uuid::from_bytes(self.kid).to_string() })
+            .map_err(|_| StoreError::Key {
+                key: uuid::Uuid::from_bytes(self.kid).to_string(),
+            })
     }
 }

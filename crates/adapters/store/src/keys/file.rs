@@ -21,7 +21,9 @@ pub struct FileKeyRing {
 
 impl core::fmt::Debug for FileKeyRing {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("FileKeyRing").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("FileKeyRing")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -29,15 +31,24 @@ impl FileKeyRing {
     /// Opens the ring; makes the file when it is missing and `may_create` says that nothing was ever
     /// sealed with an older one.
     pub fn open(path: &Path, may_create: bool, ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
-        let missing = || StoreError::Key { key: path.display().to_string() };
+        let missing = || StoreError::Key {
+            key: path.display().to_string(),
+        };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => create(path, ids.as_ref())?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
+                create(path, ids.as_ref())?
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
             Err(error) => return Err(crate::files::io_error(path, &error)),
         };
         let secret = decode(text.trim()).ok_or_else(missing)?;
-        Ok(Self { root: Dek::new([0; 16], &secret), signing: Zeroizing::new(mac(secret.as_slice(), &[b"theriac log signing"])), path: path.to_owned(), ids })
+        Ok(Self {
+            root: Dek::new([0; 16], &secret),
+            signing: Zeroizing::new(mac(secret.as_slice(), &[b"theriac log signing"])),
+            path: path.to_owned(),
+            ids,
+        })
     }
 }
 
@@ -50,11 +61,15 @@ impl KeyRing for FileKeyRing {
         Ok([nonce.as_slice(), &sealed, &tag].concat())
     }
     fn unwrap(&self, context: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let wrong = || StoreError::Key { key: self.path.display().to_string() };
+        let wrong = || StoreError::Key {
+            key: self.path.display().to_string(),
+        };
         let (nonce, rest) = wrapped.split_first_chunk::<12>().ok_or_else(wrong)?;
         let (sealed, tag) = rest.split_last_chunk::<16>().ok_or_else(wrong)?;
         let mut secret = Zeroizing::new(sealed.to_vec());
-        self.root.decrypt(nonce, context, &mut secret, tag).map_err(|_| wrong())?;
+        self.root
+            .decrypt(nonce, context, &mut secret, tag)
+            .map_err(|_| wrong())?;
         Ok(secret)
     }
     fn signing_seed(&self) -> Result<Zeroizing<[u8; 32]>, StoreError> {
@@ -80,7 +95,9 @@ fn create(path: &Path, ids: &dyn Ids) -> Result<Zeroizing<String>, StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
     crate::files::sync_folder(path);
     Ok(text)
 }
@@ -107,16 +124,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys/root.key");
         let ids: Arc<dyn Ids> = Arc::new(SeededIds::default());
-        assert!(matches!(FileKeyRing::open(&path, false, Arc::clone(&ids)), Err(StoreError::Key { .. })));
+        assert!(matches!(
+            FileKeyRing::open(&path, false, Arc::clone(&ids)),
+            Err(StoreError::Key { .. })
+        ));
         let ring = FileKeyRing::open(&path, true, Arc::clone(&ids)).unwrap();
         let wrapped = ring.wrap(b"here", b"secret").unwrap();
         let again = FileKeyRing::open(&path, false, Arc::clone(&ids)).unwrap();
-        assert_eq!(again.unwrap(b"here", &wrapped).unwrap().as_slice(), b"secret");
+        assert_eq!(
+            again.unwrap(b"here", &wrapped).unwrap().as_slice(),
+            b"secret"
+        );
         assert!(again.unwrap(b"there", &wrapped).is_err());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
     }
 

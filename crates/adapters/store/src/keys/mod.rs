@@ -79,7 +79,9 @@ pub struct TenantKeys {
 
 impl core::fmt::Debug for TenantKeys {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TenantKeys").field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("TenantKeys")
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,10 +118,19 @@ impl TenantKeys {
         tenant_dek: &WrappedDek,
     ) -> Result<Self, StoreError> {
         let find = |name: &str| -> Result<Zeroizing<[u8; 32]>, StoreError> {
-            let missing = || StoreError::Key { key: format!("{name} of tenant {tenant}") };
-            let row = secrets.iter().find(|secret| secret.name == name).ok_or_else(missing)?;
+            let missing = || StoreError::Key {
+                key: format!("{name} of tenant {tenant}"),
+            };
+            let row = secrets
+                .iter()
+                .find(|secret| secret.name == name)
+                .ok_or_else(missing)?;
             let plain = ring.unwrap(&secret_context(tenant, name), &row.wrapped)?;
-            plain.as_slice().try_into().map(Zeroizing::new).map_err(|_| missing())
+            plain
+                .as_slice()
+                .try_into()
+                .map(Zeroizing::new)
+                .map_err(|_| missing())
         };
         let kek = find("kek")?;
         let kek = Dek::new([0; 16], &kek);
@@ -156,7 +167,16 @@ impl TenantKeys {
     /// A keyed hash of a document's look-up.
     #[must_use]
     pub fn lookup(&self, kind: u8, name: &str, value: &str) -> [u8; 16] {
-        truncate(mac(self.lookup.as_slice(), &[b"doc", &[kind], &(name.len() as u32).to_le_bytes(), name.as_bytes(), value.as_bytes()]))
+        truncate(mac(
+            self.lookup.as_slice(),
+            &[
+                b"doc",
+                &[kind],
+                &(name.len() as u32).to_le_bytes(),
+                name.as_bytes(),
+                value.as_bytes(),
+            ],
+        ))
     }
     /// An actor's pseudonym in leaves.
     #[must_use]
@@ -166,7 +186,10 @@ impl TenantKeys {
     /// The tag a patient's data keys are stored under.
     #[must_use]
     pub fn subject_tag(&self, patient: &LogicalId) -> SubjectTag {
-        truncate(mac(self.lookup.as_slice(), &[b"subject", patient.as_str().as_bytes()]))
+        truncate(mac(
+            self.lookup.as_slice(),
+            &[b"subject", patient.as_str().as_bytes()],
+        ))
     }
 
     /// A data key by id, if it is open already.
@@ -180,7 +203,9 @@ impl TenantKeys {
     /// A patient's data key, if it is open already.
     #[must_use]
     pub fn by_subject(&self, tag: &SubjectTag) -> Option<Arc<Dek>> {
-        self.by_subject.get(tag).or_else(|| self.pending.lock().get(tag).map(|(dek, _)| Arc::clone(dek)))
+        self.by_subject
+            .get(tag)
+            .or_else(|| self.pending.lock().get(tag).map(|(dek, _)| Arc::clone(dek)))
     }
     /// Opens a stored data key and keeps it at hand.
     pub fn admit(&self, stored: &WrappedDek) -> Result<Arc<Dek>, StoreError> {
@@ -208,7 +233,11 @@ impl TenantKeys {
     /// New data keys that are not in storage yet.
     #[must_use]
     pub fn pending(&self) -> Vec<WrappedDek> {
-        self.pending.lock().values().map(|(_, wrapped)| wrapped.clone()).collect()
+        self.pending
+            .lock()
+            .values()
+            .map(|(_, wrapped)| wrapped.clone())
+            .collect()
     }
     /// Says that pending keys are in storage.
     pub fn stored(&self, keys: &[WrappedDek]) {
@@ -239,14 +268,30 @@ impl TenantKeys {
 }
 
 fn secret_context(tenant: TenantId, name: &str) -> Vec<u8> {
-    [b"theriac tenant secret ", tenant.as_uuid().as_bytes().as_slice(), name.as_bytes()].concat()
+    [
+        b"theriac tenant secret ",
+        tenant.as_uuid().as_bytes().as_slice(),
+        name.as_bytes(),
+    ]
+    .concat()
 }
 
 fn dek_context(tenant: TenantId, kid: &Kid, subject: &SubjectTag) -> Vec<u8> {
-    [b"theriac data key ", tenant.as_uuid().as_bytes().as_slice(), kid, subject].concat()
+    [
+        b"theriac data key ",
+        tenant.as_uuid().as_bytes().as_slice(),
+        kid,
+        subject,
+    ]
+    .concat()
 }
 
-fn new_dek(tenant: TenantId, kek: &Dek, subject: SubjectTag, ids: &dyn Ids) -> Result<(Dek, WrappedDek), StoreError> {
+fn new_dek(
+    tenant: TenantId,
+    kek: &Dek,
+    subject: SubjectTag,
+    ids: &dyn Ids,
+) -> Result<(Dek, WrappedDek), StoreError> {
     let mut kid: Kid = [0; 16];
     let mut nonce = [0u8; 12];
     let mut secret = Zeroizing::new([0u8; 32]);
@@ -256,23 +301,40 @@ fn new_dek(tenant: TenantId, kek: &Dek, subject: SubjectTag, ids: &dyn Ids) -> R
     let mut sealed = secret.to_vec();
     let tag = kek.encrypt(&nonce, &dek_context(tenant, &kid, &subject), &mut sealed)?;
     let wrapped = [nonce.as_slice(), &sealed, &tag].concat();
-    Ok((Dek::new(kid, &secret), WrappedDek { kid, subject, wrapped }))
+    Ok((
+        Dek::new(kid, &secret),
+        WrappedDek {
+            kid,
+            subject,
+            wrapped,
+        },
+    ))
 }
 
 fn unwrap_dek(tenant: TenantId, kek: &Dek, stored: &WrappedDek) -> Result<Dek, StoreError> {
-    let wrong = || StoreError::Key { key: format!("data key of tenant {tenant}") };
+    let wrong = || StoreError::Key {
+        key: format!("data key of tenant {tenant}"),
+    };
     let (nonce, rest) = stored.wrapped.split_first_chunk::<12>().ok_or_else(wrong)?;
     let (sealed, tag) = rest.split_last_chunk::<16>().ok_or_else(wrong)?;
     let mut secret: Zeroizing<[u8; 32]> = Zeroizing::new(sealed.try_into().map_err(|_| wrong())?);
-    kek.decrypt(nonce, &dek_context(tenant, &stored.kid, &stored.subject), secret.as_mut_slice(), tag)
-        .map_err(|_| wrong())?;
+    kek.decrypt(
+        nonce,
+        &dek_context(tenant, &stored.kid, &stored.subject),
+        secret.as_mut_slice(),
+        tag,
+    )
+    .map_err(|_| wrong())?;
     Ok(Dek::new(stored.kid, &secret))
 }
 
 fn index_secret(derive: &[u8; 32]) -> [u8; SECRET_BYTES] {
     let mut secret = [0u8; SECRET_BYTES];
     for (block, chunk) in secret.chunks_mut(32).enumerate() {
-        for (target, byte) in chunk.iter_mut().zip(mac(derive, &[b"index", &[block as u8]])) {
+        for (target, byte) in chunk
+            .iter_mut()
+            .zip(mac(derive, &[b"index", &[block as u8]]))
+        {
             *target = byte;
         }
     }
@@ -282,7 +344,9 @@ fn index_secret(derive: &[u8; 32]) -> [u8; SECRET_BYTES] {
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of every length: the error cannot occur, and an all-zero answer would only make
     // look-ups miss.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return [0; 32];
+    };
     for part in parts {
         mac.update(part);
     }
@@ -308,7 +372,9 @@ mod tests {
             wrapped
                 .strip_suffix(context)
                 .map(|secret| Zeroizing::new(secret.to_vec()))
-                .ok_or(StoreError::Key { key: "test".to_owned() })
+                .ok_or(StoreError::Key {
+                    key: "test".to_owned(),
+                })
         }
         fn signing_seed(&self) -> Result<Zeroizing<[u8; 32]>, StoreError> {
             Ok(Zeroizing::new([7; 32]))

@@ -120,7 +120,9 @@ pub enum CommitError {
         guard: usize,
     },
     /// A document exists, is missing or has another version.
-    #[error("{kind:?} document {id:?} is not in the expected state: read it again and repeat the change")]
+    #[error(
+        "{kind:?} document {id:?} is not in the expected state: read it again and repeat the change"
+    )]
     DocConflict {
         /// Its kind.
         kind: DocKind,
@@ -140,7 +142,9 @@ pub enum CommitError {
 impl Categorised for CommitError {
     fn category(&self) -> Category {
         match self {
-            Self::Stale { .. } | Self::GuardChanged { .. } | Self::DocConflict { .. } => Category::Conflict,
+            Self::Stale { .. } | Self::GuardChanged { .. } | Self::DocConflict { .. } => {
+                Category::Conflict
+            }
             Self::Malformed(_) => Category::Fault,
             Self::Store(error) => error.category(),
         }
@@ -151,15 +155,20 @@ impl Unit {
     /// Checks what every adapter relies on: entries pair with changes, no resource twice, versions
     /// follow, governed documents come with an entry.
     pub fn check(&self) -> Result<(), CommitError> {
-        let mut keys: Vec<(TypeId, &LogicalId)> = self.changes.iter().map(|c| (c.key.ty, &c.key.id)).collect();
+        let mut keys: Vec<(TypeId, &LogicalId)> =
+            self.changes.iter().map(|c| (c.key.ty, &c.key.id)).collect();
         keys.sort_unstable();
         if keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
             return Err(CommitError::Malformed("a resource appears twice"));
         }
         for change in &self.changes {
             let follows = match change.expected {
-                Expected::Absent => change.version == VersionId::FIRST && change.row == change.version_row,
-                Expected::Version(version) => change.version == version.next() && change.version_row > change.row,
+                Expected::Absent => {
+                    change.version == VersionId::FIRST && change.row == change.version_row
+                }
+                Expected::Version(version) => {
+                    change.version == version.next() && change.version_row > change.row
+                }
             };
             if !follows {
                 return Err(CommitError::Malformed("a version does not follow its head"));
@@ -169,7 +178,9 @@ impl Unit {
             }
         }
         if self.docs.iter().any(|doc| doc.kind.is_governed()) && self.entries.is_empty() {
-            return Err(CommitError::Malformed("a governed document needs a ledger entry"));
+            return Err(CommitError::Malformed(
+                "a governed document needs a ledger entry",
+            ));
         }
         if self.changes.is_empty() && self.docs.is_empty() && self.entries.is_empty() {
             return Err(CommitError::Malformed("an empty unit"));

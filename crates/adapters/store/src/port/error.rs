@@ -77,7 +77,9 @@ pub enum StoreError {
     #[error("this store does not offer {0}")]
     Unsupported(&'static str),
     /// The database is not reachable.
-    #[error("the database is not reachable ({detail}): check that it runs and its address is right")]
+    #[error(
+        "the database is not reachable ({detail}): check that it runs and its address is right"
+    )]
     Unreachable {
         /// Without credentials.
         detail: String,

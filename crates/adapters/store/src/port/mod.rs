@@ -36,16 +36,25 @@ pub struct TenantSpec {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Makes room for a tenant (its keys, tables or file, its two logs); does nothing when it is there.
-    async fn create_tenant(&self, scope: &TenantScope, spec: &TenantSpec) -> Result<(), StoreError>;
+    async fn create_tenant(&self, scope: &TenantScope, spec: &TenantSpec)
+    -> Result<(), StoreError>;
     /// The tenants this store holds, including [`TenantId::INSTANCE`].
     async fn tenants(&self) -> Result<Vec<TenantId>, StoreError>;
     /// The greatest row id stored, so that the id port can be raised above it at start.
     async fn greatest_row(&self, scope: &TenantScope) -> Result<Option<RowId>, StoreError>;
 
     /// The heads of several resources, in the order asked; `None` where none was ever stored.
-    async fn heads(&self, scope: &TenantScope, keys: &[ResourceKey]) -> Result<Vec<Option<Head>>, StoreError>;
+    async fn heads(
+        &self,
+        scope: &TenantScope,
+        keys: &[ResourceKey],
+    ) -> Result<Vec<Option<Head>>, StoreError>;
     /// The current version, also when it is a deletion; `None` where nothing was ever stored.
-    async fn read(&self, scope: &TenantScope, key: &ResourceKey) -> Result<Option<StoredVersion>, StoreError>;
+    async fn read(
+        &self,
+        scope: &TenantScope,
+        key: &ResourceKey,
+    ) -> Result<Option<StoredVersion>, StoreError>;
     /// One version.
     async fn vread(
         &self,
@@ -54,9 +63,17 @@ pub trait Store: Send + Sync {
         version: kernel::VersionId,
     ) -> Result<Option<StoredVersion>, StoreError>;
     /// Versions, newest first: of an instance, a type or everything.
-    async fn history(&self, scope: &TenantScope, query: &HistoryQuery) -> Result<HistoryPage, StoreError>;
+    async fn history(
+        &self,
+        scope: &TenantScope,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage, StoreError>;
     /// Resources that match a plan, with paging.
-    async fn search(&self, scope: &TenantScope, plan: &SearchPlan) -> Result<SearchPage, StoreError>;
+    async fn search(
+        &self,
+        scope: &TenantScope,
+        plan: &SearchPlan,
+    ) -> Result<SearchPage, StoreError>;
 
     /// Packs extracted search values for a [`change::Change`]: hashing is keyed per tenant, so only the
     /// store can do it. Pure CPU; call it on the caller's thread.
@@ -71,12 +88,21 @@ pub trait Store: Send + Sync {
     async fn commit(&self, scope: &TenantScope, unit: Unit) -> Result<Receipt, CommitError>;
     /// Appends looks at patient data to the access ledger. Returns when the entries are durable, or
     /// queued in the crash-safe window when one is configured.
-    async fn record_access(&self, scope: &TenantScope, entries: Vec<Entry>) -> Result<(), StoreError>;
+    async fn record_access(
+        &self,
+        scope: &TenantScope,
+        entries: Vec<Entry>,
+    ) -> Result<(), StoreError>;
     /// Returns when everything recorded so far by this process is in the logs and published.
     async fn settle(&self, scope: &TenantScope) -> Result<(), StoreError>;
 
     /// One document.
-    async fn doc(&self, scope: &TenantScope, kind: DocKind, id: &str) -> Result<Option<Doc>, StoreError>;
+    async fn doc(
+        &self,
+        scope: &TenantScope,
+        kind: DocKind,
+        id: &str,
+    ) -> Result<Option<Doc>, StoreError>;
     /// The document whose unique look-up `name` has `value`.
     async fn doc_by(
         &self,
@@ -152,7 +178,12 @@ pub trait Store: Send + Sync {
     /// Destroys a patient's key: bodies, payloads and commitments of that patient become unreadable in
     /// every copy, index rows go, heads answer as erased; the `entry` records it. Returns how many
     /// resources were affected.
-    async fn erase(&self, scope: &TenantScope, patient: &LogicalId, entry: Entry) -> Result<u64, CommitError>;
+    async fn erase(
+        &self,
+        scope: &TenantScope,
+        patient: &LogicalId,
+        entry: Entry,
+    ) -> Result<u64, CommitError>;
 
     /// Writes a consistent copy of the tenant (data and keys, still sealed) into a folder while it is in
     /// use; adapters that cannot say so with [`StoreError::Unsupported`].

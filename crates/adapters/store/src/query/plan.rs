@@ -7,7 +7,9 @@ use kernel::RowId;
 
 use crate::index::{COMPARTMENT, KeyHasher, cut_text, scoped_text};
 use crate::port::error::StoreError;
-use crate::port::search::{Clause, KeyForm, Position, Predicate, RangeOp, SearchPlan, Sort, SortKey};
+use crate::port::search::{
+    Clause, KeyForm, Position, Predicate, RangeOp, SearchPlan, Sort, SortKey,
+};
 
 /// One test, ready for an engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +162,11 @@ impl Query {
     pub fn new(hasher: &KeyHasher, plan: &SearchPlan) -> Result<Self, StoreError> {
         Ok(Self {
             ty: plan.ty,
-            clauses: plan.all_of.iter().map(|clause| clause_of(hasher, plan.ty, clause)).collect::<Result<_, _>>()?,
+            clauses: plan
+                .all_of
+                .iter()
+                .map(|clause| clause_of(hasher, plan.ty, clause))
+                .collect::<Result<_, _>>()?,
             sort: plan.sort,
             after: plan.after.clone(),
         })
@@ -168,7 +174,10 @@ impl Query {
 
     /// The clauses worth estimating, by index.
     pub fn candidates(&self) -> impl Iterator<Item = (usize, &TestClause)> {
-        self.clauses.iter().enumerate().filter(|(_, clause)| clause.can_drive())
+        self.clauses
+            .iter()
+            .enumerate()
+            .filter(|(_, clause)| clause.can_drive())
     }
 
     /// Chooses, given how many rows each candidate has (counted up to [`RARE`]).
@@ -188,49 +197,96 @@ impl Query {
 }
 
 /// Hashes one clause; also for the restriction of a history.
-pub fn clause_of(hasher: &KeyHasher, ty: TypeId, clause: &Clause) -> Result<TestClause, StoreError> {
-    let any_of = clause.any_of.iter().map(|predicate| test_of(hasher, ty, predicate)).collect::<Result<_, _>>()?;
-    Ok(TestClause { negated: clause.negated, any_of })
+pub fn clause_of(
+    hasher: &KeyHasher,
+    ty: TypeId,
+    clause: &Clause,
+) -> Result<TestClause, StoreError> {
+    let any_of = clause
+        .any_of
+        .iter()
+        .map(|predicate| test_of(hasher, ty, predicate))
+        .collect::<Result<_, _>>()?;
+    Ok(TestClause {
+        negated: clause.negated,
+        any_of,
+    })
 }
 
 fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test, StoreError> {
     Ok(match predicate {
-        Predicate::Key { param, form } => Test::Key { p: number(*param), v: hasher.form(form) },
-        Predicate::Range { param, unit, op, lo, hi } => Test::Range {
+        Predicate::Key { param, form } => Test::Key {
+            p: number(*param),
+            v: hasher.form(form),
+        },
+        Predicate::Range {
+            param,
+            unit,
+            op,
+            lo,
+            hi,
+        } => Test::Range {
             p: number(*param),
             u: unit.as_ref().map_or(0, |unit| hasher.form(unit)),
             op: *op,
             lo: *lo,
             hi: *hi,
         },
-        Predicate::TextPrefix { param, scope, folded } => {
+        Predicate::TextPrefix {
+            param,
+            scope,
+            folded,
+        } => {
             let text = cut_text(folded);
-            let from = scope.as_ref().map_or_else(|| text.to_owned(), |scope| scoped_text(hasher.form(scope), text));
-            Test::TextPrefix { p: number(*param), to: after_prefix(&from), from }
+            let from = scope.as_ref().map_or_else(
+                || text.to_owned(),
+                |scope| scoped_text(hasher.form(scope), text),
+            );
+            Test::TextPrefix {
+                p: number(*param),
+                to: after_prefix(&from),
+                from,
+            }
         }
-        Predicate::TextContains { param, folded } => {
-            Test::TextContains { p: number(*param), text: cut_text(folded).to_owned() }
-        }
+        Predicate::TextContains { param, folded } => Test::TextContains {
+            p: number(*param),
+            text: cut_text(folded).to_owned(),
+        },
         Predicate::Missing { bit, missing } => {
             if *bit >= 64 {
                 return Err(StoreError::Unsupported(":missing for this parameter"));
             }
-            Test::Present { bit: *bit, present: !missing }
+            Test::Present {
+                bit: *bit,
+                present: !missing,
+            }
         }
-        Predicate::Id(id) => Test::Head { rh: hasher.local(ty, id.as_str()), id: id.as_str().to_owned() },
+        Predicate::Id(id) => Test::Head {
+            rh: hasher.local(ty, id.as_str()),
+            id: id.as_str().to_owned(),
+        },
         Predicate::Updated { op, lo_ms, hi_ms } => updated(*op, *lo_ms, *hi_ms),
         Predicate::Compartment(patient) => Test::Key {
             p: i64::from(COMPARTMENT),
             v: hasher.local(patient_type()?, patient.as_str()),
         },
-        Predicate::PatientOrganization { organization, or_none } => {
+        Predicate::PatientOrganization {
+            organization,
+            or_none,
+        } => {
             let definitions = Definitions::r4();
             let param = definitions
                 .search_param(patient_type()?, "organization")
                 .ok_or(StoreError::Unsupported("narrowing to an organisation"))?;
-            let kind = definitions.resource("Organization").ok_or(StoreError::Unsupported("narrowing to an organisation"))?;
+            let kind = definitions
+                .resource("Organization")
+                .ok_or(StoreError::Unsupported("narrowing to an organisation"))?;
             let form = KeyForm::Local(kind, organization.clone());
-            Test::PatientOrganization { p: number(param.id), v: hasher.form(&form), or_none: *or_none }
+            Test::PatientOrganization {
+                p: number(param.id),
+                v: hasher.form(&form),
+                or_none: *or_none,
+            }
         }
         Predicate::Nothing => Test::Nothing,
     })
@@ -238,7 +294,9 @@ fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test
 
 /// The number of the type Patient.
 pub fn patient_type() -> Result<TypeId, StoreError> {
-    Definitions::r4().resource("Patient").ok_or(StoreError::Unsupported("patients"))
+    Definitions::r4()
+        .resource("Patient")
+        .ok_or(StoreError::Unsupported("patients"))
 }
 
 fn number(param: ParamId) -> i64 {
@@ -296,19 +354,43 @@ mod tests {
 
     #[test]
     fn the_rarest_clause_drives_and_common_ones_are_walked() {
-        let key = TestClause { negated: false, any_of: vec![Test::Key { p: 1, v: 2 }] };
-        let range = TestClause { negated: false, any_of: vec![Test::Range { p: 2, u: 0, op: RangeOp::Within, lo: 0, hi: 1 }] };
-        let negated = TestClause { negated: true, ..key.clone() };
+        let key = TestClause {
+            negated: false,
+            any_of: vec![Test::Key { p: 1, v: 2 }],
+        };
+        let range = TestClause {
+            negated: false,
+            any_of: vec![Test::Range {
+                p: 2,
+                u: 0,
+                op: RangeOp::Within,
+                lo: 0,
+                hi: 1,
+            }],
+        };
+        let negated = TestClause {
+            negated: true,
+            ..key.clone()
+        };
         let mut query = Query {
             ty: TypeId(1),
             clauses: vec![negated, range, key],
-            sort: Sort { key: SortKey::Row, descending: true },
+            sort: Sort {
+                key: SortKey::Row,
+                descending: true,
+            },
             after: None,
         };
-        assert_eq!(query.candidates().map(|(at, _)| at).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            query.candidates().map(|(at, _)| at).collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert_eq!(query.strategy(&[(1, 900), (2, 5)]), Strategy::Driven(2));
         assert_eq!(query.strategy(&[(1, 7), (2, 5000)]), Strategy::Driven(1));
-        assert_eq!(query.strategy(&[(1, RARE), (2, RARE)]), Strategy::WalkKey(2));
+        assert_eq!(
+            query.strategy(&[(1, RARE), (2, RARE)]),
+            Strategy::WalkKey(2)
+        );
         query.sort.key = SortKey::Updated;
         assert_eq!(query.strategy(&[(1, RARE), (2, RARE)]), Strategy::Walk);
         query.clauses.clear();

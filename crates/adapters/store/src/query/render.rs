@@ -51,7 +51,11 @@ struct Writer<'d> {
 
 impl<'d> Writer<'d> {
     fn new(dialect: &'d dyn Dialect) -> Self {
-        Self { dialect, text: String::with_capacity(512), binds: Vec::new() }
+        Self {
+            dialect,
+            text: String::with_capacity(512),
+            binds: Vec::new(),
+        }
     }
     fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
@@ -70,7 +74,10 @@ impl<'d> Writer<'d> {
         self.push(&condition)
     }
     fn finish(self) -> Sql {
-        Sql { text: self.text, binds: self.binds }
+        Sql {
+            text: self.text,
+            binds: self.binds,
+        }
     }
 }
 
@@ -104,11 +111,15 @@ pub fn page_without_value(dialect: &dyn Dialect, query: &Query, limit: u64) -> S
     alive(&mut w, query);
     match query.sort.key {
         SortKey::Range(param) => {
-            w.push(" AND NOT EXISTS (SELECT 1 FROM ix_rng s WHERE ").tenant("s").push("s.rid = r.rid AND s.u = 0 AND s.p = ");
+            w.push(" AND NOT EXISTS (SELECT 1 FROM ix_rng s WHERE ")
+                .tenant("s")
+                .push("s.rid = r.rid AND s.u = 0 AND s.p = ");
             w.int(i64::from(param.0)).push(")");
         }
         SortKey::Text(param) => {
-            w.push(" AND NOT EXISTS (SELECT 1 FROM ix_txt s WHERE ").tenant("s").push("s.rid = r.rid AND s.p = ");
+            w.push(" AND NOT EXISTS (SELECT 1 FROM ix_txt s WHERE ")
+                .tenant("s")
+                .push("s.rid = r.rid AND s.p = ");
             w.int(i64::from(param.0)).push(")");
         }
         SortKey::Row | SortKey::Updated | SortKey::Id => {}
@@ -126,12 +137,18 @@ pub fn page_without_value(dialect: &dyn Dialect, query: &Query, limit: u64) -> S
 #[must_use]
 pub fn total(dialect: &dyn Dialect, query: &Query, strategy: Strategy) -> Sql {
     let mut w = Writer::new(dialect);
-    if let ([clause], Strategy::Driven(_) | Strategy::WalkKey(_)) = (query.clauses.as_slice(), strategy)
+    if let ([clause], Strategy::Driven(_) | Strategy::WalkKey(_)) =
+        (query.clauses.as_slice(), strategy)
         && let [Test::Key { p, v }] = clause.any_of.as_slice()
         && *p != i64::from(COMPARTMENT)
     {
         // A parameter belongs to one type and deleted resources have no rows: the index alone answers.
-        w.push("SELECT count(*) FROM ix_key k WHERE ").tenant("k").push("k.p = ").int(*p).push(" AND k.v = ").int(*v);
+        w.push("SELECT count(*) FROM ix_key k WHERE ")
+            .tenant("k")
+            .push("k.p = ")
+            .int(*p)
+            .push(" AND k.v = ")
+            .int(*v);
         return w.finish();
     }
     w.push("SELECT count(*) FROM ");
@@ -159,16 +176,29 @@ fn heads(w: &mut Writer<'_>, query: &Query, strategy: Strategy) {
     let skip = source(w, query, strategy);
     alive(w, query);
     tests(w, query, skip);
-    let row = if matches!(strategy, Strategy::WalkKey(_)) { "d.rid" } else { "r.rid" };
+    let row = if matches!(strategy, Strategy::WalkKey(_)) {
+        "d.rid"
+    } else {
+        "r.rid"
+    };
     keyset(w, query, row, &value);
     let direction = direction(query);
     match query.sort.key {
         SortKey::Row => w.push(" ORDER BY ").push(row).push(direction),
         SortKey::Updated => w.push(" ORDER BY r.vid").push(direction),
-        SortKey::Id => w.push(" ORDER BY r.fid").push(direction).push(", r.rid").push(direction),
+        SortKey::Id => w
+            .push(" ORDER BY r.fid")
+            .push(direction)
+            .push(", r.rid")
+            .push(direction),
         SortKey::Range(_) | SortKey::Text(_) => {
-            w.push(" ORDER BY (CASE WHEN ").push(&value).push(" IS NULL THEN 1 ELSE 0 END), ");
-            w.push(&value).push(direction).push(", r.rid").push(direction)
+            w.push(" ORDER BY (CASE WHEN ")
+                .push(&value)
+                .push(" IS NULL THEN 1 ELSE 0 END), ");
+            w.push(&value)
+                .push(direction)
+                .push(", r.rid")
+                .push(direction)
         }
     };
 }
@@ -184,12 +214,18 @@ fn sort_value(w: &Writer<'_>, query: &Query) -> String {
         SortKey::Range(param) => {
             let end = if descending { "max(s.hi)" } else { "min(s.lo)" };
             let tenant = w.dialect.tenant("s");
-            format!("(SELECT {end} FROM ix_rng s WHERE {tenant}s.rid = r.rid AND s.p = {} AND s.u = 0)", param.0)
+            format!(
+                "(SELECT {end} FROM ix_rng s WHERE {tenant}s.rid = r.rid AND s.p = {} AND s.u = 0)",
+                param.0
+            )
         }
         SortKey::Text(param) => {
             let end = if descending { "max(s.v)" } else { "min(s.v)" };
             let tenant = w.dialect.tenant("s");
-            format!("(SELECT {end} FROM ix_txt s WHERE {tenant}s.rid = r.rid AND s.p = {})", param.0)
+            format!(
+                "(SELECT {end} FROM ix_txt s WHERE {tenant}s.rid = r.rid AND s.p = {})",
+                param.0
+            )
         }
     }
 }
@@ -211,11 +247,21 @@ fn keyset(w: &mut Writer<'_>, query: &Query, row: &str, value: &str) {
                 PositionValue::Text(text) => Bind::Text(text.clone()),
             };
             w.push(" AND (").push(value).push(beyond).bind(at.clone());
-            w.push(" OR (").push(value).push(" = ").bind(at).push(" AND r.rid").push(beyond).int(after.row.0);
+            w.push(" OR (")
+                .push(value)
+                .push(" = ")
+                .bind(at)
+                .push(" AND r.rid")
+                .push(beyond)
+                .int(after.row.0);
             w.push(") OR ").push(value).push(" IS NULL)");
         }
         (_, None) => {
-            w.push(" AND ").push(value).push(" IS NULL AND r.rid").push(beyond).int(after.row.0);
+            w.push(" AND ")
+                .push(value)
+                .push(" IS NULL AND r.rid")
+                .push(beyond)
+                .int(after.row.0);
         }
     }
 }
@@ -224,19 +270,28 @@ fn keyset(w: &mut Writer<'_>, query: &Query, row: &str, value: &str) {
 fn index_walk(w: &mut Writer<'_>, query: &Query) {
     let descending = query.sort.descending;
     let (table, column, param, nearer) = match query.sort.key {
-        SortKey::Range(param) if descending => {
-            ("ix_rng", "hi", param, "s.u = 0 AND (s.hi > d.hi OR (s.hi = d.hi AND s.lo > d.lo))")
-        }
-        SortKey::Range(param) => {
-            ("ix_rng", "lo", param, "s.u = 0 AND (s.lo < d.lo OR (s.lo = d.lo AND s.hi < d.hi))")
-        }
+        SortKey::Range(param) if descending => (
+            "ix_rng",
+            "hi",
+            param,
+            "s.u = 0 AND (s.hi > d.hi OR (s.hi = d.hi AND s.lo > d.lo))",
+        ),
+        SortKey::Range(param) => (
+            "ix_rng",
+            "lo",
+            param,
+            "s.u = 0 AND (s.lo < d.lo OR (s.lo = d.lo AND s.hi < d.hi))",
+        ),
         SortKey::Text(param) if descending => ("ix_txt", "v", param, "s.v > d.v"),
         SortKey::Text(param) => ("ix_txt", "v", param, "s.v < d.v"),
         SortKey::Row | SortKey::Updated | SortKey::Id => return heads(w, query, Strategy::Walk),
     };
     let on = format!("{}r.rid = d.rid", w.dialect.tenant("r"));
     let join = w.dialect.ordered_join("res", "r", &on);
-    let _ = write!(w.text, "SELECT r.rid, r.ver, r.vid, r.kind, r.fid, d.{column} AS sv FROM {table} d {join} WHERE ");
+    let _ = write!(
+        w.text,
+        "SELECT r.rid, r.ver, r.vid, r.kind, r.fid, d.{column} AS sv FROM {table} d {join} WHERE "
+    );
     w.tenant("d").push("d.p = ").int(i64::from(param.0));
     if table == "ix_rng" {
         w.push(" AND d.u = 0");
@@ -248,11 +303,19 @@ fn index_walk(w: &mut Writer<'_>, query: &Query) {
             PositionValue::Number(number) => Bind::Int(*number),
             PositionValue::Text(text) => Bind::Text(text.clone()),
         };
-        let (seek, beyond) = if descending { (" <= ", " < ") } else { (" >= ", " > ") };
+        let (seek, beyond) = if descending {
+            (" <= ", " < ")
+        } else {
+            (" >= ", " > ")
+        };
         let _ = write!(w.text, " AND d.{column}{seek}");
         w.bind(at.clone());
         let _ = write!(w.text, " AND (d.{column}{beyond}");
-        w.bind(at).push(" OR d.rid").push(beyond).int(after.row.0).push(")");
+        w.bind(at)
+            .push(" OR d.rid")
+            .push(beyond)
+            .int(after.row.0)
+            .push(")");
     }
     w.push(" AND ");
     alive(w, query);
@@ -278,10 +341,15 @@ fn source(w: &mut Writer<'_>, query: &Query, strategy: Strategy) -> Option<usize
             Some(at)
         }
         Strategy::WalkKey(at)
-            if let Some([Test::Key { p, v }]) = query.clauses.get(at).map(|clause| clause.any_of.as_slice()) =>
+            if let Some([Test::Key { p, v }]) =
+                query.clauses.get(at).map(|clause| clause.any_of.as_slice()) =>
         {
             w.push("ix_key d ").push(&join).push(" WHERE ").tenant("d");
-            w.push("d.p = ").int(*p).push(" AND d.v = ").int(*v).push(" AND ");
+            w.push("d.p = ")
+                .int(*p)
+                .push(" AND d.v = ")
+                .int(*v)
+                .push(" AND ");
             Some(at)
         }
         _ => {
@@ -293,34 +361,64 @@ fn source(w: &mut Writer<'_>, query: &Query, strategy: Strategy) -> Option<usize
 
 /// The rows of a clause's tests as a select of `rid`; `distinct` drops repeats.
 fn listing(w: &mut Writer<'_>, clause: &TestClause, distinct: bool) {
-    let only_keys = matches!(clause.any_of.as_slice(), [Test::Key { .. } | Test::Head { .. } | Test::Nothing]);
+    let only_keys = matches!(
+        clause.any_of.as_slice(),
+        [Test::Key { .. } | Test::Head { .. } | Test::Nothing]
+    );
     for (at, test) in clause.any_of.iter().enumerate() {
         if at > 0 {
             w.push(if distinct { " UNION " } else { " UNION ALL " });
         }
-        let select = if distinct && !only_keys && at == 0 && clause.any_of.len() == 1 { "SELECT DISTINCT k.rid" } else { "SELECT k.rid" };
+        let select = if distinct && !only_keys && at == 0 && clause.any_of.len() == 1 {
+            "SELECT DISTINCT k.rid"
+        } else {
+            "SELECT k.rid"
+        };
         w.push(select);
         match test {
             Test::Key { p, v } => {
-                w.push(" FROM ix_key k WHERE ").tenant("k").push("k.p = ").int(*p).push(" AND k.v = ").int(*v);
+                w.push(" FROM ix_key k WHERE ")
+                    .tenant("k")
+                    .push("k.p = ")
+                    .int(*p)
+                    .push(" AND k.v = ")
+                    .int(*v);
             }
             Test::Range { p, u, op, lo, hi } => {
-                w.push(" FROM ix_rng k WHERE ").tenant("k").push("k.p = ").int(*p).push(" AND k.u = ").int(*u);
+                w.push(" FROM ix_rng k WHERE ")
+                    .tenant("k")
+                    .push("k.p = ")
+                    .int(*p)
+                    .push(" AND k.u = ")
+                    .int(*u);
                 range(w, *op, *lo, *hi);
             }
             Test::TextPrefix { p, from, to } => {
-                w.push(" FROM ix_txt k WHERE ").tenant("k").push("k.p = ").int(*p);
+                w.push(" FROM ix_txt k WHERE ")
+                    .tenant("k")
+                    .push("k.p = ")
+                    .int(*p);
                 prefix(w, from, to.as_deref());
             }
             Test::TextContains { p, text } => {
-                w.push(" FROM ix_txt k WHERE ").tenant("k").push("k.p = ").int(*p);
+                w.push(" FROM ix_txt k WHERE ")
+                    .tenant("k")
+                    .push("k.p = ")
+                    .int(*p);
                 contains(w, text);
             }
             Test::Head { rh, id } => {
-                w.push(" FROM res k WHERE ").tenant("k").push("k.rh = ").int(*rh).push(" AND k.fid = ");
+                w.push(" FROM res k WHERE ")
+                    .tenant("k")
+                    .push("k.rh = ")
+                    .int(*rh)
+                    .push(" AND k.fid = ");
                 w.bind(Bind::Text(id.clone()));
             }
-            Test::Nothing | Test::Present { .. } | Test::Version { .. } | Test::PatientOrganization { .. } => {
+            Test::Nothing
+            | Test::Present { .. }
+            | Test::Version { .. }
+            | Test::PatientOrganization { .. } => {
                 w.push(" FROM res k WHERE 1 = 0");
             }
         }
@@ -341,7 +439,11 @@ fn tests(w: &mut Writer<'_>, query: &Query, skip: Option<usize>) {
 }
 
 fn condition(w: &mut Writer<'_>, clause: &TestClause) {
-    w.push(if clause.negated { " AND NOT (" } else { " AND (" });
+    w.push(if clause.negated {
+        " AND NOT ("
+    } else {
+        " AND ("
+    });
     for (at, test) in clause.any_of.iter().enumerate() {
         if at > 0 {
             w.push(" OR ");
@@ -357,25 +459,41 @@ fn condition(w: &mut Writer<'_>, clause: &TestClause) {
 fn holds(w: &mut Writer<'_>, test: &Test) {
     match test {
         Test::Key { p, v } if *p == i64::from(COMPARTMENT) => {
-            w.push("EXISTS (SELECT 1 FROM ix_pat k WHERE ").tenant("k").push("k.rid = r.rid AND k.v = ").int(*v).push(")");
+            w.push("EXISTS (SELECT 1 FROM ix_pat k WHERE ")
+                .tenant("k")
+                .push("k.rid = r.rid AND k.v = ")
+                .int(*v)
+                .push(")");
         }
         Test::Key { p, v } => {
-            w.push("EXISTS (SELECT 1 FROM ix_key k WHERE ").tenant("k").push("k.p = ").int(*p);
+            w.push("EXISTS (SELECT 1 FROM ix_key k WHERE ")
+                .tenant("k")
+                .push("k.p = ")
+                .int(*p);
             w.push(" AND k.v = ").int(*v).push(" AND k.rid = r.rid)");
         }
         Test::Range { p, u, op, lo, hi } => {
-            w.push("EXISTS (SELECT 1 FROM ix_rng k WHERE ").tenant("k").push("k.rid = r.rid AND k.p = ").int(*p);
+            w.push("EXISTS (SELECT 1 FROM ix_rng k WHERE ")
+                .tenant("k")
+                .push("k.rid = r.rid AND k.p = ")
+                .int(*p);
             w.push(" AND k.u = ").int(*u);
             range(w, *op, *lo, *hi);
             w.push(")");
         }
         Test::TextPrefix { p, from, to } => {
-            w.push("EXISTS (SELECT 1 FROM ix_txt k WHERE ").tenant("k").push("k.rid = r.rid AND k.p = ").int(*p);
+            w.push("EXISTS (SELECT 1 FROM ix_txt k WHERE ")
+                .tenant("k")
+                .push("k.rid = r.rid AND k.p = ")
+                .int(*p);
             prefix(w, from, to.as_deref());
             w.push(")");
         }
         Test::TextContains { p, text } => {
-            w.push("EXISTS (SELECT 1 FROM ix_txt k WHERE ").tenant("k").push("k.rid = r.rid AND k.p = ").int(*p);
+            w.push("EXISTS (SELECT 1 FROM ix_txt k WHERE ")
+                .tenant("k")
+                .push("k.rid = r.rid AND k.p = ")
+                .int(*p);
             contains(w, text);
             w.push(")");
         }
@@ -383,18 +501,35 @@ fn holds(w: &mut Writer<'_>, test: &Test) {
             let _ = write!(w.text, "((r.pm >> {bit}) & 1) = {}", u8::from(*present));
         }
         Test::Head { rh, id } => {
-            w.push("(r.rh = ").int(*rh).push(" AND r.fid = ").bind(Bind::Text(id.clone())).push(")");
+            w.push("(r.rh = ")
+                .int(*rh)
+                .push(" AND r.fid = ")
+                .bind(Bind::Text(id.clone()))
+                .push(")");
         }
         Test::Version { from, to, outside } => {
-            w.push(if *outside { "NOT (r.vid >= " } else { "(r.vid >= " });
+            w.push(if *outside {
+                "NOT (r.vid >= "
+            } else {
+                "(r.vid >= "
+            });
             w.int(*from).push(" AND r.vid < ").int(*to).push(")");
         }
         Test::PatientOrganization { p, v, or_none } => {
-            w.push("(EXISTS (SELECT 1 FROM ix_pat c JOIN res h ON ").tenant("h").push("h.rh = c.v JOIN ix_key o ON ");
-            w.tenant("o").push("o.p = ").int(*p).push(" AND o.v = ").int(*v).push(" AND o.rid = h.rid WHERE ");
+            w.push("(EXISTS (SELECT 1 FROM ix_pat c JOIN res h ON ")
+                .tenant("h")
+                .push("h.rh = c.v JOIN ix_key o ON ");
+            w.tenant("o")
+                .push("o.p = ")
+                .int(*p)
+                .push(" AND o.v = ")
+                .int(*v)
+                .push(" AND o.rid = h.rid WHERE ");
             w.tenant("c").push("c.rid = r.rid)");
             if *or_none {
-                w.push(" OR NOT EXISTS (SELECT 1 FROM ix_pat c WHERE ").tenant("c").push("c.rid = r.rid)");
+                w.push(" OR NOT EXISTS (SELECT 1 FROM ix_pat c WHERE ")
+                    .tenant("c")
+                    .push("c.rid = r.rid)");
             }
             w.push(")");
         }
@@ -407,17 +542,39 @@ fn holds(w: &mut Writer<'_>, test: &Test) {
 /// Half-open stored ranges `[k.lo, k.hi)` against the query's.
 fn range(w: &mut Writer<'_>, op: RangeOp, lo: i64, hi: i64) {
     match op {
-        RangeOp::Within => w.push(" AND k.lo >= ").int(lo).push(" AND k.lo <= ").int(hi).push(" AND k.hi <= ").int(hi),
-        RangeOp::NotWithin => w.push(" AND (k.lo < ").int(lo).push(" OR k.hi > ").int(hi).push(")"),
+        RangeOp::Within => w
+            .push(" AND k.lo >= ")
+            .int(lo)
+            .push(" AND k.lo <= ")
+            .int(hi)
+            .push(" AND k.hi <= ")
+            .int(hi),
+        RangeOp::NotWithin => w
+            .push(" AND (k.lo < ")
+            .int(lo)
+            .push(" OR k.hi > ")
+            .int(hi)
+            .push(")"),
         RangeOp::Above => w.push(" AND k.hi > ").int(hi),
         RangeOp::Below => w.push(" AND k.lo < ").int(lo),
         RangeOp::AboveOrWithin => {
             // Whatever lies within the query and not above it ends after its beginning: one seek serves both.
-            w.push(" AND k.hi >= ").int(lo).push(" AND (k.hi > ").int(hi).push(" OR k.lo >= ").int(lo).push(")")
+            w.push(" AND k.hi >= ")
+                .int(lo)
+                .push(" AND (k.hi > ")
+                .int(hi)
+                .push(" OR k.lo >= ")
+                .int(lo)
+                .push(")")
         }
-        RangeOp::BelowOrWithin => {
-            w.push(" AND k.lo <= ").int(hi).push(" AND (k.lo < ").int(lo).push(" OR k.hi <= ").int(hi).push(")")
-        }
+        RangeOp::BelowOrWithin => w
+            .push(" AND k.lo <= ")
+            .int(hi)
+            .push(" AND (k.lo < ")
+            .int(lo)
+            .push(" OR k.hi <= ")
+            .int(hi)
+            .push(")"),
         RangeOp::After => w.push(" AND k.lo >= ").int(hi),
         RangeOp::Before => w.push(" AND k.hi <= ").int(lo),
         RangeOp::Overlaps => w.push(" AND k.lo < ").int(hi).push(" AND k.hi > ").int(lo),
@@ -439,7 +596,11 @@ fn contains(w: &mut Writer<'_>, text: &str) {
 }
 
 const fn direction(query: &Query) -> &'static str {
-    if query.sort.descending { " DESC" } else { " ASC" }
+    if query.sort.descending {
+        " DESC"
+    } else {
+        " ASC"
+    }
 }
 
 const fn beyond(query: &Query) -> &'static str {

@@ -9,9 +9,15 @@ use crate::codec;
 use crate::port::doc::{Doc, DocKind};
 use crate::port::error::StoreError;
 
-pub(super) fn doc(connection: &Connection, keys: &Keys, kind: DocKind, id: &str) -> Result<Option<Doc>, ReadError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, version, updated, expires, body FROM doc WHERE kind = ?1 AND id = ?2")?;
+pub(super) fn doc(
+    connection: &Connection,
+    keys: &Keys,
+    kind: DocKind,
+    id: &str,
+) -> Result<Option<Doc>, ReadError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, version, updated, expires, body FROM doc WHERE kind = ?1 AND id = ?2",
+    )?;
     let mut rows = statement.query(params![kind.number(), id])?;
     rows.next()?.map(|row| open(keys, kind, row)).transpose()
 }
@@ -54,9 +60,9 @@ fn open(keys: &Keys, kind: DocKind, row: &Row<'_>) -> Result<Doc, ReadError> {
     let stored = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
     let binding = codec::doc_binding(keys.keys.tenant(), kind.number(), &id);
     let kid = codec::kid_of(stored).unwrap_or_default();
-    let dek = keys
-        .dek(&kid)?
-        .ok_or_else(|| StoreError::Key { key: uuid::Uuid::from_bytes(kid).to_string() })?;
+    let dek = keys.dek(&kid)?.ok_or_else(|| StoreError::Key {
+        key: uuid::Uuid::from_bytes(kid).to_string(),
+    })?;
     Ok(Doc {
         kind,
         version: row.get(1)?,

@@ -31,20 +31,34 @@ impl ErasedList {
             .lines()
             .filter_map(|line| {
                 let (tenant, kid) = line.split_once(' ')?;
-                Some((tenant.parse().ok()?, Uuid::try_parse(kid).ok()?.into_bytes()))
+                Some((
+                    tenant.parse().ok()?,
+                    Uuid::try_parse(kid).ok()?.into_bytes(),
+                ))
             })
             .collect();
-        Ok(Self { path, known: Mutex::new(known) })
+        Ok(Self {
+            path,
+            known: Mutex::new(known),
+        })
     }
 
     pub(super) fn of_tenant(&self, tenant: TenantId) -> HashSet<Kid> {
-        self.known.lock().iter().filter(|(of, _)| *of == tenant).map(|(_, kid)| *kid).collect()
+        self.known
+            .lock()
+            .iter()
+            .filter(|(of, _)| *of == tenant)
+            .map(|(_, kid)| *kid)
+            .collect()
     }
 
     /// Adds keys, durably; those already listed are left.
     pub(super) fn add(&self, tenant: TenantId, kids: &[Kid]) -> Result<(), StoreError> {
         let mut known = self.known.lock();
-        let fresh: Vec<&Kid> = kids.iter().filter(|kid| !known.contains(&(tenant, **kid))).collect();
+        let fresh: Vec<&Kid> = kids
+            .iter()
+            .filter(|kid| !known.contains(&(tenant, **kid)))
+            .collect();
         if fresh.is_empty() {
             return Ok(());
         }
@@ -54,7 +68,10 @@ impl ErasedList {
             lines.push_str(&format!("{tenant} {}\n", Uuid::from_bytes(**kid)));
         }
         let write = || -> std::io::Result<()> {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&self.path)?;
+            let mut file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path)?;
             file.write_all(lines.as_bytes())?;
             file.sync_all()
         };

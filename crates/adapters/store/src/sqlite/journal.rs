@@ -67,7 +67,12 @@ impl Journal {
         Ok(Self {
             folder: folder.to_owned(),
             limit,
-            state: Mutex::new(State { file: None, place: JournalPlace::default(), oldest: 0, waiting: Vec::new() }),
+            state: Mutex::new(State {
+                file: None,
+                place: JournalPlace::default(),
+                oldest: 0,
+                waiting: Vec::new(),
+            }),
             room: Notify::new(),
         })
     }
@@ -87,10 +92,17 @@ impl Journal {
                 continue;
             }
             let bytes = std::fs::read(&path).map_err(|error| io_error(&path, &error))?;
-            let start = if number == moved.file { moved.offset } else { 0 };
+            let start = if number == moved.file {
+                moved.offset
+            } else {
+                0
+            };
             read_frames(&bytes, number, start, &mut state.waiting);
         }
-        state.place = JournalPlace { file: last + 1, offset: 0 };
+        state.place = JournalPlace {
+            file: last + 1,
+            offset: 0,
+        };
         Ok(())
     }
 
@@ -109,7 +121,13 @@ impl Journal {
             Some(open) => open,
             None => {
                 let mut options = OpenOptions::new();
-                file.insert(options.create(true).append(true).open(&path).map_err(|error| io_error(&path, &error))?)
+                file.insert(
+                    options
+                        .create(true)
+                        .append(true)
+                        .open(&path)
+                        .map_err(|error| io_error(&path, &error))?,
+                )
             }
         };
         if let Err(error) = open.write_all(&frames) {
@@ -120,8 +138,16 @@ impl Journal {
         let was_empty = state.waiting.is_empty();
         let start = state.place;
         state.place.offset += frames.len() as u64;
-        let ends = ends.into_iter().map(|end| JournalPlace { file: start.file, offset: start.offset + end });
-        state.waiting.extend(entries.into_iter().zip(ends).map(|(entry, end)| Waiting { entry, end }));
+        let ends = ends.into_iter().map(|end| JournalPlace {
+            file: start.file,
+            offset: start.offset + end,
+        });
+        state.waiting.extend(
+            entries
+                .into_iter()
+                .zip(ends)
+                .map(|(entry, end)| Waiting { entry, end }),
+        );
         Ok(if state.waiting.len() >= self.limit {
             Appended::Full
         } else if was_empty {
@@ -169,7 +195,10 @@ impl Journal {
     pub(super) fn moved(&self, moved: JournalPlace) {
         let mut state = self.state.lock();
         if state.waiting.is_empty() && state.place.offset >= ROTATE_BYTES {
-            state.place = JournalPlace { file: state.place.file + 1, offset: 0 };
+            state.place = JournalPlace {
+                file: state.place.file + 1,
+                offset: 0,
+            };
             state.file = None;
         }
         let gone = state.oldest..moved.file;
@@ -191,9 +220,12 @@ impl Journal {
         let mut numbers = Vec::new();
         for item in std::fs::read_dir(&self.folder).map_err(failed)? {
             let name = item.map_err(failed)?.file_name();
-            let number = name
-                .to_str()
-                .and_then(|name| name.strip_prefix("access-")?.strip_suffix(".journal")?.parse::<u64>().ok());
+            let number = name.to_str().and_then(|name| {
+                name.strip_prefix("access-")?
+                    .strip_suffix(".journal")?
+                    .parse::<u64>()
+                    .ok()
+            });
             numbers.extend(number);
         }
         Ok(numbers)
@@ -202,7 +234,10 @@ impl Journal {
 
 /// Length and checksum, then: subject flag and key, leaf length, leaf, payload.
 fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreError> {
-    let leaf = entry.leaf.to_bytes().map_err(|error| StoreError::Engine(error.to_string()))?;
+    let leaf = entry
+        .leaf
+        .to_bytes()
+        .map_err(|error| StoreError::Engine(error.to_string()))?;
     let start = out.len();
     out.extend_from_slice(&[0; HEADER_BYTES]);
     out.push(u8::from(entry.subject.is_some()));
@@ -211,8 +246,15 @@ fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreErro
     out.extend_from_slice(&leaf);
     out.extend_from_slice(&entry.payload);
     let body = out.get(start + HEADER_BYTES..).unwrap_or_default();
-    let (length, check) = ((body.len() as u32).to_le_bytes(), xxh3_64(body).to_le_bytes());
-    for (target, byte) in out.iter_mut().skip(start).zip(length.into_iter().chain(check)) {
+    let (length, check) = (
+        (body.len() as u32).to_le_bytes(),
+        xxh3_64(body).to_le_bytes(),
+    );
+    for (target, byte) in out
+        .iter_mut()
+        .skip(start)
+        .zip(length.into_iter().chain(check))
+    {
         *target = byte;
     }
     Ok(())
@@ -223,7 +265,13 @@ fn read_frames(bytes: &[u8], file: u64, start: u64, into: &mut Vec<Waiting>) {
     let mut at = start as usize;
     while let Some((entry, length)) = bytes.get(at..).and_then(read_frame) {
         at += length;
-        into.push(Waiting { entry, end: JournalPlace { file, offset: at as u64 } });
+        into.push(Waiting {
+            entry,
+            end: JournalPlace {
+                file,
+                offset: at as u64,
+            },
+        });
     }
 }
 
@@ -274,7 +322,12 @@ mod tests {
             mark: None,
             gap: None,
         };
-        PreparedEntry { log: Log::Access, leaf, payload: vec![number; 30], subject: Some(i64::from(number)) }
+        PreparedEntry {
+            log: Log::Access,
+            leaf,
+            payload: vec![number; 30],
+            subject: Some(i64::from(number)),
+        }
     }
 
     #[test]
@@ -296,7 +349,10 @@ mod tests {
         let again = Journal::open(folder.path(), 100).unwrap();
         again.recover(moved).unwrap();
         let waiting = again.take(100);
-        assert_eq!(waiting.iter().map(|w| &w.entry).collect::<Vec<_>>(), [&entry(2)]);
+        assert_eq!(
+            waiting.iter().map(|w| &w.entry).collect::<Vec<_>>(),
+            [&entry(2)]
+        );
         again.append(vec![entry(4)]).unwrap();
         again.moved(JournalPlace { file: 2, offset: 0 });
         assert!(!path.exists());

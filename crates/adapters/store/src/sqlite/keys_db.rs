@@ -20,11 +20,19 @@ impl KeysDb {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = open_writer(path, &KEY_MIGRATIONS, 512)?;
         // Destroyed keys are overwritten, not only unlinked.
-        connection.pragma_update(None, "secure_delete", "ON").map_err(|error| failed(path, error))?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+        connection
+            .pragma_update(None, "secure_delete", "ON")
+            .map_err(|error| failed(path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Mutex::new(connection),
+        })
     }
 
-    fn run<R>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<R>) -> Result<R, StoreError> {
+    fn run<R>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<R>,
+    ) -> Result<R, StoreError> {
         work(&mut self.connection.lock()).map_err(|error| failed(&self.path, error))
     }
 
@@ -32,18 +40,29 @@ impl KeysDb {
         self.run(|connection| {
             connection
                 .prepare_cached("SELECT name, wrapped FROM secret")?
-                .query_map([], |row| Ok(WrappedSecret { name: row.get(0)?, wrapped: row.get(1)? }))?
+                .query_map([], |row| {
+                    Ok(WrappedSecret {
+                        name: row.get(0)?,
+                        wrapped: row.get(1)?,
+                    })
+                })?
                 .collect()
         })
     }
 
     /// Stores a new tenant's secrets and its own data key, at once.
-    pub(super) fn init(&self, secrets: &[WrappedSecret], dek: &WrappedDek) -> Result<(), StoreError> {
+    pub(super) fn init(
+        &self,
+        secrets: &[WrappedSecret],
+        dek: &WrappedDek,
+    ) -> Result<(), StoreError> {
         self.run(|connection| {
             let transaction = connection.transaction()?;
             for secret in secrets {
-                transaction
-                    .execute("INSERT INTO secret (name, wrapped) VALUES (?1, ?2)", params![secret.name, secret.wrapped])?;
+                transaction.execute(
+                    "INSERT INTO secret (name, wrapped) VALUES (?1, ?2)",
+                    params![secret.name, secret.wrapped],
+                )?;
             }
             insert(&transaction, dek)?;
             transaction.commit()
@@ -61,7 +80,8 @@ impl KeysDb {
     }
 
     pub(super) fn tenant_dek(&self) -> Result<Option<WrappedDek>, StoreError> {
-        self.by_subject(&TENANT_SUBJECT).map(|found| found.into_iter().next())
+        self.by_subject(&TENANT_SUBJECT)
+            .map(|found| found.into_iter().next())
     }
 
     pub(super) fn by_kid(&self, kid: &Kid) -> Result<Option<WrappedDek>, StoreError> {
@@ -103,10 +123,18 @@ impl KeysDb {
 fn insert(connection: &Connection, dek: &WrappedDek) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR IGNORE INTO dek (kid, subject, wrapped) VALUES (?1, ?2, ?3)")?
-        .execute(params![dek.kid.as_slice(), dek.subject.as_slice(), dek.wrapped])
+        .execute(params![
+            dek.kid.as_slice(),
+            dek.subject.as_slice(),
+            dek.wrapped
+        ])
         .map(|_| ())
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<WrappedDek> {
-    Ok(WrappedDek { kid: row.get(0)?, subject: row.get(1)?, wrapped: row.get(2)? })
+    Ok(WrappedDek {
+        kid: row.get(0)?,
+        subject: row.get(1)?,
+        wrapped: row.get(2)?,
+    })
 }

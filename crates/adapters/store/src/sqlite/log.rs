@@ -12,25 +12,45 @@ use super::writer::entry_table;
 use crate::port::error::StoreError;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 
-pub(super) fn head(connection: &Connection, keys: &Keys, instance: &str, log: Log) -> Result<LogHead, ReadError> {
+pub(super) fn head(
+    connection: &Connection,
+    keys: &Keys,
+    instance: &str,
+    log: Log,
+) -> Result<LogHead, ReadError> {
     let (epoch, size, root, checkpoint): (u32, u64, [u8; 32], String) = connection
         .prepare_cached(
             "SELECT h.epoch, h.size, h.root, c.note FROM log_head h
              JOIN log_checkpoint c ON c.log = h.log AND c.size = h.size WHERE h.log = ?1",
         )?
-        .query_row([log as u8], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row([log as u8], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?
         .ok_or_else(|| missing(log))?;
     let kind = match log {
         Log::Changes => LogKind::Changes,
         Log::Access => LogKind::Access,
     };
-    let origin = Origin { instance: instance.to_owned(), tenant: keys.keys.tenant(), kind, epoch };
-    Ok(LogHead { origin: origin.to_string(), size, root: Hash(root), checkpoint })
+    let origin = Origin {
+        instance: instance.to_owned(),
+        tenant: keys.keys.tenant(),
+        kind,
+        epoch,
+    };
+    Ok(LogHead {
+        origin: origin.to_string(),
+        size,
+        root: Hash(root),
+        checkpoint,
+    })
 }
 
 fn missing(log: Log) -> StoreError {
-    StoreError::Damaged { place: format!("log {}", log.as_str()), detail: "its head is missing".to_owned() }
+    StoreError::Damaged {
+        place: format!("log {}", log.as_str()),
+        detail: "its head is missing".to_owned(),
+    }
 }
 
 pub(super) fn checkpoints(
@@ -49,7 +69,12 @@ pub(super) fn checkpoints(
 }
 
 /// A tile as the tree of the current size has it.
-pub(super) fn tile(connection: &Connection, log: Log, level: u8, index: u64) -> Result<Option<Vec<u8>>, ReadError> {
+pub(super) fn tile(
+    connection: &Connection,
+    log: Log,
+    level: u8,
+    index: u64,
+) -> Result<Option<Vec<u8>>, ReadError> {
     let size: u64 = connection
         .prepare_cached("SELECT size FROM log_head WHERE log = ?1")?
         .query_row([log as u8], |row| row.get(0))
@@ -58,7 +83,9 @@ pub(super) fn tile(connection: &Connection, log: Log, level: u8, index: u64) -> 
     if level >= 8 {
         return Ok(None);
     }
-    let Some(tile) = Tile::in_tree(size, level, index) else { return Ok(None) };
+    let Some(tile) = Tile::in_tree(size, level, index) else {
+        return Ok(None);
+    };
     if tile.width == TILE_WIDTH {
         return full_tile(connection, log, level, index).map(Some);
     }
@@ -77,18 +104,30 @@ pub(super) fn tile(connection: &Connection, log: Log, level: u8, index: u64) -> 
     Ok(Some(hashes))
 }
 
-fn full_tile(connection: &Connection, log: Log, level: u8, index: u64) -> Result<Vec<u8>, ReadError> {
+fn full_tile(
+    connection: &Connection,
+    log: Log,
+    level: u8,
+    index: u64,
+) -> Result<Vec<u8>, ReadError> {
     connection
         .prepare_cached("SELECT hashes FROM log_tile WHERE log = ?1 AND level = ?2 AND idx = ?3")?
         .query_row(params![log as u8, level, index], |row| row.get(0))
         .optional()?
         .ok_or_else(|| {
-            StoreError::Damaged { place: format!("log {}", log.as_str()), detail: "a tile is missing".to_owned() }.into()
+            StoreError::Damaged {
+                place: format!("log {}", log.as_str()),
+                detail: "a tile is missing".to_owned(),
+            }
+            .into()
         })
 }
 
 fn tile_root(hashes: &[u8]) -> Hash {
-    let mut row: Vec<Hash> = hashes.chunks_exact(Hash::LEN).filter_map(Hash::from_slice).collect();
+    let mut row: Vec<Hash> = hashes
+        .chunks_exact(Hash::LEN)
+        .filter_map(Hash::from_slice)
+        .collect();
     while row.len() > 1 {
         row = row
             .chunks(2)
@@ -102,8 +141,16 @@ fn tile_root(hashes: &[u8]) -> Hash {
     row.first().copied().unwrap_or(Hash([0; 32]))
 }
 
-pub(super) fn entries(connection: &Connection, log: Log, from: u64, limit: u32) -> Result<Vec<LogEntry>, ReadError> {
-    let sql = format!("SELECT idx, leaf, payload FROM {} WHERE idx >= ?1 ORDER BY idx LIMIT ?2", entry_table(log));
+pub(super) fn entries(
+    connection: &Connection,
+    log: Log,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<LogEntry>, ReadError> {
+    let sql = format!(
+        "SELECT idx, leaf, payload FROM {} WHERE idx >= ?1 ORDER BY idx LIMIT ?2",
+        entry_table(log)
+    );
     read(connection, log, &sql, params![clamp(from), limit])
 }
 
@@ -113,8 +160,16 @@ pub(super) fn recent(
     before: Option<u64>,
     limit: u32,
 ) -> Result<Vec<LogEntry>, ReadError> {
-    let sql = format!("SELECT idx, leaf, payload FROM {} WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2", entry_table(log));
-    read(connection, log, &sql, params![before.map_or(i64::MAX, clamp), limit])
+    let sql = format!(
+        "SELECT idx, leaf, payload FROM {} WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2",
+        entry_table(log)
+    );
+    read(
+        connection,
+        log,
+        &sql,
+        params![before.map_or(i64::MAX, clamp), limit],
+    )
 }
 
 pub(super) fn of_subject(
@@ -129,16 +184,34 @@ pub(super) fn of_subject(
          WHERE s.log = ?1 AND s.s = ?2 AND s.idx < ?3 ORDER BY s.idx DESC LIMIT ?4",
         entry_table(log)
     );
-    read(connection, log, &sql, params![log as u8, subject, before.map_or(i64::MAX, clamp), limit])
+    read(
+        connection,
+        log,
+        &sql,
+        params![log as u8, subject, before.map_or(i64::MAX, clamp), limit],
+    )
 }
 
 fn clamp(index: u64) -> i64 {
     i64::try_from(index).unwrap_or(i64::MAX)
 }
 
-fn read(connection: &Connection, log: Log, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<LogEntry>, ReadError> {
+fn read(
+    connection: &Connection,
+    log: Log,
+    sql: &str,
+    params: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<LogEntry>, ReadError> {
     let entry = |row: &Row<'_>| {
-        Ok(LogEntry { log, index: row.get(0)?, leaf: row.get(1)?, payload: row.get(2)? })
+        Ok(LogEntry {
+            log,
+            index: row.get(0)?,
+            leaf: row.get(1)?,
+            payload: row.get(2)?,
+        })
     };
-    Ok(connection.prepare_cached(sql)?.query_map(params, entry)?.collect::<rusqlite::Result<_>>()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_map(params, entry)?
+        .collect::<rusqlite::Result<_>>()?)
 }

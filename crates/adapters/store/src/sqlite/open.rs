@@ -24,22 +24,33 @@ pub struct SqliteStore {
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
     // One tenant is opened at a time: two writers on one file must never be.
     opening: Mutex<bool>,
-    _lock: File,
+    // Held while open: closing lets another process in.
+    lock: Mutex<Option<File>>,
 }
 
 impl core::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("SqliteStore").field("data", &self.shared.settings.data).finish_non_exhaustive()
+        f.debug_struct("SqliteStore")
+            .field("data", &self.shared.settings.data)
+            .finish_non_exhaustive()
     }
 }
 
 impl SqliteStore {
     /// Opens a data folder with the file key ring in it; makes both where nothing is there yet.
-    pub fn open(settings: SqliteSettings, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
+    pub fn open(
+        settings: SqliteSettings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self, StoreError> {
         let lock = lock(&settings.data)?;
         // A new root key only where no tenant's keys could be wrapped by an older one.
         let may_create = !settings.data.join("tenants").exists();
-        let ring = FileKeyRing::open(&settings.data.join("keys").join("root.key"), may_create, Arc::clone(&ids))?;
+        let ring = FileKeyRing::open(
+            &settings.data.join("keys").join("root.key"),
+            may_create,
+            Arc::clone(&ids),
+        )?;
         Self::with_lock(settings, clock, ids, Arc::new(ring), lock)
     }
 
@@ -66,10 +77,17 @@ impl SqliteStore {
             .map_err(|error| StoreError::Engine(error.to_string()))?;
         let erased = ErasedList::open(&settings.data)?;
         Ok(Self {
-            shared: Arc::new(Shared { settings, clock, ids, ring, signer, erased }),
+            shared: Arc::new(Shared {
+                settings,
+                clock,
+                ids,
+                ring,
+                signer,
+                erased,
+            }),
             tenants: RwLock::new(HashMap::new()),
             opening: Mutex::new(false),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -117,7 +135,12 @@ impl SqliteStore {
         for item in items {
             let name = item.map_err(failed)?.file_name();
             let name = name.to_string_lossy();
-            found.extend(name.strip_suffix(".place").unwrap_or(&name).parse::<TenantId>().ok());
+            found.extend(
+                name.strip_suffix(".place")
+                    .unwrap_or(&name)
+                    .parse::<TenantId>()
+                    .ok(),
+            );
         }
         found.sort_unstable();
         found.dedup();
@@ -127,10 +150,16 @@ impl SqliteStore {
     /// Ends all writers after what they accepted; nothing opens again.
     pub(super) fn shut(&self) {
         *self.opening.lock() = true;
-        let tenants: Vec<Arc<Tenant>> = self.tenants.write().drain().map(|(_, tenant)| tenant).collect();
+        let tenants: Vec<Arc<Tenant>> = self
+            .tenants
+            .write()
+            .drain()
+            .map(|(_, tenant)| tenant)
+            .collect();
         for tenant in tenants {
             tenant.writer.close();
         }
+        self.lock.lock().take();
     }
 }
 
@@ -138,10 +167,17 @@ fn lock(data: &Path) -> Result<File, StoreError> {
     let failed = |error: std::io::Error| io_error(data, &error);
     std::fs::create_dir_all(data).map_err(failed)?;
     let path = data.join("lock");
-    let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { place: data.display().to_string() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            place: data.display().to_string(),
+        }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
@@ -156,7 +192,9 @@ fn place(data: &Path, tenant: TenantId, folder: &str) -> Result<(), StoreError> 
     let failed = |error: std::io::Error| io_error(&pointer, &error);
     std::fs::create_dir_all(data.join("tenants")).map_err(failed)?;
     std::fs::write(&pointer, folder.display().to_string()).map_err(failed)?;
-    File::open(&pointer).and_then(|file| file.sync_all()).map_err(failed)?;
+    File::open(&pointer)
+        .and_then(|file| file.sync_all())
+        .map_err(failed)?;
     crate::files::sync_folder(&pointer);
     Ok(())
 }

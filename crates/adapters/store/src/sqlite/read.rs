@@ -10,7 +10,9 @@ use super::tenant::Keys;
 use crate::codec;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
-use crate::port::resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion};
+use crate::port::resource::{
+    Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion,
+};
 use crate::query::plan::clause_of;
 use crate::query::render::{self, Bind};
 
@@ -24,8 +26,18 @@ pub(super) fn open_version(
     kind: ChangeKind,
     stored: Option<&[u8]>,
 ) -> Result<StoredVersion, StoreError> {
-    let mut found = StoredVersion { key, row, version, version_row, kind, body: None, erased: false };
-    let Some(stored) = stored else { return Ok(found) };
+    let mut found = StoredVersion {
+        key,
+        row,
+        version,
+        version_row,
+        kind,
+        body: None,
+        erased: false,
+    };
+    let Some(stored) = stored else {
+        return Ok(found);
+    };
     let kid = codec::kid_of(stored).ok_or_else(|| StoreError::Damaged {
         place: "ver".to_owned(),
         detail: "a body is not sealed".to_owned(),
@@ -44,9 +56,15 @@ fn rh(keys: &Keys, key: &ResourceKey) -> i64 {
     keys.keys.hasher().local(key.ty, key.id.as_str())
 }
 
-pub(super) fn head(connection: &Connection, keys: &Keys, key: &ResourceKey) -> Result<Option<Head>, ReadError> {
+pub(super) fn head(
+    connection: &Connection,
+    keys: &Keys,
+    key: &ResourceKey,
+) -> Result<Option<Head>, ReadError> {
     Ok(connection
-        .prepare_cached("SELECT rid, ver, vid, kind FROM res WHERE rh = ?1 AND ty = ?2 AND fid = ?3")?
+        .prepare_cached(
+            "SELECT rid, ver, vid, kind FROM res WHERE rh = ?1 AND ty = ?2 AND fid = ?3",
+        )?
         .query_row(params![rh(keys, key), key.ty.0, key.id.as_str()], |row| {
             Ok(Head {
                 row: RowId(row.get(0)?),
@@ -58,13 +76,19 @@ pub(super) fn head(connection: &Connection, keys: &Keys, key: &ResourceKey) -> R
         .optional()?)
 }
 
-pub(super) fn read(connection: &Connection, keys: &Keys, key: &ResourceKey) -> Result<Option<StoredVersion>, ReadError> {
+pub(super) fn read(
+    connection: &Connection,
+    keys: &Keys,
+    key: &ResourceKey,
+) -> Result<Option<StoredVersion>, ReadError> {
     let mut statement = connection.prepare_cached(
         "SELECT r.rid, r.ver, r.vid, r.kind, v.body FROM res r CROSS JOIN ver v ON v.vid = r.vid
          WHERE r.rh = ?1 AND r.ty = ?2 AND r.fid = ?3",
     )?;
     let mut rows = statement.query(params![rh(keys, key), key.ty.0, key.id.as_str()])?;
-    rows.next()?.map(|row| version_of(keys, key.clone(), row)).transpose()
+    rows.next()?
+        .map(|row| version_of(keys, key.clone(), row))
+        .transpose()
 }
 
 pub(super) fn vread(
@@ -78,18 +102,39 @@ pub(super) fn vread(
          WHERE r.rh = ?1 AND r.ty = ?2 AND r.fid = ?3",
     )?;
     let mut rows = statement.query(params![rh(keys, key), key.ty.0, key.id.as_str(), version.0])?;
-    rows.next()?.map(|row| version_of(keys, key.clone(), row)).transpose()
+    rows.next()?
+        .map(|row| version_of(keys, key.clone(), row))
+        .transpose()
 }
 
 /// From the columns rid, ver, vid, kind, body.
 fn version_of(keys: &Keys, key: ResourceKey, row: &Row<'_>) -> Result<StoredVersion, ReadError> {
-    let stored = row.get_ref(4)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-    let (rid, ver, vid) = (RowId(row.get(0)?), VersionId(row.get(1)?), RowId(row.get(2)?));
-    Ok(open_version(keys, key, rid, ver, vid, kind_of(row.get(3)?), stored)?)
+    let stored = row
+        .get_ref(4)?
+        .as_blob_or_null()
+        .map_err(rusqlite::Error::from)?;
+    let (rid, ver, vid) = (
+        RowId(row.get(0)?),
+        VersionId(row.get(1)?),
+        RowId(row.get(2)?),
+    );
+    Ok(open_version(
+        keys,
+        key,
+        rid,
+        ver,
+        vid,
+        kind_of(row.get(3)?),
+        stored,
+    )?)
 }
 
 /// A page of history, newest first.
-pub(super) fn history(connection: &Connection, keys: &Keys, query: &HistoryQuery) -> Result<HistoryPage, ReadError> {
+pub(super) fn history(
+    connection: &Connection,
+    keys: &Keys,
+    query: &HistoryQuery,
+) -> Result<HistoryPage, ReadError> {
     let mut sql = String::from(
         "SELECT v.rid, v.ver, v.vid, v.kind, v.body, v.ty, r.fid FROM ver v CROSS JOIN res r ON r.rid = v.rid WHERE ",
     );
@@ -101,7 +146,10 @@ pub(super) fn history(connection: &Connection, keys: &Keys, query: &HistoryQuery
     let (ty, order) = match &query.scope {
         HistoryScope::Instance(key) => {
             let Some(head) = head(connection, keys, key)? else {
-                return Ok(HistoryPage { versions: Vec::new(), next: None });
+                return Ok(HistoryPage {
+                    versions: Vec::new(),
+                    next: None,
+                });
             };
             sql.push_str(&format!("v.rid = {}", bind(head.row.0)));
             (key.ty, "v.ver")
@@ -118,10 +166,16 @@ pub(super) fn history(connection: &Connection, keys: &Keys, query: &HistoryQuery
     if let Some(since) = query.since {
         // Versions have whole milliseconds: the first at or after `since`.
         let first = since.as_micros().saturating_add(999).div_euclid(1000);
-        sql.push_str(&format!(" AND v.vid >= {}", bind(RowId::floor_of_ms(first).0)));
+        sql.push_str(&format!(
+            " AND v.vid >= {}",
+            bind(RowId::floor_of_ms(first).0)
+        ));
     }
     if let Some(until) = query.until {
-        sql.push_str(&format!(" AND v.vid < {}", bind(RowId::floor_of_ms(until.as_millis().saturating_add(1)).0)));
+        sql.push_str(&format!(
+            " AND v.vid < {}",
+            bind(RowId::floor_of_ms(until.as_millis().saturating_add(1)).0)
+        ));
     }
     if let Some(before) = query.before {
         sql.push_str(&format!(" AND v.vid < {}", bind(before.0)));
@@ -132,7 +186,10 @@ pub(super) fn history(connection: &Connection, keys: &Keys, query: &HistoryQuery
         sql.push_str(&restriction.text);
         binds.extend(restriction.binds);
     }
-    sql.push_str(&format!(" ORDER BY {order} DESC LIMIT {}", u64::from(query.limit) + 1));
+    sql.push_str(&format!(
+        " ORDER BY {order} DESC LIMIT {}",
+        u64::from(query.limit) + 1
+    ));
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(&binds))?;
     let mut versions = Vec::new();
@@ -142,9 +199,24 @@ pub(super) fn history(connection: &Connection, keys: &Keys, query: &HistoryQuery
             more = true;
             break;
         }
-        let id = row.get_ref(6)?.as_str().ok().and_then(|id| id.parse().ok()).ok_or_else(damaged_id)?;
-        versions.push(version_of(keys, ResourceKey { ty: fhir::TypeId(row.get(5)?), id }, row)?);
+        let id = row
+            .get_ref(6)?
+            .as_str()
+            .ok()
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(damaged_id)?;
+        versions.push(version_of(
+            keys,
+            ResourceKey {
+                ty: fhir::TypeId(row.get(5)?),
+                id,
+            },
+            row,
+        )?);
     }
-    let next = versions.last().filter(|_| more).map(|last| last.version_row);
+    let next = versions
+        .last()
+        .filter(|_| more)
+        .map(|last| last.version_row);
     Ok(HistoryPage { versions, next })
 }

@@ -29,7 +29,10 @@ thread_local! {
 
 impl Readers {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), slots: [const { Mutex::new(None) }; CONNECTIONS] }
+        Self {
+            path: path.to_owned(),
+            slots: [const { Mutex::new(None) }; CONNECTIONS],
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -37,7 +40,10 @@ impl Readers {
     }
 
     /// Runs a read on a free connection; each thread begins at its own, so that statements stay cached.
-    pub(super) fn run<R>(&self, work: impl FnOnce(&Connection) -> Result<R, ReadError>) -> Result<R, StoreError> {
+    pub(super) fn run<R>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+    ) -> Result<R, StoreError> {
         let mut slot = self.take();
         let connection = match &mut *slot {
             Some(connection) => connection,
@@ -51,9 +57,17 @@ impl Readers {
 
     fn take(&self) -> MutexGuard<'_, Option<Connection>> {
         let first = FIRST.with(|first| *first);
-        let mut slots = self.slots.iter().cycle().skip(first).take(CONNECTIONS).peekable();
+        let mut slots = self
+            .slots
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(CONNECTIONS)
+            .peekable();
         let own = slots.peek().copied();
-        slots.find_map(Mutex::try_lock).unwrap_or_else(|| own.map_or_else(|| self.slots[0].lock(), Mutex::lock))
+        slots
+            .find_map(Mutex::try_lock)
+            .unwrap_or_else(|| own.map_or_else(|| self.slots[0].lock(), Mutex::lock))
     }
 }
 

@@ -18,11 +18,17 @@ const BUSY: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
 
 /// Opens a database for writing, makes it where it is missing and allowed, and migrates it.
-pub(super) fn open_writer(path: &Path, migrations: &[&str], cache_kib: u32) -> Result<Connection, StoreError> {
+pub(super) fn open_writer(
+    path: &Path,
+    migrations: &[&str],
+    cache_kib: u32,
+) -> Result<Connection, StoreError> {
     check_file(path)?;
     let connection = Connection::open_with_flags(
         path,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(|error| failed(path, error))?;
     let prepare = || -> rusqlite::Result<u32> {
@@ -56,13 +62,25 @@ pub(super) fn open_reader(path: &Path, cache_kib: u32) -> Result<Connection, Sto
     prepare().map_err(|error| failed(path, error))
 }
 
-fn migrate(connection: &Connection, path: &Path, migrations: &[&str], found: u32) -> Result<(), StoreError> {
+fn migrate(
+    connection: &Connection,
+    path: &Path,
+    migrations: &[&str],
+    found: u32,
+) -> Result<(), StoreError> {
     let known = migrations.len() as u32;
     if found > known {
-        return Err(StoreError::NewerSchema { place: path.display().to_string(), found, known });
+        return Err(StoreError::NewerSchema {
+            place: path.display().to_string(),
+            found,
+            known,
+        });
     }
     for (step, sql) in migrations.iter().enumerate().skip(found as usize) {
-        let script = format!("BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {}; COMMIT;", step + 1);
+        let script = format!(
+            "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {}; COMMIT;",
+            step + 1
+        );
         if let Err(error) = connection.execute_batch(&script) {
             let _ = connection.execute_batch("ROLLBACK");
             return Err(failed(path, error));
@@ -74,24 +92,35 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[&str], found: u32
 /// Refuses a file that cannot be a whole database, before the engine touches it.
 fn check_file(path: &Path) -> Result<(), StoreError> {
     use std::io::Read as _;
-    let damaged = |detail: &str| StoreError::Damaged { place: path.display().to_string(), detail: detail.to_owned() };
+    let damaged = |detail: &str| StoreError::Damaged {
+        place: path.display().to_string(),
+        detail: detail.to_owned(),
+    };
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(crate::files::io_error(path, &error)),
     };
-    let length = file.metadata().map_err(|error| crate::files::io_error(path, &error))?.len();
+    let length = file
+        .metadata()
+        .map_err(|error| crate::files::io_error(path, &error))?
+        .len();
     if length == 0 {
         // A crash between making the file and writing its first page; nothing was ever acknowledged.
         return Ok(());
     }
     let mut header = [0u8; 100];
-    file.read_exact(&mut header).map_err(|_| damaged("it is shorter than a database header"))?;
+    file.read_exact(&mut header)
+        .map_err(|_| damaged("it is shorter than a database header"))?;
     if !header.starts_with(b"SQLite format 3\0") {
         return Err(damaged("it has no database header"));
     }
     let number = |at: usize, len: usize| {
-        header.get(at..at + len).unwrap_or_default().iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+        header
+            .get(at..at + len)
+            .unwrap_or_default()
+            .iter()
+            .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
     };
     let page = match number(16, 2) {
         1 => 65_536,

@@ -9,7 +9,7 @@ use super::readers::ReadError;
 use super::tenant::Keys;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
-use crate::port::resource::{ResourceKey, StoredVersion};
+use crate::port::resource::ResourceKey;
 use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
 use crate::query::plan::{Query, Strategy};
 use crate::query::render::{self, Bind, Dialect, Sql};
@@ -62,7 +62,11 @@ pub(super) const fn kind_of(number: u8) -> ChangeKind {
 }
 
 /// A page of matches with their bodies, and the total where asked.
-pub(super) fn search(connection: &Connection, keys: &Keys, plan: &SearchPlan) -> Result<SearchPage, ReadError> {
+pub(super) fn search(
+    connection: &Connection,
+    keys: &Keys,
+    plan: &SearchPlan,
+) -> Result<SearchPage, ReadError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
     let strategy = strategy(connection, &query)?;
     let total = match plan.total {
@@ -70,13 +74,20 @@ pub(super) fn search(connection: &Connection, keys: &Keys, plan: &SearchPlan) ->
         Total::Accurate => Some(count(connection, &query, strategy)?),
     };
     if plan.count == 0 {
-        return Ok(SearchPage { matches: Vec::new(), next: None, total });
+        return Ok(SearchPage {
+            matches: Vec::new(),
+            next: None,
+            total,
+        });
     }
     let wanted = plan.count as usize;
     let mut items = page(connection, &query, strategy, u64::from(plan.count) + 1)?;
     let more = items.len() > wanted;
     items.truncate(wanted);
-    let next = items.last().filter(|_| more).map(|last| Position { value: last.value.clone(), row: last.rid });
+    let next = items.last().filter(|_| more).map(|last| Position {
+        value: last.value.clone(),
+        row: last.rid,
+    });
     let mut body = connection.prepare_cached("SELECT body FROM ver WHERE vid = ?1")?;
     let mut matches = Vec::with_capacity(items.len());
     for item in items {
@@ -87,20 +98,49 @@ pub(super) fn search(connection: &Connection, keys: &Keys, plan: &SearchPlan) ->
             place: "ver".to_owned(),
             detail: "the version of a head is missing".to_owned(),
         })?;
-        let stored = row.get_ref(0)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
-        matches.push(open_version(keys, key, item.rid, item.version, RowId(item.vid), item.kind, stored)?);
+        let stored = row
+            .get_ref(0)?
+            .as_blob_or_null()
+            .map_err(rusqlite::Error::from)?;
+        matches.push(open_version(
+            keys,
+            key,
+            item.rid,
+            item.version,
+            RowId(item.vid),
+            item.kind,
+            stored,
+        )?);
     }
-    Ok(SearchPage { matches, next, total })
+    Ok(SearchPage {
+        matches,
+        next,
+        total,
+    })
 }
 
 pub(super) fn damaged_id() -> StoreError {
-    StoreError::Damaged { place: "res".to_owned(), detail: "an id is malformed".to_owned() }
+    StoreError::Damaged {
+        place: "res".to_owned(),
+        detail: "an id is malformed".to_owned(),
+    }
 }
 
 /// Whether a guard's criteria match the rows it has seen and no others. Runs inside the writer's
 /// transaction.
-pub(super) fn matches_exactly(connection: &Connection, query: &Query, seen: &[RowId]) -> Result<bool, ReadError> {
-    let query = Query { sort: Sort { key: SortKey::Row, descending: false }, after: None, ..query.clone() };
+pub(super) fn matches_exactly(
+    connection: &Connection,
+    query: &Query,
+    seen: &[RowId],
+) -> Result<bool, ReadError> {
+    let query = Query {
+        sort: Sort {
+            key: SortKey::Row,
+            descending: false,
+        },
+        after: None,
+        ..query.clone()
+    };
     let strategy = strategy(connection, &query)?;
     let found = page(connection, &query, strategy, seen.len() as u64 + 1)?;
     Ok(found.iter().map(|item| item.rid).eq(seen.iter().copied()))
@@ -109,7 +149,11 @@ pub(super) fn matches_exactly(connection: &Connection, query: &Query, seen: &[Ro
 fn strategy(connection: &Connection, query: &Query) -> Result<Strategy, ReadError> {
     let mut estimates = Vec::new();
     for (at, clause) in query.candidates() {
-        let rows = if clause.is_one_row() { 1 } else { number(connection, &render::estimate(&Sqlite, clause))? };
+        let rows = if clause.is_one_row() {
+            1
+        } else {
+            number(connection, &render::estimate(&Sqlite, clause))?
+        };
         estimates.push((at, rows));
     }
     Ok(query.strategy(&estimates))
@@ -120,16 +164,27 @@ fn count(connection: &Connection, query: &Query, strategy: Strategy) -> Result<u
 }
 
 fn number(connection: &Connection, sql: &Sql) -> Result<u64, ReadError> {
-    Ok(connection.prepare_cached(&sql.text)?.query_row(params_from_iter(&sql.binds), |row| row.get(0))?)
+    Ok(connection
+        .prepare_cached(&sql.text)?
+        .query_row(params_from_iter(&sql.binds), |row| row.get(0))?)
 }
 
-fn page(connection: &Connection, query: &Query, strategy: Strategy, limit: u64) -> Result<Vec<Item>, ReadError> {
-    let walks_values = strategy == Strategy::Walk && matches!(query.sort.key, SortKey::Range(_) | SortKey::Text(_));
+fn page(
+    connection: &Connection,
+    query: &Query,
+    strategy: Strategy,
+    limit: u64,
+) -> Result<Vec<Item>, ReadError> {
+    let walks_values = strategy == Strategy::Walk
+        && matches!(query.sort.key, SortKey::Range(_) | SortKey::Text(_));
     if !walks_values {
         return items(connection, &render::page(&Sqlite, query, strategy, limit));
     }
     // First what has a value, in its order; then what has none.
-    let past_values = query.after.as_ref().is_some_and(|after| after.value.is_none());
+    let past_values = query
+        .after
+        .as_ref()
+        .is_some_and(|after| after.value.is_none());
     let mut found = if past_values {
         Vec::new()
     } else {
@@ -137,7 +192,10 @@ fn page(connection: &Connection, query: &Query, strategy: Strategy, limit: u64) 
     };
     let rest = limit - found.len() as u64;
     if rest > 0 {
-        found.extend(items(connection, &render::page_without_value(&Sqlite, query, rest))?);
+        found.extend(items(
+            connection,
+            &render::page_without_value(&Sqlite, query, rest),
+        )?);
     }
     Ok(found)
 }
@@ -149,7 +207,9 @@ fn items(connection: &Connection, sql: &Sql) -> Result<Vec<Item>, ReadError> {
     while let Some(row) = rows.next()? {
         let value = match row.get_ref(5)? {
             ValueRef::Integer(number) => Some(PositionValue::Number(number)),
-            ValueRef::Text(text) => Some(PositionValue::Text(String::from_utf8_lossy(text).into_owned())),
+            ValueRef::Text(text) => Some(PositionValue::Text(
+                String::from_utf8_lossy(text).into_owned(),
+            )),
             _ => None,
         };
         found.push(Item {

@@ -42,7 +42,10 @@ async fn blocking<R: Send + 'static>(
 }
 
 /// Runs a scan under the time limit.
-fn scan<R>(tenant: &Tenant, work: impl FnOnce(&Connection) -> Result<R, ReadError>) -> Result<R, StoreError> {
+fn scan<R>(
+    tenant: &Tenant,
+    work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+) -> Result<R, StoreError> {
     let clock = Arc::clone(&tenant.shared.clock);
     let limit = u64::try_from(tenant.shared.settings.search_limit.as_nanos()).unwrap_or(u64::MAX);
     let deadline = clock.monotonic_ns().saturating_add(limit);
@@ -58,9 +61,19 @@ fn scan<R>(tenant: &Tenant, work: impl FnOnce(&Connection) -> Result<R, ReadErro
 fn data_keys(tenant: &Tenant, unit: &Unit) -> Result<DataKeys, StoreError> {
     let mut keys = DataKeys::new();
     let ids = tenant.shared.ids.as_ref();
-    tenant.keyring.of_subjects(subjects(unit).into_iter(), Some(ids), &mut keys)?;
-    let about = unit.changes.iter().map(|change| &change.entry).chain(&unit.entries);
-    tenant.keyring.of_subjects(about.filter_map(|entry| entry.subject.as_ref()), None, &mut keys)?;
+    tenant
+        .keyring
+        .of_subjects(subjects(unit).into_iter(), Some(ids), &mut keys)?;
+    let about = unit
+        .changes
+        .iter()
+        .map(|change| &change.entry)
+        .chain(&unit.entries);
+    tenant.keyring.of_subjects(
+        about.filter_map(|entry| entry.subject.as_ref()),
+        None,
+        &mut keys,
+    )?;
     Ok(keys)
 }
 
@@ -69,9 +82,16 @@ fn prepared(tenant: &Tenant, unit: Unit) -> Result<PreparedUnit, CommitError> {
     prepare(tenant.keys(), &keys, tenant.shared.ids.as_ref(), unit)
 }
 
-fn prepared_entries(tenant: &Tenant, entries: &[Entry]) -> Result<Vec<crate::assemble::PreparedEntry>, CommitError> {
+fn prepared_entries(
+    tenant: &Tenant,
+    entries: &[Entry],
+) -> Result<Vec<crate::assemble::PreparedEntry>, CommitError> {
     let mut keys = DataKeys::new();
-    tenant.keyring.of_subjects(entries.iter().filter_map(|entry| entry.subject.as_ref()), None, &mut keys)?;
+    tenant.keyring.of_subjects(
+        entries.iter().filter_map(|entry| entry.subject.as_ref()),
+        None,
+        &mut keys,
+    )?;
     prepare_entries(tenant.keys(), &keys, tenant.shared.ids.as_ref(), entries)
 }
 
@@ -84,7 +104,11 @@ fn store_error(error: CommitError) -> StoreError {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn create_tenant(&self, scope: &TenantScope, spec: &TenantSpec) -> Result<(), StoreError> {
+    async fn create_tenant(
+        &self,
+        scope: &TenantScope,
+        spec: &TenantSpec,
+    ) -> Result<(), StoreError> {
         self.create(scope, spec)
     }
 
@@ -99,14 +123,28 @@ impl Store for SqliteStore {
         Ok(greatest.map(RowId))
     }
 
-    async fn heads(&self, scope: &TenantScope, keys: &[ResourceKey]) -> Result<Vec<Option<Head>>, StoreError> {
+    async fn heads(
+        &self,
+        scope: &TenantScope,
+        keys: &[ResourceKey],
+    ) -> Result<Vec<Option<Head>>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant.points.run(|connection| keys.iter().map(|key| read::head(connection, &tenant.keyring, key)).collect())
+        tenant.points.run(|connection| {
+            keys.iter()
+                .map(|key| read::head(connection, &tenant.keyring, key))
+                .collect()
+        })
     }
 
-    async fn read(&self, scope: &TenantScope, key: &ResourceKey) -> Result<Option<StoredVersion>, StoreError> {
+    async fn read(
+        &self,
+        scope: &TenantScope,
+        key: &ResourceKey,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant.points.run(|connection| read::read(connection, &tenant.keyring, key))
+        tenant
+            .points
+            .run(|connection| read::read(connection, &tenant.keyring, key))
     }
 
     async fn vread(
@@ -116,17 +154,37 @@ impl Store for SqliteStore {
         version: VersionId,
     ) -> Result<Option<StoredVersion>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant.points.run(|connection| read::vread(connection, &tenant.keyring, key, version))
+        tenant
+            .points
+            .run(|connection| read::vread(connection, &tenant.keyring, key, version))
     }
 
-    async fn history(&self, scope: &TenantScope, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+    async fn history(
+        &self,
+        scope: &TenantScope,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage, StoreError> {
         let (tenant, query) = (self.tenant(scope)?, query.clone());
-        blocking(move || scan(&tenant, |connection| read::history(connection, &tenant.keyring, &query))).await
+        blocking(move || {
+            scan(&tenant, |connection| {
+                read::history(connection, &tenant.keyring, &query)
+            })
+        })
+        .await
     }
 
-    async fn search(&self, scope: &TenantScope, plan: &SearchPlan) -> Result<SearchPage, StoreError> {
+    async fn search(
+        &self,
+        scope: &TenantScope,
+        plan: &SearchPlan,
+    ) -> Result<SearchPage, StoreError> {
         let (tenant, plan) = (self.tenant(scope)?, plan.clone());
-        blocking(move || scan(&tenant, |connection| search::search(connection, &tenant.keyring, &plan))).await
+        blocking(move || {
+            scan(&tenant, |connection| {
+                search::search(connection, &tenant.keyring, &plan)
+            })
+        })
+        .await
     }
 
     fn pack_index(
@@ -136,7 +194,11 @@ impl Store for SqliteStore {
         extracted: &fhir::search::Extracted<'_>,
     ) -> Result<PackedIndex, StoreError> {
         let tenant = self.tenant(scope)?;
-        Ok(index::pack(tenant.keys().hasher(), crate::query::plan::patient_type()?, extracted))
+        Ok(index::pack(
+            tenant.keys().hasher(),
+            crate::query::plan::patient_type()?,
+            extracted,
+        ))
     }
 
     async fn commit(&self, scope: &TenantScope, unit: Unit) -> Result<Receipt, CommitError> {
@@ -152,19 +214,33 @@ impl Store for SqliteStore {
         tenant.writer.commit(unit).await
     }
 
-    async fn record_access(&self, scope: &TenantScope, entries: Vec<Entry>) -> Result<(), StoreError> {
+    async fn record_access(
+        &self,
+        scope: &TenantScope,
+        entries: Vec<Entry>,
+    ) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }
         if entries.iter().any(|entry| entry.log != Log::Access) {
-            return Err(StoreError::Engine("a look belongs to the access log".to_owned()));
+            return Err(StoreError::Engine(
+                "a look belongs to the access log".to_owned(),
+            ));
         }
         let tenant = self.tenant(scope)?;
         tenant.writer.check()?;
         let entries = prepared_entries(&tenant, &entries).map_err(store_error)?;
         if tenant.shared.settings.access_window.is_zero() {
-            let unit = PreparedUnit { entries, ..PreparedUnit::default() };
-            return tenant.writer.commit(unit).await.map(|_| ()).map_err(store_error);
+            let unit = PreparedUnit {
+                entries,
+                ..PreparedUnit::default()
+            };
+            return tenant
+                .writer
+                .commit(unit)
+                .await
+                .map(|_| ())
+                .map_err(store_error);
         }
         match tenant.journal.append(entries)? {
             Appended::More => {}
@@ -181,9 +257,16 @@ impl Store for SqliteStore {
         self.tenant(scope)?.writer.settle().await
     }
 
-    async fn doc(&self, scope: &TenantScope, kind: DocKind, id: &str) -> Result<Option<Doc>, StoreError> {
+    async fn doc(
+        &self,
+        scope: &TenantScope,
+        kind: DocKind,
+        id: &str,
+    ) -> Result<Option<Doc>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant.points.run(|connection| docs::doc(connection, &tenant.keyring, kind, id))
+        tenant
+            .points
+            .run(|connection| docs::doc(connection, &tenant.keyring, kind, id))
     }
 
     async fn doc_by(
@@ -194,7 +277,9 @@ impl Store for SqliteStore {
         value: &str,
     ) -> Result<Option<Doc>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant.points.run(|connection| docs::doc_by(connection, &tenant.keyring, kind, name, value))
+        tenant
+            .points
+            .run(|connection| docs::doc_by(connection, &tenant.keyring, kind, name, value))
     }
 
     async fn docs(
@@ -205,18 +290,28 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Doc>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant.points.run(|connection| docs::docs(connection, &tenant.keyring, kind, after, limit))
+        tenant
+            .points
+            .run(|connection| docs::docs(connection, &tenant.keyring, kind, after, limit))
     }
 
     async fn operate(&self, scope: &TenantScope, writes: Vec<DocWrite>) -> Result<(), CommitError> {
         if writes.iter().any(|write| write.kind.is_governed()) {
-            return Err(CommitError::Malformed("a governed document needs a ledger entry"));
+            return Err(CommitError::Malformed(
+                "a governed document needs a ledger entry",
+            ));
         }
         if writes.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant(scope)?;
-        let unit = prepared(&tenant, Unit { docs: writes, ..Unit::default() })?;
+        let unit = prepared(
+            &tenant,
+            Unit {
+                docs: writes,
+                ..Unit::default()
+            },
+        )?;
         tenant.writer.commit(unit).await.map(|_| ())
     }
 
@@ -227,7 +322,9 @@ impl Store for SqliteStore {
     async fn log_head(&self, scope: &TenantScope, log: Log) -> Result<LogHead, StoreError> {
         let tenant = self.tenant(scope)?;
         let instance = &self.shared.settings.instance;
-        tenant.points.run(|connection| log::head(connection, &tenant.keyring, instance, log))
+        tenant
+            .points
+            .run(|connection| log::head(connection, &tenant.keyring, instance, log))
     }
 
     async fn log_checkpoints(
@@ -237,7 +334,9 @@ impl Store for SqliteStore {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<StoredCheckpoint>, StoreError> {
-        self.tenant(scope)?.points.run(|connection| log::checkpoints(connection, log, after, limit))
+        self.tenant(scope)?
+            .points
+            .run(|connection| log::checkpoints(connection, log, after, limit))
     }
 
     async fn log_tile(
@@ -253,8 +352,16 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn log_entries(&self, scope: &TenantScope, log: Log, from: u64, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
-        self.tenant(scope)?.points.run(|connection| log::entries(connection, log, from, limit))
+    async fn log_entries(
+        &self,
+        scope: &TenantScope,
+        log: Log,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.tenant(scope)?
+            .points
+            .run(|connection| log::entries(connection, log, from, limit))
     }
 
     async fn log_recent(
@@ -264,7 +371,9 @@ impl Store for SqliteStore {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        self.tenant(scope)?.points.run(|connection| log::recent(connection, log, before, limit))
+        self.tenant(scope)?
+            .points
+            .run(|connection| log::recent(connection, log, before, limit))
     }
 
     async fn log_subject(
@@ -277,28 +386,58 @@ impl Store for SqliteStore {
     ) -> Result<Vec<LogEntry>, StoreError> {
         let tenant = self.tenant(scope)?;
         let subject = crate::assemble::subject_key(tenant.keys(), patient);
-        tenant.points.run(|connection| log::of_subject(connection, log, subject, before, limit))
+        tenant
+            .points
+            .run(|connection| log::of_subject(connection, log, subject, before, limit))
     }
 
-    async fn open_payload(&self, scope: &TenantScope, entry: &LogEntry) -> Result<Option<Payload>, StoreError> {
+    async fn open_payload(
+        &self,
+        scope: &TenantScope,
+        entry: &LogEntry,
+    ) -> Result<Option<Payload>, StoreError> {
         let tenant = self.tenant(scope)?;
         let damaged = |detail: &str| StoreError::Damaged {
             place: format!("entry {} of log {}", entry.index, entry.log.as_str()),
             detail: detail.to_owned(),
         };
         let leaf = Leaf::parse(&entry.leaf).map_err(|_| damaged("its leaf cannot be read"))?;
-        let kid = codec::kid_of(&entry.payload).ok_or_else(|| damaged("its payload is not sealed"))?;
-        let Some(dek) = tenant.keyring.dek(&kid)? else { return Ok(None) };
-        let plain = codec::open(&dek, &codec::payload_binding(scope.tenant(), leaf.id), &entry.payload)?;
-        Payload::parse(&plain).map(Some).map_err(|_| damaged("its payload cannot be read"))
+        let kid =
+            codec::kid_of(&entry.payload).ok_or_else(|| damaged("its payload is not sealed"))?;
+        let Some(dek) = tenant.keyring.dek(&kid)? else {
+            return Ok(None);
+        };
+        let plain = codec::open(
+            &dek,
+            &codec::payload_binding(scope.tenant(), leaf.id),
+            &entry.payload,
+        )?;
+        Payload::parse(&plain)
+            .map(Some)
+            .map_err(|_| damaged("its payload cannot be read"))
     }
 
-    async fn erase(&self, scope: &TenantScope, patient: &LogicalId, entry: Entry) -> Result<u64, CommitError> {
+    async fn erase(
+        &self,
+        scope: &TenantScope,
+        patient: &LogicalId,
+        entry: Entry,
+    ) -> Result<u64, CommitError> {
         let tenant = self.tenant(scope)?;
         // Sealed under the tenant's key: the subject's is about to go.
-        let mut prepared = prepare_entries(tenant.keys(), &DataKeys::new(), tenant.shared.ids.as_ref(), &[entry])?;
-        let entry = prepared.pop().ok_or(CommitError::Malformed("an erasure needs an entry"))?;
-        tenant.writer.erase(tenant.keys().subject_tag(patient), entry).await
+        let mut prepared = prepare_entries(
+            tenant.keys(),
+            &DataKeys::new(),
+            tenant.shared.ids.as_ref(),
+            &[entry],
+        )?;
+        let entry = prepared
+            .pop()
+            .ok_or(CommitError::Malformed("an erasure needs an entry"))?;
+        tenant
+            .writer
+            .erase(tenant.keys().subject_tag(patient), entry)
+            .await
     }
 
     async fn copy_tenant(&self, scope: &TenantScope, into: &Path) -> Result<(), StoreError> {
@@ -307,7 +446,8 @@ impl Store for SqliteStore {
             tenant.writer.settle().await?;
         }
         blocking(move || {
-            std::fs::create_dir_all(&into).map_err(|error| crate::files::io_error(&into, &error))?;
+            std::fs::create_dir_all(&into)
+                .map_err(|error| crate::files::io_error(&into, &error))?;
             // The record first: every key it needs was stored before it.
             let record = into.join("record.db").display().to_string();
             tenant.scans.run(|connection| {
@@ -323,7 +463,9 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant.writer.check()?;
         probe(&self.shared, tenant.points.path())?;
-        tenant.points.run(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+        tenant
+            .points
+            .run(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
     }
 
     async fn close(&self) {

@@ -56,7 +56,9 @@ impl Keys {
         if self.erased.read().contains(kid) {
             return Ok(None);
         }
-        Err(StoreError::Key { key: uuid::Uuid::from_bytes(*kid).to_string() })
+        Err(StoreError::Key {
+            key: uuid::Uuid::from_bytes(*kid).to_string(),
+        })
     }
 
     /// The data keys of patients; where there is none, `ids` makes one, or it is left out.
@@ -107,7 +109,10 @@ impl Places {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => folder,
             Err(error) => return Err(crate::files::io_error(&pointer, &error)),
         };
-        Ok(Self { folder, heads: data.join("heads") })
+        Ok(Self {
+            folder,
+            heads: data.join("heads"),
+        })
     }
     pub(super) fn record(&self) -> PathBuf {
         self.folder.join("record.db")
@@ -124,14 +129,22 @@ pub(super) fn pointer(data: &Path, tenant: TenantId) -> PathBuf {
 
 impl Tenant {
     /// Makes the keys of a new tenant; does nothing when they are there.
-    pub(super) fn create(shared: &Shared, tenant: TenantId, places: &Places) -> Result<(), StoreError> {
-        std::fs::create_dir_all(&places.folder).map_err(|error| crate::files::io_error(&places.folder, &error))?;
+    pub(super) fn create(
+        shared: &Shared,
+        tenant: TenantId,
+        places: &Places,
+    ) -> Result<(), StoreError> {
+        std::fs::create_dir_all(&places.folder)
+            .map_err(|error| crate::files::io_error(&places.folder, &error))?;
         let keys = KeysDb::open(&places.keys())?;
         if keys.tenant_dek()?.is_none() {
             if places.record().exists() {
-                return Err(StoreError::Key { key: format!("keys.db of tenant {tenant}") });
+                return Err(StoreError::Key {
+                    key: format!("keys.db of tenant {tenant}"),
+                });
             }
-            let (secrets, dek) = TenantKeys::generate(tenant, shared.ring.as_ref(), shared.ids.as_ref())?;
+            let (secrets, dek) =
+                TenantKeys::generate(tenant, shared.ring.as_ref(), shared.ids.as_ref())?;
             keys.init(&secrets, &dek)?;
         }
         crate::files::sync_folder(&places.keys());
@@ -139,10 +152,16 @@ impl Tenant {
     }
 
     /// Opens a tenant: keys, erasures to repeat, logs against their head files, journal, writer thread.
-    pub(super) fn open(shared: &Arc<Shared>, tenant: TenantId, places: &Places) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        shared: &Arc<Shared>,
+        tenant: TenantId,
+        places: &Places,
+    ) -> Result<Self, StoreError> {
         if !places.keys().exists() {
             return Err(if places.record().exists() {
-                StoreError::Key { key: format!("keys.db of tenant {tenant}") }
+                StoreError::Key {
+                    key: format!("keys.db of tenant {tenant}"),
+                }
             } else {
                 StoreError::UnknownTenant(tenant)
             });
@@ -150,11 +169,20 @@ impl Tenant {
         let db = KeysDb::open(&places.keys())?;
         let secrets = db.secrets()?;
         let Some(tenant_dek) = db.tenant_dek()? else {
-            return Err(StoreError::Key { key: format!("data key of tenant {tenant}") });
+            return Err(StoreError::Key {
+                key: format!("data key of tenant {tenant}"),
+            });
         };
         let keys = TenantKeys::open(tenant, shared.ring.as_ref(), &secrets, &tenant_dek)?;
-        let keyring = Arc::new(Keys { keys, db, erased: RwLock::new(shared.erased.of_tenant(tenant)) });
-        let journal = Arc::new(Journal::open(&places.folder, shared.settings.access_backlog)?);
+        let keyring = Arc::new(Keys {
+            keys,
+            db,
+            erased: RwLock::new(shared.erased.of_tenant(tenant)),
+        });
+        let journal = Arc::new(Journal::open(
+            &places.folder,
+            shared.settings.access_backlog,
+        )?);
         let writer = Writer::start(WriterParts {
             shared: Arc::clone(shared),
             keyring: Arc::clone(&keyring),

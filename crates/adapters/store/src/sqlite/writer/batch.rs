@@ -57,25 +57,43 @@ type Answer = Result<Receipt, CommitError>;
 
 impl Core {
     pub(super) fn open(parts: WriterParts) -> Result<Self, StoreError> {
-        let WriterParts { shared, keyring, journal, tenant, places } = parts;
+        let WriterParts {
+            shared,
+            keyring,
+            journal,
+            tenant,
+            places,
+        } = parts;
         let path = places.record();
         let connection = open_writer(&path, &MIGRATIONS, shared.settings.cache_kib)?;
         let open_log = |log: Log| {
-            let head = HeadFile::open(&places.heads.join(format!("{tenant}-{}.head", log.as_str())))?;
-            LogState::open(&connection, log, &shared.settings.instance, tenant, &shared.signer, head)
-                .map_err(|error| into_store(&path, error))
+            let head =
+                HeadFile::open(&places.heads.join(format!("{tenant}-{}.head", log.as_str())))?;
+            LogState::open(
+                &connection,
+                log,
+                &shared.settings.instance,
+                tenant,
+                &shared.signer,
+                head,
+            )
+            .map_err(|error| into_store(&path, error))
         };
         let mut logs = [open_log(Log::Changes)?, open_log(Log::Access)?];
         let engine = |error| failed(&path, error);
         let rolled_back = compare(&connection, tenant, &logs).map_err(engine)?;
-        let greatest: Option<i64> =
-            connection.query_row("SELECT max(vid) FROM ver", [], |row| row.get(0)).map_err(engine)?;
+        let greatest: Option<i64> = connection
+            .query_row("SELECT max(vid) FROM ver", [], |row| row.get(0))
+            .map_err(engine)?;
         let moved = connection
             .query_row("SELECT (SELECT v FROM meta WHERE k = 'moved-file'), (SELECT v FROM meta WHERE k = 'moved-offset')", [], |row| {
                 Ok((row.get::<_, Option<u64>>(0)?, row.get::<_, Option<u64>>(1)?))
             })
             .map_err(engine)?;
-        journal.recover(JournalPlace { file: moved.0.unwrap_or_default(), offset: moved.1.unwrap_or_default() })?;
+        journal.recover(JournalPlace {
+            file: moved.0.unwrap_or_default(),
+            offset: moved.1.unwrap_or_default(),
+        })?;
         if rolled_back.is_none() {
             logs.iter_mut().for_each(LogState::committed);
         }
@@ -110,9 +128,17 @@ impl Core {
     }
 
     /// Commits units and answers them, moving waiting looks along.
-    pub(super) fn commit(&mut self, units: Vec<(Box<PreparedUnit>, Reply<Receipt, CommitError>)>, looks: usize) {
+    pub(super) fn commit(
+        &mut self,
+        units: Vec<(Box<PreparedUnit>, Reply<Receipt, CommitError>)>,
+        looks: usize,
+    ) {
         let (mut units, replies): (Vec<Box<PreparedUnit>>, Vec<_>) = units.into_iter().unzip();
-        let waiting = if self.rolled_back.is_none() { self.journal.take(looks) } else { Vec::new() };
+        let waiting = if self.rolled_back.is_none() {
+            self.journal.take(looks)
+        } else {
+            Vec::new()
+        };
         match self.transact(&mut units, waiting) {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
@@ -124,7 +150,9 @@ impl Core {
                 for (unit, reply) in units.into_iter().zip(replies) {
                     let answer = self.transact(&mut [unit], Vec::new());
                     let answer = answer.map_err(CommitError::Store).and_then(|mut answers| {
-                        answers.pop().unwrap_or(Err(CommitError::Malformed("no answer")))
+                        answers
+                            .pop()
+                            .unwrap_or(Err(CommitError::Malformed("no answer")))
                     });
                     let _ = reply.send(answer);
                 }
@@ -132,7 +160,10 @@ impl Core {
             Err(error) => {
                 let mut first = Some(error);
                 for reply in replies {
-                    let error = first.take().map_or_else(|| StoreError::Engine("the batch failed".to_owned()), |error| error);
+                    let error = first.take().map_or_else(
+                        || StoreError::Engine("the batch failed".to_owned()),
+                        |error| error,
+                    );
                     first = Some(again(&error));
                     let _ = reply.send(Err(CommitError::Store(error)));
                 }
@@ -156,12 +187,17 @@ impl Core {
         }
     }
 
-    fn transact(&mut self, units: &mut [Box<PreparedUnit>], mut waiting: Vec<Waiting>) -> Result<Vec<Answer>, StoreError> {
+    fn transact(
+        &mut self,
+        units: &mut [Box<PreparedUnit>],
+        mut waiting: Vec<Waiting>,
+    ) -> Result<Vec<Answer>, StoreError> {
         let undo = [self.logs[0].undo(), self.logs[1].undo()];
         let greatest = self.greatest;
         let moved = waiting.last().map(|last| last.end);
         let outcome = self.store_new_keys().and_then(|()| {
-            self.try_transact(units, &mut waiting, moved).map_err(|error| into_store(&self.path, error))
+            self.try_transact(units, &mut waiting, moved)
+                .map_err(|error| into_store(&self.path, error))
         });
         match outcome {
             Ok(answers) => {
@@ -205,7 +241,9 @@ impl Core {
         waiting: &mut [Waiting],
         moved: Option<JournalPlace>,
     ) -> Result<Vec<Answer>, ReadError> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])?;
         let mut rows = PendingRows::default();
         let mut answers = Vec::with_capacity(units.len());
         for unit in units {
@@ -219,7 +257,9 @@ impl Core {
             self.append(&mut look.entry)?;
         }
         if let Some(moved) = moved {
-            let mut set = self.connection.prepare_cached("INSERT OR REPLACE INTO meta (k, v) VALUES (?1, ?2)")?;
+            let mut set = self
+                .connection
+                .prepare_cached("INSERT OR REPLACE INTO meta (k, v) VALUES (?1, ?2)")?;
             set.execute(params!["moved-file", moved.file])?;
             set.execute(params!["moved-offset", moved.offset])?;
         }
@@ -269,10 +309,15 @@ impl Core {
         for (at, doc) in unit.docs.iter().enumerate() {
             let twice = unit.docs.iter().take(at).any(|other| {
                 (other.kind == doc.kind && other.id == doc.id)
-                    || other.lookups.iter().any(|(_, v)| doc.lookups.iter().any(|(_, w)| v == w))
+                    || other
+                        .lookups
+                        .iter()
+                        .any(|(_, v)| doc.lookups.iter().any(|(_, w)| v == w))
             });
             if twice {
-                return Ok(Err(CommitError::Malformed("a document or look-up appears twice")));
+                return Ok(Err(CommitError::Malformed(
+                    "a document or look-up appears twice",
+                )));
             }
             if let Some(refused) = self.doc_conflict(doc)? {
                 return Ok(Err(refused));
@@ -300,7 +345,11 @@ impl Core {
             .optional()?)
     }
 
-    fn stale(&self, change: &PreparedChange, found: Option<&HeadRow>) -> Result<Option<CommitError>, ReadError> {
+    fn stale(
+        &self,
+        change: &PreparedChange,
+        found: Option<&HeadRow>,
+    ) -> Result<Option<CommitError>, ReadError> {
         let current = found.map(|row| row.head);
         let fits = match (change.expected, current) {
             (Expected::Absent, None) => true,
@@ -308,12 +357,17 @@ impl Core {
             _ => false,
         };
         if !fits {
-            return Ok(Some(CommitError::Stale { key: change.key.clone(), current }));
+            return Ok(Some(CommitError::Stale {
+                key: change.key.clone(),
+                current,
+            }));
         }
         if let Some(head) = current
             && (head.row != change.row || change.version_row <= head.version_row)
         {
-            return Ok(Some(CommitError::Malformed("a version's row does not follow its head")));
+            return Ok(Some(CommitError::Malformed(
+                "a version's row does not follow its head",
+            )));
         }
         if change.version_row.0 <= self.greatest {
             let taken = self
@@ -339,7 +393,13 @@ impl Core {
             DocExpected::Absent => version.is_none(),
             DocExpected::Version(expected) => version == Some(expected),
         };
-        let conflict = |lookup| Some(CommitError::DocConflict { kind: doc.kind, id: doc.id.clone(), lookup });
+        let conflict = |lookup| {
+            Some(CommitError::DocConflict {
+                kind: doc.kind,
+                id: doc.id.clone(),
+                lookup,
+            })
+        };
         if !fits {
             return Ok(conflict(None));
         }
@@ -374,7 +434,10 @@ impl Core {
         for entry in &mut unit.entries {
             entries.push(self.append(entry)?);
         }
-        Ok(Receipt { origin: self.logs[0].origin.to_string(), entries })
+        Ok(Receipt {
+            origin: self.logs[0].origin.to_string(),
+            entries,
+        })
     }
 
     fn write_change(
@@ -385,9 +448,15 @@ impl Core {
     ) -> Result<(), ReadError> {
         let connection = &self.connection;
         let (rid, vid, kind) = (change.row.0, change.version_row.0, change.kind as u8);
-        let (ty, ver, pm) = (change.key.ty.0, change.version.0, change.index.presence() as i64);
+        let (ty, ver, pm) = (
+            change.key.ty.0,
+            change.version.0,
+            change.index.presence() as i64,
+        );
         connection
-            .prepare_cached("INSERT INTO ver (vid, rid, ver, ty, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT INTO ver (vid, rid, ver, ty, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
             .execute(params![vid, rid, ver, ty, kind, change.body])?;
         let deletes = change.kind == ChangeKind::Delete;
         match head {
@@ -400,9 +469,11 @@ impl Core {
             Some(old) => {
                 statement(connection, "UPDATE res SET ver = ?2, vid = ?3, kind = ?4, kid = ?5, pm = ?6, ix = ?7 WHERE rid = ?1")?
                     .execute(params![rid, ver, vid, kind, change.kid.as_slice(), pm, if deletes { &[] } else { change.ix.as_slice() }])?;
-                let before = PackedIndex::decode(&old.ix, old.pm as u64).map_err(|error| StoreError::Damaged {
-                    place: "res.ix".to_owned(),
-                    detail: error.to_string(),
+                let before = PackedIndex::decode(&old.ix, old.pm as u64).map_err(|error| {
+                    StoreError::Damaged {
+                        place: "res.ix".to_owned(),
+                        detail: error.to_string(),
+                    }
                 })?;
                 rows.change(rid, PackedIndex::difference(&before, &change.index));
                 if !deletes {
@@ -415,7 +486,13 @@ impl Core {
     }
 
     fn sync_heads_if_due(&mut self) {
-        if self.shared.clock.monotonic_ns().saturating_sub(self.synced_ns) >= 1_000_000_000 {
+        if self
+            .shared
+            .clock
+            .monotonic_ns()
+            .saturating_sub(self.synced_ns)
+            >= 1_000_000_000
+        {
             self.sync_heads();
         }
     }
@@ -426,7 +503,9 @@ impl Core {
     /// The last thing: heads durable, the write-ahead log folded into the database.
     pub(super) fn close(&mut self) {
         self.sync_heads();
-        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let _ = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
 }
 
@@ -436,9 +515,13 @@ fn statement<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<Cach
 
 fn write_doc(connection: &Connection, doc: &PreparedDoc) -> rusqlite::Result<()> {
     let kind = doc.kind.number();
-    connection.prepare_cached("DELETE FROM doc_lookup WHERE kind = ?1 AND id = ?2")?.execute(params![kind, doc.id])?;
+    connection
+        .prepare_cached("DELETE FROM doc_lookup WHERE kind = ?1 AND id = ?2")?
+        .execute(params![kind, doc.id])?;
     let Some(body) = &doc.body else {
-        connection.prepare_cached("DELETE FROM doc WHERE kind = ?1 AND id = ?2")?.execute(params![kind, doc.id])?;
+        connection
+            .prepare_cached("DELETE FROM doc WHERE kind = ?1 AND id = ?2")?
+            .execute(params![kind, doc.id])?;
         return Ok(());
     };
     connection
@@ -456,17 +539,33 @@ fn write_doc(connection: &Connection, doc: &PreparedDoc) -> rusqlite::Result<()>
 }
 
 /// Compares the logs with what their head files say was published.
-fn compare(connection: &Connection, tenant: TenantId, logs: &[LogState; 2]) -> rusqlite::Result<Option<RolledBack>> {
+fn compare(
+    connection: &Connection,
+    tenant: TenantId,
+    logs: &[LogState; 2],
+) -> rusqlite::Result<Option<RolledBack>> {
     for log in logs {
-        let Some(known) = log.published() else { continue };
-        let rolled_back = RolledBack { tenant, log: log.log, found: log.size(), known: known.size };
+        let Some(known) = log.published() else {
+            continue;
+        };
+        let rolled_back = RolledBack {
+            tenant,
+            log: log.log,
+            found: log.size(),
+            known: known.size,
+        };
         if known.size > log.size() {
             return Ok(Some(rolled_back));
         }
         let note: Option<String> = connection
-            .query_row("SELECT note FROM log_checkpoint WHERE log = ?1 AND size = ?2", params![log.log as u8, known.size], |row| row.get(0))
+            .query_row(
+                "SELECT note FROM log_checkpoint WHERE log = ?1 AND size = ?2",
+                params![log.log as u8, known.size],
+                |row| row.get(0),
+            )
             .optional()?;
-        let same = note.is_some_and(|note| note.lines().nth(2) == Some(Hash(known.root).to_base64().as_str()));
+        let same = note
+            .is_some_and(|note| note.lines().nth(2) == Some(Hash(known.root).to_base64().as_str()));
         if !same {
             return Ok(Some(rolled_back));
         }
@@ -484,9 +583,16 @@ pub(super) fn into_store(path: &std::path::Path, error: ReadError) -> StoreError
 /// The same error once more, for the next waiting unit.
 fn again(error: &StoreError) -> StoreError {
     match error {
-        StoreError::Full { place } => StoreError::Full { place: place.clone() },
-        StoreError::ReadOnly { place } => StoreError::ReadOnly { place: place.clone() },
-        StoreError::Damaged { place, detail } => StoreError::Damaged { place: place.clone(), detail: detail.clone() },
+        StoreError::Full { place } => StoreError::Full {
+            place: place.clone(),
+        },
+        StoreError::ReadOnly { place } => StoreError::ReadOnly {
+            place: place.clone(),
+        },
+        StoreError::Damaged { place, detail } => StoreError::Damaged {
+            place: place.clone(),
+            detail: detail.clone(),
+        },
         StoreError::Busy => StoreError::Busy,
         StoreError::Key { key } => StoreError::Key { key: key.clone() },
         other => StoreError::Engine(other.to_string()),

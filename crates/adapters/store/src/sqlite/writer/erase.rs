@@ -17,12 +17,22 @@ use crate::port::error::StoreError;
 
 impl Core {
     /// Destroys a patient's data keys; answers how many resources lost their content.
-    pub(super) fn erase(&mut self, tag: &SubjectTag, mut entry: PreparedEntry) -> Result<u64, CommitError> {
+    pub(super) fn erase(
+        &mut self,
+        tag: &SubjectTag,
+        mut entry: PreparedEntry,
+    ) -> Result<u64, CommitError> {
         if let Some(state) = self.rolled_back {
             return Err(CommitError::Store(state.into()));
         }
         self.store_new_keys()?;
-        let kids: Vec<Kid> = self.keyring.db.by_subject(tag)?.into_iter().map(|dek| dek.kid).collect();
+        let kids: Vec<Kid> = self
+            .keyring
+            .db
+            .by_subject(tag)?
+            .into_iter()
+            .map(|dek| dek.kid)
+            .collect();
         entry.leaf.erased = kids.first().map(|kid| KeyId(*kid));
         let undo = [self.logs[0].undo(), self.logs[1].undo()];
         let affected = match self.record_erasure(&kids, &mut entry) {
@@ -42,17 +52,25 @@ impl Core {
         Ok(affected)
     }
 
-    fn record_erasure(&mut self, kids: &[Kid], entry: &mut PreparedEntry) -> Result<u64, ReadError> {
-        self.connection.execute_batch("PRAGMA secure_delete = ON; BEGIN IMMEDIATE")?;
+    fn record_erasure(
+        &mut self,
+        kids: &[Kid],
+        entry: &mut PreparedEntry,
+    ) -> Result<u64, ReadError> {
+        self.connection
+            .execute_batch("PRAGMA secure_delete = ON; BEGIN IMMEDIATE")?;
         let mut affected = 0;
         for kid in kids {
             affected += empty_heads(&self.connection, kid)?;
-            self.connection
-                .execute("INSERT OR IGNORE INTO erasure (kid, done) VALUES (?1, 0)", [kid.as_slice()])?;
+            self.connection.execute(
+                "INSERT OR IGNORE INTO erasure (kid, done) VALUES (?1, 0)",
+                [kid.as_slice()],
+            )?;
         }
         self.append(entry)?;
         self.finish_logs()?;
-        self.connection.execute_batch("COMMIT; PRAGMA secure_delete = OFF")?;
+        self.connection
+            .execute_batch("COMMIT; PRAGMA secure_delete = OFF")?;
         Ok(affected)
     }
 
@@ -63,10 +81,14 @@ impl Core {
         self.keyring.db.destroy(kids)?;
         let done = || -> rusqlite::Result<()> {
             for kid in kids {
-                self.connection.execute("UPDATE erasure SET done = 1 WHERE kid = ?1", [kid.as_slice()])?;
+                self.connection.execute(
+                    "UPDATE erasure SET done = 1 WHERE kid = ?1",
+                    [kid.as_slice()],
+                )?;
             }
             // Old pages with index rows of the patient lie in the write-ahead log until it is cut off.
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
         done().map_err(|error| into_store(&self.path, error.into()))
     }
@@ -74,7 +96,10 @@ impl Core {
     /// At open: finishes erasures that a crash cut short, and repeats those that a backup put back undid.
     pub(super) fn repeat_erasures(&mut self) -> Result<(), StoreError> {
         let pending = || -> rusqlite::Result<Vec<Kid>> {
-            self.connection.prepare("SELECT kid FROM erasure WHERE done = 0")?.query_map([], |row| row.get(0))?.collect()
+            self.connection
+                .prepare("SELECT kid FROM erasure WHERE done = 0")?
+                .query_map([], |row| row.get(0))?
+                .collect()
         };
         let mut kids = pending().map_err(|error| into_store(&self.path, error.into()))?;
         let listed: Vec<Kid> = self.keyring.erased.read().iter().copied().collect();
@@ -85,24 +110,34 @@ impl Core {
         }
         if kids.is_empty() {
             let known = || -> rusqlite::Result<Vec<Kid>> {
-                self.connection.prepare("SELECT kid FROM erasure")?.query_map([], |row| row.get(0))?.collect()
+                self.connection
+                    .prepare("SELECT kid FROM erasure")?
+                    .query_map([], |row| row.get(0))?
+                    .collect()
             };
             let known = known().map_err(|error| into_store(&self.path, error.into()))?;
             self.keyring.erased.write().extend(known);
             return Ok(());
         }
         let work = || -> Result<(), ReadError> {
-            self.connection.execute_batch("PRAGMA secure_delete = ON; BEGIN IMMEDIATE")?;
+            self.connection
+                .execute_batch("PRAGMA secure_delete = ON; BEGIN IMMEDIATE")?;
             for kid in &kids {
                 empty_heads(&self.connection, kid)?;
-                self.connection
-                    .execute("INSERT OR IGNORE INTO erasure (kid, done) VALUES (?1, 0)", [kid.as_slice()])?;
+                self.connection.execute(
+                    "INSERT OR IGNORE INTO erasure (kid, done) VALUES (?1, 0)",
+                    [kid.as_slice()],
+                )?;
             }
-            self.connection.execute_batch("COMMIT; PRAGMA secure_delete = OFF")?;
+            self.connection
+                .execute_batch("COMMIT; PRAGMA secure_delete = OFF")?;
             Ok(())
         };
         work().map_err(|error| into_store(&self.path, error))?;
-        let tags = kids.iter().filter_map(|kid| self.keyring.db.by_kid(kid).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let tags = kids
+            .iter()
+            .filter_map(|kid| self.keyring.db.by_kid(kid).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
         for stored in tags {
             self.destroy(&stored.subject, &[stored.kid])?;
         }
@@ -116,7 +151,9 @@ impl Core {
 fn empty_heads(connection: &Connection, kid: &Kid) -> Result<u64, ReadError> {
     let heads: Vec<(i64, Vec<u8>)> = connection
         .prepare("SELECT rid, ix FROM res WHERE kid = ?1 AND kind <> ?2")?
-        .query_map(params![kid.as_slice(), ChangeKind::Erase as u8], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![kid.as_slice(), ChangeKind::Erase as u8], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     let mut rows = PendingRows::default();
     for (rid, ix) in &heads {
@@ -125,7 +162,9 @@ fn empty_heads(connection: &Connection, kid: &Kid) -> Result<u64, ReadError> {
             detail: error.to_string(),
         })?;
         rows.collect(*rid, &index, false);
-        connection.prepare_cached("DELETE FROM ix_pat WHERE rid = ?1")?.execute([rid])?;
+        connection
+            .prepare_cached("DELETE FROM ix_pat WHERE rid = ?1")?
+            .execute([rid])?;
         connection
             .prepare_cached("UPDATE res SET kind = ?2, pm = 0, ix = x'' WHERE rid = ?1")?
             .execute(params![rid, ChangeKind::Erase as u8])?;

@@ -55,11 +55,18 @@ impl LogState {
             Log::Access => LogKind::Access,
         };
         let stored: Option<(u32, u64, [u8; 32], Vec<u8>)> = connection
-            .query_row("SELECT epoch, size, root, edge FROM log_head WHERE log = ?1", [log as u8], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })
+            .query_row(
+                "SELECT epoch, size, root, edge FROM log_head WHERE log = ?1",
+                [log as u8],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
             .optional()?;
-        let origin = |epoch| Origin { instance: instance.to_owned(), tenant, kind, epoch };
+        let origin = |epoch| Origin {
+            instance: instance.to_owned(),
+            tenant,
+            kind,
+            epoch,
+        };
         let Some((epoch, size, root, edge)) = stored else {
             let mut state = Self {
                 log,
@@ -73,18 +80,34 @@ impl LogState {
             state.write_head(connection, signer)?;
             return Ok(state);
         };
-        let damaged = |detail: &str| StoreError::Damaged { place: format!("log {}", log.as_str()), detail: detail.to_owned() };
+        let damaged = |detail: &str| StoreError::Damaged {
+            place: format!("log {}", log.as_str()),
+            detail: detail.to_owned(),
+        };
         let mut edge = Edge::decode(&edge).map_err(|_| damaged("its edge cannot be read"))?;
-        let sql = format!("SELECT leaf FROM {} WHERE idx >= ?1 ORDER BY idx", entry_table(log));
+        let sql = format!(
+            "SELECT leaf FROM {} WHERE idx >= ?1 ORDER BY idx",
+            entry_table(log)
+        );
         let mut statement = connection.prepare(&sql)?;
         let mut rows = statement.query([edge.size()])?;
         while let Some(row) = rows.next()? {
-            edge.append(leaf_hash(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?));
+            edge.append(leaf_hash(
+                row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?,
+            ));
         }
         if edge.size() != size || edge.root() != Hash(root) {
             return Err(damaged("its entries do not give its root").into());
         }
-        Ok(Self { log, origin: origin(epoch), edge, counter: 0, committed: size, filled: false, head_file })
+        Ok(Self {
+            log,
+            origin: origin(epoch),
+            edge,
+            counter: 0,
+            committed: size,
+            filled: false,
+            head_file,
+        })
     }
 
     /// How many entries the log has.
@@ -95,7 +118,10 @@ impl LogState {
         self.head_file.known()
     }
     pub(super) fn undo(&self) -> Undo {
-        Undo { edge: self.edge.clone(), counter: self.counter }
+        Undo {
+            edge: self.edge.clone(),
+            counter: self.counter,
+        }
     }
     pub(super) fn restore(&mut self, undo: Undo) {
         self.edge = undo.edge;
@@ -117,7 +143,11 @@ impl LogState {
             Log::Changes => "INSERT INTO log_changes (idx, leaf, payload) VALUES (?1, ?2, ?3)",
             Log::Access => "INSERT INTO log_access (idx, leaf, payload) VALUES (?1, ?2, ?3)",
         };
-        connection.prepare_cached(insert)?.execute(params![appended.index, bytes, entry.payload])?;
+        connection.prepare_cached(insert)?.execute(params![
+            appended.index,
+            bytes,
+            entry.payload
+        ])?;
         if let Some(subject) = entry.subject {
             connection
                 .prepare_cached("INSERT INTO log_subject (log, s, idx) VALUES (?1, ?2, ?3)")?
@@ -125,22 +155,45 @@ impl LogState {
         }
         for tile in appended.tiles {
             connection
-                .prepare_cached("INSERT INTO log_tile (log, level, idx, hashes) VALUES (?1, ?2, ?3, ?4)")?
+                .prepare_cached(
+                    "INSERT INTO log_tile (log, level, idx, hashes) VALUES (?1, ?2, ?3, ?4)",
+                )?
                 .execute(params![self.log as u8, tile.level, tile.index, tile.hashes])?;
             self.filled = true;
         }
-        Ok(EntryReceipt { leaf, index: Some(appended.index) })
+        Ok(EntryReceipt {
+            leaf,
+            index: Some(appended.index),
+        })
     }
 
     /// Writes head and checkpoint of what the batch appended, within its transaction.
-    pub(super) fn finish(&mut self, connection: &Connection, signer: &SigningKey) -> Result<(), ReadError> {
-        if self.edge.size() > self.committed { self.write_head(connection, signer) } else { Ok(()) }
+    pub(super) fn finish(
+        &mut self,
+        connection: &Connection,
+        signer: &SigningKey,
+    ) -> Result<(), ReadError> {
+        if self.edge.size() > self.committed {
+            self.write_head(connection, signer)
+        } else {
+            Ok(())
+        }
     }
 
-    fn write_head(&mut self, connection: &Connection, signer: &SigningKey) -> Result<(), ReadError> {
+    fn write_head(
+        &mut self,
+        connection: &Connection,
+        signer: &SigningKey,
+    ) -> Result<(), ReadError> {
         let (size, root) = (self.edge.size(), self.edge.root());
-        let checkpoint = Checkpoint { origin: self.origin.to_string(), size, root };
-        let note = checkpoint.sign(&[signer]).map_err(|error| StoreError::Engine(error.to_string()))?;
+        let checkpoint = Checkpoint {
+            origin: self.origin.to_string(),
+            size,
+            root,
+        };
+        let note = checkpoint
+            .sign(&[signer])
+            .map_err(|error| StoreError::Engine(error.to_string()))?;
         connection
             .prepare_cached("INSERT INTO log_checkpoint (log, size, note) VALUES (?1, ?2, ?3)")?
             .execute(params![self.log as u8, size, note])?;
@@ -164,7 +217,10 @@ impl LogState {
             return;
         }
         self.committed = size;
-        if let Err(error) = self.head_file.publish(PublishedHead { size, root: self.edge.root().0 }) {
+        if let Err(error) = self.head_file.publish(PublishedHead {
+            size,
+            root: self.edge.root().0,
+        }) {
             tracing::error!(log = self.log.as_str(), %error, "head file not written");
         }
     }

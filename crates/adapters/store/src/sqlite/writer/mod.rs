@@ -35,9 +35,18 @@ type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// What the writer is asked to do.
 enum Job {
-    Unit { unit: Box<PreparedUnit>, reply: Reply<Receipt, CommitError> },
-    Erase { tag: SubjectTag, entry: Box<PreparedEntry>, reply: Reply<u64, CommitError> },
-    Settle { reply: Reply<(), StoreError> },
+    Unit {
+        unit: Box<PreparedUnit>,
+        reply: Reply<Receipt, CommitError>,
+    },
+    Erase {
+        tag: SubjectTag,
+        entry: Box<PreparedEntry>,
+        reply: Reply<u64, CommitError>,
+    },
+    Settle {
+        reply: Reply<(), StoreError>,
+    },
     Wake,
     Close,
 }
@@ -62,7 +71,12 @@ pub(super) struct RolledBack {
 
 impl From<RolledBack> for StoreError {
     fn from(state: RolledBack) -> Self {
-        Self::RolledBack { tenant: state.tenant, log: state.log.as_str(), found: state.found, known: state.known }
+        Self::RolledBack {
+            tenant: state.tenant,
+            log: state.log.as_str(),
+            found: state.found,
+            known: state.known,
+        }
     }
 }
 
@@ -82,12 +96,23 @@ impl Writer {
         let name = format!("writer-{}", parts.tenant.as_uuid().simple());
         let core = Core::open(parts)?;
         let rolled_back = core.rolled_back;
-        let looper = Looper { core, queue, window, batch };
+        let looper = Looper {
+            core,
+            queue,
+            window,
+            batch,
+        };
         let thread = std::thread::Builder::new()
             .name(name)
             .spawn(move || looper.run())
-            .map_err(|error| StoreError::Engine(format!("the writer thread did not start: {error}")))?;
-        Ok(Self { jobs, thread: Mutex::new(Some(thread)), rolled_back })
+            .map_err(|error| {
+                StoreError::Engine(format!("the writer thread did not start: {error}"))
+            })?;
+        Ok(Self {
+            jobs,
+            thread: Mutex::new(Some(thread)),
+            rolled_back,
+        })
     }
 
     /// An error where writes are refused until recovery.
@@ -98,15 +123,30 @@ impl Writer {
     pub(super) async fn commit(&self, unit: PreparedUnit) -> Result<Receipt, CommitError> {
         self.check()?;
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Unit { unit: Box::new(unit), reply })?;
-        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+        self.send(Job::Unit {
+            unit: Box::new(unit),
+            reply,
+        })?;
+        answer
+            .await
+            .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
-    pub(super) async fn erase(&self, tag: SubjectTag, entry: PreparedEntry) -> Result<u64, CommitError> {
+    pub(super) async fn erase(
+        &self,
+        tag: SubjectTag,
+        entry: PreparedEntry,
+    ) -> Result<u64, CommitError> {
         self.check()?;
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Erase { tag, entry: Box::new(entry), reply })?;
-        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+        self.send(Job::Erase {
+            tag,
+            entry: Box::new(entry),
+            reply,
+        })?;
+        answer
+            .await
+            .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
@@ -164,7 +204,11 @@ impl Looper {
     fn run(mut self) {
         let mut looks_wait = self.core.looks_wait();
         loop {
-            let pause = if looks_wait { self.window.max(Duration::from_millis(1)) } else { IDLE };
+            let pause = if looks_wait {
+                self.window.max(Duration::from_millis(1))
+            } else {
+                IDLE
+            };
             let round = match self.queue.recv_timeout(pause) {
                 Ok(job) => self.collect(job),
                 Err(RecvTimeoutError::Timeout) => {
@@ -214,7 +258,11 @@ impl Looper {
     }
 
     fn work(&mut self, round: Round) {
-        let looks = if round.settles.is_empty() { LOOKS_PER_BATCH } else { usize::MAX };
+        let looks = if round.settles.is_empty() {
+            LOOKS_PER_BATCH
+        } else {
+            usize::MAX
+        };
         if !round.units.is_empty() {
             self.core.commit(round.units, looks);
         } else if round.woken && self.core.backlog_is_large() {

@@ -21,9 +21,20 @@ impl PendingRows {
 
     /// Collects all of an index, to add or to remove.
     pub(super) fn collect(&mut self, rid: i64, index: &PackedIndex, add: bool) {
-        self.keys.extend(index.keys().iter().map(|row| (row.p, row.v, rid, add)));
-        self.ranges.extend(index.ranges().iter().map(|row| (row.p, row.u, row.lo, row.hi, rid, add)));
-        self.texts.extend(index.texts().iter().map(|row| (row.p, row.v.clone(), rid, add)));
+        self.keys
+            .extend(index.keys().iter().map(|row| (row.p, row.v, rid, add)));
+        self.ranges.extend(
+            index
+                .ranges()
+                .iter()
+                .map(|row| (row.p, row.u, row.lo, row.hi, rid, add)),
+        );
+        self.texts.extend(
+            index
+                .texts()
+                .iter()
+                .map(|row| (row.p, row.v.clone(), rid, add)),
+        );
     }
 
     /// Writes all, in key order; of several changes of the same row the last one counts, as sorting is
@@ -31,29 +42,49 @@ impl PendingRows {
     pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.keys.sort_by_key(|(p, v, rid, _)| (*p, *v, *rid));
         if !self.keys.is_empty() {
-            let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO ix_key (p, v, rid) VALUES (?1, ?2, ?3)")?;
-            let mut delete = connection.prepare_cached("DELETE FROM ix_key WHERE p = ?1 AND v = ?2 AND rid = ?3")?;
+            let mut insert = connection
+                .prepare_cached("INSERT OR IGNORE INTO ix_key (p, v, rid) VALUES (?1, ?2, ?3)")?;
+            let mut delete = connection
+                .prepare_cached("DELETE FROM ix_key WHERE p = ?1 AND v = ?2 AND rid = ?3")?;
             for (p, v, rid, add) in self.keys.drain(..) {
-                if add { insert.execute(params![p, v, rid])? } else { delete.execute(params![p, v, rid])? };
+                if add {
+                    insert.execute(params![p, v, rid])?
+                } else {
+                    delete.execute(params![p, v, rid])?
+                };
             }
         }
-        self.ranges.sort_by_key(|(p, u, lo, hi, rid, _)| (*p, *u, *lo, *hi, *rid));
+        self.ranges
+            .sort_by_key(|(p, u, lo, hi, rid, _)| (*p, *u, *lo, *hi, *rid));
         if !self.ranges.is_empty() {
-            let mut insert =
-                connection.prepare_cached("INSERT OR IGNORE INTO ix_rng (p, u, lo, hi, rid) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            let mut delete = connection
-                .prepare_cached("DELETE FROM ix_rng WHERE p = ?1 AND u = ?2 AND lo = ?3 AND hi = ?4 AND rid = ?5")?;
+            let mut insert = connection.prepare_cached(
+                "INSERT OR IGNORE INTO ix_rng (p, u, lo, hi, rid) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            let mut delete = connection.prepare_cached(
+                "DELETE FROM ix_rng WHERE p = ?1 AND u = ?2 AND lo = ?3 AND hi = ?4 AND rid = ?5",
+            )?;
             for (p, u, lo, hi, rid, add) in self.ranges.drain(..) {
                 let row = params![p, u, lo, hi, rid];
-                if add { insert.execute(row)? } else { delete.execute(row)? };
+                if add {
+                    insert.execute(row)?
+                } else {
+                    delete.execute(row)?
+                };
             }
         }
-        self.texts.sort_by(|(p, v, rid, _), (q, w, sid, _)| (p, v, rid).cmp(&(q, w, sid)));
+        self.texts
+            .sort_by(|(p, v, rid, _), (q, w, sid, _)| (p, v, rid).cmp(&(q, w, sid)));
         if !self.texts.is_empty() {
-            let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO ix_txt (p, v, rid) VALUES (?1, ?2, ?3)")?;
-            let mut delete = connection.prepare_cached("DELETE FROM ix_txt WHERE p = ?1 AND v = ?2 AND rid = ?3")?;
+            let mut insert = connection
+                .prepare_cached("INSERT OR IGNORE INTO ix_txt (p, v, rid) VALUES (?1, ?2, ?3)")?;
+            let mut delete = connection
+                .prepare_cached("DELETE FROM ix_txt WHERE p = ?1 AND v = ?2 AND rid = ?3")?;
             for (p, v, rid, add) in self.texts.drain(..) {
-                if add { insert.execute(params![p, v, rid])? } else { delete.execute(params![p, v, rid])? };
+                if add {
+                    insert.execute(params![p, v, rid])?
+                } else {
+                    delete.execute(params![p, v, rid])?
+                };
             }
         }
         Ok(())
@@ -68,10 +99,14 @@ pub(super) fn write_compartments(
     replace: bool,
 ) -> rusqlite::Result<()> {
     if replace {
-        connection.prepare_cached("DELETE FROM ix_pat WHERE rid = ?1")?.execute([rid])?;
+        connection
+            .prepare_cached("DELETE FROM ix_pat WHERE rid = ?1")?
+            .execute([rid])?;
     }
     for row in index.keys().iter().take_while(|row| row.p == COMPARTMENT) {
-        connection.prepare_cached("INSERT OR IGNORE INTO ix_pat (rid, v) VALUES (?1, ?2)")?.execute([rid, row.v])?;
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO ix_pat (rid, v) VALUES (?1, ?2)")?
+            .execute([rid, row.v])?;
     }
     Ok(())
 }

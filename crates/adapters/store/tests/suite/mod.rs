@@ -1,0 +1,75 @@
+//! The conformance suite: what every adapter must do, written once against the port. An adapter's test
+//! file implements [`Bed`] and calls [`conformance!`]. Must not know an engine.
+
+pub mod documents;
+pub mod erasure;
+pub mod ledgers;
+pub mod looks;
+pub mod oracle;
+pub mod records;
+pub mod searches;
+pub mod source;
+pub mod tenancy;
+pub mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use store::Store;
+
+use world::World;
+
+/// Somewhere an adapter keeps its data while a test runs.
+#[async_trait]
+pub trait Bed: Send {
+    /// Opens the adapter over the bed's data, for the first time or again. `window` is the access window.
+    async fn open(&mut self, world: &World, window: Duration) -> Arc<dyn Store>;
+}
+
+/// A window long enough to be one and short enough not to be waited for.
+pub const WINDOW: Duration = Duration::from_millis(20);
+
+/// Makes one test per case; `$bed` is an expression that gives a fresh [`Bed`], and may return early.
+#[macro_export]
+macro_rules! conformance {
+    ($bed:expr) => {
+        $crate::conformance!(@ $bed,
+            records::first_versions_updates_and_deletions,
+            records::histories_page_newest_first,
+            records::heads_that_moved_are_refused,
+            records::a_unit_is_stored_whole_or_not_at_all,
+            records::parallel_conditional_creates_make_one,
+            records::a_guard_sees_what_was_committed,
+            records::everything_is_there_after_opening_again,
+            records::large_and_odd_bodies_come_back_exactly,
+            searches::every_kind_finds_what_it_should,
+            searches::sorts_page_through_everything_once,
+            searches::pages_are_stable_while_others_write,
+            searches::totals_count_all_pages,
+            searches::an_update_moves_and_a_deletion_removes,
+            searches::narrowing_to_a_compartment_and_an_organisation,
+            oracle::random_searches_answer_as_the_naive_evaluator,
+            documents::versions_look_ups_and_pages,
+            documents::governed_kinds_need_an_entry,
+            ledgers::entries_pair_with_versions_and_verify,
+            ledgers::tiles_and_proofs_agree,
+            ledgers::entries_about_a_patient,
+            looks::a_window_moves_looks_into_the_log,
+            looks::strict_looks_are_there_at_once,
+            looks::looks_survive_opening_again,
+            erasure::a_patients_content_goes_and_the_ledger_stays_sound,
+            tenancy::twins_never_meet,
+            tenancy::unknown_tenants_are_unknown,
+        );
+    };
+    (@ $bed:expr, $($module:ident :: $case:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let mut bed = $bed;
+                suite::$module::$case(&mut bed).await;
+            }
+        )*
+    };
+}

@@ -1,0 +1,368 @@
+//! Searches by every kind of parameter, orders, paging, totals, narrowing.
+
+use std::collections::BTreeSet;
+
+use fhir::Definitions;
+use store::{Clause, Predicate, RangeOp, SearchPlan, Sort, SortKey, Store, Total};
+
+use super::world::{World, id, ids_of, observation, patient, ty};
+use super::{Bed, WINDOW};
+
+async fn clinic(world: &World, store: &dyn Store) {
+    world.found(store).await;
+    let resources = [
+        r#"{"resourceType":"Organization","id":"north","name":"North Wing"}"#.to_owned(),
+        r#"{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"7"}],"name":[{"family":"Müller","given":["Ana"]}],"birthDate":"1970-02-03","gender":"female","managingOrganization":{"reference":"Organization/north"}}"#.to_owned(),
+        r#"{"resourceType":"Patient","id":"p2","identifier":[{"value":"7"}],"name":[{"family":"Mueller"}],"birthDate":"1980","generalPractitioner":[{"identifier":{"system":"urn:gp","value":"g9"}}]}"#.to_owned(),
+        r#"{"resourceType":"Patient","id":"p3","name":[{"text":"Zoë Smith-Miller"}]}"#.to_owned(),
+        observation("o1", "p1", "8480-6", "5.4", "2026-01-02T10:00:00Z"),
+        observation("o2", "p1", "8462-4", "120", "2026-01-03"),
+        observation("o3", "p2", "8480-6", "7", "2026-02"),
+        r#"{"resourceType":"ValueSet","id":"v","url":"http://example.org/vs","status":"active"}"#.to_owned(),
+        r#"{"resourceType":"RiskAssessment","id":"r","status":"final","subject":{"reference":"Patient/p1"},"prediction":[{"probabilityDecimal":0.8}]}"#.to_owned(),
+        r#"{"resourceType":"Encounter","id":"e","status":"in-progress","class":{"code":"AMB"},"period":{"start":"2026-01-01T00:00:00Z"},"subject":{"reference":"Patient/p1"}}"#.to_owned(),
+    ];
+    for json in &resources {
+        world.put(store, &[json]).await.unwrap();
+        world.clock.advance(1);
+    }
+}
+
+pub async fn every_kind_finds_what_it_should(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    clinic(&world, &*store).await;
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("Patient", "", &["p3", "p2", "p1"]),
+        ("Patient", "identifier=7", &["p2", "p1"]),
+        ("Patient", "identifier=urn:mrn|7", &["p1"]),
+        ("Patient", "identifier=|7", &["p2"]),
+        ("Patient", "identifier=urn:mrn|", &["p1"]),
+        ("Patient", "identifier:not=urn:mrn|7", &["p3", "p2"]),
+        ("Patient", "identifier=7,8&gender=female", &["p1"]),
+        ("Patient", "gender:missing=true", &["p3", "p2"]),
+        ("Patient", "gender:missing=false", &["p1"]),
+        ("Patient", "family=mull", &["p1"]),
+        ("Patient", "name=muel", &["p2"]),
+        ("Patient", "name:contains=mith", &["p3"]),
+        ("Patient", "family:exact=Müller", &["p1"]),
+        ("Patient", "family:exact=müller", &[]),
+        ("Patient", "birthdate=1970-02-03", &["p1"]),
+        ("Patient", "birthdate=ge1980", &["p2"]),
+        ("Patient", "birthdate=lt1975", &["p1"]),
+        ("Patient", "birthdate=ne1980", &["p1"]),
+        ("Patient", "organization=Organization/north", &["p1"]),
+        ("Patient", "organization=north", &["p1"]),
+        (
+            "Patient",
+            "general-practitioner:identifier=urn:gp|g9",
+            &["p2"],
+        ),
+        ("Patient", "_id=p2", &["p2"]),
+        ("Observation", "code=http://loinc.org|8480-6", &["o3", "o1"]),
+        ("Observation", "code=8480-6&subject=Patient/p1", &["o1"]),
+        ("Observation", "date=2026-01", &["o2", "o1"]),
+        ("Observation", "date=sa2026-01-31", &["o3"]),
+        ("Observation", "date=eb2026-01-03", &["o1"]),
+        ("Observation", "value-quantity=5.4", &["o1"]),
+        ("Observation", "value-quantity=gt6", &["o3", "o2"]),
+        (
+            "Observation",
+            "value-quantity=5.4|http://unitsofmeasure.org|mg/dL",
+            &["o1"],
+        ),
+        ("Observation", "value-quantity=5.4||mg/dL", &["o1"]),
+        (
+            "Observation",
+            "value-quantity=5.4|http://unitsofmeasure.org|mmol/L",
+            &[],
+        ),
+        ("Observation", "code-value-quantity=8480-6$gt6", &["o3"]),
+        (
+            "Observation",
+            "code-value-quantity=http://loinc.org|8480-6$le5.4|http://unitsofmeasure.org|mg/dL",
+            &["o1"],
+        ),
+        ("ValueSet", "url=http://example.org/vs", &["v"]),
+        ("ValueSet", "url=http://example.org/v", &[]),
+        ("RiskAssessment", "probability=gt0.7", &["r"]),
+        ("RiskAssessment", "probability=lt0.7", &[]),
+        ("Encounter", "date=gt2030", &["e"]),
+        ("Encounter", "date=lt2025", &[]),
+    ];
+    for (kind, query, expected) in cases {
+        let found = match *query {
+            "_id=p2" => {
+                let mut plan = world.plan(kind, "");
+                plan.all_of = vec![Clause {
+                    negated: false,
+                    any_of: vec![Predicate::Id(id("p2"))],
+                }];
+                ids_of(&store.search(&world.scope, &plan).await.unwrap())
+            }
+            _ => world.search(&*store, kind, query).await,
+        };
+        assert_eq!(found, *expected, "{kind}?{query}");
+    }
+}
+
+fn sorts() -> Vec<(&'static str, Sort)> {
+    let param = |code| {
+        Definitions::r4()
+            .search_param(ty("Patient"), code)
+            .unwrap()
+            .id
+    };
+    let keys = [
+        ("row", SortKey::Row),
+        ("updated", SortKey::Updated),
+        ("id", SortKey::Id),
+        ("birthdate", SortKey::Range(param("birthdate"))),
+        ("family", SortKey::Text(param("family"))),
+    ];
+    keys.into_iter()
+        .flat_map(|(name, key)| [false, true].map(|descending| (name, Sort { key, descending })))
+        .collect()
+}
+
+async fn all_pages(world: &World, store: &dyn Store, plan: &SearchPlan) -> Vec<String> {
+    let mut plan = plan.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = store.search(&world.scope, &plan).await.unwrap();
+        assert!(page.matches.len() <= plan.count as usize);
+        found.extend(ids_of(&page));
+        match page.next {
+            Some(next) => plan.after = Some(next),
+            None => return found,
+        }
+    }
+}
+
+pub async fn sorts_page_through_everything_once(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    for number in 0..23 {
+        // Some have no birth date, some no name, several share both, one has two names.
+        let birth = if number % 4 == 0 {
+            String::new()
+        } else {
+            format!(r#","birthDate":"19{}0-01-01""#, number % 3 + 5)
+        };
+        let name = match number % 5 {
+            0 => String::new(),
+            1 => r#","name":[{"family":"Zed"},{"family":"Abe"}]"#.to_owned(),
+            other => format!(r#","name":[{{"family":"F{other}"}}]"#),
+        };
+        world.put(&*store, &[&format!(r#"{{"resourceType":"Patient","id":"n{number:02}","gender":"other"{birth}{name}}}"#)]).await.unwrap();
+        world.clock.advance(1);
+    }
+    world.put(&*store, &[r#"{"resourceType":"Patient","id":"n05","gender":"other","name":[{"family":"Moved"}]}"#]).await.unwrap();
+    for (name, sort) in sorts() {
+        for query in ["", "gender=other", "gender:not=male"] {
+            let mut plan = world.plan("Patient", query);
+            (plan.sort, plan.count) = (sort, 100);
+            let whole = ids_of(&store.search(&world.scope, &plan).await.unwrap());
+            assert_eq!(whole.len(), 23, "{name} {query}");
+            for count in [1, 2, 7] {
+                plan.count = count;
+                assert_eq!(
+                    all_pages(&world, &*store, &plan).await,
+                    whole,
+                    "{name} {sort:?} {query} by {count}"
+                );
+            }
+        }
+    }
+    let mut plan = world.plan("Patient", "");
+    plan.sort = Sort {
+        key: sorts()[6].1.key,
+        descending: false,
+    };
+    let order = ids_of(&store.search(&world.scope, &plan).await.unwrap());
+    // Least lower bound first; those without a date last, in row order.
+    assert_eq!(order[..3], ["n03", "n06", "n09"]);
+    assert_eq!(
+        order[16..],
+        ["n00", "n04", "n05", "n08", "n12", "n16", "n20"]
+    );
+    plan.sort = sorts()[9].1;
+    let order = ids_of(&store.search(&world.scope, &plan).await.unwrap());
+    assert_eq!(
+        order[..5],
+        ["n21", "n16", "n11", "n06", "n01"],
+        "the greatest of two names counts"
+    );
+}
+
+pub async fn pages_are_stable_while_others_write(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    for number in 0..20 {
+        world
+            .put(&*store, &[&patient(&format!("s{number:02}"), "Stable")])
+            .await
+            .unwrap();
+    }
+    for (_, sort) in sorts() {
+        let mut plan = world.plan("Patient", "family=stable");
+        (plan.sort, plan.count) = (sort, 3);
+        let mut found = Vec::new();
+        let mut round = 0;
+        loop {
+            let page = store.search(&world.scope, &plan).await.unwrap();
+            found.extend(ids_of(&page));
+            // Others come and go between the pages.
+            let name = format!(
+                "x{}",
+                uuid::Uuid::from_u128(u128::from(kernel::Ids::row_id(&*world.ids).0 as u64))
+                    .simple()
+            );
+            world
+                .put(&*store, &[&patient(&name, "Stable")])
+                .await
+                .unwrap();
+            if round % 2 == 1 {
+                world
+                    .delete(&*store, &format!("Patient/{name}"), Some(&name))
+                    .await
+                    .unwrap();
+            }
+            round += 1;
+            match page.next {
+                Some(next) => plan.after = Some(next),
+                None => break,
+            }
+            assert!(round < 100, "paging ends");
+        }
+        let stable: Vec<&String> = found.iter().filter(|id| id.starts_with('s')).collect();
+        let distinct: BTreeSet<&String> = stable.iter().copied().collect();
+        assert_eq!(
+            (stable.len(), distinct.len()),
+            (20, 20),
+            "{sort:?}: each once"
+        );
+    }
+}
+
+pub async fn totals_count_all_pages(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    clinic(&world, &*store).await;
+    let cases = [
+        ("Patient", "", 3),
+        ("Patient", "identifier=7", 2),
+        ("Observation", "code=8480-6&subject=Patient/p1", 1),
+        ("Observation", "code=1,8480-6,8462-4", 3),
+        ("Patient", "gender:not=female", 2),
+        ("Patient", "name=nobody", 0),
+    ];
+    for (kind, query, expected) in cases {
+        let mut plan = world.plan(kind, query);
+        (plan.total, plan.count) = (Total::Accurate, 1);
+        let page = store.search(&world.scope, &plan).await.unwrap();
+        assert_eq!(page.total, Some(expected), "{kind}?{query}");
+        assert_eq!(page.matches.len() as u64, expected.min(1));
+        plan.count = 0;
+        let page = store.search(&world.scope, &plan).await.unwrap();
+        assert_eq!(
+            (page.total, page.matches.len(), page.next),
+            (Some(expected), 0, None)
+        );
+    }
+}
+
+pub async fn an_update_moves_and_a_deletion_removes(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    world
+        .put(&*store, &[&patient("p", "Quinn"), &patient("q", "Quinn")])
+        .await
+        .unwrap();
+    let start = kernel::Clock::now(&*world.clock).as_millis();
+    world.clock.advance(10);
+    world.put(&*store, &[&patient("p", "Price")]).await.unwrap();
+    assert_eq!(
+        world.search(&*store, "Patient", "family=quinn").await,
+        ["q"]
+    );
+    assert_eq!(
+        world.search(&*store, "Patient", "family=price").await,
+        ["p"]
+    );
+    assert_eq!(
+        world.search(&*store, "Patient", "gender=female").await,
+        ["q", "p"]
+    );
+    let updated = |op, ms| Clause {
+        negated: false,
+        any_of: vec![Predicate::Updated {
+            op,
+            lo_ms: ms,
+            hi_ms: ms,
+        }],
+    };
+    for (op, expected) in [
+        (RangeOp::Above, vec!["p"]),
+        (RangeOp::Within, vec!["q"]),
+        (RangeOp::AboveOrWithin, vec!["q", "p"]),
+        (RangeOp::Below, vec![]),
+        (RangeOp::NotWithin, vec!["p"]),
+    ] {
+        let mut plan = world.plan("Patient", "");
+        plan.all_of.push(updated(op, start));
+        assert_eq!(
+            ids_of(&store.search(&world.scope, &plan).await.unwrap()),
+            expected,
+            "{op:?}"
+        );
+    }
+    world.delete(&*store, "Patient/p", Some("p")).await.unwrap();
+    assert!(
+        world
+            .search(&*store, "Patient", "family=price")
+            .await
+            .is_empty()
+    );
+    assert_eq!(world.search(&*store, "Patient", "").await, ["q"]);
+    assert_eq!(
+        world
+            .search(&*store, "Patient", "birthdate=1970-02-03")
+            .await,
+        ["q"]
+    );
+}
+
+pub async fn narrowing_to_a_compartment_and_an_organisation(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    clinic(&world, &*store).await;
+    let narrowed = |kind: &str, query: &str, predicate: Predicate| {
+        let mut plan = world.plan(kind, query);
+        plan.all_of.push(Clause {
+            negated: false,
+            any_of: vec![predicate],
+        });
+        let (store, scope) = (&store, &world.scope);
+        async move { ids_of(&store.search(scope, &plan).await.unwrap()) }
+    };
+    let of_p1 = || Predicate::Compartment(id("p1"));
+    assert_eq!(narrowed("Observation", "", of_p1()).await, ["o2", "o1"]);
+    assert_eq!(narrowed("Patient", "", of_p1()).await, ["p1"]);
+    assert_eq!(
+        narrowed("Observation", "code=8480-6", of_p1()).await,
+        ["o1"]
+    );
+    let north = |or_none| Predicate::PatientOrganization {
+        organization: id("north"),
+        or_none,
+    };
+    assert_eq!(narrowed("Patient", "", north(false)).await, ["p1"]);
+    assert_eq!(narrowed("Observation", "", north(true)).await, ["o2", "o1"]);
+    assert_eq!(narrowed("ValueSet", "", north(true)).await, ["v"]);
+    assert!(narrowed("ValueSet", "", north(false)).await.is_empty());
+    assert!(narrowed("Patient", "", Predicate::Nothing).await.is_empty());
+}
