@@ -287,6 +287,7 @@ pub async fn a_unit_is_stored_whole_or_not_at_all(bed: &mut impl Bed) {
     let store = bed.open(&world, WINDOW).await;
     world.found(&*store).await;
     world.put(&*store, &[&patient("old", "A")]).await.unwrap();
+    store.settle(&world.scope).await.unwrap();
     let before = store
         .log_head(&world.scope, store::Log::Changes)
         .await
@@ -314,6 +315,7 @@ pub async fn a_unit_is_stored_whole_or_not_at_all(bed: &mut impl Bed) {
             .await
             .is_empty()
     );
+    store.settle(&world.scope).await.unwrap();
     assert_eq!(
         store
             .log_head(&world.scope, store::Log::Changes)

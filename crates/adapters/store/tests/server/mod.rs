@@ -1,0 +1,82 @@
+//! A PostgreSQL database for a test, with stores over it: one, or several as replicas.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kernel::Ids;
+use store::keys::FileKeyRing;
+use store::postgres::{PostgresSettings, PostgresStore};
+use store::{Store, TenantSpec};
+use testkit::postgres::{TestDatabase, fresh_database};
+
+use crate::suite::Bed;
+use crate::suite::world::World;
+
+/// The application's role; one for all databases of the cluster.
+pub const APPLICATION: &str = "theriac_app";
+
+/// A database, and a folder for what replicas keep outside of it.
+pub struct Server {
+    pub database: TestDatabase,
+    pub folder: tempfile::TempDir,
+}
+
+impl Server {
+    /// None, with the reason printed, where there is no PostgreSQL.
+    pub fn fresh() -> Option<Self> {
+        let database = testkit::peers::required(fresh_database())?;
+        Some(Self { database, folder: tempfile::tempdir().expect("a temporary folder") })
+    }
+
+    /// Opens a replica by its name; each has a folder of its own, all share the root key.
+    pub async fn replica(&self, ids: Arc<dyn Ids>, name: &str, window: Duration) -> Arc<PostgresStore> {
+        open(&self.database, self.folder.path(), ids, name, window).await
+    }
+}
+
+/// Opens a store over a database.
+pub async fn open(
+    database: &TestDatabase,
+    folder: &Path,
+    ids: Arc<dyn Ids>,
+    name: &str,
+    window: Duration,
+) -> Arc<PostgresStore> {
+    let ring = FileKeyRing::open(&folder.join("root.key"), true, Arc::clone(&ids)).expect("the key ring opens");
+    let owner = Some(database.connection("postgres"));
+    let mut settings = PostgresSettings::new(owner, database.connection(APPLICATION), folder.join(name), "test.example");
+    settings.access_window = window;
+    Arc::new(PostgresStore::open(settings, Arc::new(ring), ids).await.expect("the store opens"))
+}
+
+/// A bed of the suite; the store opened last is closed before it is opened again.
+pub struct Placed {
+    server: Server,
+    dedicated: bool,
+    open: Option<Arc<PostgresStore>>,
+}
+
+impl Placed {
+    pub fn fresh(dedicated: bool) -> Option<Self> {
+        Some(Self { server: Server::fresh()?, dedicated, open: None })
+    }
+}
+
+#[async_trait]
+impl Bed for Placed {
+    async fn open(&mut self, world: &World, window: Duration) -> Arc<dyn Store> {
+        if let Some(open) = self.open.take() {
+            open.close().await;
+        }
+        let store = self.server.replica(Arc::clone(&world.ids) as _, "replica", window).await;
+        if self.dedicated {
+            let dedicated = Some(format!("{}_own", self.server.database.name));
+            let spec = TenantSpec { tenant: world.scope.tenant(), dedicated };
+            store.create_tenant(&world.scope, &spec).await.expect("the tenant is made");
+        }
+        self.open = Some(Arc::clone(&store));
+        store
+    }
+}
