@@ -2,7 +2,9 @@
 //! `docs/reference/ledger-format.md`. Must not write files: it gives paths and bytes to a sink.
 
 use identity::Interaction;
+use ledger::VerifierKey;
 use ledger::leaf::Class;
+use ledger::policy::Policy;
 use ledger::tile::{Bundle, Tile};
 use store::Log;
 
@@ -18,8 +20,8 @@ pub trait ExportSink: Send {
     fn file(&mut self, path: &str, bytes: &[u8]) -> Result<(), AppError>;
 }
 
-/// Gives a log's files to a sink, below the folder `changes` or `access`; returns how many entries it
-/// has. The export is itself an entry.
+/// Gives a log's files to a sink, below the folder `changes` or `access`, and `keys.txt` beside it;
+/// returns how many entries it has. The export is itself an entry.
 pub async fn export(
     app: &App,
     caller: &Caller,
@@ -46,10 +48,21 @@ pub async fn export(
         &format!("{folder}/{}", ledger::export::CHECKPOINT),
         head.checkpoint.as_bytes(),
     )?;
+    sink.file(ledger::export::KEYS, policy(app)?.to_string().as_bytes())?;
     checkpoints(app, caller, log, head.size, sink).await?;
     tiles(app, caller, log, head.size, sink).await?;
     bundles(app, caller, log, head.size, sink).await?;
     Ok(head.size)
+}
+
+/// Whom a verifier may trust for this instance's logs. A careful one takes it from elsewhere.
+pub fn policy(app: &App) -> Result<Policy, AppError> {
+    let key: VerifierKey = app
+        .store()
+        .log_verifier()
+        .parse()
+        .map_err(|error| AppError::Fault(format!("the verifier key: {error}")))?;
+    Ok(Policy::of_logs(vec![key]))
 }
 
 async fn checkpoints(

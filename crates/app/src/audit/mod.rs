@@ -19,7 +19,7 @@ use crate::entry::house_entry;
 use crate::error::AppError;
 
 pub use entries::{Filter, about_patient, recent};
-pub use export::{ExportSink, export};
+pub use export::{ExportSink, export, policy};
 pub use proofs::{checkpoint, consistency, entries_bundle, proof, tile};
 
 /// One entry of a log, readable.

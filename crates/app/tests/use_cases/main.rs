@@ -1,0 +1,18 @@
+//! Use-cases against the SQLite store, through the public calls alone.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod assertions;
+#[cfg(test)]
+mod bundles;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod platform;
+#[cfg(test)]
+mod records;
+#[cfg(test)]
+mod searches;
+#[cfg(test)]
+mod signing_in;
