@@ -3,6 +3,7 @@
 //! `cargo bench -p theriac-store`. Measures only; asserts nothing.
 
 #![expect(clippy::print_stdout, reason = "a bench prints")]
+#![expect(clippy::too_many_lines, reason = "one story from top to bottom")]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -68,7 +69,7 @@ async fn main() {
         .await
         .unwrap();
 
-    let mut made = 0;
+    let mut made = 0usize;
     for size in [500usize, 50, 5] {
         let units = 5000 / size;
         let (start, before) = (now(), cpu());

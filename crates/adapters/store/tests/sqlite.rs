@@ -1,5 +1,7 @@
 //! The conformance suite on SQLite.
 
+#![expect(clippy::expect_used, reason = "test code outside of test functions")]
+
 mod suite;
 
 use std::path::PathBuf;

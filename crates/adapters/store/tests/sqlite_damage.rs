@@ -1,6 +1,8 @@
 //! What goes wrong with files: a second process, lost keys, older copies, cut and foreign files, newer
 //! schemas, crashes in the middle of an erasure. Each is a typed error or repaired, and nothing is lost.
 
+#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 #[expect(dead_code, reason = "the suite is shared; not every case is used here")]
 mod suite;
 
@@ -255,6 +257,17 @@ async fn a_newer_schema_is_left_alone() {
     );
 }
 
+/// Opens a store whose patient `gone` was erased, and closes it.
+async fn is_erased(world: &World, data: &Path) {
+    let store = open(world, data).unwrap();
+    let read = store.read(&world.scope, &key("Patient/gone")).await;
+    let read = read.unwrap().unwrap();
+    assert!(read.erased && read.body.is_none());
+    let found = world.search(&store, "Patient", "family=canary").await;
+    assert!(found.is_empty());
+    store.close().await;
+}
+
 #[tokio::test]
 async fn an_erasure_cut_short_is_finished_and_one_undone_by_a_restore_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
@@ -283,24 +296,6 @@ async fn an_erasure_cut_short_is_finished_and_one_undone_by_a_restore_is_repeate
     );
     store.close().await;
 
-    let unreadable = |store: SqliteStore| {
-        let world = &world;
-        async move {
-            let read = store
-                .read(&world.scope, &key("Patient/gone"))
-                .await
-                .unwrap()
-                .unwrap();
-            assert!(read.erased && read.body.is_none());
-            assert!(
-                world
-                    .search(&store, "Patient", "family=canary")
-                    .await
-                    .is_empty()
-            );
-            store.close().await;
-        }
-    };
     // The crash between the record's commit and the end of the key: keys and list of before, record of after.
     let cut = folder.path().join("cut");
     copy_folder(&data, &cut);
@@ -316,13 +311,13 @@ async fn an_erasure_cut_short_is_finished_and_one_undone_by_a_restore_is_repeate
         .execute("UPDATE erasure SET done = 0", [])
         .unwrap();
     drop(connection);
-    unreadable(open(&world, &cut).unwrap()).await;
+    is_erased(&world, &cut).await;
     assert!(cut.join("erased.log").exists());
 
     // A backup put back wholly, but for the list and the heads, which lie outside of it.
     std::fs::remove_dir_all(data.join("tenants")).unwrap();
     copy_folder(&folder.path().join("before/tenants"), &data.join("tenants"));
-    unreadable(open(&world, &data).unwrap()).await;
+    is_erased(&world, &data).await;
 }
 
 #[tokio::test]

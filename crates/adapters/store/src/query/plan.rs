@@ -3,7 +3,7 @@
 
 use fhir::search::ParamId;
 use fhir::{Definitions, TypeId};
-use kernel::RowId;
+use kernel::{LogicalId, RowId};
 
 use crate::index::{COMPARTMENT, KeyHasher, cut_text, scoped_text};
 use crate::port::error::StoreError;
@@ -236,18 +236,7 @@ fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test
             param,
             scope,
             folded,
-        } => {
-            let text = cut_text(folded);
-            let from = scope.as_ref().map_or_else(
-                || text.to_owned(),
-                |scope| scoped_text(hasher.form(scope), text),
-            );
-            Test::TextPrefix {
-                p: number(*param),
-                to: after_prefix(&from),
-                from,
-            }
-        }
+        } => text_prefix(hasher, *param, scope.as_ref(), folded),
         Predicate::TextContains { param, folded } => Test::TextContains {
             p: number(*param),
             text: cut_text(folded).to_owned(),
@@ -273,22 +262,39 @@ fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test
         Predicate::PatientOrganization {
             organization,
             or_none,
-        } => {
-            let definitions = Definitions::r4();
-            let param = definitions
-                .search_param(patient_type()?, "organization")
-                .ok_or(StoreError::Unsupported("narrowing to an organisation"))?;
-            let kind = definitions
-                .resource("Organization")
-                .ok_or(StoreError::Unsupported("narrowing to an organisation"))?;
-            let form = KeyForm::Local(kind, organization.clone());
-            Test::PatientOrganization {
-                p: number(param.id),
-                v: hasher.form(&form),
-                or_none: *or_none,
-            }
-        }
+        } => patient_organization(hasher, organization, *or_none)?,
         Predicate::Nothing => Test::Nothing,
+    })
+}
+
+fn text_prefix(hasher: &KeyHasher, param: ParamId, scope: Option<&KeyForm>, folded: &str) -> Test {
+    let text = cut_text(folded);
+    let from = scope.map_or_else(
+        || text.to_owned(),
+        |scope| scoped_text(hasher.form(scope), text),
+    );
+    Test::TextPrefix {
+        p: number(param),
+        to: after_prefix(&from),
+        from,
+    }
+}
+
+fn patient_organization(
+    hasher: &KeyHasher,
+    organization: &LogicalId,
+    or_none: bool,
+) -> Result<Test, StoreError> {
+    let definitions = Definitions::r4();
+    let missing = || StoreError::Unsupported("narrowing to an organisation");
+    let param = definitions
+        .search_param(patient_type()?, "organization")
+        .ok_or_else(missing)?;
+    let kind = definitions.resource("Organization").ok_or_else(missing)?;
+    Ok(Test::PatientOrganization {
+        p: number(param.id),
+        v: hasher.local(kind, organization.as_str()),
+        or_none,
     })
 }
 

@@ -4,14 +4,14 @@ use kernel::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::readers::ReadError;
-use super::tenant::Keys;
+use super::tenant::Sealing;
 use crate::codec;
 use crate::port::doc::{Doc, DocKind};
 use crate::port::error::StoreError;
 
 pub(super) fn doc(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     kind: DocKind,
     id: &str,
 ) -> Result<Option<Doc>, ReadError> {
@@ -24,7 +24,7 @@ pub(super) fn doc(
 
 pub(super) fn doc_by(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     kind: DocKind,
     name: &str,
     value: &str,
@@ -39,7 +39,7 @@ pub(super) fn doc_by(
 
 pub(super) fn docs(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     kind: DocKind,
     after: Option<&str>,
     limit: u32,
@@ -55,7 +55,7 @@ pub(super) fn docs(
     Ok(found)
 }
 
-fn open(keys: &Keys, kind: DocKind, row: &Row<'_>) -> Result<Doc, ReadError> {
+fn open(keys: &Sealing, kind: DocKind, row: &Row<'_>) -> Result<Doc, ReadError> {
     let id: String = row.get(0)?;
     let stored = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
     let binding = codec::doc_binding(keys.keys.tenant(), kind.number(), &id);

@@ -2,6 +2,7 @@
 //! key with it. One line per key: tenant and key id. Must only grow.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,7 @@ impl ErasedList {
         // A line feed first ends whatever a crash may have left.
         let mut lines = String::from("\n");
         for kid in &fresh {
-            lines.push_str(&format!("{tenant} {}\n", Uuid::from_bytes(**kid)));
+            let _ = writeln!(lines, "{tenant} {}", Uuid::from_bytes(**kid));
         }
         let write = || -> std::io::Result<()> {
             let mut file = std::fs::OpenOptions::new()

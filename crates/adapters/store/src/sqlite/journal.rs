@@ -63,8 +63,8 @@ pub(super) enum Appended {
 }
 
 impl Journal {
-    pub(super) fn open(folder: &Path, limit: usize) -> Result<Self, StoreError> {
-        Ok(Self {
+    pub(super) fn new(folder: &Path, limit: usize) -> Self {
+        Self {
             folder: folder.to_owned(),
             limit,
             state: Mutex::new(State {
@@ -74,7 +74,7 @@ impl Journal {
                 waiting: Vec::new(),
             }),
             room: Notify::new(),
-        })
+        }
     }
 
     /// Reads what a former process left after `moved`, drops files moved entirely, and begins a new file.
@@ -117,18 +117,12 @@ impl Journal {
         let mut state = self.state.lock();
         let path = self.path(state.place.file);
         let State { file, place, .. } = &mut *state;
-        let open = match file {
-            Some(open) => open,
-            None => {
-                let mut options = OpenOptions::new();
-                file.insert(
-                    options
-                        .create(true)
-                        .append(true)
-                        .open(&path)
-                        .map_err(|error| io_error(&path, &error))?,
-                )
-            }
+        let open = if let Some(open) = file {
+            open
+        } else {
+            let mut options = OpenOptions::new();
+            let opened = options.create(true).append(true).open(&path);
+            file.insert(opened.map_err(|error| io_error(&path, &error))?)
         };
         if let Err(error) = open.write_all(&frames) {
             // Part of a frame may be there: cut it off, so that what follows can be read.
@@ -333,7 +327,7 @@ mod tests {
     #[test]
     fn looks_survive_the_end_of_the_process_and_torn_frames_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path(), 3).unwrap();
+        let journal = Journal::new(folder.path(), 3);
         journal.recover(JournalPlace::default()).unwrap();
         assert_eq!(journal.append(vec![entry(1)]).unwrap(), Appended::First);
         assert_eq!(journal.append(vec![entry(2)]).unwrap(), Appended::More);
@@ -346,7 +340,7 @@ mod tests {
         bytes.truncate(whole - 5);
         std::fs::write(&path, &bytes).unwrap();
 
-        let again = Journal::open(folder.path(), 100).unwrap();
+        let again = Journal::new(folder.path(), 100);
         again.recover(moved).unwrap();
         let waiting = again.take(100);
         assert_eq!(
@@ -356,7 +350,7 @@ mod tests {
         again.append(vec![entry(4)]).unwrap();
         again.moved(JournalPlace { file: 2, offset: 0 });
         assert!(!path.exists());
-        let last = Journal::open(folder.path(), 100).unwrap();
+        let last = Journal::new(folder.path(), 100);
         last.recover(JournalPlace { file: 2, offset: 0 }).unwrap();
         assert_eq!(last.take(100).len(), 1);
     }

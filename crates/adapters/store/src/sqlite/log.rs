@@ -7,14 +7,14 @@ use ::ledger::{Hash, leaf_hash, node_hash};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::readers::ReadError;
-use super::tenant::Keys;
+use super::tenant::Sealing;
 use super::writer::entry_table;
 use crate::port::error::StoreError;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 
 pub(super) fn head(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     instance: &str,
     log: Log,
 ) -> Result<LogHead, ReadError> {

@@ -1,12 +1,14 @@
 //! Point reads and histories. The path of a read by id is short: one index look-up, one row, one key from
 //! the cache, one decryption, one decompression.
 
+use std::fmt::Write as _;
+
 use kernel::{RowId, VersionId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::readers::ReadError;
 use super::search::{Sqlite, damaged_id, kind_of};
-use super::tenant::Keys;
+use super::tenant::Sealing;
 use crate::codec;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
@@ -18,7 +20,7 @@ use crate::query::render::{self, Bind};
 
 /// Opens a stored body.
 pub(super) fn open_version(
-    keys: &Keys,
+    keys: &Sealing,
     key: ResourceKey,
     row: RowId,
     version: VersionId,
@@ -52,13 +54,13 @@ pub(super) fn open_version(
     Ok(found)
 }
 
-fn rh(keys: &Keys, key: &ResourceKey) -> i64 {
+fn rh(keys: &Sealing, key: &ResourceKey) -> i64 {
     keys.keys.hasher().local(key.ty, key.id.as_str())
 }
 
 pub(super) fn head(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     key: &ResourceKey,
 ) -> Result<Option<Head>, ReadError> {
     Ok(connection
@@ -78,7 +80,7 @@ pub(super) fn head(
 
 pub(super) fn read(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     key: &ResourceKey,
 ) -> Result<Option<StoredVersion>, ReadError> {
     let mut statement = connection.prepare_cached(
@@ -93,7 +95,7 @@ pub(super) fn read(
 
 pub(super) fn vread(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     key: &ResourceKey,
     version: VersionId,
 ) -> Result<Option<StoredVersion>, ReadError> {
@@ -108,7 +110,7 @@ pub(super) fn vread(
 }
 
 /// From the columns rid, ver, vid, kind, body.
-fn version_of(keys: &Keys, key: ResourceKey, row: &Row<'_>) -> Result<StoredVersion, ReadError> {
+fn version_of(keys: &Sealing, key: ResourceKey, row: &Row<'_>) -> Result<StoredVersion, ReadError> {
     let stored = row
         .get_ref(4)?
         .as_blob_or_null()
@@ -129,94 +131,95 @@ fn version_of(keys: &Keys, key: ResourceKey, row: &Row<'_>) -> Result<StoredVers
     )?)
 }
 
+/// A statement being written, with its values.
+struct Statement {
+    text: String,
+    binds: Vec<Bind>,
+}
+
+impl Statement {
+    fn and(&mut self, condition: &str, value: i64) {
+        self.binds.push(Bind::Int(value));
+        let _ = write!(self.text, " AND {condition} ?{}", self.binds.len());
+    }
+}
+
 /// A page of history, newest first.
 pub(super) fn history(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     query: &HistoryQuery,
 ) -> Result<HistoryPage, ReadError> {
-    let mut sql = String::from(
-        "SELECT v.rid, v.ver, v.vid, v.kind, v.body, v.ty, r.fid FROM ver v CROSS JOIN res r ON r.rid = v.rid WHERE ",
-    );
-    let mut binds = Vec::new();
-    let mut bind = |value: i64| {
-        binds.push(Bind::Int(value));
-        format!("?{}", binds.len())
+    let nothing = HistoryPage {
+        versions: Vec::new(),
+        next: None,
+    };
+    let Some(sql) = history_statement(connection, keys, query)? else {
+        return Ok(nothing);
+    };
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    let mut rows = statement.query(params_from_iter(&sql.binds))?;
+    let mut page = nothing;
+    while let Some(row) = rows.next()? {
+        if page.versions.len() >= query.limit as usize {
+            page.next = page.versions.last().map(|last| last.version_row);
+            break;
+        }
+        let id = row.get_ref(6)?.as_str().ok();
+        let id = id.and_then(|id| id.parse().ok()).ok_or_else(damaged_id)?;
+        let ty = fhir::TypeId(row.get(5)?);
+        page.versions
+            .push(version_of(keys, ResourceKey { ty, id }, row)?);
+    }
+    Ok(page)
+}
+
+/// The statement of a history, one row longer than the page; `None` where there cannot be any.
+fn history_statement(
+    connection: &Connection,
+    keys: &Sealing,
+    query: &HistoryQuery,
+) -> Result<Option<Statement>, ReadError> {
+    let mut sql = Statement {
+        text: String::from(
+            "SELECT v.rid, v.ver, v.vid, v.kind, v.body, v.ty, r.fid
+             FROM ver v CROSS JOIN res r ON r.rid = v.rid WHERE 1 = 1",
+        ),
+        binds: Vec::new(),
     };
     let (ty, order) = match &query.scope {
         HistoryScope::Instance(key) => {
             let Some(head) = head(connection, keys, key)? else {
-                return Ok(HistoryPage {
-                    versions: Vec::new(),
-                    next: None,
-                });
+                return Ok(None);
             };
-            sql.push_str(&format!("v.rid = {}", bind(head.row.0)));
+            sql.and("v.rid =", head.row.0);
             (key.ty, "v.ver")
         }
         HistoryScope::Type(ty) => {
-            sql.push_str(&format!("v.ty = {}", bind(i64::from(ty.0))));
+            sql.and("v.ty =", i64::from(ty.0));
             (*ty, "v.vid")
         }
-        HistoryScope::System => {
-            sql.push_str("1 = 1");
-            (crate::query::plan::patient_type()?, "v.vid")
-        }
+        HistoryScope::System => (crate::query::plan::patient_type()?, "v.vid"),
     };
     if let Some(since) = query.since {
         // Versions have whole milliseconds: the first at or after `since`.
         let first = since.as_micros().saturating_add(999).div_euclid(1000);
-        sql.push_str(&format!(
-            " AND v.vid >= {}",
-            bind(RowId::floor_of_ms(first).0)
-        ));
+        sql.and("v.vid >=", RowId::floor_of_ms(first).0);
     }
     if let Some(until) = query.until {
-        sql.push_str(&format!(
-            " AND v.vid < {}",
-            bind(RowId::floor_of_ms(until.as_millis().saturating_add(1)).0)
-        ));
+        let after = until.as_millis().saturating_add(1);
+        sql.and("v.vid <", RowId::floor_of_ms(after).0);
     }
     if let Some(before) = query.before {
-        sql.push_str(&format!(" AND v.vid < {}", bind(before.0)));
+        sql.and("v.vid <", before.0);
     }
     if let Some(clause) = &query.restriction {
         let clause = clause_of(keys.keys.hasher(), ty, clause)?;
-        let restriction = render::restriction(&Sqlite, &clause, binds.len());
-        sql.push_str(&restriction.text);
-        binds.extend(restriction.binds);
+        let restriction = render::restriction(&Sqlite, &clause, sql.binds.len());
+        sql.text.push_str(&restriction.text);
+        sql.binds.extend(restriction.binds);
     }
-    sql.push_str(&format!(
-        " ORDER BY {order} DESC LIMIT {}",
-        u64::from(query.limit) + 1
-    ));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(&binds))?;
-    let mut versions = Vec::new();
-    let mut more = false;
-    while let Some(row) = rows.next()? {
-        if versions.len() >= query.limit as usize {
-            more = true;
-            break;
-        }
-        let id = row
-            .get_ref(6)?
-            .as_str()
-            .ok()
-            .and_then(|id| id.parse().ok())
-            .ok_or_else(damaged_id)?;
-        versions.push(version_of(
-            keys,
-            ResourceKey {
-                ty: fhir::TypeId(row.get(5)?),
-                id,
-            },
-            row,
-        )?);
-    }
-    let next = versions
-        .last()
-        .filter(|_| more)
-        .map(|last| last.version_row);
-    Ok(HistoryPage { versions, next })
+    let limit = u64::from(query.limit) + 1;
+    let _ = write!(sql.text, " ORDER BY {order} DESC LIMIT {limit}");
+    Ok(Some(sql))
 }

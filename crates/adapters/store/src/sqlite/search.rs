@@ -6,7 +6,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::read::open_version;
 use super::readers::ReadError;
-use super::tenant::Keys;
+use super::tenant::Sealing;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::ResourceKey;
@@ -64,7 +64,7 @@ pub(super) const fn kind_of(number: u8) -> ChangeKind {
 /// A page of matches with their bodies, and the total where asked.
 pub(super) fn search(
     connection: &Connection,
-    keys: &Keys,
+    keys: &Sealing,
     plan: &SearchPlan,
 ) -> Result<SearchPage, ReadError> {
     let query = Query::new(keys.keys.hasher(), plan)?;

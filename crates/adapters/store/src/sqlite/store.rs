@@ -62,14 +62,14 @@ fn data_keys(tenant: &Tenant, unit: &Unit) -> Result<DataKeys, StoreError> {
     let mut keys = DataKeys::new();
     let ids = tenant.shared.ids.as_ref();
     tenant
-        .keyring
+        .sealing
         .of_subjects(subjects(unit).into_iter(), Some(ids), &mut keys)?;
     let about = unit
         .changes
         .iter()
         .map(|change| &change.entry)
         .chain(&unit.entries);
-    tenant.keyring.of_subjects(
+    tenant.sealing.of_subjects(
         about.filter_map(|entry| entry.subject.as_ref()),
         None,
         &mut keys,
@@ -87,7 +87,7 @@ fn prepared_entries(
     entries: &[Entry],
 ) -> Result<Vec<crate::assemble::PreparedEntry>, CommitError> {
     let mut keys = DataKeys::new();
-    tenant.keyring.of_subjects(
+    tenant.sealing.of_subjects(
         entries.iter().filter_map(|entry| entry.subject.as_ref()),
         None,
         &mut keys,
@@ -131,7 +131,7 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant.points.run(|connection| {
             keys.iter()
-                .map(|key| read::head(connection, &tenant.keyring, key))
+                .map(|key| read::head(connection, &tenant.sealing, key))
                 .collect()
         })
     }
@@ -144,7 +144,7 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant
             .points
-            .run(|connection| read::read(connection, &tenant.keyring, key))
+            .run(|connection| read::read(connection, &tenant.sealing, key))
     }
 
     async fn vread(
@@ -156,7 +156,7 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant
             .points
-            .run(|connection| read::vread(connection, &tenant.keyring, key, version))
+            .run(|connection| read::vread(connection, &tenant.sealing, key, version))
     }
 
     async fn history(
@@ -167,7 +167,7 @@ impl Store for SqliteStore {
         let (tenant, query) = (self.tenant(scope)?, query.clone());
         blocking(move || {
             scan(&tenant, |connection| {
-                read::history(connection, &tenant.keyring, &query)
+                read::history(connection, &tenant.sealing, &query)
             })
         })
         .await
@@ -181,7 +181,7 @@ impl Store for SqliteStore {
         let (tenant, plan) = (self.tenant(scope)?, plan.clone());
         blocking(move || {
             scan(&tenant, |connection| {
-                search::search(connection, &tenant.keyring, &plan)
+                search::search(connection, &tenant.sealing, &plan)
             })
         })
         .await
@@ -266,7 +266,7 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant
             .points
-            .run(|connection| docs::doc(connection, &tenant.keyring, kind, id))
+            .run(|connection| docs::doc(connection, &tenant.sealing, kind, id))
     }
 
     async fn doc_by(
@@ -279,7 +279,7 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant
             .points
-            .run(|connection| docs::doc_by(connection, &tenant.keyring, kind, name, value))
+            .run(|connection| docs::doc_by(connection, &tenant.sealing, kind, name, value))
     }
 
     async fn docs(
@@ -292,7 +292,7 @@ impl Store for SqliteStore {
         let tenant = self.tenant(scope)?;
         tenant
             .points
-            .run(|connection| docs::docs(connection, &tenant.keyring, kind, after, limit))
+            .run(|connection| docs::docs(connection, &tenant.sealing, kind, after, limit))
     }
 
     async fn operate(&self, scope: &TenantScope, writes: Vec<DocWrite>) -> Result<(), CommitError> {
@@ -324,7 +324,7 @@ impl Store for SqliteStore {
         let instance = &self.shared.settings.instance;
         tenant
             .points
-            .run(|connection| log::head(connection, &tenant.keyring, instance, log))
+            .run(|connection| log::head(connection, &tenant.sealing, instance, log))
     }
 
     async fn log_checkpoints(
@@ -404,7 +404,7 @@ impl Store for SqliteStore {
         let leaf = Leaf::parse(&entry.leaf).map_err(|_| damaged("its leaf cannot be read"))?;
         let kid =
             codec::kid_of(&entry.payload).ok_or_else(|| damaged("its payload is not sealed"))?;
-        let Some(dek) = tenant.keyring.dek(&kid)? else {
+        let Some(dek) = tenant.sealing.dek(&kid)? else {
             return Ok(None);
         };
         let plain = codec::open(
@@ -454,7 +454,7 @@ impl Store for SqliteStore {
                 connection.execute("VACUUM INTO ?1", [&record])?;
                 Ok(())
             })?;
-            tenant.keyring.db.copy_into(&into.join("keys.db"))
+            tenant.sealing.db.copy_into(&into.join("keys.db"))
         })
         .await
     }

@@ -30,7 +30,7 @@ pub(super) struct Shared {
 /// An open tenant.
 pub(super) struct Tenant {
     pub(super) shared: Arc<Shared>,
-    pub(super) keyring: Arc<Keys>,
+    pub(super) sealing: Arc<Sealing>,
     pub(super) points: Readers,
     pub(super) scans: Readers,
     pub(super) writer: Writer,
@@ -38,13 +38,13 @@ pub(super) struct Tenant {
 }
 
 /// A tenant's keys with the file they lie in.
-pub(super) struct Keys {
+pub(super) struct Sealing {
     pub(super) keys: TenantKeys,
     pub(super) db: KeysDb,
     pub(super) erased: RwLock<HashSet<Kid>>,
 }
 
-impl Keys {
+impl Sealing {
     /// A data key; `None` where it was destroyed.
     pub(super) fn dek(&self, kid: &Kid) -> Result<Option<Arc<Dek>>, StoreError> {
         if let Some(dek) = self.keys.by_kid(kid) {
@@ -174,15 +174,12 @@ impl Tenant {
             });
         };
         let keys = TenantKeys::open(tenant, shared.ring.as_ref(), &secrets, &tenant_dek)?;
-        let keyring = Arc::new(Keys {
+        let keyring = Arc::new(Sealing {
             keys,
             db,
             erased: RwLock::new(shared.erased.of_tenant(tenant)),
         });
-        let journal = Arc::new(Journal::open(
-            &places.folder,
-            shared.settings.access_backlog,
-        )?);
+        let journal = Arc::new(Journal::new(&places.folder, shared.settings.access_backlog));
         let writer = Writer::start(WriterParts {
             shared: Arc::clone(shared),
             keyring: Arc::clone(&keyring),
@@ -192,7 +189,7 @@ impl Tenant {
         })?;
         Ok(Self {
             shared: Arc::clone(shared),
-            keyring,
+            sealing: keyring,
             points: Readers::new(&places.record()),
             scans: Readers::new(&places.record()),
             writer,
@@ -201,6 +198,6 @@ impl Tenant {
     }
 
     pub(super) fn keys(&self) -> &TenantKeys {
-        &self.keyring.keys
+        &self.sealing.keys
     }
 }

@@ -16,7 +16,7 @@ pub async fn a_window_moves_looks_into_the_log(bed: &mut impl Bed) {
     world.found(&*store).await;
     world.put(&*store, &[&patient("p", "P")]).await.unwrap();
     for number in 0..100 {
-        let looks = (0..number % 3 + 1)
+        let looks = (0..=number % 3)
             .map(|_| world.entry(Log::Access, Class::Read, Some("p")))
             .collect();
         store.record_access(&world.scope, looks).await.unwrap();
@@ -109,7 +109,7 @@ pub async fn looks_survive_opening_again(bed: &mut impl Bed) {
     let world = World::new();
     for round in 1..=3u64 {
         // So long a window that only closing moves them.
-        let store = bed.open(&world, Duration::from_secs(3600)).await;
+        let store = bed.open(&world, Duration::from_hours(1)).await;
         world.found(&*store).await;
         for _ in 0..5 {
             store

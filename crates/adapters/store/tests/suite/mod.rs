@@ -1,6 +1,15 @@
 //! The conformance suite: what every adapter must do, written once against the port. An adapter's test
 //! file implements [`Bed`] and calls [`conformance!`]. Must not know an engine.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    reason = "test code outside of test functions; a case tells a whole story"
+)]
+
 pub mod documents;
 pub mod erasure;
 pub mod ledgers;

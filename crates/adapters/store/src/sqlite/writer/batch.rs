@@ -13,7 +13,7 @@ use super::super::journal::{Journal, JournalPlace, Waiting};
 use super::super::readers::ReadError;
 use super::super::schema::{MIGRATIONS, open_writer};
 use super::super::search;
-use super::super::tenant::{Keys, Shared};
+use super::super::tenant::{Sealing, Shared};
 use super::logs::LogState;
 use super::rows::{PendingRows, write_compartments};
 use super::{Reply, RolledBack, WriterParts};
@@ -33,7 +33,7 @@ pub(super) struct Core {
     pub(super) path: PathBuf,
     pub(super) tenant: TenantId,
     pub(super) shared: Arc<Shared>,
-    pub(super) keyring: Arc<Keys>,
+    pub(super) keyring: Arc<Sealing>,
     journal: Arc<Journal>,
     pub(super) logs: [LogState; 2],
     /// This run of the process, in leaves.
@@ -158,14 +158,8 @@ impl Core {
                 }
             }
             Err(error) => {
-                let mut first = Some(error);
                 for reply in replies {
-                    let error = first.take().map_or_else(
-                        || StoreError::Engine("the batch failed".to_owned()),
-                        |error| error,
-                    );
-                    first = Some(again(&error));
-                    let _ = reply.send(Err(CommitError::Store(error)));
+                    let _ = reply.send(Err(CommitError::Store(again(&error))));
                 }
             }
         }
@@ -475,7 +469,7 @@ impl Core {
                         detail: error.to_string(),
                     }
                 })?;
-                rows.change(rid, PackedIndex::difference(&before, &change.index));
+                rows.change(rid, &PackedIndex::difference(&before, &change.index));
                 if !deletes {
                     write_compartments(connection, rid, &change.index, true)?;
                 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use self::batch::Core;
 pub(super) use self::logs::entry_table;
 use super::journal::Journal;
-use super::tenant::{Keys, Places, Shared};
+use super::tenant::{Places, Sealing, Shared};
 use crate::assemble::PreparedEntry;
 use crate::keys::SubjectTag;
 use crate::port::change::{CommitError, Receipt};
@@ -54,7 +54,7 @@ enum Job {
 /// What a writer works with.
 pub(super) struct WriterParts {
     pub(super) shared: Arc<Shared>,
-    pub(super) keyring: Arc<Keys>,
+    pub(super) keyring: Arc<Sealing>,
     pub(super) journal: Arc<Journal>,
     pub(super) tenant: TenantId,
     pub(super) places: Places,

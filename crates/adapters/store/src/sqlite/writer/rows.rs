@@ -14,7 +14,7 @@ pub(super) struct PendingRows {
 
 impl PendingRows {
     /// Collects what an update removes and adds for a row.
-    pub(super) fn change(&mut self, rid: i64, difference: Difference) {
+    pub(super) fn change(&mut self, rid: i64, difference: &Difference) {
         self.collect(rid, &difference.removed, false);
         self.collect(rid, &difference.added, true);
     }

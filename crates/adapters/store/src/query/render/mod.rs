@@ -2,12 +2,16 @@
 //! always bound, never written into the text. The tables and columns are those of the schema: `res` (alias
 //! `r`), `ix_key`, `ix_rng`, `ix_txt`, `ix_pat`.
 
+mod condition;
+
 use core::fmt::Write as _;
+
+use condition::{condition, listing};
 
 use super::plan::{Query, RARE, Strategy, Test, TestClause};
 use crate::index::COMPARTMENT;
 use crate::port::change::ChangeKind;
-use crate::port::search::{PositionValue, RangeOp, SortKey};
+use crate::port::search::{PositionValue, SortKey};
 
 /// A bound value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -359,72 +363,6 @@ fn source(w: &mut Writer<'_>, query: &Query, strategy: Strategy) -> Option<usize
     }
 }
 
-/// The rows of a clause's tests as a select of `rid`; `distinct` drops repeats.
-fn listing(w: &mut Writer<'_>, clause: &TestClause, distinct: bool) {
-    let only_keys = matches!(
-        clause.any_of.as_slice(),
-        [Test::Key { .. } | Test::Head { .. } | Test::Nothing]
-    );
-    for (at, test) in clause.any_of.iter().enumerate() {
-        if at > 0 {
-            w.push(if distinct { " UNION " } else { " UNION ALL " });
-        }
-        let select = if distinct && !only_keys && at == 0 && clause.any_of.len() == 1 {
-            "SELECT DISTINCT k.rid"
-        } else {
-            "SELECT k.rid"
-        };
-        w.push(select);
-        match test {
-            Test::Key { p, v } => {
-                w.push(" FROM ix_key k WHERE ")
-                    .tenant("k")
-                    .push("k.p = ")
-                    .int(*p)
-                    .push(" AND k.v = ")
-                    .int(*v);
-            }
-            Test::Range { p, u, op, lo, hi } => {
-                w.push(" FROM ix_rng k WHERE ")
-                    .tenant("k")
-                    .push("k.p = ")
-                    .int(*p)
-                    .push(" AND k.u = ")
-                    .int(*u);
-                range(w, *op, *lo, *hi);
-            }
-            Test::TextPrefix { p, from, to } => {
-                w.push(" FROM ix_txt k WHERE ")
-                    .tenant("k")
-                    .push("k.p = ")
-                    .int(*p);
-                prefix(w, from, to.as_deref());
-            }
-            Test::TextContains { p, text } => {
-                w.push(" FROM ix_txt k WHERE ")
-                    .tenant("k")
-                    .push("k.p = ")
-                    .int(*p);
-                contains(w, text);
-            }
-            Test::Head { rh, id } => {
-                w.push(" FROM res k WHERE ")
-                    .tenant("k")
-                    .push("k.rh = ")
-                    .int(*rh)
-                    .push(" AND k.fid = ");
-                w.bind(Bind::Text(id.clone()));
-            }
-            Test::Nothing
-            | Test::Present { .. }
-            | Test::Version { .. }
-            | Test::PatientOrganization { .. } => {
-                w.push(" FROM res k WHERE 1 = 0");
-            }
-        }
-    }
-}
-
 fn alive(w: &mut Writer<'_>, query: &Query) {
     w.tenant("r").push("r.ty = ").int(i64::from(query.ty.0));
     let _ = write!(w.text, " AND r.kind < {}", ChangeKind::Delete as u8);
@@ -436,163 +374,6 @@ fn tests(w: &mut Writer<'_>, query: &Query, skip: Option<usize>) {
             condition(w, clause);
         }
     }
-}
-
-fn condition(w: &mut Writer<'_>, clause: &TestClause) {
-    w.push(if clause.negated {
-        " AND NOT ("
-    } else {
-        " AND ("
-    });
-    for (at, test) in clause.any_of.iter().enumerate() {
-        if at > 0 {
-            w.push(" OR ");
-        }
-        holds(w, test);
-    }
-    if clause.any_of.is_empty() {
-        w.push("1 = 0");
-    }
-    w.push(")");
-}
-
-fn holds(w: &mut Writer<'_>, test: &Test) {
-    match test {
-        Test::Key { p, v } if *p == i64::from(COMPARTMENT) => {
-            w.push("EXISTS (SELECT 1 FROM ix_pat k WHERE ")
-                .tenant("k")
-                .push("k.rid = r.rid AND k.v = ")
-                .int(*v)
-                .push(")");
-        }
-        Test::Key { p, v } => {
-            w.push("EXISTS (SELECT 1 FROM ix_key k WHERE ")
-                .tenant("k")
-                .push("k.p = ")
-                .int(*p);
-            w.push(" AND k.v = ").int(*v).push(" AND k.rid = r.rid)");
-        }
-        Test::Range { p, u, op, lo, hi } => {
-            w.push("EXISTS (SELECT 1 FROM ix_rng k WHERE ")
-                .tenant("k")
-                .push("k.rid = r.rid AND k.p = ")
-                .int(*p);
-            w.push(" AND k.u = ").int(*u);
-            range(w, *op, *lo, *hi);
-            w.push(")");
-        }
-        Test::TextPrefix { p, from, to } => {
-            w.push("EXISTS (SELECT 1 FROM ix_txt k WHERE ")
-                .tenant("k")
-                .push("k.rid = r.rid AND k.p = ")
-                .int(*p);
-            prefix(w, from, to.as_deref());
-            w.push(")");
-        }
-        Test::TextContains { p, text } => {
-            w.push("EXISTS (SELECT 1 FROM ix_txt k WHERE ")
-                .tenant("k")
-                .push("k.rid = r.rid AND k.p = ")
-                .int(*p);
-            contains(w, text);
-            w.push(")");
-        }
-        Test::Present { bit, present } => {
-            let _ = write!(w.text, "((r.pm >> {bit}) & 1) = {}", u8::from(*present));
-        }
-        Test::Head { rh, id } => {
-            w.push("(r.rh = ")
-                .int(*rh)
-                .push(" AND r.fid = ")
-                .bind(Bind::Text(id.clone()))
-                .push(")");
-        }
-        Test::Version { from, to, outside } => {
-            w.push(if *outside {
-                "NOT (r.vid >= "
-            } else {
-                "(r.vid >= "
-            });
-            w.int(*from).push(" AND r.vid < ").int(*to).push(")");
-        }
-        Test::PatientOrganization { p, v, or_none } => {
-            w.push("(EXISTS (SELECT 1 FROM ix_pat c JOIN res h ON ")
-                .tenant("h")
-                .push("h.rh = c.v JOIN ix_key o ON ");
-            w.tenant("o")
-                .push("o.p = ")
-                .int(*p)
-                .push(" AND o.v = ")
-                .int(*v)
-                .push(" AND o.rid = h.rid WHERE ");
-            w.tenant("c").push("c.rid = r.rid)");
-            if *or_none {
-                w.push(" OR NOT EXISTS (SELECT 1 FROM ix_pat c WHERE ")
-                    .tenant("c")
-                    .push("c.rid = r.rid)");
-            }
-            w.push(")");
-        }
-        Test::Nothing => {
-            w.push("1 = 0");
-        }
-    }
-}
-
-/// Half-open stored ranges `[k.lo, k.hi)` against the query's.
-fn range(w: &mut Writer<'_>, op: RangeOp, lo: i64, hi: i64) {
-    match op {
-        RangeOp::Within => w
-            .push(" AND k.lo >= ")
-            .int(lo)
-            .push(" AND k.lo <= ")
-            .int(hi)
-            .push(" AND k.hi <= ")
-            .int(hi),
-        RangeOp::NotWithin => w
-            .push(" AND (k.lo < ")
-            .int(lo)
-            .push(" OR k.hi > ")
-            .int(hi)
-            .push(")"),
-        RangeOp::Above => w.push(" AND k.hi > ").int(hi),
-        RangeOp::Below => w.push(" AND k.lo < ").int(lo),
-        RangeOp::AboveOrWithin => {
-            // Whatever lies within the query and not above it ends after its beginning: one seek serves both.
-            w.push(" AND k.hi >= ")
-                .int(lo)
-                .push(" AND (k.hi > ")
-                .int(hi)
-                .push(" OR k.lo >= ")
-                .int(lo)
-                .push(")")
-        }
-        RangeOp::BelowOrWithin => w
-            .push(" AND k.lo <= ")
-            .int(hi)
-            .push(" AND (k.lo < ")
-            .int(lo)
-            .push(" OR k.hi <= ")
-            .int(hi)
-            .push(")"),
-        RangeOp::After => w.push(" AND k.lo >= ").int(hi),
-        RangeOp::Before => w.push(" AND k.hi <= ").int(lo),
-        RangeOp::Overlaps => w.push(" AND k.lo < ").int(hi).push(" AND k.hi > ").int(lo),
-    };
-}
-
-fn prefix(w: &mut Writer<'_>, from: &str, to: Option<&str>) {
-    w.push(" AND k.v >= ").bind(Bind::Text(from.to_owned()));
-    if let Some(to) = to {
-        w.push(" AND k.v < ").bind(Bind::Text(to.to_owned()));
-    }
-}
-
-fn contains(w: &mut Writer<'_>, text: &str) {
-    let place = w.dialect.place(w.binds.len());
-    w.binds.push(Bind::Text(text.to_owned()));
-    let condition = w.dialect.contains("k.v", &place);
-    w.push(" AND ").push(&condition);
 }
 
 const fn direction(query: &Query) -> &'static str {
