@@ -123,10 +123,14 @@ pub(in crate::postgres) async fn of_subject(
 }
 
 fn entry(log: Log, row: &Row) -> Result<LogEntry, StoreError> {
-    let missing = || damaged(log, "an entry's content is missing");
+    let index = row.get::<_, i64>(0) as u64;
+    let missing = || StoreError::Damaged {
+        place: format!("entry {index} of log {}", log.as_str()),
+        detail: "what its writer staged is missing".to_owned(),
+    };
     Ok(LogEntry {
         log,
-        index: row.get::<_, i64>(0) as u64,
+        index,
         leaf: row.get::<_, Option<Vec<u8>>>(1).ok_or_else(missing)?,
         payload: row.get::<_, Option<Vec<u8>>>(2).ok_or_else(missing)?,
     })
