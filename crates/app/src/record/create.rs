@@ -97,10 +97,28 @@ pub(crate) fn stored(change: &store::Change) -> StoredVersion {
 
 async fn existing(app: &App, caller: &Caller, key: &ResourceKey) -> Result<Outcome, AppError> {
     Ok(Outcome {
-        version: read::read(app, caller, key).await?,
+        version: matched(app, caller, key).await?,
         created: false,
         receipt: None,
     })
+}
+
+/// The one resource that the criteria of a conditional create match. One that the caller may not see
+/// stops the create without being named.
+pub(crate) async fn matched(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+) -> Result<StoredVersion, AppError> {
+    read::read(app, caller, key)
+        .await
+        .map_err(|error| match error {
+            AppError::NotFound { .. } | AppError::Denied { .. } => AppError::Conflict(
+                "a resource that you may not see matches the condition: ask somebody who may"
+                    .to_owned(),
+            ),
+            other => other,
+        })
 }
 
 pub(crate) async fn replay(app: &App, caller: &Caller, kept: &Kept) -> Result<Outcome, AppError> {

@@ -186,9 +186,18 @@ async fn a_nurse_writes_neither_over_nor_into_a_hidden_record() {
         matches!(error, AppError::Entry { index: 1, .. }),
         "{error:?}"
     );
+    let body = observation("x", "north").to_string();
+    let key = house.key("Observation/south-o");
+    let condition = Some("patient=south");
+    let found =
+        app::record::create::create(&house.app, &nurse, key.ty, body.into(), condition).await;
+    assert!(
+        matches!(&found, Err(AppError::Conflict(text)) if !text.contains("south")),
+        "{found:?}"
+    );
     let fine = house.read(&wards.doctor, "Observation/fine").await;
     assert!(fine.is_err(), "all or nothing");
-    let trail = house.trail("ash", Log::Access, 3).await;
+    let trail = house.trail("ash", Log::Access, 6).await;
     assert!(
         trail.contains(&"create denied Observation/t south".to_owned()),
         "{trail:?}"

@@ -166,7 +166,10 @@ async fn if_match_refuses_another_version_and_plain_updates_win_races() {
     update::update(&house.app, &doctor, &key, body(), Some(VersionId(1)))
         .await
         .unwrap();
-    let racing = (0..8).map(|_| update::update(&house.app, &doctor, &key, body(), None));
+    let racing = (0..8).map(|number| {
+        let body = patient("p1", &format!("Racer {number}")).to_string();
+        update::update(&house.app, &doctor, &key, body.into(), None)
+    });
     for outcome in futures_util::future::join_all(racing).await {
         outcome.unwrap();
     }

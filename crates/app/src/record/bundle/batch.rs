@@ -143,7 +143,11 @@ fn written(outcome: &Outcome, representation: bool) -> ResponseEntry {
     let resource = outcome.version.body.clone().filter(|_| representation);
     let mut answer = look::written(&outcome.version, outcome.created, resource);
     if outcome.receipt.is_none() {
-        answer.done = if outcome.created { Done::Other } else { Done::Unchanged };
+        answer.done = if outcome.created {
+            Done::Other
+        } else {
+            Done::Unchanged
+        };
     }
     answer
 }

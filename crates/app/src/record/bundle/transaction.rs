@@ -27,7 +27,7 @@ use crate::record::bundle::{
 use crate::record::condition::{Condition, Matched};
 use crate::record::prepare::{self, Prepared, Slot};
 use crate::record::render::{self, ResponseEntry};
-use crate::record::{etag, name_of, read, update};
+use crate::record::{create, etag, name_of, read, update};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -191,7 +191,7 @@ impl Transaction<'_> {
                         Ok(Target::New(*ty))
                     }
                     Matched::One(found) => {
-                        let version = read::read(app, caller, &found.key).await?;
+                        let version = create::matched(app, caller, &found.key).await?;
                         Ok(Target::Existing(Box::new(version)))
                     }
                     Matched::Several => Err(condition.ambiguous(app)),
@@ -373,9 +373,7 @@ impl Transaction<'_> {
             let rewrite = |reference: &str| links.target(reference, &dangling);
             current.retain(|(index, version)| {
                 let resource = resources.get(*index).copied().flatten();
-                resource.is_some_and(|resource| {
-                    prepare::is_same(resource, version, Some(&rewrite))
-                })
+                resource.is_some_and(|resource| prepare::is_same(resource, version, Some(&rewrite)))
             });
             current
         })
