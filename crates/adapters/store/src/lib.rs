@@ -11,6 +11,7 @@ pub mod codec;
 pub mod files;
 pub mod head_file;
 pub mod index;
+mod journal;
 pub mod keys;
 pub mod port;
 pub mod postgres;
@@ -26,5 +27,8 @@ pub use port::{
     error::StoreError,
     ledger::{Log, LogEntry, LogHead, StoredCheckpoint},
     resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion},
-    search::{Clause, KeyForm, Position, PositionValue, Predicate, RangeOp, SearchPage, SearchPlan, Sort, SortKey, Total},
+    search::{
+        Clause, KeyForm, Position, PositionValue, Predicate, RangeOp, SearchPage, SearchPlan, Sort,
+        SortKey, Total,
+    },
 };

@@ -3,7 +3,10 @@
 
 #[expect(dead_code, reason = "shared with the other tests of this adapter")]
 mod server;
-#[expect(dead_code, reason = "the suite's world is shared; not every case is used here")]
+#[expect(
+    dead_code,
+    reason = "the suite's world is shared; not every case is used here"
+)]
 mod suite;
 
 use std::collections::BTreeSet;
@@ -37,14 +40,24 @@ fn window(round: u64) -> Duration {
 /// Not a test of its own: the process that is killed. Prints each name once it is acknowledged.
 #[test]
 fn child() {
-    let (Some(folder), Some(socket), Some(name), Some(round)) =
-        (setting(FOLDER), setting(SOCKET), setting(DATABASE), setting(ROUND))
-    else {
+    let (Some(folder), Some(socket), Some(name), Some(round)) = (
+        setting(FOLDER),
+        setting(SOCKET),
+        setting(DATABASE),
+        setting(ROUND),
+    ) else {
         return;
     };
     let round: u64 = round.parse().unwrap();
-    let database = TestDatabase { socket_folder: socket.into(), name };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let database = TestDatabase {
+        socket_folder: socket.into(),
+        name,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let world = World::new();
         // Every round is a later one: ids and rows of former rounds are not made again.
@@ -54,7 +67,8 @@ fn child() {
             world.ids.fill(&mut fresh);
         }
         let ids = Arc::clone(&world.ids) as _;
-        let store = server::open(&database, Path::new(&folder), ids, "replica", window(round)).await;
+        let store =
+            server::open(&database, Path::new(&folder), ids, "replica", window(round)).await;
         world.found(&*store).await;
         if let Some(floor) = store.greatest_row(&world.scope).await.unwrap() {
             world.ids.raise_row_floor(floor);
@@ -65,9 +79,15 @@ fn child() {
                 tokio::spawn(async move {
                     for number in 0.. {
                         let name = format!("r{round}-w{writer}-{number}");
-                        world.put(&*store, &[&patient(&name, "Kill")]).await.unwrap();
+                        world
+                            .put(&*store, &[&patient(&name, "Kill")])
+                            .await
+                            .unwrap();
                         let look = world.entry(Log::Access, Class::Read, Some(&name));
-                        store.record_access(&world.scope, vec![look.clone()]).await.unwrap();
+                        store
+                            .record_access(&world.scope, vec![look.clone()])
+                            .await
+                            .unwrap();
                         let line = format!("ack {name} {}\n", look.id);
                         std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
                     }
@@ -98,15 +118,21 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     if setting(FOLDER).is_some() {
         return;
     }
-    let Some(server) = Server::fresh() else { return };
-    let rounds = setting("THERIAC_KILL_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(10);
+    let Some(server) = Server::fresh() else {
+        return;
+    };
+    let rounds = setting("THERIAC_KILL_ROUNDS")
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(10);
     let (mut names, mut looks) = (BTreeSet::new(), BTreeSet::new());
     for round in 0..rounds {
         let mut child = spawn(&server, round);
         let output = BufReader::new(child.stdout.take().unwrap());
         let reader = std::thread::spawn(move || {
             let lines = output.lines().map_while(Result::ok);
-            lines.filter_map(|line| line.split_once("ack ").map(|(_, rest)| rest.to_owned())).collect::<Vec<_>>()
+            lines
+                .filter_map(|line| line.split_once("ack ").map(|(_, rest)| rest.to_owned()))
+                .collect::<Vec<_>>()
         });
         std::thread::sleep(Duration::from_millis(900 + (round * 37 % 11) * 53));
         child.kill().unwrap();
@@ -121,13 +147,19 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
         }
         check(&server, round, &names, &looks).await;
     }
-    assert!(names.len() > rounds as usize * 5, "the rounds did something: {}", names.len());
+    assert!(
+        names.len() > rounds as usize * 5,
+        "the rounds did something: {}",
+        names.len()
+    );
 }
 
 async fn check(server: &Server, round: u64, names: &BTreeSet<String>, looks: &BTreeSet<String>) {
     let world = World::new();
     world.clock.advance(1_000_000_000);
-    let store = server.replica(Arc::clone(&world.ids) as _, "replica", window(round)).await;
+    let store = server
+        .replica(Arc::clone(&world.ids) as _, "replica", window(round))
+        .await;
     if store.tenants().await.unwrap().is_empty() {
         assert!(names.is_empty());
         return;
@@ -135,14 +167,29 @@ async fn check(server: &Server, round: u64, names: &BTreeSet<String>, looks: &BT
     world.found(&*store).await;
     store.settle(&world.scope).await.unwrap();
     for name in names {
-        let read = store.read(&world.scope, &key(&format!("Patient/{name}"))).await.unwrap();
-        assert!(read.is_some_and(|read| read.body.is_some()), "{name} was acknowledged");
+        let read = store
+            .read(&world.scope, &key(&format!("Patient/{name}")))
+            .await
+            .unwrap();
+        assert!(
+            read.is_some_and(|read| read.body.is_some()),
+            "{name} was acknowledged"
+        );
     }
     let mut logs = Logs::read(&*store, &world.scope).await;
     let report = logs.verify(&store.log_verifier());
     assert_eq!(report.verdict(), Verdict::Sound, "{:?}", report.findings);
-    let log = |kind: &str| logs.0.values().find(|log| log.head.origin.contains(kind)).unwrap();
-    assert_eq!(log("/changes/").entries.len(), versions(&*store, &world.scope).await, "entries pair with versions");
+    let log = |kind: &str| {
+        logs.0
+            .values()
+            .find(|log| log.head.origin.contains(kind))
+            .unwrap()
+    };
+    assert_eq!(
+        log("/changes/").entries.len(),
+        versions(&*store, &world.scope).await,
+        "entries pair with versions"
+    );
     let mut seen = BTreeSet::new();
     for entry in &log("/access/").entries {
         let leaf = ledger::Leaf::parse(&entry.leaf).unwrap();
@@ -154,8 +201,14 @@ async fn check(server: &Server, round: u64, names: &BTreeSet<String>, looks: &BT
 
 async fn versions(store: &dyn Store, scope: &TenantScope) -> usize {
     let mut count = 0;
-    let mut query =
-        HistoryQuery { scope: HistoryScope::System, since: None, until: None, before: None, limit: 1000, restriction: None };
+    let mut query = HistoryQuery {
+        scope: HistoryScope::System,
+        since: None,
+        until: None,
+        before: None,
+        limit: 1000,
+        restriction: None,
+    };
     loop {
         let page = store.history(scope, &query).await.unwrap();
         count += page.versions.len();

@@ -3,7 +3,10 @@
 
 #[expect(dead_code, reason = "shared with the other tests of this adapter")]
 mod server;
-#[expect(dead_code, reason = "the suite's world is shared; not every case is used here")]
+#[expect(
+    dead_code,
+    reason = "the suite's world is shared; not every case is used here"
+)]
 mod suite;
 
 use std::sync::Arc;
@@ -20,22 +23,32 @@ use suite::world::{World, key, patient};
 async fn set_up(entries: usize) -> Option<(Server, World, Arc<PostgresStore>)> {
     let server = Server::fresh()?;
     let world = World::new();
-    let store = server.replica(Arc::clone(&world.ids) as _, "replica", Duration::ZERO).await;
+    let store = server
+        .replica(Arc::clone(&world.ids) as _, "replica", Duration::ZERO)
+        .await;
     world.found(&*store).await;
     for number in 0..entries {
-        world.put(&*store, &[&patient(&format!("p{number}"), "Kept")]).await.unwrap();
+        world
+            .put(&*store, &[&patient(&format!("p{number}"), "Kept")])
+            .await
+            .unwrap();
     }
     store.settle(&world.scope).await.unwrap();
     Some((server, world, store))
 }
 
 async fn verify(store: &PostgresStore, world: &World) -> Report {
-    Logs::read(store, &world.scope).await.verify(&store.log_verifier())
+    Logs::read(store, &world.scope)
+        .await
+        .verify(&store.log_verifier())
 }
 
 /// What the report says of the first thing that is wrong.
 fn first(report: &Report) -> (Verdict, Option<u64>) {
-    (report.verdict(), report.findings.iter().find_map(|finding| finding.index))
+    (
+        report.verdict(),
+        report.findings.iter().find_map(|finding| finding.index),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,20 +71,37 @@ async fn edited_and_swapped_entries_are_found() {
         ),
     ];
     for (name, sql, index) in cases {
-        let Some((server, world, store)) = set_up(6).await else { return };
+        let Some((server, world, store)) = set_up(6).await else {
+            return;
+        };
         assert_eq!(verify(&store, &world).await.verdict(), Verdict::Sound);
         server.database.execute(sql).unwrap();
-        assert_eq!(first(&verify(&store, &world).await), (Verdict::Altered, Some(index)), "{name}");
+        assert_eq!(
+            first(&verify(&store, &world).await),
+            (Verdict::Altered, Some(index)),
+            "{name}"
+        );
         store.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removed_entries_are_named_when_read() {
-    let Some((server, world, store)) = set_up(6).await else { return };
-    server.database.execute("DELETE FROM theriac.log_stage WHERE log = 1 AND n = 3").unwrap();
-    let refused = store.log_entries(&world.scope, Log::Changes, 0, 100).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Damaged { place, .. } if place == "entry 2 of log changes"), "{refused}");
+    let Some((server, world, store)) = set_up(6).await else {
+        return;
+    };
+    server
+        .database
+        .execute("DELETE FROM theriac.log_stage WHERE log = 1 AND n = 3")
+        .unwrap();
+    let refused = store
+        .log_entries(&world.scope, Log::Changes, 0, 100)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Damaged { place, .. } if place == "entry 2 of log changes"),
+        "{refused}"
+    );
     store.close().await;
 }
 
@@ -81,9 +111,17 @@ async fn a_log_cut_short_or_put_back_refuses_writes_until_recovery() {
          UPDATE theriac.log_head h SET size = s.size, root = s.root, edge = s.edge, note = s.note
          FROM saved s WHERE h.log = 1 AND s.log = 1";
     for running in [true, false] {
-        let Some((server, world, store)) = set_up(4).await else { return };
-        server.database.execute("CREATE TABLE saved AS SELECT * FROM theriac.log_head").unwrap();
-        world.put(&*store, &[&patient("lost", "Later")]).await.unwrap();
+        let Some((server, world, store)) = set_up(4).await else {
+            return;
+        };
+        server
+            .database
+            .execute("CREATE TABLE saved AS SELECT * FROM theriac.log_head")
+            .unwrap();
+        world
+            .put(&*store, &[&patient("lost", "Later")])
+            .await
+            .unwrap();
         store.settle(&world.scope).await.unwrap();
         server.database.execute(cut).unwrap();
         let store = if running {
@@ -93,14 +131,35 @@ async fn a_log_cut_short_or_put_back_refuses_writes_until_recovery() {
             store
         } else {
             store.close().await;
-            server.replica(Arc::clone(&world.ids) as _, "replica", Duration::ZERO).await
+            server
+                .replica(Arc::clone(&world.ids) as _, "replica", Duration::ZERO)
+                .await
         };
-        let refused = world.put(&*store, &[&patient("more", "Later")]).await.unwrap_err();
-        let CommitError::Store(StoreError::RolledBack { found: 4, known: 5, log: "changes", .. }) = refused else {
+        let refused = world
+            .put(&*store, &[&patient("more", "Later")])
+            .await
+            .unwrap_err();
+        let CommitError::Store(StoreError::RolledBack {
+            found: 4,
+            known: 5,
+            log: "changes",
+            ..
+        }) = refused
+        else {
             panic!("running {running}: {refused}");
         };
-        assert!(matches!(store.health(&world.scope).await, Err(StoreError::RolledBack { .. })));
-        assert!(store.read(&world.scope, &key("Patient/p0")).await.unwrap().is_some(), "reads go on");
+        assert!(matches!(
+            store.health(&world.scope).await,
+            Err(StoreError::RolledBack { .. })
+        ));
+        assert!(
+            store
+                .read(&world.scope, &key("Patient/p0"))
+                .await
+                .unwrap()
+                .is_some(),
+            "reads go on"
+        );
         store.close().await;
     }
 }
@@ -108,9 +167,14 @@ async fn a_log_cut_short_or_put_back_refuses_writes_until_recovery() {
 /// Holds the sequencer back while something is done to what waits.
 async fn with_sequencer_held(server: &Server, work: impl AsyncFnOnce()) {
     let owner = server.database.connection("postgres");
-    let (client, connection) = tokio_postgres::connect(&owner, tokio_postgres::NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&owner, tokio_postgres::NoTls)
+        .await
+        .unwrap();
     tokio::spawn(connection);
-    client.batch_execute("BEGIN; SELECT 1 FROM theriac.log_head FOR UPDATE").await.unwrap();
+    client
+        .batch_execute("BEGIN; SELECT 1 FROM theriac.log_head FOR UPDATE")
+        .await
+        .unwrap();
     work().await;
     client.batch_execute("COMMIT").await.unwrap();
 }
@@ -127,14 +191,25 @@ async fn unhealthy(world: &World, store: &PostgresStore) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_taken_out_of_the_queue_raises_the_alarm() {
-    let Some((server, world, store)) = set_up(2).await else { return };
+    let Some((server, world, store)) = set_up(2).await else {
+        return;
+    };
     with_sequencer_held(&server, async || {
-        world.put(&*store, &[&patient("hidden", "Gone")]).await.unwrap();
-        server.database.execute("DELETE FROM theriac.log_queue").unwrap();
+        world
+            .put(&*store, &[&patient("hidden", "Gone")])
+            .await
+            .unwrap();
+        server
+            .database
+            .execute("DELETE FROM theriac.log_queue")
+            .unwrap();
     })
     .await;
     let detail = unhealthy(&world, &store).await;
-    assert!(detail.contains("acknowledged") && detail.contains("changes"), "{detail}");
+    assert!(
+        detail.contains("acknowledged") && detail.contains("changes"),
+        "{detail}"
+    );
     store.close().await;
 }
 
@@ -146,22 +221,37 @@ async fn an_entry_edited_before_it_is_sequenced_is_never_signed() {
         "DELETE FROM theriac.log_stage WHERE n = 3",
     ];
     for edit in edits {
-        let Some((server, world, store)) = set_up(2).await else { return };
+        let Some((server, world, store)) = set_up(2).await else {
+            return;
+        };
         with_sequencer_held(&server, async || {
-            world.put(&*store, &[&patient("edited", "Gone")]).await.unwrap();
+            world
+                .put(&*store, &[&patient("edited", "Gone")])
+                .await
+                .unwrap();
             server.database.execute(edit).unwrap();
         })
         .await;
         let detail = unhealthy(&world, &store).await;
         assert!(detail.contains("entry 3"), "{detail}");
-        assert_eq!(store.log_head(&world.scope, Log::Changes).await.unwrap().size, 2, "{edit}");
+        assert_eq!(
+            store
+                .log_head(&world.scope, Log::Changes)
+                .await
+                .unwrap()
+                .size,
+            2,
+            "{edit}"
+        );
         store.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_cost_nothing_acknowledged() {
-    let Some((server, world, store)) = set_up(0).await else { return };
+    let Some((server, world, store)) = set_up(0).await else {
+        return;
+    };
     let tasks: Vec<_> = (0..16)
         .map(|writer| {
             let (world, store) = (world.clone(), Arc::clone(&store));
@@ -170,7 +260,10 @@ async fn cut_connections_cost_nothing_acknowledged() {
                 for number in 0..60 {
                     let name = format!("w{writer}-{number}");
                     let change = world.change(&*store, &patient(&name, "Cut"), None);
-                    let unit = store::Unit { changes: vec![change], ..store::Unit::default() };
+                    let unit = store::Unit {
+                        changes: vec![change],
+                        ..store::Unit::default()
+                    };
                     match store.commit(&world.scope, unit).await {
                         Ok(_) => acknowledged.push(name),
                         Err(CommitError::Store(StoreError::Unreachable { .. })) => {}
@@ -200,14 +293,41 @@ async fn cut_connections_cost_nothing_acknowledged() {
     store.settle(&world.scope).await.unwrap();
     store.health(&world.scope).await.unwrap();
     for name in &acknowledged {
-        assert!(store.read(&world.scope, &key(&format!("Patient/{name}"))).await.unwrap().is_some(), "{name}");
+        assert!(
+            store
+                .read(&world.scope, &key(&format!("Patient/{name}")))
+                .await
+                .unwrap()
+                .is_some(),
+            "{name}"
+        );
     }
     let mut logs = Logs::read(&*store, &world.scope).await;
     let report = logs.verify(&store.log_verifier());
     assert_eq!(report.verdict(), Verdict::Sound, "{:?}", report.findings);
-    let all = HistoryQuery { scope: HistoryScope::System, since: None, until: None, before: None, limit: 5000, restriction: None };
-    let versions = store.history(&world.scope, &all).await.unwrap().versions.len();
-    let changes = logs.0.values().find(|log| log.head.origin.contains("/changes/")).unwrap();
-    assert_eq!(changes.entries.len(), versions, "entries pair with versions");
+    let all = HistoryQuery {
+        scope: HistoryScope::System,
+        since: None,
+        until: None,
+        before: None,
+        limit: 5000,
+        restriction: None,
+    };
+    let versions = store
+        .history(&world.scope, &all)
+        .await
+        .unwrap()
+        .versions
+        .len();
+    let changes = logs
+        .0
+        .values()
+        .find(|log| log.head.origin.contains("/changes/"))
+        .unwrap();
+    assert_eq!(
+        changes.entries.len(),
+        versions,
+        "entries pair with versions"
+    );
     store.close().await;
 }

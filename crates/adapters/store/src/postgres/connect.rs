@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Transaction};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Transaction,
+};
 use kernel::TenantId;
 use tokio_postgres::{Config, NoTls, Row, Statement, types::ToSql};
 
@@ -26,7 +28,9 @@ pub(super) struct Database {
 
 /// Reads a connection string; the error does not repeat it.
 pub(super) fn config(text: &str, database: Option<&str>) -> Result<Config, StoreError> {
-    let unusable = || StoreError::Unreachable { detail: "the connection string cannot be read".to_owned() };
+    let unusable = || StoreError::Unreachable {
+        detail: "the connection string cannot be read".to_owned(),
+    };
     let mut config: Config = text.parse().map_err(|_| unusable())?;
     config.connect_timeout(PATIENCE).application_name("theriac");
     if let Some(database) = database {
@@ -37,12 +41,31 @@ pub(super) fn config(text: &str, database: Option<&str>) -> Result<Config, Store
 
 impl Database {
     /// Prepares the pool; connects nowhere yet.
-    pub(super) fn new(application: &str, database: Option<&str>, connections: usize) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        application: &str,
+        database: Option<&str>,
+        connections: usize,
+    ) -> Result<Self, StoreError> {
         let config = config(application, database)?;
-        let name = config.get_dbname().or(config.get_user()).unwrap_or("unnamed").to_owned();
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let name = config
+            .get_dbname()
+            .or(config.get_user())
+            .unwrap_or("unnamed")
+            .to_owned();
+        let manager = Manager::from_config(
+            config,
+            NoTls,
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
         let session = Hook::async_fn(|client: &mut deadpool_postgres::ClientWrapper, _| {
-            Box::pin(async move { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+            Box::pin(async move {
+                client
+                    .batch_execute(SESSION)
+                    .await
+                    .map_err(HookError::Backend)
+            })
         });
         let pool = Pool::builder(manager)
             .max_size(connections.max(4))
@@ -58,15 +81,24 @@ impl Database {
     /// A connection, for transactions of [`begin`].
     pub(super) async fn connection(&self) -> Result<Object, StoreError> {
         self.pool.get().await.map_err(|error| match error {
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => failed(&self.name, &error),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                failed(&self.name, &error)
+            }
             PoolError::Closed => StoreError::Closed,
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => StoreError::Busy,
-            _ => StoreError::Unreachable { detail: format!("database {}: no connection in time", self.name) },
+            _ => StoreError::Unreachable {
+                detail: format!("database {}: no connection in time", self.name),
+            },
         })
     }
 
     /// One statement within a tenant's transaction, in one round trip.
-    pub(super) async fn query(&self, tenant: TenantId, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn query(
+        &self,
+        tenant: TenantId,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         let connection = self.connection().await?;
         let statement = self.prepare(&connection, sql).await?;
         let begin = format!("BEGIN READ ONLY; {}", within(tenant));
@@ -75,20 +107,41 @@ impl Database {
             connection.query(&statement, values),
             connection.batch_execute("COMMIT"),
         );
-        begun.and_then(|()| rows).and_then(|rows| ended.map(|()| rows)).map_err(|error| failed(&self.name, &error))
+        begun
+            .and_then(|()| rows)
+            .and_then(|rows| ended.map(|()| rows))
+            .map_err(|error| failed(&self.name, &error))
     }
 
     /// Like [`Database::query`], for at most one row.
-    pub(super) async fn query_one(&self, tenant: TenantId, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
+    pub(super) async fn query_one(
+        &self,
+        tenant: TenantId,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Option<Row>, StoreError> {
         Ok(self.query(tenant, sql, values).await?.into_iter().next())
     }
 
     /// One writing statement in a transaction of its own; answers how many rows it touched.
-    pub(super) async fn execute(&self, tenant: TenantId, sql: &str, values: &[Value<'_>]) -> Result<u64, StoreError> {
+    pub(super) async fn execute(
+        &self,
+        tenant: TenantId,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, StoreError> {
         let mut connection = self.connection().await?;
-        let transaction = begin(&mut connection, tenant).await.map_err(|error| failed(&self.name, &error))?;
-        let rows = transaction.execute(sql, values).await.map_err(|error| failed(&self.name, &error))?;
-        transaction.commit().await.map_err(|error| failed(&self.name, &error))?;
+        let transaction = begin(&mut connection, tenant)
+            .await
+            .map_err(|error| failed(&self.name, &error))?;
+        let rows = transaction
+            .execute(sql, values)
+            .await
+            .map_err(|error| failed(&self.name, &error))?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| failed(&self.name, &error))?;
         Ok(rows)
     }
 
@@ -101,7 +154,10 @@ impl Database {
     }
 
     async fn prepare(&self, connection: &Object, sql: &str) -> Result<Statement, StoreError> {
-        connection.prepare_cached(sql).await.map_err(|error| failed(&self.name, &error))
+        connection
+            .prepare_cached(sql)
+            .await
+            .map_err(|error| failed(&self.name, &error))
     }
 }
 
@@ -112,7 +168,10 @@ pub(super) fn within(tenant: TenantId) -> String {
 }
 
 /// Begins a tenant's transaction.
-pub(super) async fn begin(connection: &mut Object, tenant: TenantId) -> Result<Transaction<'_>, tokio_postgres::Error> {
+pub(super) async fn begin(
+    connection: &mut Object,
+    tenant: TenantId,
+) -> Result<Transaction<'_>, tokio_postgres::Error> {
     let transaction = connection.transaction().await?;
     transaction.batch_execute(&within(tenant)).await?;
     Ok(transaction)

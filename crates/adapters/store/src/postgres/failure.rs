@@ -11,10 +11,15 @@ pub(super) fn failed(place: &str, error: &Error) -> StoreError {
     let place = place.to_owned();
     let Some(said) = error.as_db_error() else {
         return if is_conversion(error) {
-            StoreError::Damaged { place, detail: "a column has another type".to_owned() }
+            StoreError::Damaged {
+                place,
+                detail: "a column has another type".to_owned(),
+            }
         } else {
             // Everything else that is not the server's answer is the connection.
-            StoreError::Unreachable { detail: format!("database {place}: the connection failed") }
+            StoreError::Unreachable {
+                detail: format!("database {place}: the connection failed"),
+            }
         };
     };
     let code = said.code();
@@ -22,25 +27,36 @@ pub(super) fn failed(place: &str, error: &Error) -> StoreError {
         &SqlState::DISK_FULL => StoreError::Full { place },
         &SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly { place },
         &SqlState::QUERY_CANCELED => StoreError::TooCostly,
-        &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => {
-            StoreError::Damaged { place, detail: "the server reports it corrupt".to_owned() }
-        }
+        &SqlState::DATA_CORRUPTED | &SqlState::INDEX_CORRUPTED => StoreError::Damaged {
+            place,
+            detail: "the server reports it corrupt".to_owned(),
+        },
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            StoreError::Unreachable { detail: format!("database {place}: the role was refused") }
+            StoreError::Unreachable {
+                detail: format!("database {place}: the role was refused"),
+            }
         }
-        &SqlState::INVALID_CATALOG_NAME => {
-            StoreError::Unreachable { detail: format!("database {place}: there is none of this name") }
-        }
-        &SqlState::TOO_MANY_CONNECTIONS => {
-            StoreError::Unreachable { detail: format!("database {place}: it takes no more connections") }
-        }
+        &SqlState::INVALID_CATALOG_NAME => StoreError::Unreachable {
+            detail: format!("database {place}: there is none of this name"),
+        },
+        &SqlState::TOO_MANY_CONNECTIONS => StoreError::Unreachable {
+            detail: format!("database {place}: it takes no more connections"),
+        },
         // Classes 08 (connection) and 57P (shutdown, crash, start-up).
         code if code.code().starts_with("08") || code.code().starts_with("57P") => {
-            StoreError::Unreachable { detail: format!("database {place}: it is stopping or starting") }
+            StoreError::Unreachable {
+                detail: format!("database {place}: it is stopping or starting"),
+            }
         }
         code => {
-            let object = said.constraint().or_else(|| said.table()).unwrap_or("no table named");
-            StoreError::Engine(format!("database {place}: SQLSTATE {} ({object})", code.code()))
+            let object = said
+                .constraint()
+                .or_else(|| said.table())
+                .unwrap_or("no table named");
+            StoreError::Engine(format!(
+                "database {place}: SQLSTATE {} ({object})",
+                code.code()
+            ))
         }
     }
 }
@@ -66,7 +82,10 @@ impl Failure {
     }
     /// Maps an error of COMMIT itself.
     pub(super) fn of_commit(place: &str, error: &Error) -> Self {
-        if error.as_db_error().is_none_or(|said| said.code().code().starts_with("57P")) {
+        if error
+            .as_db_error()
+            .is_none_or(|said| said.code().code().starts_with("57P"))
+        {
             Self::Uncertain
         } else {
             Self::of(place, error)
@@ -77,7 +96,9 @@ impl Failure {
         match self {
             Self::Collision => StoreError::Busy,
             Self::Uncertain => StoreError::Unreachable {
-                detail: format!("database {place}: the connection was lost while committing; the write may have happened"),
+                detail: format!(
+                    "database {place}: the connection was lost while committing; the write may have happened"
+                ),
             },
             Self::Store(error) => error,
         }
@@ -91,26 +112,49 @@ impl From<StoreError> for Failure {
 }
 
 fn is_collision(code: &SqlState) -> bool {
-    [SqlState::UNIQUE_VIOLATION, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED].contains(code)
+    [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ]
+    .contains(code)
 }
 
 fn is_conversion(error: &Error) -> bool {
     use std::error::Error as _;
-    error.source().is_some_and(|source| !source.is::<std::io::Error>()) && !error.is_closed()
+    error
+        .source()
+        .is_some_and(|source| !source.is::<std::io::Error>())
+        && !error.is_closed()
 }
 
 /// A copy of an error for one more of the callers that share it.
 pub(super) fn again(error: &StoreError) -> CommitError {
     CommitError::Store(match error {
-        StoreError::Full { place } => StoreError::Full { place: place.clone() },
-        StoreError::ReadOnly { place } => StoreError::ReadOnly { place: place.clone() },
-        StoreError::Unreachable { detail } => StoreError::Unreachable { detail: detail.clone() },
-        StoreError::RolledBack { tenant, log, found, known } => {
-            StoreError::RolledBack { tenant: *tenant, log, found: *found, known: *known }
-        }
-        StoreError::Damaged { place, detail } => {
-            StoreError::Damaged { place: place.clone(), detail: detail.clone() }
-        }
+        StoreError::Full { place } => StoreError::Full {
+            place: place.clone(),
+        },
+        StoreError::ReadOnly { place } => StoreError::ReadOnly {
+            place: place.clone(),
+        },
+        StoreError::Unreachable { detail } => StoreError::Unreachable {
+            detail: detail.clone(),
+        },
+        StoreError::RolledBack {
+            tenant,
+            log,
+            found,
+            known,
+        } => StoreError::RolledBack {
+            tenant: *tenant,
+            log,
+            found: *found,
+            known: *known,
+        },
+        StoreError::Damaged { place, detail } => StoreError::Damaged {
+            place: place.clone(),
+            detail: detail.clone(),
+        },
         StoreError::Key { key } => StoreError::Key { key: key.clone() },
         StoreError::Closed => StoreError::Closed,
         StoreError::Busy => StoreError::Busy,

@@ -8,14 +8,17 @@ use kernel::{Ids, LogicalId, TenantId};
 use parking_lot::Mutex;
 
 use super::connect::{Database, begin};
-use crate::keys::{Dek, KeyRing, Kid, SubjectTag, TENANT_SUBJECT, TenantKeys, WrappedDek, WrappedSecret};
+use crate::keys::{
+    Dek, KeyRing, Kid, SubjectTag, TENANT_SUBJECT, TenantKeys, WrappedDek, WrappedSecret,
+};
 use crate::port::error::StoreError;
 use crate::prepare::DataKeys;
 
 const SECRETS: &str = "SELECT name, wrapped FROM secret WHERE tn = $1";
 const BY_KID: &str = "SELECT d.kid, d.subject, d.wrapped, e.kid IS NOT NULL FROM (SELECT $2::bytea AS kid) k
     LEFT JOIN dek d ON d.tn = $1 AND d.kid = k.kid LEFT JOIN erasure e ON e.tn = $1 AND e.kid = k.kid";
-const BY_SUBJECT: &str = "SELECT d.kid, d.subject, d.wrapped FROM dek d WHERE d.tn = $1 AND d.subject = ANY($2)
+const BY_SUBJECT: &str =
+    "SELECT d.kid, d.subject, d.wrapped FROM dek d WHERE d.tn = $1 AND d.subject = ANY($2)
     AND NOT EXISTS (SELECT 1 FROM erasure e WHERE e.tn = d.tn AND e.kid = d.kid)";
 const INSERT: &str = "INSERT INTO dek (tn, kid, subject, wrapped)
     SELECT $1, * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[]) ON CONFLICT DO NOTHING";
@@ -31,41 +34,68 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Makes a tenant's secrets; does nothing where they are.
-    pub(super) async fn create(db: &Database, tenant: TenantId, ring: &dyn KeyRing, ids: &dyn Ids) -> Result<(), StoreError> {
+    pub(super) async fn create(
+        db: &Database,
+        tenant: TenantId,
+        ring: &dyn KeyRing,
+        ids: &dyn Ids,
+    ) -> Result<(), StoreError> {
         let failed = |error: tokio_postgres::Error| db.failed(&error);
         let (secrets, dek) = TenantKeys::generate(tenant, ring, ids)?;
         let mut connection = db.connection().await?;
         let transaction = begin(&mut connection, tenant).await.map_err(failed)?;
         let mut made = 0;
         for secret in &secrets {
-            let sql = "INSERT INTO secret (tn, name, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-            made += transaction.execute(sql, &[&tenant.as_uuid(), &secret.name, &secret.wrapped]).await.map_err(failed)?;
+            let sql =
+                "INSERT INTO secret (tn, name, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+            made += transaction
+                .execute(sql, &[&tenant.as_uuid(), &secret.name, &secret.wrapped])
+                .await
+                .map_err(failed)?;
         }
         // Another replica made them at the same time, or they were there: its own are used, ours dropped.
         if made == secrets.len() as u64 {
-            insert(&transaction, tenant, &[&dek]).await.map_err(failed)?;
+            insert(&transaction, tenant, &[&dek])
+                .await
+                .map_err(failed)?;
             transaction.commit().await.map_err(failed)?;
         }
         Ok(())
     }
 
     /// Opens them; `None` where the tenant has none.
-    pub(super) async fn open(db: &Arc<Database>, tenant: TenantId, ring: &dyn KeyRing) -> Result<Option<Self>, StoreError> {
+    pub(super) async fn open(
+        db: &Arc<Database>,
+        tenant: TenantId,
+        ring: &dyn KeyRing,
+    ) -> Result<Option<Self>, StoreError> {
         let tn = tenant.as_uuid();
         let secrets: Vec<WrappedSecret> = db
             .query(tenant, SECRETS, &[&tn])
             .await?
             .iter()
-            .map(|row| WrappedSecret { name: row.get(0), wrapped: row.get(1) })
+            .map(|row| WrappedSecret {
+                name: row.get(0),
+                wrapped: row.get(1),
+            })
             .collect();
         if secrets.is_empty() {
             return Ok(None);
         }
-        let dek = db.query_one(tenant, BY_SUBJECT, &[&tn, &vec![TENANT_SUBJECT.as_slice()]]).await?;
-        let missing = || StoreError::Key { key: format!("data key of tenant {tenant}") };
+        let dek = db
+            .query_one(tenant, BY_SUBJECT, &[&tn, &vec![TENANT_SUBJECT.as_slice()]])
+            .await?;
+        let missing = || StoreError::Key {
+            key: format!("data key of tenant {tenant}"),
+        };
         let dek = dek.as_ref().and_then(wrapped).ok_or_else(missing)?;
         let keys = TenantKeys::open(tenant, ring, &secrets, &dek)?;
-        Ok(Some(Self { keys, tenant, db: Arc::clone(db), forgotten: Mutex::new(HashSet::new()) }))
+        Ok(Some(Self {
+            keys,
+            tenant,
+            db: Arc::clone(db),
+            forgotten: Mutex::new(HashSet::new()),
+        }))
     }
 
     /// A data key; `None` where it was destroyed.
@@ -76,7 +106,14 @@ impl Keys {
         if self.forgotten.lock().contains(kid) {
             return Ok(None);
         }
-        let row = self.db.query_one(self.tenant, BY_KID, &[&self.tenant.as_uuid(), &kid.as_slice()]).await?;
+        let row = self
+            .db
+            .query_one(
+                self.tenant,
+                BY_KID,
+                &[&self.tenant.as_uuid(), &kid.as_slice()],
+            )
+            .await?;
         let Some(row) = row else { return Ok(None) };
         if row.get::<_, bool>(3) {
             self.forgotten.lock().insert(*kid);
@@ -84,7 +121,9 @@ impl Keys {
         }
         match wrapped(&row) {
             Some(stored) => self.keys.admit(&stored).map(Some),
-            None => Err(StoreError::Key { key: uuid::Uuid::from_bytes(*kid).to_string() }),
+            None => Err(StoreError::Key {
+                key: uuid::Uuid::from_bytes(*kid).to_string(),
+            }),
         }
     }
 
@@ -107,7 +146,9 @@ impl Keys {
             }
         }
         self.load(&mut missing, into).await?;
-        let Some(ids) = ids.filter(|_| !missing.is_empty()) else { return Ok(()) };
+        let Some(ids) = ids.filter(|_| !missing.is_empty()) else {
+            return Ok(());
+        };
         // Every replica inserts in the same order.
         missing.sort_unstable();
         self.make(&missing, ids).await?;
@@ -117,7 +158,11 @@ impl Keys {
 
     /// Drops keys that any replica destroyed from memory.
     pub(super) async fn forget_destroyed(&self) -> Result<(), StoreError> {
-        for row in self.db.query(self.tenant, ERASURES, &[&self.tenant.as_uuid()]).await? {
+        for row in self
+            .db
+            .query(self.tenant, ERASURES, &[&self.tenant.as_uuid()])
+            .await?
+        {
             if let (Some(kid), Some(subject)) = (fixed(row.get(0)), fixed(row.get(1))) {
                 self.forget(&subject, kid);
             }
@@ -131,12 +176,19 @@ impl Keys {
         }
     }
 
-    async fn load(&self, tags: &mut Vec<SubjectTag>, into: &mut DataKeys) -> Result<(), StoreError> {
+    async fn load(
+        &self,
+        tags: &mut Vec<SubjectTag>,
+        into: &mut DataKeys,
+    ) -> Result<(), StoreError> {
         if tags.is_empty() {
             return Ok(());
         }
         let asked: Vec<&[u8]> = tags.iter().map(SubjectTag::as_slice).collect();
-        let rows = self.db.query(self.tenant, BY_SUBJECT, &[&self.tenant.as_uuid(), &asked]).await?;
+        let rows = self
+            .db
+            .query(self.tenant, BY_SUBJECT, &[&self.tenant.as_uuid(), &asked])
+            .await?;
         for stored in rows.iter().filter_map(wrapped) {
             into.insert(stored.subject, self.keys.admit(&stored)?);
         }
@@ -149,11 +201,16 @@ impl Keys {
             self.keys.create(*tag, ids)?;
         }
         let pending = self.keys.pending();
-        let ours: Vec<&WrappedDek> = pending.iter().filter(|dek| tags.contains(&dek.subject)).collect();
+        let ours: Vec<&WrappedDek> = pending
+            .iter()
+            .filter(|dek| tags.contains(&dek.subject))
+            .collect();
         let failed = |error: tokio_postgres::Error| self.db.failed(&error);
         let mut connection = self.db.connection().await?;
         let transaction = begin(&mut connection, self.tenant).await.map_err(failed)?;
-        insert(&transaction, self.tenant, &ours).await.map_err(failed)?;
+        insert(&transaction, self.tenant, &ours)
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         // Whether ours or another's is in storage is seen by loading it.
         for dek in ours {
@@ -171,7 +228,9 @@ async fn insert(
     let kids: Vec<&[u8]> = deks.iter().map(|dek| dek.kid.as_slice()).collect();
     let subjects: Vec<&[u8]> = deks.iter().map(|dek| dek.subject.as_slice()).collect();
     let wrapped: Vec<&[u8]> = deks.iter().map(|dek| dek.wrapped.as_slice()).collect();
-    transaction.execute(INSERT, &[&tenant.as_uuid(), &kids, &subjects, &wrapped]).await
+    transaction
+        .execute(INSERT, &[&tenant.as_uuid(), &kids, &subjects, &wrapped])
+        .await
 }
 
 fn wrapped(row: &tokio_postgres::Row) -> Option<WrappedDek> {

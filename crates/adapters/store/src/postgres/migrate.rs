@@ -19,16 +19,27 @@ const ROLE_CHECK: &str = "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (
    FROM pg_roles r WHERE r.rolname = current_user";
 
 /// Brings a database to the newest schema and grants the application its rights.
-pub(super) async fn migrate(owner: &str, application: &str, database: Option<&str>) -> Result<(), StoreError> {
-    let role = config(application, None)?.get_user().unwrap_or("theriac").to_owned();
+pub(super) async fn migrate(
+    owner: &str,
+    application: &str,
+    database: Option<&str>,
+) -> Result<(), StoreError> {
+    let role = config(application, None)?
+        .get_user()
+        .unwrap_or("theriac")
+        .to_owned();
     let (client, name) = connect(owner, database).await?;
     for _ in 0..ATTEMPTS {
         let found = version(&client, &name).await?;
-        let Some(next) = MIGRATIONS.get(found as usize) else { break };
+        let Some(next) = MIGRATIONS.get(found as usize) else {
+            break;
+        };
         match step(&client, &role, next, found + 1).await {
             Ok(()) => {}
             // Another replica migrates too: look again.
-            Err(error) if is_race(&error) => tokio::time::sleep(core::time::Duration::from_millis(200)).await,
+            Err(error) if is_race(&error) => {
+                tokio::time::sleep(core::time::Duration::from_millis(200)).await
+            }
             Err(error) => return Err(migration_failed(&name, &error)),
         }
     }
@@ -38,9 +49,14 @@ pub(super) async fn migrate(owner: &str, application: &str, database: Option<&st
 /// Makes a database of its own for a tenant, where it is not there yet.
 pub(super) async fn create_database(owner: &str, database: &str) -> Result<(), StoreError> {
     let (client, name) = connect(owner, None).await?;
-    match client.batch_execute(&format!("CREATE DATABASE {}", quoted(database))).await {
+    match client
+        .batch_execute(&format!("CREATE DATABASE {}", quoted(database)))
+        .await
+    {
         Ok(()) => Ok(()),
-        Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) || is_race(&error) => Ok(()),
+        Err(error) if error.code() == Some(&SqlState::DUPLICATE_DATABASE) || is_race(&error) => {
+            Ok(())
+        }
         Err(error) => Err(migration_failed(&name, &error)),
     }
 }
@@ -48,7 +64,10 @@ pub(super) async fn create_database(owner: &str, database: &str) -> Result<(), S
 /// Refuses a schema from the future, one that is missing, and a role that could look over the wall.
 pub(super) async fn check(application: &str, database: Option<&str>) -> Result<(), StoreError> {
     let (client, name) = connect(application, database).await?;
-    let row = client.query_one(ROLE_CHECK, &[]).await.map_err(|error| failed(&name, &error))?;
+    let row = client
+        .query_one(ROLE_CHECK, &[])
+        .await
+        .map_err(|error| failed(&name, &error))?;
     let (may_bypass, found): (bool, String) = (row.get(0), row.get(1));
     if may_bypass {
         return Err(StoreError::Engine(format!(
@@ -57,32 +76,62 @@ pub(super) async fn check(application: &str, database: Option<&str>) -> Result<(
     }
     let (found, known) = (found.parse().unwrap_or(0), MIGRATIONS.len() as u32);
     if found > known {
-        return Err(StoreError::NewerSchema { place: format!("database {name}"), found, known });
+        return Err(StoreError::NewerSchema {
+            place: format!("database {name}"),
+            found,
+            known,
+        });
     }
     if found < known {
-        return Err(StoreError::Engine(format!("database {name} has schema {found} of {known}: give the owner's connection to migrate it")));
+        return Err(StoreError::Engine(format!(
+            "database {name} has schema {found} of {known}: give the owner's connection to migrate it"
+        )));
     }
     Ok(())
 }
 
 async fn connect(text: &str, database: Option<&str>) -> Result<(Client, String), StoreError> {
     let config = config(text, database)?;
-    let name = config.get_dbname().or(config.get_user()).unwrap_or("unnamed").to_owned();
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| failed(&name, &error))?;
+    let name = config
+        .get_dbname()
+        .or(config.get_user())
+        .unwrap_or("unnamed")
+        .to_owned();
+    let (client, connection) = config
+        .connect(NoTls)
+        .await
+        .map_err(|error| failed(&name, &error))?;
     // Ends when the client is dropped.
     tokio::spawn(connection);
     Ok((client, name))
 }
 
 async fn version(client: &Client, name: &str) -> Result<u32, StoreError> {
-    let sql = "SELECT coalesce(obj_description(to_regnamespace('theriac')::oid, 'pg_namespace'), '0')";
-    let row = client.query_one(sql, &[]).await.map_err(|error| failed(name, &error))?;
+    let sql =
+        "SELECT coalesce(obj_description(to_regnamespace('theriac')::oid, 'pg_namespace'), '0')";
+    let row = client
+        .query_one(sql, &[])
+        .await
+        .map_err(|error| failed(name, &error))?;
     let found = row.get::<_, String>(0).parse().unwrap_or(0);
     let known = MIGRATIONS.len() as u32;
-    if found > known { Err(StoreError::NewerSchema { place: format!("database {name}"), found, known }) } else { Ok(found) }
+    if found > known {
+        Err(StoreError::NewerSchema {
+            place: format!("database {name}"),
+            found,
+            known,
+        })
+    } else {
+        Ok(found)
+    }
 }
 
-async fn step(client: &Client, role: &str, sql: &str, to: u32) -> Result<(), tokio_postgres::Error> {
+async fn step(
+    client: &Client,
+    role: &str,
+    sql: &str,
+    to: u32,
+) -> Result<(), tokio_postgres::Error> {
     let literal = role.replace('\'', "''");
     let make_role = format!(
         "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{literal}') \
@@ -113,9 +162,9 @@ fn is_race(error: &tokio_postgres::Error) -> bool {
 /// A migration holds no patient data: what the server said helps.
 fn migration_failed(name: &str, error: &tokio_postgres::Error) -> StoreError {
     match error.as_db_error() {
-        Some(said) if failed(name, error).to_string().contains("SQLSTATE") => {
-            StoreError::Engine(format!("database {name} could not be migrated: {}", said.message()))
-        }
+        Some(said) if failed(name, error).to_string().contains("SQLSTATE") => StoreError::Engine(
+            format!("database {name} could not be migrated: {}", said.message()),
+        ),
         _ => failed(name, error),
     }
 }

@@ -35,7 +35,9 @@ pub struct PostgresStore {
 
 impl core::fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("PostgresStore").field("settings", &self.shared.settings).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +57,12 @@ impl PostgresStore {
             .map_err(|error| StoreError::Engine(error.to_string()))?;
         let main = Database::new(&settings.application, None, settings.connections)?;
         Ok(Self {
-            shared: Arc::new(Shared { settings, ids, ring, signer: Arc::new(signer) }),
+            shared: Arc::new(Shared {
+                settings,
+                ids,
+                ring,
+                signer: Arc::new(signer),
+            }),
             main: Arc::new(main),
             dedicated: RwLock::new(HashMap::new()),
             tenants: RwLock::new(HashMap::new()),
@@ -77,15 +84,25 @@ impl PostgresStore {
         if let Some(tenant) = self.tenants.read().get(&id) {
             return Ok(Arc::clone(tenant));
         }
-        let place = self.main.query_one(id, PLACED, &[&id.as_uuid()]).await?.ok_or(StoreError::UnknownTenant(id))?;
+        let place = self
+            .main
+            .query_one(id, PLACED, &[&id.as_uuid()])
+            .await?
+            .ok_or(StoreError::UnknownTenant(id))?;
         let db = self.database(place.get(0)).await?;
         let tenant = Arc::new(Tenant::open(&self.shared, db, id).await?);
-        self.hashers.write().insert(id, tenant.keys().hasher().clone());
+        self.hashers
+            .write()
+            .insert(id, tenant.keys().hasher().clone());
         self.tenants.write().insert(id, Arc::clone(&tenant));
         Ok(tenant)
     }
 
-    pub(super) async fn create(&self, scope: &TenantScope, spec: &TenantSpec) -> Result<(), StoreError> {
+    pub(super) async fn create(
+        &self,
+        scope: &TenantScope,
+        spec: &TenantSpec,
+    ) -> Result<(), StoreError> {
         let id = scope.tenant();
         if spec.tenant != id {
             return Err(StoreError::UnknownTenant(spec.tenant));
@@ -93,8 +110,14 @@ impl PostgresStore {
         if let Some(name) = &spec.dedicated {
             self.make_database(name).await?;
         }
-        self.main.execute(id, PLACE, &[&id.as_uuid(), &spec.dedicated]).await?;
-        let place = self.main.query_one(id, PLACED, &[&id.as_uuid()]).await?.ok_or(StoreError::UnknownTenant(id))?;
+        self.main
+            .execute(id, PLACE, &[&id.as_uuid(), &spec.dedicated])
+            .await?;
+        let place = self
+            .main
+            .query_one(id, PLACED, &[&id.as_uuid()])
+            .await?
+            .ok_or(StoreError::UnknownTenant(id))?;
         let db = self.database(place.get(0)).await?;
         Tenant::create(&self.shared, &db, id).await?;
         self.tenant(scope).await.map(|_| ())
@@ -102,18 +125,29 @@ impl PostgresStore {
 
     pub(super) async fn list(&self) -> Result<Vec<TenantId>, StoreError> {
         let rows = self.main.query(TenantId::INSTANCE, ALL, &[]).await?;
-        Ok(rows.iter().map(|row| TenantId::from_uuid(row.get(0))).collect())
+        Ok(rows
+            .iter()
+            .map(|row| TenantId::from_uuid(row.get(0)))
+            .collect())
     }
 
     /// A tenant's hasher, for work that cannot wait for a connection; blocks for the first use of a tenant
     /// that was not opened yet.
-    pub(super) fn hasher<R>(&self, scope: &TenantScope, work: impl FnOnce(&KeyHasher) -> R) -> Result<R, StoreError> {
+    pub(super) fn hasher<R>(
+        &self,
+        scope: &TenantScope,
+        work: impl FnOnce(&KeyHasher) -> R,
+    ) -> Result<R, StoreError> {
         let id = scope.tenant();
         if !self.hashers.read().contains_key(&id) {
             let hasher = self.fetch_hasher(id)?;
             self.hashers.write().insert(id, hasher);
         }
-        self.hashers.read().get(&id).map(work).ok_or(StoreError::UnknownTenant(id))
+        self.hashers
+            .read()
+            .get(&id)
+            .map(work)
+            .ok_or(StoreError::UnknownTenant(id))
     }
 
     /// On a thread and connections of its own: the caller's may be the one that the pool needs.
@@ -122,26 +156,41 @@ impl PostgresStore {
         let fetch = async {
             let application = &shared.settings.application;
             let main = Database::new(application, None, 1)?;
-            let place = main.query_one(id, PLACED, &[&id.as_uuid()]).await?.ok_or(StoreError::UnknownTenant(id))?;
+            let place = main
+                .query_one(id, PLACED, &[&id.as_uuid()])
+                .await?
+                .ok_or(StoreError::UnknownTenant(id))?;
             let name: Option<String> = place.get(0);
             let db = Arc::new(Database::new(application, name.as_deref(), 1)?);
-            let keys = Keys::open(&db, id, shared.ring.as_ref()).await?.ok_or(StoreError::UnknownTenant(id))?;
+            let keys = Keys::open(&db, id, shared.ring.as_ref())
+                .await?
+                .ok_or(StoreError::UnknownTenant(id))?;
             Ok(keys.keys.hasher().clone())
         };
         let failed = |what: &str| StoreError::Engine(format!("keys could not be fetched: {what}"));
         std::thread::scope(|threads| {
             let thread = threads.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.map_err(|error| failed(&error.to_string()))?.block_on(fetch)
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                runtime
+                    .map_err(|error| failed(&error.to_string()))?
+                    .block_on(fetch)
             });
-            thread.join().unwrap_or_else(|_| Err(failed("the thread ended")))
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(failed("the thread ended")))
         })
     }
 
     async fn make_database(&self, name: &str) -> Result<(), StoreError> {
-        let known = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let known = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         if name.is_empty() || name.len() > 63 || !known {
-            return Err(StoreError::Unsupported("this database name: use 1 to 63 of a-z, 0-9 and _"));
+            return Err(StoreError::Unsupported(
+                "this database name: use 1 to 63 of a-z, 0-9 and _",
+            ));
         }
         // Without the owner's connection somebody else makes and migrates it.
         if let Some(owner) = &self.shared.settings.owner {
@@ -152,7 +201,9 @@ impl PostgresStore {
     }
 
     async fn database(&self, dedicated: Option<String>) -> Result<Arc<Database>, StoreError> {
-        let Some(name) = dedicated else { return Ok(Arc::clone(&self.main)) };
+        let Some(name) = dedicated else {
+            return Ok(Arc::clone(&self.main));
+        };
         if let Some(db) = self.dedicated.read().get(&name) {
             return Ok(Arc::clone(db));
         }
@@ -161,14 +212,23 @@ impl PostgresStore {
             migrate::migrate(owner, &settings.application, Some(&name)).await?;
         }
         migrate::check(&settings.application, Some(&name)).await?;
-        let db = Arc::new(Database::new(&settings.application, Some(&name), settings.connections)?);
+        let db = Arc::new(Database::new(
+            &settings.application,
+            Some(&name),
+            settings.connections,
+        )?);
         Ok(Arc::clone(self.dedicated.write().entry(name).or_insert(db)))
     }
 
     /// Ends all writers after what they accepted; nothing opens again.
     pub(super) async fn shut(&self) {
         *self.opening.lock().await = true;
-        let tenants: Vec<Arc<Tenant>> = self.tenants.write().drain().map(|(_, tenant)| tenant).collect();
+        let tenants: Vec<Arc<Tenant>> = self
+            .tenants
+            .write()
+            .drain()
+            .map(|(_, tenant)| tenant)
+            .collect();
         futures_util::future::join_all(tenants.iter().map(|tenant| tenant.close())).await;
         self.main.close();
         self.dedicated.read().values().for_each(|db| db.close());

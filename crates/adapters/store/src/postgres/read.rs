@@ -10,7 +10,9 @@ use super::search::{self, Postgres, damaged_id};
 use crate::codec;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
-use crate::port::resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion};
+use crate::port::resource::{
+    Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion,
+};
 use crate::query::plan::clause_of;
 use crate::query::render::{self, Bind, Sql};
 
@@ -40,8 +42,18 @@ pub(super) async fn open_version(
     kind: ChangeKind,
     stored: Option<&[u8]>,
 ) -> Result<StoredVersion, StoreError> {
-    let mut found = StoredVersion { key, row, version, version_row, kind, body: None, erased: false };
-    let Some(stored) = stored else { return Ok(found) };
+    let mut found = StoredVersion {
+        key,
+        row,
+        version,
+        version_row,
+        kind,
+        body: None,
+        erased: false,
+    };
+    let Some(stored) = stored else {
+        return Ok(found);
+    };
     match open_body(keys, &found.key, version, stored).await? {
         None => found.erased = true,
         body => found.body = body,
@@ -50,12 +62,19 @@ pub(super) async fn open_version(
 }
 
 /// `None` where the key was destroyed.
-async fn open_body(keys: &Keys, key: &ResourceKey, version: VersionId, stored: &[u8]) -> Result<Option<Bytes>, StoreError> {
+async fn open_body(
+    keys: &Keys,
+    key: &ResourceKey,
+    version: VersionId,
+    stored: &[u8],
+) -> Result<Option<Bytes>, StoreError> {
     let kid = codec::kid_of(stored).ok_or_else(|| StoreError::Damaged {
         place: "ver".to_owned(),
         detail: "a body is not sealed".to_owned(),
     })?;
-    let Some(dek) = keys.dek(&kid).await? else { return Ok(None) };
+    let Some(dek) = keys.dek(&kid).await? else {
+        return Ok(None);
+    };
     let binding = codec::body_binding(keys.keys.tenant(), key, version);
     codec::open(&dek, &binding, stored).map(Some)
 }
@@ -74,7 +93,9 @@ pub(super) async fn heads(
         return Ok(Vec::new());
     }
     let hashes: Vec<i64> = asked.iter().map(|key| rh(keys, key)).collect();
-    let rows = db.query(tenant, HEADS, &[&tenant.as_uuid(), &hashes]).await?;
+    let rows = db
+        .query(tenant, HEADS, &[&tenant.as_uuid(), &hashes])
+        .await?;
     let found: std::collections::HashMap<(u16, &str), Head> = rows
         .iter()
         .map(|row| {
@@ -87,7 +108,10 @@ pub(super) async fn heads(
             ((row.get::<_, i32>(4) as u16, row.get(5)), head)
         })
         .collect();
-    Ok(asked.iter().map(|key| found.get(&(key.ty.0, key.id.as_str())).copied()).collect())
+    Ok(asked
+        .iter()
+        .map(|key| found.get(&(key.ty.0, key.id.as_str())).copied())
+        .collect())
 }
 
 pub(super) async fn read(
@@ -96,7 +120,12 @@ pub(super) async fn read(
     tenant: TenantId,
     key: &ResourceKey,
 ) -> Result<Option<StoredVersion>, StoreError> {
-    let (tn, hash, ty, id) = (tenant.as_uuid(), rh(keys, key), i32::from(key.ty.0), key.id.as_str());
+    let (tn, hash, ty, id) = (
+        tenant.as_uuid(),
+        rh(keys, key),
+        i32::from(key.ty.0),
+        key.id.as_str(),
+    );
     match db.query_one(tenant, READ, &[&tn, &hash, &ty, &id]).await? {
         Some(row) => version_of(keys, key.clone(), &row).await.map(Some),
         None => Ok(None),
@@ -111,9 +140,19 @@ pub(super) async fn vread(
     version: VersionId,
 ) -> Result<Option<StoredVersion>, StoreError> {
     // Versions beyond the column's range are in no row.
-    let Ok(ver) = i32::try_from(version.0) else { return Ok(None) };
-    let (tn, hash, ty, id) = (tenant.as_uuid(), rh(keys, key), i32::from(key.ty.0), key.id.as_str());
-    match db.query_one(tenant, VREAD, &[&tn, &hash, &ty, &id, &ver]).await? {
+    let Ok(ver) = i32::try_from(version.0) else {
+        return Ok(None);
+    };
+    let (tn, hash, ty, id) = (
+        tenant.as_uuid(),
+        rh(keys, key),
+        i32::from(key.ty.0),
+        key.id.as_str(),
+    );
+    match db
+        .query_one(tenant, VREAD, &[&tn, &hash, &ty, &id, &ver])
+        .await?
+    {
         Some(row) => version_of(keys, key.clone(), &row).await.map(Some),
         None => Ok(None),
     }
@@ -121,7 +160,11 @@ pub(super) async fn vread(
 
 /// From the columns rid, ver, vid, kind, body.
 async fn version_of(keys: &Keys, key: ResourceKey, row: &Row) -> Result<StoredVersion, StoreError> {
-    let (rid, ver, vid) = (RowId(row.get(0)), VersionId(row.get::<_, i32>(1) as u32), RowId(row.get(2)));
+    let (rid, ver, vid) = (
+        RowId(row.get(0)),
+        VersionId(row.get::<_, i32>(1) as u32),
+        RowId(row.get(2)),
+    );
     open_version(keys, key, rid, ver, vid, kind_of(row.get(3)), row.get(4)).await
 }
 
@@ -134,17 +177,33 @@ pub(super) async fn history(
     limit_ms: u128,
 ) -> Result<HistoryPage, StoreError> {
     let row = match &query.scope {
-        HistoryScope::Instance(key) => match heads(db, keys, tenant, core::slice::from_ref(key)).await?.first() {
+        HistoryScope::Instance(key) => match heads(db, keys, tenant, core::slice::from_ref(key))
+            .await?
+            .first()
+        {
             Some(Some(head)) => Some(head.row),
-            _ => return Ok(HistoryPage { versions: Vec::new(), next: None }),
+            _ => {
+                return Ok(HistoryPage {
+                    versions: Vec::new(),
+                    next: None,
+                });
+            }
         },
         _ => None,
     };
     let sql = history_sql(keys, tenant, query, row)?;
     let mut connection = db.connection().await?;
     let failed = |error: tokio_postgres::Error| db.failed(&error);
-    let transaction = connection.build_transaction().read_only(true).start().await.map_err(failed)?;
-    let setting = format!("{}; SET LOCAL statement_timeout = {limit_ms}", within(tenant));
+    let transaction = connection
+        .build_transaction()
+        .read_only(true)
+        .start()
+        .await
+        .map_err(failed)?;
+    let setting = format!(
+        "{}; SET LOCAL statement_timeout = {limit_ms}",
+        within(tenant)
+    );
     transaction.batch_execute(&setting).await.map_err(failed)?;
     let rows = search::run(&transaction, &sql).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
@@ -152,15 +211,26 @@ pub(super) async fn history(
     let mut versions = Vec::with_capacity(rows.len());
     for row in rows.iter().take(query.limit as usize) {
         let id = row.get::<_, &str>(6).parse().map_err(|_| damaged_id())?;
-        let key = ResourceKey { ty: fhir::TypeId(row.get::<_, i32>(5) as u16), id };
+        let key = ResourceKey {
+            ty: fhir::TypeId(row.get::<_, i32>(5) as u16),
+            id,
+        };
         versions.push(version_of(keys, key, row).await?);
     }
     let more = rows.len() > query.limit as usize;
-    let next = versions.last().filter(|_| more).map(|last: &StoredVersion| last.version_row);
+    let next = versions
+        .last()
+        .filter(|_| more)
+        .map(|last: &StoredVersion| last.version_row);
     Ok(HistoryPage { versions, next })
 }
 
-fn history_sql(keys: &Keys, tenant: TenantId, query: &HistoryQuery, row: Option<RowId>) -> Result<Sql, StoreError> {
+fn history_sql(
+    keys: &Keys,
+    tenant: TenantId,
+    query: &HistoryQuery,
+    row: Option<RowId>,
+) -> Result<Sql, StoreError> {
     let mut text = format!(
         "SELECT v.rid, v.ver, v.vid, v.kind, v.body, v.ty, r.fid FROM ver v JOIN res r ON r.tn = v.tn AND r.rid = v.rid
          WHERE v.tn = '{tenant}'"
@@ -187,7 +257,10 @@ fn history_sql(keys: &Keys, tenant: TenantId, query: &HistoryQuery, row: Option<
         and("v.vid >=", RowId::floor_of_ms(first).0);
     }
     if let Some(until) = query.until {
-        and("v.vid <", RowId::floor_of_ms(until.as_millis().saturating_add(1)).0);
+        and(
+            "v.vid <",
+            RowId::floor_of_ms(until.as_millis().saturating_add(1)).0,
+        );
     }
     if let Some(before) = query.before {
         and("v.vid <", before.0);
@@ -199,6 +272,9 @@ fn history_sql(keys: &Keys, tenant: TenantId, query: &HistoryQuery, row: Option<
         binds.extend(restriction.binds);
     }
     let order = if row.is_some() { "v.ver" } else { "v.vid" };
-    text.push_str(&format!(" ORDER BY {order} DESC LIMIT {}", u64::from(query.limit) + 1));
+    text.push_str(&format!(
+        " ORDER BY {order} DESC LIMIT {}",
+        u64::from(query.limit) + 1
+    ));
     Ok(Sql { text, binds })
 }

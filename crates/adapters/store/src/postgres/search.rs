@@ -58,24 +58,54 @@ pub(super) async fn search(
     let query = Query::new(keys.keys.hasher(), plan)?;
     let mut connection = db.connection().await?;
     let failed = |error: Error| db.failed(&error);
-    let transaction = connection.build_transaction().read_only(true).start().await.map_err(failed)?;
-    let setting = format!("{}; SET LOCAL statement_timeout = {limit_ms}", within(tenant));
+    let transaction = connection
+        .build_transaction()
+        .read_only(true)
+        .start()
+        .await
+        .map_err(failed)?;
+    let setting = format!(
+        "{}; SET LOCAL statement_timeout = {limit_ms}",
+        within(tenant)
+    );
     transaction.batch_execute(&setting).await.map_err(failed)?;
-    let strategy = strategy(&transaction, tenant, &query).await.map_err(failed)?;
+    let strategy = strategy(&transaction, tenant, &query)
+        .await
+        .map_err(failed)?;
     let total = match plan.total {
         Total::None => None,
-        Total::Accurate => {
-            Some(number(&transaction, &render::total(&Postgres(tenant), &query, strategy)).await.map_err(failed)?)
-        }
+        Total::Accurate => Some(
+            number(
+                &transaction,
+                &render::total(&Postgres(tenant), &query, strategy),
+            )
+            .await
+            .map_err(failed)?,
+        ),
     };
     if plan.count == 0 {
-        return Ok(SearchPage { matches: Vec::new(), next: None, total });
+        return Ok(SearchPage {
+            matches: Vec::new(),
+            next: None,
+            total,
+        });
     }
     let wanted = plan.count as usize;
-    let mut items = page(&transaction, tenant, &query, strategy, u64::from(plan.count) + 1).await.map_err(failed)?;
+    let mut items = page(
+        &transaction,
+        tenant,
+        &query,
+        strategy,
+        u64::from(plan.count) + 1,
+    )
+    .await
+    .map_err(failed)?;
     let more = items.len() > wanted;
     items.truncate(wanted);
-    let next = items.last().filter(|_| more).map(|last| Position { value: last.value.clone(), row: last.rid });
+    let next = items.last().filter(|_| more).map(|last| Position {
+        value: last.value.clone(),
+        row: last.rid,
+    });
     let bodies = bodies(&transaction, tenant, &items).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     drop(connection);
@@ -87,24 +117,51 @@ pub(super) async fn search(
             place: "ver".to_owned(),
             detail: "the version of a head is missing".to_owned(),
         };
-        let at = bodies.binary_search_by_key(&item.vid, |(vid, _)| *vid).map_err(|_| missing())?;
+        let at = bodies
+            .binary_search_by_key(&item.vid, |(vid, _)| *vid)
+            .map_err(|_| missing())?;
         let stored = bodies.get(at).and_then(|(_, body)| body.as_deref());
-        matches.push(open_version(keys, key, item.rid, item.version, RowId(item.vid), item.kind, stored).await?);
+        matches.push(
+            open_version(
+                keys,
+                key,
+                item.rid,
+                item.version,
+                RowId(item.vid),
+                item.kind,
+                stored,
+            )
+            .await?,
+        );
     }
-    Ok(SearchPage { matches, next, total })
+    Ok(SearchPage {
+        matches,
+        next,
+        total,
+    })
 }
 
-async fn bodies(transaction: &Transaction<'_>, tenant: TenantId, items: &[Item]) -> Result<Vec<(i64, Option<Vec<u8>>)>, Error> {
+async fn bodies(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    items: &[Item],
+) -> Result<Vec<(i64, Option<Vec<u8>>)>, Error> {
     let vids: Vec<i64> = items.iter().map(|item| item.vid).collect();
     let statement = transaction.prepare_cached(BODIES).await?;
-    let rows = transaction.query(&statement, &[&tenant.as_uuid(), &vids]).await?;
-    let mut bodies: Vec<(i64, Option<Vec<u8>>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let rows = transaction
+        .query(&statement, &[&tenant.as_uuid(), &vids])
+        .await?;
+    let mut bodies: Vec<(i64, Option<Vec<u8>>)> =
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     bodies.sort_unstable_by_key(|(vid, _)| *vid);
     Ok(bodies)
 }
 
 pub(super) fn damaged_id() -> StoreError {
-    StoreError::Damaged { place: "res".to_owned(), detail: "an id is malformed".to_owned() }
+    StoreError::Damaged {
+        place: "res".to_owned(),
+        detail: "an id is malformed".to_owned(),
+    }
 }
 
 /// Whether a guard's criteria match the rows it has seen and no others. Runs inside the writer's
@@ -115,13 +172,24 @@ pub(super) async fn matches_exactly(
     query: &Query,
     seen: &[RowId],
 ) -> Result<bool, Error> {
-    let query = Query { sort: Sort { key: SortKey::Row, descending: false }, after: None, ..query.clone() };
+    let query = Query {
+        sort: Sort {
+            key: SortKey::Row,
+            descending: false,
+        },
+        after: None,
+        ..query.clone()
+    };
     let strategy = strategy(transaction, tenant, &query).await?;
     let found = page(transaction, tenant, &query, strategy, seen.len() as u64 + 1).await?;
     Ok(found.iter().map(|item| item.rid).eq(seen.iter().copied()))
 }
 
-async fn strategy(transaction: &Transaction<'_>, tenant: TenantId, query: &Query) -> Result<Strategy, Error> {
+async fn strategy(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    query: &Query,
+) -> Result<Strategy, Error> {
     let mut estimates = Vec::new();
     for (at, clause) in query.candidates() {
         let rows = if clause.is_one_row() {
@@ -145,7 +213,10 @@ pub(super) fn parameters(binds: &[Bind]) -> Vec<(Box<dyn ToSql + Sync + Send>, T
         .iter()
         .map(|bind| match bind {
             Bind::Int(value) => (Box::new(*value) as Box<dyn ToSql + Sync + Send>, Type::INT8),
-            Bind::Text(text) => (Box::new(storable(text)) as Box<dyn ToSql + Sync + Send>, Type::TEXT),
+            Bind::Text(text) => (
+                Box::new(storable(text)) as Box<dyn ToSql + Sync + Send>,
+                Type::TEXT,
+            ),
         })
         .collect()
 }
@@ -153,8 +224,10 @@ pub(super) fn parameters(binds: &[Bind]) -> Vec<(Box<dyn ToSql + Sync + Send>, T
 /// Runs a rendered statement; not kept prepared, for its texts are many.
 pub(super) async fn run(transaction: &Transaction<'_>, sql: &Sql) -> Result<Vec<Row>, Error> {
     let values = parameters(&sql.binds);
-    let values: Vec<(&(dyn ToSql + Sync), Type)> =
-        values.iter().map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone())).collect();
+    let values: Vec<(&(dyn ToSql + Sync), Type)> = values
+        .iter()
+        .map(|(value, ty)| (&**value as &(dyn ToSql + Sync), ty.clone()))
+        .collect();
     transaction.query_typed(&sql.text, &values).await
 }
 
@@ -166,25 +239,50 @@ async fn page(
     limit: u64,
 ) -> Result<Vec<Item>, Error> {
     let dialect = Postgres(tenant);
-    let walks_values = strategy == Strategy::Walk && matches!(query.sort.key, SortKey::Range(_) | SortKey::Text(_));
+    let walks_values = strategy == Strategy::Walk
+        && matches!(query.sort.key, SortKey::Range(_) | SortKey::Text(_));
     if !walks_values {
-        return items(transaction, query, &render::page(&dialect, query, strategy, limit)).await;
+        return items(
+            transaction,
+            query,
+            &render::page(&dialect, query, strategy, limit),
+        )
+        .await;
     }
     // First what has a value, in its order; then what has none.
-    let past_values = query.after.as_ref().is_some_and(|after| after.value.is_none());
+    let past_values = query
+        .after
+        .as_ref()
+        .is_some_and(|after| after.value.is_none());
     let mut found = if past_values {
         Vec::new()
     } else {
-        items(transaction, query, &render::page(&dialect, query, strategy, limit)).await?
+        items(
+            transaction,
+            query,
+            &render::page(&dialect, query, strategy, limit),
+        )
+        .await?
     };
     let rest = limit - found.len() as u64;
     if rest > 0 {
-        found.extend(items(transaction, query, &render::page_without_value(&dialect, query, rest)).await?);
+        found.extend(
+            items(
+                transaction,
+                query,
+                &render::page_without_value(&dialect, query, rest),
+            )
+            .await?,
+        );
     }
     Ok(found)
 }
 
-async fn items(transaction: &Transaction<'_>, query: &Query, sql: &Sql) -> Result<Vec<Item>, Error> {
+async fn items(
+    transaction: &Transaction<'_>,
+    query: &Query,
+    sql: &Sql,
+) -> Result<Vec<Item>, Error> {
     let rows = run(transaction, sql).await?;
     rows.iter()
         .map(|row| {
@@ -201,10 +299,15 @@ async fn items(transaction: &Transaction<'_>, query: &Query, sql: &Sql) -> Resul
 }
 
 fn value(query: &Query, row: &Row) -> Result<Option<PositionValue>, Error> {
-    let is_number = row.columns().get(5).is_some_and(|column| *column.type_() == Type::INT8);
+    let is_number = row
+        .columns()
+        .get(5)
+        .is_some_and(|column| *column.type_() == Type::INT8);
     Ok(match query.sort.key {
         SortKey::Row => None,
         _ if is_number => row.try_get::<_, Option<i64>>(5)?.map(PositionValue::Number),
-        _ => row.try_get::<_, Option<String>>(5)?.map(PositionValue::Text),
+        _ => row
+            .try_get::<_, Option<String>>(5)?
+            .map(PositionValue::Text),
     })
 }

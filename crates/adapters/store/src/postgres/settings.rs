@@ -34,14 +34,21 @@ pub struct PostgresSettings {
 impl core::fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         // Connection strings may carry passwords.
-        f.debug_struct("PostgresSettings").field("instance", &self.instance).finish_non_exhaustive()
+        f.debug_struct("PostgresSettings")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
     }
 }
 
 impl PostgresSettings {
     /// Settings that suit a server beside others: strict looks, searches of at most 10 s, 16 connections.
     #[must_use]
-    pub fn new(owner: Option<String>, application: String, data: PathBuf, instance: impl Into<String>) -> Self {
+    pub fn new(
+        owner: Option<String>,
+        application: String,
+        data: PathBuf,
+        instance: impl Into<String>,
+    ) -> Self {
         Self {
             owner,
             application,

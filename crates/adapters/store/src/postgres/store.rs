@@ -31,20 +31,42 @@ impl PostgresStore {
     async fn prepared(&self, tenant: &Tenant, unit: Unit) -> Result<PreparedUnit, CommitError> {
         let ids = self.shared.ids.as_ref();
         let mut keys = DataKeys::new();
-        tenant.keyring.of_subjects(subjects(&unit).into_iter(), Some(ids), &mut keys).await?;
-        let about = unit.changes.iter().map(|change| &change.entry).chain(&unit.entries);
-        tenant.keyring.of_subjects(about.filter_map(|entry| entry.subject.as_ref()), None, &mut keys).await?;
+        tenant
+            .keyring
+            .of_subjects(subjects(&unit).into_iter(), Some(ids), &mut keys)
+            .await?;
+        let about = unit
+            .changes
+            .iter()
+            .map(|change| &change.entry)
+            .chain(&unit.entries);
+        tenant
+            .keyring
+            .of_subjects(
+                about.filter_map(|entry| entry.subject.as_ref()),
+                None,
+                &mut keys,
+            )
+            .await?;
         prepare(tenant.keys(), &keys, ids, unit)
     }
 
-    async fn prepared_entries(&self, tenant: &Tenant, entries: &[Entry]) -> Result<Vec<PreparedEntry>, CommitError> {
+    async fn prepared_entries(
+        &self,
+        tenant: &Tenant,
+        entries: &[Entry],
+    ) -> Result<Vec<PreparedEntry>, CommitError> {
         let mut keys = DataKeys::new();
         let about = entries.iter().filter_map(|entry| entry.subject.as_ref());
         tenant.keyring.of_subjects(about, None, &mut keys).await?;
         prepare_entries(tenant.keys(), &keys, self.shared.ids.as_ref(), entries)
     }
 
-    async fn committed(&self, tenant: &Tenant, unit: Unit) -> Result<Vec<EntryReceipt>, CommitError> {
+    async fn committed(
+        &self,
+        tenant: &Tenant,
+        unit: Unit,
+    ) -> Result<Vec<EntryReceipt>, CommitError> {
         tenant.sequencer.check()?;
         let unit = self.prepared(tenant, unit).await?;
         tenant.writer.commit(unit).await
@@ -64,7 +86,11 @@ fn store_error(error: CommitError) -> StoreError {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn create_tenant(&self, scope: &TenantScope, spec: &TenantSpec) -> Result<(), StoreError> {
+    async fn create_tenant(
+        &self,
+        scope: &TenantScope,
+        spec: &TenantSpec,
+    ) -> Result<(), StoreError> {
         self.create(scope, spec).await
     }
 
@@ -75,16 +101,27 @@ impl Store for PostgresStore {
     async fn greatest_row(&self, scope: &TenantScope) -> Result<Option<RowId>, StoreError> {
         let tenant = self.tenant(scope).await?;
         let sql = "SELECT vid FROM ver WHERE tn = $1 ORDER BY vid DESC LIMIT 1";
-        let row = tenant.db.query_one(tenant.id, sql, &[&tenant.id.as_uuid()]).await?;
+        let row = tenant
+            .db
+            .query_one(tenant.id, sql, &[&tenant.id.as_uuid()])
+            .await?;
         Ok(row.map(|row| RowId(row.get(0))))
     }
 
-    async fn heads(&self, scope: &TenantScope, keys: &[ResourceKey]) -> Result<Vec<Option<Head>>, StoreError> {
+    async fn heads(
+        &self,
+        scope: &TenantScope,
+        keys: &[ResourceKey],
+    ) -> Result<Vec<Option<Head>>, StoreError> {
         let tenant = self.tenant(scope).await?;
         read::heads(&tenant.db, &tenant.keyring, tenant.id, keys).await
     }
 
-    async fn read(&self, scope: &TenantScope, key: &ResourceKey) -> Result<Option<StoredVersion>, StoreError> {
+    async fn read(
+        &self,
+        scope: &TenantScope,
+        key: &ResourceKey,
+    ) -> Result<Option<StoredVersion>, StoreError> {
         let tenant = self.tenant(scope).await?;
         read::read(&tenant.db, &tenant.keyring, tenant.id, key).await
     }
@@ -99,14 +136,36 @@ impl Store for PostgresStore {
         read::vread(&tenant.db, &tenant.keyring, tenant.id, key, version).await
     }
 
-    async fn history(&self, scope: &TenantScope, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+    async fn history(
+        &self,
+        scope: &TenantScope,
+        query: &HistoryQuery,
+    ) -> Result<HistoryPage, StoreError> {
         let tenant = self.tenant(scope).await?;
-        read::history(&tenant.db, &tenant.keyring, tenant.id, query, self.limit_ms()).await
+        read::history(
+            &tenant.db,
+            &tenant.keyring,
+            tenant.id,
+            query,
+            self.limit_ms(),
+        )
+        .await
     }
 
-    async fn search(&self, scope: &TenantScope, plan: &SearchPlan) -> Result<SearchPage, StoreError> {
+    async fn search(
+        &self,
+        scope: &TenantScope,
+        plan: &SearchPlan,
+    ) -> Result<SearchPage, StoreError> {
         let tenant = self.tenant(scope).await?;
-        search::search(&tenant.db, &tenant.keyring, tenant.id, plan, self.limit_ms()).await
+        search::search(
+            &tenant.db,
+            &tenant.keyring,
+            tenant.id,
+            plan,
+            self.limit_ms(),
+        )
+        .await
     }
 
     fn pack_index(
@@ -123,29 +182,56 @@ impl Store for PostgresStore {
         unit.check()?;
         let tenant = self.tenant(scope).await?;
         let entries = self.committed(&tenant, unit).await?;
-        let origin = log::origin(&self.shared.settings.instance, tenant.id, Log::Changes, tenant.sequencer.epoch());
+        let origin = log::origin(
+            &self.shared.settings.instance,
+            tenant.id,
+            Log::Changes,
+            tenant.sequencer.epoch(),
+        );
         Ok(Receipt { origin, entries })
     }
 
-    async fn record_access(&self, scope: &TenantScope, entries: Vec<Entry>) -> Result<(), StoreError> {
+    async fn record_access(
+        &self,
+        scope: &TenantScope,
+        entries: Vec<Entry>,
+    ) -> Result<(), StoreError> {
         if entries.is_empty() {
             return Ok(());
         }
         if entries.iter().any(|entry| entry.log != Log::Access) {
-            return Err(StoreError::Engine("a look belongs to the access log".to_owned()));
+            return Err(StoreError::Engine(
+                "a look belongs to the access log".to_owned(),
+            ));
         }
         let tenant = self.tenant(scope).await?;
         tenant.sequencer.check()?;
-        let entries = self.prepared_entries(&tenant, &entries).await.map_err(store_error)?;
-        let unit = PreparedUnit { entries, ..PreparedUnit::default() };
-        tenant.writer.commit(unit).await.map(|_| ()).map_err(store_error)
+        let entries = self
+            .prepared_entries(&tenant, &entries)
+            .await
+            .map_err(store_error)?;
+        let unit = PreparedUnit {
+            entries,
+            ..PreparedUnit::default()
+        };
+        tenant
+            .writer
+            .commit(unit)
+            .await
+            .map(|_| ())
+            .map_err(store_error)
     }
 
     async fn settle(&self, scope: &TenantScope) -> Result<(), StoreError> {
         self.tenant(scope).await?.sequencer.settle().await
     }
 
-    async fn doc(&self, scope: &TenantScope, kind: DocKind, id: &str) -> Result<Option<Doc>, StoreError> {
+    async fn doc(
+        &self,
+        scope: &TenantScope,
+        kind: DocKind,
+        id: &str,
+    ) -> Result<Option<Doc>, StoreError> {
         let tenant = self.tenant(scope).await?;
         docs::doc(&tenant.db, &tenant.keyring, tenant.id, kind, id).await
     }
@@ -174,13 +260,23 @@ impl Store for PostgresStore {
 
     async fn operate(&self, scope: &TenantScope, writes: Vec<DocWrite>) -> Result<(), CommitError> {
         if writes.iter().any(|write| write.kind.is_governed()) {
-            return Err(CommitError::Malformed("a governed document needs a ledger entry"));
+            return Err(CommitError::Malformed(
+                "a governed document needs a ledger entry",
+            ));
         }
         if writes.is_empty() {
             return Ok(());
         }
         let tenant = self.tenant(scope).await?;
-        self.committed(&tenant, Unit { docs: writes, ..Unit::default() }).await.map(|_| ())
+        self.committed(
+            &tenant,
+            Unit {
+                docs: writes,
+                ..Unit::default()
+            },
+        )
+        .await
+        .map(|_| ())
     }
 
     fn log_verifier(&self) -> String {
@@ -214,7 +310,13 @@ impl Store for PostgresStore {
         log::tile(&tenant.db, tenant.id, log, level, index).await
     }
 
-    async fn log_entries(&self, scope: &TenantScope, log: Log, from: u64, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
+    async fn log_entries(
+        &self,
+        scope: &TenantScope,
+        log: Log,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<LogEntry>, StoreError> {
         let tenant = self.tenant(scope).await?;
         log::entries(&tenant.db, tenant.id, log, from, limit).await
     }
@@ -243,29 +345,59 @@ impl Store for PostgresStore {
         log::of_subject(&tenant.db, tenant.id, log, subject, (before, limit)).await
     }
 
-    async fn open_payload(&self, scope: &TenantScope, entry: &LogEntry) -> Result<Option<Payload>, StoreError> {
+    async fn open_payload(
+        &self,
+        scope: &TenantScope,
+        entry: &LogEntry,
+    ) -> Result<Option<Payload>, StoreError> {
         let tenant = self.tenant(scope).await?;
         let damaged = |detail: &str| StoreError::Damaged {
             place: format!("entry {} of log {}", entry.index, entry.log.as_str()),
             detail: detail.to_owned(),
         };
         let leaf = Leaf::parse(&entry.leaf).map_err(|_| damaged("its leaf cannot be read"))?;
-        let kid = codec::kid_of(&entry.payload).ok_or_else(|| damaged("its payload is not sealed"))?;
-        let Some(dek) = tenant.keyring.dek(&kid).await? else { return Ok(None) };
-        let plain = codec::open(&dek, &codec::payload_binding(scope.tenant(), leaf.id), &entry.payload)?;
-        Payload::parse(&plain).map(Some).map_err(|_| damaged("its payload cannot be read"))
+        let kid =
+            codec::kid_of(&entry.payload).ok_or_else(|| damaged("its payload is not sealed"))?;
+        let Some(dek) = tenant.keyring.dek(&kid).await? else {
+            return Ok(None);
+        };
+        let plain = codec::open(
+            &dek,
+            &codec::payload_binding(scope.tenant(), leaf.id),
+            &entry.payload,
+        )?;
+        Payload::parse(&plain)
+            .map(Some)
+            .map_err(|_| damaged("its payload cannot be read"))
     }
 
-    async fn erase(&self, scope: &TenantScope, patient: &LogicalId, entry: Entry) -> Result<u64, CommitError> {
+    async fn erase(
+        &self,
+        scope: &TenantScope,
+        patient: &LogicalId,
+        entry: Entry,
+    ) -> Result<u64, CommitError> {
         let tenant = self.tenant(scope).await?;
         // Sealed under the tenant's key: the subject's is about to go.
-        let mut prepared = prepare_entries(tenant.keys(), &DataKeys::new(), self.shared.ids.as_ref(), &[entry])?;
-        let entry = prepared.pop().ok_or(CommitError::Malformed("an erasure needs an entry"))?;
-        tenant.writer.erase(tenant.keys().subject_tag(patient), entry).await
+        let mut prepared = prepare_entries(
+            tenant.keys(),
+            &DataKeys::new(),
+            self.shared.ids.as_ref(),
+            &[entry],
+        )?;
+        let entry = prepared
+            .pop()
+            .ok_or(CommitError::Malformed("an erasure needs an entry"))?;
+        tenant
+            .writer
+            .erase(tenant.keys().subject_tag(patient), entry)
+            .await
     }
 
     async fn copy_tenant(&self, _scope: &TenantScope, _into: &Path) -> Result<(), StoreError> {
-        Err(StoreError::Unsupported("copy_tenant: use pg_dump or pgBackRest"))
+        Err(StoreError::Unsupported(
+            "copy_tenant: use pg_dump or pgBackRest",
+        ))
     }
 
     async fn health(&self, scope: &TenantScope) -> Result<(), StoreError> {
@@ -277,8 +409,14 @@ impl Store for PostgresStore {
         let (tn, number) = (tenant.id.as_uuid(), self.shared.ids.row_id().0);
         let mut connection = tenant.db.connection().await?;
         let transaction = begin(&mut connection, tenant.id).await.map_err(failed)?;
-        transaction.execute("INSERT INTO crit (tn, h) VALUES ($1, $2)", &[&tn, &number]).await.map_err(failed)?;
-        transaction.execute("DELETE FROM crit WHERE tn = $1 AND h = $2", &[&tn, &number]).await.map_err(failed)?;
+        transaction
+            .execute("INSERT INTO crit (tn, h) VALUES ($1, $2)", &[&tn, &number])
+            .await
+            .map_err(failed)?;
+        transaction
+            .execute("DELETE FROM crit WHERE tn = $1 AND h = $2", &[&tn, &number])
+            .await
+            .map_err(failed)?;
         transaction.commit().await.map_err(failed)
     }
 

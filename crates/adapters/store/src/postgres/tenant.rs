@@ -35,7 +35,11 @@ pub(super) struct Tenant {
 
 impl Tenant {
     /// Makes keys and logs of a new tenant; does nothing where they are.
-    pub(super) async fn create(shared: &Shared, db: &Arc<Database>, id: TenantId) -> Result<(), StoreError> {
+    pub(super) async fn create(
+        shared: &Shared,
+        db: &Arc<Database>,
+        id: TenantId,
+    ) -> Result<(), StoreError> {
         if Keys::open(db, id, shared.ring.as_ref()).await?.is_none() {
             refuse_lost_keys(db, id).await?;
             Keys::create(db, id, shared.ring.as_ref(), shared.ids.as_ref()).await?;
@@ -44,7 +48,11 @@ impl Tenant {
     }
 
     /// Opens a tenant: keys, logs against their head files, writer and sequencer.
-    pub(super) async fn open(shared: &Arc<Shared>, db: Arc<Database>, id: TenantId) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        shared: &Arc<Shared>,
+        db: Arc<Database>,
+        id: TenantId,
+    ) -> Result<Self, StoreError> {
         let Some(keys) = Keys::open(&db, id, shared.ring.as_ref()).await? else {
             refuse_lost_keys(&db, id).await?;
             return Err(StoreError::UnknownTenant(id));
@@ -70,7 +78,14 @@ impl Tenant {
             batch: settings.batch.max(1),
         });
         let sequencing = Mutex::new(Some(tokio::spawn(Arc::clone(&sequencer).run())));
-        Ok(Self { id, db, keyring, sequencer, writer, sequencing })
+        Ok(Self {
+            id,
+            db,
+            keyring,
+            sequencer,
+            writer,
+            sequencing,
+        })
     }
 
     pub(super) fn keys(&self) -> &TenantKeys {
@@ -100,6 +115,8 @@ async fn refuse_lost_keys(db: &Database, id: TenantId) -> Result<(), StoreError>
     let sql = "SELECT 1 FROM log_head WHERE tn = $1 LIMIT 1";
     match db.query_one(id, sql, &[&id.as_uuid()]).await? {
         None => Ok(()),
-        Some(_) => Err(StoreError::Key { key: format!("schema theriac_keys of tenant {id}") }),
+        Some(_) => Err(StoreError::Key {
+            key: format!("schema theriac_keys of tenant {id}"),
+        }),
     }
 }

@@ -14,7 +14,6 @@
 mod docs;
 mod erased;
 mod failure;
-mod journal;
 mod keys_db;
 mod log;
 mod open;

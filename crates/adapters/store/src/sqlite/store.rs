@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use kernel::{LogicalId, RowId, TenantId, TenantScope, VersionId};
 use rusqlite::Connection;
 
-use super::journal::Appended;
 use super::open::SqliteStore;
 use super::readers::ReadError;
 use super::tenant::{Shared, Tenant};
 use super::{docs, log, read, search};
 use crate::codec;
 use crate::index::{self, PackedIndex};
+use crate::journal::Appended;
 use crate::port::access::Entry;
 use crate::port::change::{CommitError, Receipt, Unit};
 use crate::port::doc::{Doc, DocKind, DocWrite};

@@ -8,11 +8,11 @@ use kernel::{Clock, Ids, LogicalId, TenantId};
 use parking_lot::RwLock;
 
 use super::erased::ErasedList;
-use super::journal::Journal;
 use super::keys_db::KeysDb;
 use super::readers::Readers;
 use super::settings::SqliteSettings;
 use super::writer::{Writer, WriterParts};
+use crate::journal::Journal;
 use crate::keys::{Dek, KeyRing, Kid, TenantKeys};
 use crate::port::error::StoreError;
 use crate::prepare::DataKeys;

@@ -27,11 +27,19 @@ impl Server {
     /// None, with the reason printed, where there is no PostgreSQL.
     pub fn fresh() -> Option<Self> {
         let database = testkit::peers::required(fresh_database())?;
-        Some(Self { database, folder: tempfile::tempdir().expect("a temporary folder") })
+        Some(Self {
+            database,
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        })
     }
 
     /// Opens a replica by its name; each has a folder of its own, all share the root key.
-    pub async fn replica(&self, ids: Arc<dyn Ids>, name: &str, window: Duration) -> Arc<PostgresStore> {
+    pub async fn replica(
+        &self,
+        ids: Arc<dyn Ids>,
+        name: &str,
+        window: Duration,
+    ) -> Arc<PostgresStore> {
         open(&self.database, self.folder.path(), ids, name, window).await
     }
 }
@@ -44,11 +52,21 @@ pub async fn open(
     name: &str,
     window: Duration,
 ) -> Arc<PostgresStore> {
-    let ring = FileKeyRing::open(&folder.join("root.key"), true, Arc::clone(&ids)).expect("the key ring opens");
+    let ring = FileKeyRing::open(&folder.join("root.key"), true, Arc::clone(&ids))
+        .expect("the key ring opens");
     let owner = Some(database.connection("postgres"));
-    let mut settings = PostgresSettings::new(owner, database.connection(APPLICATION), folder.join(name), "test.example");
+    let mut settings = PostgresSettings::new(
+        owner,
+        database.connection(APPLICATION),
+        folder.join(name),
+        "test.example",
+    );
     settings.access_window = window;
-    Arc::new(PostgresStore::open(settings, Arc::new(ring), ids).await.expect("the store opens"))
+    Arc::new(
+        PostgresStore::open(settings, Arc::new(ring), ids)
+            .await
+            .expect("the store opens"),
+    )
 }
 
 /// A bed of the suite; the store opened last is closed before it is opened again.
@@ -60,7 +78,11 @@ pub struct Placed {
 
 impl Placed {
     pub fn fresh(dedicated: bool) -> Option<Self> {
-        Some(Self { server: Server::fresh()?, dedicated, open: None })
+        Some(Self {
+            server: Server::fresh()?,
+            dedicated,
+            open: None,
+        })
     }
 }
 
@@ -70,11 +92,20 @@ impl Bed for Placed {
         if let Some(open) = self.open.take() {
             open.close().await;
         }
-        let store = self.server.replica(Arc::clone(&world.ids) as _, "replica", window).await;
+        let store = self
+            .server
+            .replica(Arc::clone(&world.ids) as _, "replica", window)
+            .await;
         if self.dedicated {
             let dedicated = Some(format!("{}_own", self.server.database.name));
-            let spec = TenantSpec { tenant: world.scope.tenant(), dedicated };
-            store.create_tenant(&world.scope, &spec).await.expect("the tenant is made");
+            let spec = TenantSpec {
+                tenant: world.scope.tenant(),
+                dedicated,
+            };
+            store
+                .create_tenant(&world.scope, &spec)
+                .await
+                .expect("the tenant is made");
         }
         self.open = Some(Arc::clone(&store));
         store

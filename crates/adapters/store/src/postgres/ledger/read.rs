@@ -11,8 +11,7 @@ use crate::port::error::StoreError;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 
 const HEAD: &str = "SELECT epoch, size, root, note FROM log_head WHERE tn = $1 AND log = $2";
-const CHECKPOINTS: &str =
-    "SELECT size, note FROM log_checkpoint WHERE tn = $1 AND log = $2 AND size > $3 ORDER BY size LIMIT $4";
+const CHECKPOINTS: &str = "SELECT size, note FROM log_checkpoint WHERE tn = $1 AND log = $2 AND size > $3 ORDER BY size LIMIT $4";
 // The head and the tile in one statement, so that they belong together.
 const TILE: &str = "SELECT h.size, h.edge, t.hashes FROM log_head h
     LEFT JOIN log_tile t ON t.tn = h.tn AND t.log = h.log AND t.level = $3 AND t.idx = $4 WHERE h.tn = $1 AND h.log = $2";
@@ -28,25 +27,47 @@ const OF_SUBJECT: &str = "SELECT e.idx, s.leaf, s.payload FROM log_subject b
     WHERE b.tn = $1 AND b.log = $2 AND b.s = $5 AND b.idx < $3 ORDER BY b.idx DESC LIMIT $4";
 
 /// The origin line of a log.
-pub(in crate::postgres) fn origin(instance: &str, tenant: TenantId, log: Log, epoch: u32) -> String {
+pub(in crate::postgres) fn origin(
+    instance: &str,
+    tenant: TenantId,
+    log: Log,
+    epoch: u32,
+) -> String {
     let kind = match log {
         Log::Changes => LogKind::Changes,
         Log::Access => LogKind::Access,
     };
-    Origin { instance: instance.to_owned(), tenant, kind, epoch }.to_string()
+    Origin {
+        instance: instance.to_owned(),
+        tenant,
+        kind,
+        epoch,
+    }
+    .to_string()
 }
 
 pub(in crate::postgres) fn damaged(log: Log, detail: &str) -> StoreError {
-    StoreError::Damaged { place: format!("log {}", log.as_str()), detail: detail.to_owned() }
+    StoreError::Damaged {
+        place: format!("log {}", log.as_str()),
+        detail: detail.to_owned(),
+    }
 }
 
-pub(in crate::postgres) async fn head(db: &Database, instance: &str, tenant: TenantId, log: Log) -> Result<LogHead, StoreError> {
-    let row = db.query_one(tenant, HEAD, &[&tenant.as_uuid(), &(log as i16)]).await?;
+pub(in crate::postgres) async fn head(
+    db: &Database,
+    instance: &str,
+    tenant: TenantId,
+    log: Log,
+) -> Result<LogHead, StoreError> {
+    let row = db
+        .query_one(tenant, HEAD, &[&tenant.as_uuid(), &(log as i16)])
+        .await?;
     let row = row.ok_or_else(|| damaged(log, "its head is missing"))?;
     Ok(LogHead {
         origin: origin(instance, tenant, log, row.get::<_, i32>(0) as u32),
         size: row.get::<_, i64>(1) as u64,
-        root: Hash::from_slice(row.get(2)).ok_or_else(|| damaged(log, "its root cannot be read"))?,
+        root: Hash::from_slice(row.get(2))
+            .ok_or_else(|| damaged(log, "its root cannot be read"))?,
         checkpoint: row.get(3),
     })
 }
@@ -59,8 +80,20 @@ pub(in crate::postgres) async fn checkpoints(
     limit: u32,
 ) -> Result<Vec<StoredCheckpoint>, StoreError> {
     let after = after.map_or(-1, clamp);
-    let rows = db.query(tenant, CHECKPOINTS, &[&tenant.as_uuid(), &(log as i16), &after, &i64::from(limit)]).await?;
-    Ok(rows.iter().map(|row| StoredCheckpoint { size: row.get::<_, i64>(0) as u64, note: row.get(1) }).collect())
+    let rows = db
+        .query(
+            tenant,
+            CHECKPOINTS,
+            &[&tenant.as_uuid(), &(log as i16), &after, &i64::from(limit)],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| StoredCheckpoint {
+            size: row.get::<_, i64>(0) as u64,
+            note: row.get(1),
+        })
+        .collect())
 }
 
 /// A tile as the tree of the current size has it.
@@ -71,19 +104,33 @@ pub(in crate::postgres) async fn tile(
     level: u8,
     index: u64,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let values: [Value<'_>; 4] = [&tenant.as_uuid(), &(log as i16), &i16::from(level), &clamp(index)];
-    let row = db.query_one(tenant, TILE, &values).await?.ok_or_else(|| damaged(log, "its head is missing"))?;
+    let values: [Value<'_>; 4] = [
+        &tenant.as_uuid(),
+        &(log as i16),
+        &i16::from(level),
+        &clamp(index),
+    ];
+    let row = db
+        .query_one(tenant, TILE, &values)
+        .await?
+        .ok_or_else(|| damaged(log, "its head is missing"))?;
     if level >= 8 {
         return Ok(None);
     }
-    let Some(tile) = Tile::in_tree(row.get::<_, i64>(0) as u64, level, index) else { return Ok(None) };
+    let Some(tile) = Tile::in_tree(row.get::<_, i64>(0) as u64, level, index) else {
+        return Ok(None);
+    };
     if tile.width == TILE_WIDTH {
         let hashes: Option<Vec<u8>> = row.get(2);
-        return hashes.map(Some).ok_or_else(|| damaged(log, "a tile is missing"));
+        return hashes
+            .map(Some)
+            .ok_or_else(|| damaged(log, "a tile is missing"));
     }
     let edge = Edge::decode(row.get(1)).map_err(|_| damaged(log, "its edge cannot be read"))?;
     let partial = edge.partial(level).filter(|(found, _)| *found == tile);
-    partial.map(|(_, hashes)| Some(hashes.to_vec())).ok_or_else(|| damaged(log, "its edge has another size"))
+    partial
+        .map(|(_, hashes)| Some(hashes.to_vec()))
+        .ok_or_else(|| damaged(log, "its edge has another size"))
 }
 
 pub(in crate::postgres) async fn entries(
@@ -93,7 +140,18 @@ pub(in crate::postgres) async fn entries(
     from: u64,
     limit: u32,
 ) -> Result<Vec<LogEntry>, StoreError> {
-    let rows = db.query(tenant, ENTRIES, &[&tenant.as_uuid(), &(log as i16), &clamp(from), &i64::from(limit)]).await?;
+    let rows = db
+        .query(
+            tenant,
+            ENTRIES,
+            &[
+                &tenant.as_uuid(),
+                &(log as i16),
+                &clamp(from),
+                &i64::from(limit),
+            ],
+        )
+        .await?;
     rows.iter().map(|row| entry(log, row)).collect()
 }
 
@@ -105,7 +163,13 @@ pub(in crate::postgres) async fn recent(
     limit: u32,
 ) -> Result<Vec<LogEntry>, StoreError> {
     let before = before.map_or(i64::MAX, clamp);
-    let rows = db.query(tenant, RECENT, &[&tenant.as_uuid(), &(log as i16), &before, &i64::from(limit)]).await?;
+    let rows = db
+        .query(
+            tenant,
+            RECENT,
+            &[&tenant.as_uuid(), &(log as i16), &before, &i64::from(limit)],
+        )
+        .await?;
     rows.iter().map(|row| entry(log, row)).collect()
 }
 
@@ -117,7 +181,13 @@ pub(in crate::postgres) async fn of_subject(
     (before, limit): (Option<u64>, u32),
 ) -> Result<Vec<LogEntry>, StoreError> {
     let before = before.map_or(i64::MAX, clamp);
-    let values: [Value<'_>; 5] = [&tenant.as_uuid(), &(log as i16), &before, &i64::from(limit), &subject];
+    let values: [Value<'_>; 5] = [
+        &tenant.as_uuid(),
+        &(log as i16),
+        &before,
+        &i64::from(limit),
+        &subject,
+    ];
     let rows = db.query(tenant, OF_SUBJECT, &values).await?;
     rows.iter().map(|row| entry(log, row)).collect()
 }

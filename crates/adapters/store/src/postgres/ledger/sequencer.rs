@@ -26,7 +26,8 @@ use crate::head_file::{HeadFile, PublishedHead};
 use crate::port::error::StoreError;
 use crate::port::ledger::Log;
 
-const LOCK: &str = "SELECT epoch, size, root FROM log_head WHERE tn = $1 AND log = $2 FOR UPDATE SKIP LOCKED";
+const LOCK: &str =
+    "SELECT epoch, size, root FROM log_head WHERE tn = $1 AND log = $2 FOR UPDATE SKIP LOCKED";
 const EDGE: &str = "SELECT edge FROM log_head WHERE tn = $1 AND log = $2";
 const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM log_queue WHERE tn = $1 AND log = $2)";
 const TAKE: &str = "DELETE FROM log_queue d USING (
@@ -124,11 +125,17 @@ impl Sequencer {
     ) -> Result<Self, StoreError> {
         let state = |log: Log| -> Result<LogState, StoreError> {
             let head_file = HeadFile::open(&heads.join(format!("{tenant}-{}.head", log.as_str())))?;
-            Ok(LogState { log, edge: None, head_file: Arc::new(Mutex::new(head_file)) })
+            Ok(LogState {
+                log,
+                edge: None,
+                head_file: Arc::new(Mutex::new(head_file)),
+            })
         };
         let logs = [state(Log::Changes)?, state(Log::Access)?];
         let sql = "SELECT epoch FROM log_head WHERE tn = $1 AND log = $2";
-        let row = db.query_one(tenant, sql, &[&tenant.as_uuid(), &(Log::Changes as i16)]).await?;
+        let row = db
+            .query_one(tenant, sql, &[&tenant.as_uuid(), &(Log::Changes as i16)])
+            .await?;
         let epoch = row.map_or(1, |row| row.get::<_, i32>(0) as u32);
         let mut rolled_back = None;
         for log in &logs {
@@ -169,11 +176,17 @@ impl Sequencer {
                  ON CONFLICT DO NOTHING";
             let (tn, number, root) = (tenant.as_uuid(), log as i16, edge.root());
             let made = transaction
-                .execute(sql, &[&tn, &number, &root.0.as_slice(), &edge.encode(), &note])
+                .execute(
+                    sql,
+                    &[&tn, &number, &root.0.as_slice(), &edge.encode(), &note],
+                )
                 .await
                 .map_err(failed)?;
             if made == 1 {
-                transaction.execute(CHECKPOINT, &[&tn, &number, &0i64, &note]).await.map_err(failed)?;
+                transaction
+                    .execute(CHECKPOINT, &[&tn, &number, &0i64, &note])
+                    .await
+                    .map_err(failed)?;
             }
         }
         transaction.commit().await.map_err(failed)
@@ -184,9 +197,12 @@ impl Sequencer {
         self.used.store(true, Ordering::Relaxed);
         match *self.rolled_back.read() {
             None => Ok(()),
-            Some(RolledBack { log, found, known }) => {
-                Err(StoreError::RolledBack { tenant: self.tenant, log: log.as_str(), found, known })
-            }
+            Some(RolledBack { log, found, known }) => Err(StoreError::RolledBack {
+                tenant: self.tenant,
+                log: log.as_str(),
+                found,
+                known,
+            }),
         }
     }
 
@@ -217,7 +233,11 @@ impl Sequencer {
                 return;
             }
             if pause.is_zero() {
-                let idle = if self.used.swap(false, Ordering::Relaxed) { IDLE.0 } else { IDLE.1 };
+                let idle = if self.used.swap(false, Ordering::Relaxed) {
+                    IDLE.0
+                } else {
+                    IDLE.1
+                };
                 let _ = tokio::time::timeout(idle, self.wake.notified()).await;
             } else {
                 tokio::time::sleep(pause).await;
@@ -263,7 +283,14 @@ impl Sequencer {
 
     async fn pass(&self, state: &mut LogState) -> Result<Passed, StoreError> {
         self.check()?;
-        let waits = self.db.query_one(self.tenant, WAITS, &[&self.tenant.as_uuid(), &(state.log as i16)]).await?;
+        let waits = self
+            .db
+            .query_one(
+                self.tenant,
+                WAITS,
+                &[&self.tenant.as_uuid(), &(state.log as i16)],
+            )
+            .await?;
         if !waits.is_some_and(|row| row.get(0)) {
             return Ok(Passed::Drained);
         }
@@ -280,7 +307,11 @@ impl Sequencer {
         let (tn, log) = (self.tenant.as_uuid(), state.log as i16);
         let mut connection = self.db.connection().await?;
         let transaction = begin(&mut connection, self.tenant).await.map_err(failed)?;
-        let Some(head) = transaction.query_opt(LOCK, &[&tn, &log]).await.map_err(failed)? else {
+        let Some(head) = transaction
+            .query_opt(LOCK, &[&tn, &log])
+            .await
+            .map_err(failed)?
+        else {
             return Ok(Passed::Elsewhere);
         };
         let (epoch, size, root): (i32, i64, Vec<u8>) = (head.get(0), head.get(1), head.get(2));
@@ -288,51 +319,102 @@ impl Sequencer {
         let edge = match state.edge.take() {
             Some(edge) if edge.size() == size as u64 && edge.root().0 == *root => edge,
             _ => {
-                let row = transaction.query_one(EDGE, &[&tn, &log]).await.map_err(failed)?;
-                Edge::decode(row.get(0)).map_err(|_| damaged(state.log, "its edge cannot be read"))?
+                let row = transaction
+                    .query_one(EDGE, &[&tn, &log])
+                    .await
+                    .map_err(failed)?;
+                Edge::decode(row.get(0))
+                    .map_err(|_| damaged(state.log, "its edge cannot be read"))?
             }
         };
-        let taken = take(&transaction, self.tenant, state.log, size).await.map_err(failed)?;
+        let taken = take(&transaction, self.tenant, state.log, size)
+            .await
+            .map_err(failed)?;
         if taken == 0 {
             state.edge = Some(edge);
             return Ok(Passed::Drained);
         }
         let grown = self.read_back(&transaction, state.log, edge, taken).await?;
-        let note = signed(&origin(&self.instance, self.tenant, state.log, epoch as u32), &grown.edge, &self.signer)?;
-        let swapped = self.write(&transaction, state.log, (size, &root), &grown, &note).await.map_err(failed)?;
+        let note = signed(
+            &origin(&self.instance, self.tenant, state.log, epoch as u32),
+            &grown.edge,
+            &self.signer,
+        )?;
+        let swapped = self
+            .write(&transaction, state.log, (size, &root), &grown, &note)
+            .await
+            .map_err(failed)?;
         if swapped != 1 {
             return Err(Failure::Collision);
         }
-        transaction.commit().await.map_err(|error| Failure::of_commit(&self.db.name, &error))?;
+        transaction
+            .commit()
+            .await
+            .map_err(|error| Failure::of_commit(&self.db.name, &error))?;
         for placed in &grown.placed {
             self.watch.seen(&placed.name, placed.hash);
         }
         self.publish(state, &grown.edge);
         state.edge = Some(grown.edge);
-        Ok(if taken < PASS as usize { Passed::Drained } else { Passed::More })
+        Ok(if taken < PASS as usize {
+            Passed::Drained
+        } else {
+            Passed::More
+        })
     }
 
     /// Reads what was placed, recomputes its hashes and grows the tree by them. Whatever is not what its
     /// writer staged is not signed.
-    async fn read_back(&self, transaction: &Transaction<'_>, log: Log, edge: Edge, taken: usize) -> Result<Grown, Failure> {
+    async fn read_back(
+        &self,
+        transaction: &Transaction<'_>,
+        log: Log,
+        edge: Edge,
+        taken: usize,
+    ) -> Result<Grown, Failure> {
         let from = edge.size();
-        let statement = transaction.prepare_cached(READ_BACK).await.map_err(|error| Failure::of(&self.db.name, &error))?;
-        let rows = transaction.query(&statement, &[&self.tenant.as_uuid(), &(log as i16), &(from as i64)]).await;
+        let statement = transaction
+            .prepare_cached(READ_BACK)
+            .await
+            .map_err(|error| Failure::of(&self.db.name, &error))?;
+        let rows = transaction
+            .query(
+                &statement,
+                &[&self.tenant.as_uuid(), &(log as i16), &(from as i64)],
+            )
+            .await;
         let rows = rows.map_err(|error| Failure::of(&self.db.name, &error))?;
-        let mut grown = Grown { edge, placed: Vec::with_capacity(taken), tiles: Vec::new(), subjects: Default::default() };
+        let mut grown = Grown {
+            edge,
+            placed: Vec::with_capacity(taken),
+            tiles: Vec::new(),
+            subjects: Default::default(),
+        };
         for row in &rows {
             let (index, writer, counter): (i64, Uuid, i64) = (row.get(0), row.get(1), row.get(2));
             let alarm = |what: &str| {
-                self.watch.raise(self.tenant, format!("entry {counter} of writer {writer} in log {}: {what}", log.as_str()));
+                self.watch.raise(
+                    self.tenant,
+                    format!(
+                        "entry {counter} of writer {writer} in log {}: {what}",
+                        log.as_str()
+                    ),
+                );
                 Failure::Store(damaged(log, what))
             };
-            let (Some(leaf), Some(payload)) = (row.get::<_, Option<&[u8]>>(3), row.get::<_, Option<&[u8]>>(4)) else {
+            let (Some(leaf), Some(payload)) = (
+                row.get::<_, Option<&[u8]>>(3),
+                row.get::<_, Option<&[u8]>>(4),
+            ) else {
                 return Err(alarm("what its writer staged is missing"));
             };
             if !is_sound(leaf, payload, writer, counter) || index as u64 != grown.edge.size() {
                 return Err(alarm("it is not what its writer staged"));
             }
-            let placed = Placed { name: (log, writer, counter as u64), hash: leaf_hash(leaf) };
+            let placed = Placed {
+                name: (log, writer, counter as u64),
+                hash: leaf_hash(leaf),
+            };
             if !self.watch.agrees(&placed.name, placed.hash) {
                 return Err(alarm("it is not what was acknowledged"));
             }
@@ -344,7 +426,11 @@ impl Sequencer {
             }
             grown.placed.push(placed);
         }
-        if grown.placed.len() == taken { Ok(grown) } else { Err(Failure::Collision) }
+        if grown.placed.len() == taken {
+            Ok(grown)
+        } else {
+            Err(Failure::Collision)
+        }
     }
 
     async fn write(
@@ -357,37 +443,72 @@ impl Sequencer {
     ) -> Result<u64, Error> {
         let (tn, log) = (self.tenant.as_uuid(), log as i16);
         if !grown.tiles.is_empty() {
-            let levels: Vec<i16> = grown.tiles.iter().map(|tile| i16::from(tile.level)).collect();
+            let levels: Vec<i16> = grown
+                .tiles
+                .iter()
+                .map(|tile| i16::from(tile.level))
+                .collect();
             let indexes: Vec<i64> = grown.tiles.iter().map(|tile| tile.index as i64).collect();
-            let hashes: Vec<&[u8]> = grown.tiles.iter().map(|tile| tile.hashes.as_slice()).collect();
-            transaction.execute(TILES, &[&tn, &log, &levels, &indexes, &hashes]).await?;
+            let hashes: Vec<&[u8]> = grown
+                .tiles
+                .iter()
+                .map(|tile| tile.hashes.as_slice())
+                .collect();
+            transaction
+                .execute(TILES, &[&tn, &log, &levels, &indexes, &hashes])
+                .await?;
         }
         let (subjects, indexes) = &grown.subjects;
         if !subjects.is_empty() {
             let statement = transaction.prepare_cached(SUBJECTS).await?;
-            transaction.execute(&statement, &[&tn, &log, subjects, indexes]).await?;
+            transaction
+                .execute(&statement, &[&tn, &log, subjects, indexes])
+                .await?;
         }
         let new = grown.edge.size() as i64;
         let statement = transaction.prepare_cached(CHECKPOINT).await?;
-        transaction.execute(&statement, &[&tn, &log, &new, &note]).await?;
+        transaction
+            .execute(&statement, &[&tn, &log, &new, &note])
+            .await?;
         let statement = transaction.prepare_cached(SWAP).await?;
         let new_root = grown.edge.root();
         transaction
-            .execute(&statement, &[&tn, &log, &size, &root, &new, &new_root.0.as_slice(), &grown.edge.encode(), &note])
+            .execute(
+                &statement,
+                &[
+                    &tn,
+                    &log,
+                    &size,
+                    &root,
+                    &new,
+                    &new_root.0.as_slice(),
+                    &grown.edge.encode(),
+                    &note,
+                ],
+            )
             .await
     }
 
     /// The database was put back while this process ran.
     fn compare_running(&self, state: &LogState, found: u64, root: &[u8]) -> Result<(), StoreError> {
-        let Some(known) = state.head_file.lock().known() else { return Ok(()) };
+        let Some(known) = state.head_file.lock().known() else {
+            return Ok(());
+        };
         if known.size > found || (known.size == found && known.root != *root) {
-            *self.rolled_back.write() = Some(RolledBack { log: state.log, found, known: known.size });
+            *self.rolled_back.write() = Some(RolledBack {
+                log: state.log,
+                found,
+                known: known.size,
+            });
         }
         self.check()
     }
 
     fn publish(&self, state: &LogState, edge: &Edge) {
-        let head = PublishedHead { size: edge.size(), root: edge.root().0 };
+        let head = PublishedHead {
+            size: edge.size(),
+            root: edge.root().0,
+        };
         // A failure weakens the detection of rollbacks, nothing more.
         if let Err(error) = state.head_file.lock().publish(head) {
             tracing::error!(tenant = %self.tenant, log = state.log.as_str(), %error, "head file not written");
@@ -396,8 +517,16 @@ impl Sequencer {
 
     /// Makes the head files durable.
     pub(in crate::postgres) async fn sync_heads(&self) {
-        let files: Vec<_> = self.logs.lock().await.iter().map(|state| Arc::clone(&state.head_file)).collect();
-        let synced = tokio::task::spawn_blocking(move || files.iter().try_for_each(|file| file.lock().sync()));
+        let files: Vec<_> = self
+            .logs
+            .lock()
+            .await
+            .iter()
+            .map(|state| Arc::clone(&state.head_file))
+            .collect();
+        let synced = tokio::task::spawn_blocking(move || {
+            files.iter().try_for_each(|file| file.lock().sync())
+        });
         if let Ok(Err(error)) = synced.await {
             tracing::error!(tenant = %self.tenant, %error, "head file not synced");
         }
@@ -417,7 +546,13 @@ impl Sequencer {
             for row in self.db.query(self.tenant, BY_OTHERS, &values).await? {
                 let name = (log, row.get(0), row.get::<_, i64>(1) as u64);
                 if !self.watch.seen(&name, leaf_hash(row.get(2))) {
-                    self.watch.raise(self.tenant, format!("an entry in log {} is not what was acknowledged", log.as_str()));
+                    self.watch.raise(
+                        self.tenant,
+                        format!(
+                            "an entry in log {} is not what was acknowledged",
+                            log.as_str()
+                        ),
+                    );
                 }
             }
         }
@@ -442,45 +577,80 @@ impl Sequencer {
 }
 
 /// Takes the oldest waiting entries and places them from `size` on; answers how many.
-async fn take(transaction: &Transaction<'_>, tenant: TenantId, log: Log, size: i64) -> Result<usize, Error> {
+async fn take(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    log: Log,
+    size: i64,
+) -> Result<usize, Error> {
     let (tn, log) = (tenant.as_uuid(), log as i16);
     let statement = transaction.prepare_cached(TAKE).await?;
     let rows = transaction.query(&statement, &[&tn, &log, &PASS]).await?;
     if rows.is_empty() {
         return Ok(0);
     }
-    let mut taken: Vec<(i64, Uuid, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let mut taken: Vec<(i64, Uuid, i64)> = rows
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
     taken.sort_unstable();
     let indexes: Vec<i64> = (size..).take(taken.len()).collect();
     let writers: Vec<Uuid> = taken.iter().map(|(_, writer, _)| *writer).collect();
     let counters: Vec<i64> = taken.iter().map(|(.., counter)| *counter).collect();
     let statement = transaction.prepare_cached(PLACE).await?;
-    transaction.execute(&statement, &[&tn, &log, &indexes, &writers, &counters]).await?;
+    transaction
+        .execute(&statement, &[&tn, &log, &indexes, &writers, &counters])
+        .await?;
     Ok(taken.len())
 }
 
 /// Whether a leaf is its writer's and its payload the one it commits to.
 fn is_sound(leaf: &[u8], payload: &[u8], writer: Uuid, counter: i64) -> bool {
     Leaf::parse(leaf).is_ok_and(|leaf| {
-        leaf.writer == writer && leaf.counter == counter as u64 && leaf.payload == Some(Hash::of(payload))
+        leaf.writer == writer
+            && leaf.counter == counter as u64
+            && leaf.payload == Some(Hash::of(payload))
     })
 }
 
 fn signed(origin: &str, edge: &Edge, signer: &SigningKey) -> Result<String, StoreError> {
-    let checkpoint = Checkpoint { origin: origin.to_owned(), size: edge.size(), root: edge.root() };
-    checkpoint.sign(&[signer]).map_err(|error| StoreError::Engine(error.to_string()))
+    let checkpoint = Checkpoint {
+        origin: origin.to_owned(),
+        size: edge.size(),
+        root: edge.root(),
+    };
+    checkpoint
+        .sign(&[signer])
+        .map_err(|error| StoreError::Engine(error.to_string()))
 }
 
 /// Compares a log with what its head file says was published.
-async fn compare(db: &Database, tenant: TenantId, state: &LogState) -> Result<Option<RolledBack>, StoreError> {
-    let Some(known) = state.head_file.lock().known() else { return Ok(None) };
+async fn compare(
+    db: &Database,
+    tenant: TenantId,
+    state: &LogState,
+) -> Result<Option<RolledBack>, StoreError> {
+    let Some(known) = state.head_file.lock().known() else {
+        return Ok(None);
+    };
     let sql = "SELECT h.size, c.note FROM log_head h LEFT JOIN log_checkpoint c
          ON c.tn = h.tn AND c.log = h.log AND c.size = $3 WHERE h.tn = $1 AND h.log = $2";
-    let row = db.query_one(tenant, sql, &[&tenant.as_uuid(), &(state.log as i16), &(known.size as i64)]).await?;
+    let row = db
+        .query_one(
+            tenant,
+            sql,
+            &[&tenant.as_uuid(), &(state.log as i16), &(known.size as i64)],
+        )
+        .await?;
     let row = row.ok_or_else(|| damaged(state.log, "its head is missing"))?;
     let found = row.get::<_, i64>(0) as u64;
     let note: Option<String> = row.get(1);
-    let same = note.is_some_and(|note| note.lines().nth(2) == Some(Hash(known.root).to_base64().as_str()));
-    let rolled_back = RolledBack { log: state.log, found, known: known.size };
+    let same =
+        note.is_some_and(|note| note.lines().nth(2) == Some(Hash(known.root).to_base64().as_str()));
+    let rolled_back = RolledBack {
+        log: state.log,
+        found,
+        known: known.size,
+    };
     Ok((known.size > found || !same).then_some(rolled_back))
 }

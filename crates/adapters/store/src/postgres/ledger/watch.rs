@@ -38,16 +38,28 @@ impl Watch {
         let since = Instant::now();
         let mut awaited = self.awaited.lock();
         for entry in staged {
-            awaited.insert((entry.log, entry.writer, entry.counter), Awaited { leaf: entry.leaf, since });
+            awaited.insert(
+                (entry.log, entry.writer, entry.counter),
+                Awaited {
+                    leaf: entry.leaf,
+                    since,
+                },
+            );
         }
     }
     /// An entry seen in its log; false when it is not what was acknowledged.
     pub(in crate::postgres) fn seen(&self, name: &Name, leaf: Hash) -> bool {
-        self.awaited.lock().remove(name).is_none_or(|awaited| awaited.leaf == leaf)
+        self.awaited
+            .lock()
+            .remove(name)
+            .is_none_or(|awaited| awaited.leaf == leaf)
     }
     /// Whether an entry is what was acknowledged, if it was by this process.
     pub(in crate::postgres) fn agrees(&self, name: &Name, leaf: Hash) -> bool {
-        self.awaited.lock().get(name).is_none_or(|awaited| awaited.leaf == leaf)
+        self.awaited
+            .lock()
+            .get(name)
+            .is_none_or(|awaited| awaited.leaf == leaf)
     }
     /// Whether everything acknowledged in a log so far was seen.
     pub(in crate::postgres) fn is_settled(&self) -> bool {
@@ -56,14 +68,23 @@ impl Watch {
     /// What has been awaited for longer than a moment: another replica may have sequenced it.
     pub(in crate::postgres) fn late(&self, moment: Duration) -> Vec<Name> {
         let awaited = self.awaited.lock();
-        awaited.iter().filter(|(_, entry)| entry.since.elapsed() >= moment).map(|(name, _)| *name).collect()
+        awaited
+            .iter()
+            .filter(|(_, entry)| entry.since.elapsed() >= moment)
+            .map(|(name, _)| *name)
+            .collect()
     }
     /// Raises the alarm when something is overdue. To be called when the queue was seen empty and what
     /// others sequenced was looked up, so that a database that was away raises none.
     pub(in crate::postgres) fn check(&self, tenant: TenantId) {
         if let Some((log, writer, counter)) = self.late(PATIENCE).first() {
             let log = log.as_str();
-            self.raise(tenant, format!("entry {counter} of writer {writer} was acknowledged and is not in log {log}"));
+            self.raise(
+                tenant,
+                format!(
+                    "entry {counter} of writer {writer} was acknowledged and is not in log {log}"
+                ),
+            );
         }
     }
     /// Raises the alarm.
@@ -78,7 +99,10 @@ impl Watch {
     pub(in crate::postgres) fn health(&self) -> Result<(), StoreError> {
         match &*self.alarm.lock() {
             None => Ok(()),
-            Some(what) => Err(StoreError::Damaged { place: "ledger".to_owned(), detail: what.clone() }),
+            Some(what) => Err(StoreError::Damaged {
+                place: "ledger".to_owned(),
+                detail: what.clone(),
+            }),
         }
     }
 }

@@ -24,7 +24,8 @@ use crate::port::resource::Head;
 use crate::prepare::{PreparedChange, PreparedGuard, PreparedUnit};
 use crate::query::plan::Test;
 
-const CRITERIA: &str = "INSERT INTO crit (tn, h) SELECT $1, h FROM unnest($2::int8[]) AS c (h) ORDER BY h
+const CRITERIA: &str =
+    "INSERT INTO crit (tn, h) SELECT $1, h FROM unnest($2::int8[]) AS c (h) ORDER BY h
     ON CONFLICT (tn, h) DO UPDATE SET h = excluded.h";
 const CRITERIA_DONE: &str = "DELETE FROM crit WHERE tn = $1 AND h = ANY($2)";
 const KEYS: &str = "SELECT kid FROM dek WHERE tn = $1 AND kid = ANY($2) ORDER BY kid FOR KEY SHARE";
@@ -40,7 +41,10 @@ pub(super) struct Counters {
 
 impl Counters {
     pub(super) fn new(writer: Uuid) -> Self {
-        Self { writer, made: [0; 2] }
+        Self {
+            writer,
+            made: [0; 2],
+        }
     }
     fn next(&mut self, log: Log) -> u64 {
         let [changes, access] = &mut self.made;
@@ -102,7 +106,11 @@ pub(super) struct Around<'t> {
 impl<'u, 't> Batch<'u, 't> {
     /// Locks and reads all that the units' conditions are about. `careful` also looks whether row ids are
     /// taken, to tell a defect from a collision.
-    pub(super) async fn load(around: Around<'t>, units: &[&'u PreparedUnit], careful: bool) -> Result<Self, Failure> {
+    pub(super) async fn load(
+        around: Around<'t>,
+        units: &[&'u PreparedUnit],
+        careful: bool,
+    ) -> Result<Self, Failure> {
         let mut batch = Self {
             transaction: around.transaction,
             tenant: around.tenant,
@@ -125,7 +133,11 @@ impl<'u, 't> Batch<'u, 't> {
         if careful {
             batch.load_taken(&changes).await?;
         }
-        batch.docs.load(around.transaction, around.tenant, units).await.map_err(|error| batch.failed(&error))?;
+        batch
+            .docs
+            .load(around.transaction, around.tenant, units)
+            .await
+            .map_err(|error| batch.failed(&error))?;
         Ok(batch)
     }
 
@@ -134,7 +146,11 @@ impl<'u, 't> Batch<'u, 't> {
     }
 
     /// Decides a unit and, where its conditions hold, applies it.
-    pub(super) async fn unit(&mut self, unit: &'u PreparedUnit, counters: &mut Counters) -> Result<Answer, Failure> {
+    pub(super) async fn unit(
+        &mut self,
+        unit: &'u PreparedUnit,
+        counters: &mut Counters,
+    ) -> Result<Answer, Failure> {
         for change in &unit.changes {
             if let Some(refused) = self.stale(change) {
                 return Ok(Err(refused));
@@ -164,20 +180,34 @@ impl<'u, 't> Batch<'u, 't> {
         let docs = self.docs.flush(self.transaction, self.tenant).await;
         docs.map_err(|error| self.failed(&error))?;
         if !self.criteria.is_empty() {
-            let done = self.transaction.execute(CRITERIA_DONE, &[&self.tenant.as_uuid(), &self.criteria]).await;
+            let done = self
+                .transaction
+                .execute(CRITERIA_DONE, &[&self.tenant.as_uuid(), &self.criteria])
+                .await;
             done.map_err(|error| self.failed(&error))?;
         }
         Ok(())
     }
 
     /// Stages an entry: its leaf gets the writer's next counter.
-    pub(super) fn stage(&mut self, entry: &'u PreparedEntry, counters: &mut Counters) -> Result<EntryReceipt, Failure> {
+    pub(super) fn stage(
+        &mut self,
+        entry: &'u PreparedEntry,
+        counters: &mut Counters,
+    ) -> Result<EntryReceipt, Failure> {
         let mut leaf = entry.leaf.clone();
         leaf.writer = counters.writer;
         leaf.counter = counters.next(entry.log);
-        let bytes = leaf.to_bytes().map_err(|error| StoreError::Engine(error.to_string()))?;
+        let bytes = leaf
+            .to_bytes()
+            .map_err(|error| StoreError::Engine(error.to_string()))?;
         let hash = ::ledger::leaf_hash(&bytes);
-        self.staged.push(Staged { log: entry.log, writer: leaf.writer, counter: leaf.counter, leaf: hash });
+        self.staged.push(Staged {
+            log: entry.log,
+            writer: leaf.writer,
+            counter: leaf.counter,
+            leaf: hash,
+        });
         self.rows.stage(StageRow {
             log: entry.log as u8,
             writer: leaf.writer,
@@ -187,28 +217,40 @@ impl<'u, 't> Batch<'u, 't> {
             leaf: bytes,
             payload: &entry.payload,
         });
-        Ok(EntryReceipt { leaf: hash, index: None })
+        Ok(EntryReceipt {
+            leaf: hash,
+            index: None,
+        })
     }
 
     async fn lock_criteria(&self) -> Result<(), Failure> {
         if self.criteria.is_empty() {
             return Ok(());
         }
-        let locked = self.transaction.execute(CRITERIA, &[&self.tenant.as_uuid(), &self.criteria]).await;
+        let locked = self
+            .transaction
+            .execute(CRITERIA, &[&self.tenant.as_uuid(), &self.criteria])
+            .await;
         locked.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
     /// Patients' keys must not be destroyed while this transaction seals with them.
     async fn load_keys(&mut self, changes: &[&PreparedChange]) -> Result<(), Failure> {
-        let mut kids: Vec<&[u8]> =
-            changes.iter().filter(|change| change.kid != self.tenant_kid).map(|change| change.kid.as_slice()).collect();
+        let mut kids: Vec<&[u8]> = changes
+            .iter()
+            .filter(|change| change.kid != self.tenant_kid)
+            .map(|change| change.kid.as_slice())
+            .collect();
         kids.sort_unstable();
         kids.dedup();
         if kids.is_empty() {
             return Ok(());
         }
         let rows = self.query(KEYS, &[&self.tenant.as_uuid(), &kids]).await?;
-        self.alive.extend(rows.iter().filter_map(|row| Kid::try_from(row.get::<_, &[u8]>(0)).ok()));
+        self.alive.extend(
+            rows.iter()
+                .filter_map(|row| Kid::try_from(row.get::<_, &[u8]>(0)).ok()),
+        );
         Ok(())
     }
 
@@ -216,15 +258,28 @@ impl<'u, 't> Batch<'u, 't> {
         if changes.is_empty() {
             return Ok(());
         }
-        let asked: HashMap<(u16, &str), &'u PreparedChange> =
-            changes.iter().map(|change| ((change.key.ty.0, change.key.id.as_str()), *change)).collect();
+        let asked: HashMap<(u16, &str), &'u PreparedChange> = changes
+            .iter()
+            .map(|change| ((change.key.ty.0, change.key.id.as_str()), *change))
+            .collect();
         let mut hashes: Vec<i64> = changes.iter().map(|change| change.rh).collect();
         hashes.sort_unstable();
         hashes.dedup();
-        for row in self.query(HEADS, &[&self.tenant.as_uuid(), &hashes]).await? {
-            let Some(change) = asked.get(&(row.get::<_, i32>(1) as u16, row.get::<_, &str>(2))) else { continue };
-            let index = PackedIndex::decode(row.get(7), row.get::<_, i64>(6) as u64)
-                .map_err(|error| StoreError::Damaged { place: "res.ix".to_owned(), detail: error.to_string() })?;
+        for row in self
+            .query(HEADS, &[&self.tenant.as_uuid(), &hashes])
+            .await?
+        {
+            let Some(change) = asked.get(&(row.get::<_, i32>(1) as u16, row.get::<_, &str>(2)))
+            else {
+                continue;
+            };
+            let index =
+                PackedIndex::decode(row.get(7), row.get::<_, i64>(6) as u64).map_err(|error| {
+                    StoreError::Damaged {
+                        place: "res.ix".to_owned(),
+                        detail: error.to_string(),
+                    }
+                })?;
             let head = Head {
                 row: RowId(row.get(0)),
                 version: VersionId(row.get::<_, i32>(3) as u32),
@@ -232,8 +287,15 @@ impl<'u, 't> Batch<'u, 't> {
                 kind: kind_of(row.get(5)),
             };
             let index: Cow<'u, PackedIndex> = Cow::Owned(index);
-            let state = HeadState { head, index: index.clone(), written: Some(index), change: None, compartments: None };
-            self.heads.insert((change.key.ty.0, change.key.id.as_str()), state);
+            let state = HeadState {
+                head,
+                index: index.clone(),
+                written: Some(index),
+                change: None,
+                compartments: None,
+            };
+            self.heads
+                .insert((change.key.ty.0, change.key.id.as_str()), state);
         }
         Ok(())
     }
@@ -241,7 +303,8 @@ impl<'u, 't> Batch<'u, 't> {
     async fn load_taken(&mut self, changes: &[&PreparedChange]) -> Result<(), Failure> {
         let rows: Vec<i64> = changes.iter().map(|change| change.version_row.0).collect();
         let found = self.query(TAKEN, &[&self.tenant.as_uuid(), &rows]).await?;
-        self.taken.extend(found.iter().map(|row| row.get::<_, i64>(0)));
+        self.taken
+            .extend(found.iter().map(|row| row.get::<_, i64>(0)));
         Ok(())
     }
 
@@ -250,26 +313,45 @@ impl<'u, 't> Batch<'u, 't> {
         sql: &str,
         values: &[super::super::connect::Value<'_>],
     ) -> Result<Vec<tokio_postgres::Row>, Failure> {
-        let statement = self.transaction.prepare_cached(sql).await.map_err(|error| self.failed(&error))?;
-        self.transaction.query(&statement, values).await.map_err(|error| self.failed(&error))
+        let statement = self
+            .transaction
+            .prepare_cached(sql)
+            .await
+            .map_err(|error| self.failed(&error))?;
+        self.transaction
+            .query(&statement, values)
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     fn stale(&self, change: &PreparedChange) -> Option<CommitError> {
-        let current = self.heads.get(&(change.key.ty.0, change.key.id.as_str())).map(|state| state.head);
+        let current = self
+            .heads
+            .get(&(change.key.ty.0, change.key.id.as_str()))
+            .map(|state| state.head);
         let fits = match (change.expected, current) {
             (Expected::Absent, None) => true,
             (Expected::Version(version), Some(head)) => head.version == version,
             _ => false,
         };
         if !fits {
-            return Some(CommitError::Stale { key: change.key.clone(), current });
+            return Some(CommitError::Stale {
+                key: change.key.clone(),
+                current,
+            });
         }
         if let Some(head) = current
             && (head.row != change.row || change.version_row <= head.version_row)
         {
-            return Some(CommitError::Malformed("a version's row does not follow its head"));
+            return Some(CommitError::Malformed(
+                "a version's row does not follow its head",
+            ));
         }
-        let repeated = || self.waiting.iter().any(|other| other.version_row == change.version_row);
+        let repeated = || {
+            self.waiting
+                .iter()
+                .any(|other| other.version_row == change.version_row)
+        };
         if self.taken.contains(&change.version_row.0) || repeated() {
             return Some(CommitError::Malformed("a row id is taken"));
         }
@@ -282,7 +364,9 @@ impl<'u, 't> Batch<'u, 't> {
             if self.waiting.iter().any(|change| may_touch(change, guard)) {
                 self.flush().await?;
             }
-            let same = search::matches_exactly(self.transaction, self.tenant, &guard.query, &guard.seen).await;
+            let same =
+                search::matches_exactly(self.transaction, self.tenant, &guard.query, &guard.seen)
+                    .await;
             if !same.map_err(|error| self.failed(&error))? {
                 return Ok(Some(at));
             }
@@ -291,10 +375,18 @@ impl<'u, 't> Batch<'u, 't> {
     }
 
     fn apply(&mut self, change: &'u PreparedChange) {
-        let head = Head { row: change.row, version: change.version, version_row: change.version_row, kind: change.kind };
+        let head = Head {
+            row: change.row,
+            version: change.version,
+            version_row: change.version_row,
+            kind: change.kind,
+        };
         let compartments = (change.kind != ChangeKind::Delete).then_some(change);
         let index = Cow::Borrowed(&change.index);
-        match self.heads.get_mut(&(change.key.ty.0, change.key.id.as_str())) {
+        match self
+            .heads
+            .get_mut(&(change.key.ty.0, change.key.id.as_str()))
+        {
             Some(state) => {
                 state.head = head;
                 state.index = index;
@@ -302,22 +394,42 @@ impl<'u, 't> Batch<'u, 't> {
                 state.compartments = compartments.or(state.compartments);
             }
             None => {
-                let state = HeadState { head, index, written: None, change: Some(change), compartments };
-                self.heads.insert((change.key.ty.0, change.key.id.as_str()), state);
+                let state = HeadState {
+                    head,
+                    index,
+                    written: None,
+                    change: Some(change),
+                    compartments,
+                };
+                self.heads
+                    .insert((change.key.ty.0, change.key.id.as_str()), state);
             }
         }
         let (vid, rid) = (change.version_row.0, change.row.0);
-        self.rows.version(vid, rid, change.version.0, change.key.ty.0, change.kind as u8, change.body.as_deref());
+        self.rows.version(
+            vid,
+            rid,
+            change.version.0,
+            change.key.ty.0,
+            change.kind as u8,
+            change.body.as_deref(),
+        );
         self.waiting.push(change);
     }
 
     async fn flush(&mut self) -> Result<(), Failure> {
         let tenant_kid = self.tenant_kid;
-        let mut dirty: Vec<&mut HeadState<'u>> = self.heads.values_mut().filter(|state| state.change.is_some()).collect();
+        let mut dirty: Vec<&mut HeadState<'u>> = self
+            .heads
+            .values_mut()
+            .filter(|state| state.change.is_some())
+            .collect();
         // Every replica locks in the same order.
         dirty.sort_unstable_by_key(|state| state.head.row);
         for state in dirty {
-            let Some(change) = state.change.take() else { continue };
+            let Some(change) = state.change.take() else {
+                continue;
+            };
             let row = head_row(change, tenant_kid);
             let rid = row.rid;
             match &state.written {
@@ -325,12 +437,16 @@ impl<'u, 't> Batch<'u, 't> {
                 Some(before) => self.rows.update(row, &difference(before, &state.index)),
             }
             if let Some(named) = state.compartments.take() {
-                self.rows.compartments(rid, &named.index, state.written.is_some());
+                self.rows
+                    .compartments(rid, &named.index, state.written.is_some());
             }
             state.written = Some(state.index.clone());
         }
         self.waiting.clear();
-        let flushed = self.rows.flush(self.transaction, self.tenant.as_uuid()).await;
+        let flushed = self
+            .rows
+            .flush(self.transaction, self.tenant.as_uuid())
+            .await;
         flushed.map_err(|error| self.failed(&error))
     }
 }
@@ -359,7 +475,11 @@ fn head_row(change: &PreparedChange, tenant_kid: Kid) -> HeadRow<'_> {
 fn criteria(units: &[&PreparedUnit]) -> Vec<i64> {
     let guards = units.iter().flat_map(|unit| &unit.guards);
     let mut all: Vec<i64> = guards
-        .map(|guard| xxhash_rust::xxh3::xxh3_64(format!("{:?} {:?}", guard.query.ty, guard.query.clauses).as_bytes()) as i64)
+        .map(|guard| {
+            xxhash_rust::xxh3::xxh3_64(
+                format!("{:?} {:?}", guard.query.ty, guard.query.clauses).as_bytes(),
+            ) as i64
+        })
         .collect();
     all.sort_unstable();
     all.dedup();
@@ -370,7 +490,13 @@ fn criteria(units: &[&PreparedUnit]) -> Vec<i64> {
 /// if every clause of plain keys has one of its keys.
 fn may_touch(change: &PreparedChange, guard: &PreparedGuard) -> bool {
     let elsewhere = |test: &Test| matches!(test, Test::PatientOrganization { .. });
-    if guard.query.clauses.iter().flat_map(|clause| &clause.any_of).any(elsewhere) {
+    if guard
+        .query
+        .clauses
+        .iter()
+        .flat_map(|clause| &clause.any_of)
+        .any(elsewhere)
+    {
         return true;
     }
     if change.key.ty != guard.query.ty {
@@ -379,11 +505,20 @@ fn may_touch(change: &PreparedChange, guard: &PreparedGuard) -> bool {
     if change.expected != Expected::Absent {
         return true;
     }
-    guard.query.clauses.iter().filter(|clause| !clause.negated).all(|clause| {
-        clause.any_of.iter().any(|test| match test {
-            Test::Key { p, v } => change.index.keys().iter().any(|row| i64::from(row.p) == *p && row.v == *v),
-            Test::Nothing => false,
-            _ => true,
+    guard
+        .query
+        .clauses
+        .iter()
+        .filter(|clause| !clause.negated)
+        .all(|clause| {
+            clause.any_of.iter().any(|test| match test {
+                Test::Key { p, v } => change
+                    .index
+                    .keys()
+                    .iter()
+                    .any(|row| i64::from(row.p) == *p && row.v == *v),
+                Test::Nothing => false,
+                _ => true,
+            })
         })
-    })
 }

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use self::batch::{Answer, Around, Batch, Counters};
 pub(super) use self::batch::Staged;
+use self::batch::{Answer, Around, Batch, Counters};
 pub(super) use self::rows::storable;
 use super::connect::{Database, begin};
 use super::failure::{Failure, again};
@@ -36,8 +36,15 @@ const ATTEMPTS: u32 = 12;
 type Reply<T> = oneshot::Sender<Result<T, CommitError>>;
 
 enum Job {
-    Unit { unit: Box<PreparedUnit>, reply: Reply<Vec<EntryReceipt>> },
-    Erase { tag: SubjectTag, entry: Box<PreparedEntry>, reply: Reply<u64> },
+    Unit {
+        unit: Box<PreparedUnit>,
+        reply: Reply<Vec<EntryReceipt>>,
+    },
+    Erase {
+        tag: SubjectTag,
+        entry: Box<PreparedEntry>,
+        reply: Reply<u64>,
+    },
     Close,
 }
 
@@ -63,20 +70,45 @@ impl Writer {
     pub(super) fn start(parts: WriterParts) -> Self {
         let (jobs, queue) = mpsc::channel(parts.queue.max(1));
         let counters = Counters::new(parts.ids.uuid());
-        let looper = Looper { parts, queue, counters };
-        Self { jobs, task: Mutex::new(Some(tokio::spawn(looper.run()))) }
+        let looper = Looper {
+            parts,
+            queue,
+            counters,
+        };
+        Self {
+            jobs,
+            task: Mutex::new(Some(tokio::spawn(looper.run()))),
+        }
     }
 
-    pub(super) async fn commit(&self, unit: PreparedUnit) -> Result<Vec<EntryReceipt>, CommitError> {
+    pub(super) async fn commit(
+        &self,
+        unit: PreparedUnit,
+    ) -> Result<Vec<EntryReceipt>, CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Unit { unit: Box::new(unit), reply })?;
-        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+        self.send(Job::Unit {
+            unit: Box::new(unit),
+            reply,
+        })?;
+        answer
+            .await
+            .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
-    pub(super) async fn erase(&self, tag: SubjectTag, entry: PreparedEntry) -> Result<u64, CommitError> {
+    pub(super) async fn erase(
+        &self,
+        tag: SubjectTag,
+        entry: PreparedEntry,
+    ) -> Result<u64, CommitError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Erase { tag, entry: Box::new(entry), reply })?;
-        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+        self.send(Job::Erase {
+            tag,
+            entry: Box::new(entry),
+            reply,
+        })?;
+        answer
+            .await
+            .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -151,7 +183,9 @@ impl Looper {
                 }
             }
             // Neither must one bad unit fail its neighbours.
-            Err(Failure::Collision | Failure::Store(StoreError::Engine(_) | StoreError::TooCostly)) => {
+            Err(
+                Failure::Collision | Failure::Store(StoreError::Engine(_) | StoreError::TooCostly),
+            ) => {
                 for (unit, reply) in units.iter().zip(replies) {
                     let _ = reply.send(self.alone(unit).await);
                 }
@@ -169,7 +203,11 @@ impl Looper {
     async fn alone(&mut self, unit: &PreparedUnit) -> Answer {
         for attempt in 0..ATTEMPTS {
             match self.transact(&[unit], true).await {
-                Ok(mut answers) => return answers.pop().unwrap_or(Err(CommitError::Malformed("no answer"))),
+                Ok(mut answers) => {
+                    return answers
+                        .pop()
+                        .unwrap_or(Err(CommitError::Malformed("no answer")));
+                }
                 Err(Failure::Collision) => tokio::time::sleep(backoff(attempt)).await,
                 Err(failure) => return Err(failure.into_store(&self.parts.db.name).into()),
             }
@@ -177,7 +215,11 @@ impl Looper {
         Err(StoreError::Busy.into())
     }
 
-    async fn transact(&mut self, units: &[&PreparedUnit], careful: bool) -> Result<Vec<Answer>, Failure> {
+    async fn transact(
+        &mut self,
+        units: &[&PreparedUnit],
+        careful: bool,
+    ) -> Result<Vec<Answer>, Failure> {
         self.parts.sequencer.check()?;
         let mut counters = self.counters.clone();
         let outcome = self.parts.transact(units, careful, &mut counters).await;
@@ -186,13 +228,20 @@ impl Looper {
 
     /// After a transaction: counters move on, the sequencer learns what to expect. Where the commit's
     /// outcome is unknown, the entries tell; a new writer goes on, so that no counter is used twice.
-    async fn conclude<T>(&mut self, outcome: Result<(T, Vec<Staged>), Uncommitted<T>>, counters: Counters) -> Result<T, Failure> {
+    async fn conclude<T>(
+        &mut self,
+        outcome: Result<(T, Vec<Staged>), Uncommitted<T>>,
+        counters: Counters,
+    ) -> Result<T, Failure> {
         let (answers, staged) = match outcome {
             Ok(done) => {
                 self.counters = counters;
                 done
             }
-            Err(Uncommitted { failure: Failure::Uncertain, attempt: Some((answers, staged)) }) => {
+            Err(Uncommitted {
+                failure: Failure::Uncertain,
+                attempt: Some((answers, staged)),
+            }) => {
                 self.counters = Counters::new(self.parts.ids.uuid());
                 if !self.parts.was_committed(&staged).await {
                     return Err(Failure::Uncertain);
@@ -217,7 +266,10 @@ struct Uncommitted<T> {
 
 impl<T> From<Failure> for Uncommitted<T> {
     fn from(failure: Failure) -> Self {
-        Self { failure, attempt: None }
+        Self {
+            failure,
+            attempt: None,
+        }
     }
 }
 impl<T> From<StoreError> for Uncommitted<T> {
@@ -242,7 +294,9 @@ impl WriterParts {
         counters: &mut Counters,
     ) -> Result<(Vec<Answer>, Vec<Staged>), Uncommitted<Vec<Answer>>> {
         let mut connection = self.db.connection().await?;
-        let transaction = begin(&mut connection, self.tenant).await.map_err(|error| self.failed(&error))?;
+        let transaction = begin(&mut connection, self.tenant)
+            .await
+            .map_err(|error| self.failed(&error))?;
         let around = Around {
             transaction: &transaction,
             tenant: self.tenant,
@@ -262,17 +316,26 @@ impl WriterParts {
             Ok(()) => Ok((answers, staged)),
             Err(error) => {
                 let failure = Failure::of_commit(&self.db.name, &error);
-                Err(Uncommitted { failure, attempt: Some((answers, staged)) })
+                Err(Uncommitted {
+                    failure,
+                    attempt: Some((answers, staged)),
+                })
             }
         }
     }
 
     /// Whether entries were committed although nobody said so.
     async fn was_committed(&self, staged: &[Staged]) -> bool {
-        let Some(entry) = staged.first() else { return false };
+        let Some(entry) = staged.first() else {
+            return false;
+        };
         let sql = "SELECT 1 FROM log_stage WHERE tn = $1 AND log = $2 AND w = $3 AND n = $4";
-        let values: [super::connect::Value<'_>; 4] =
-            [&self.tenant.as_uuid(), &(entry.log as i16), &entry.writer, &(entry.counter as i64)];
+        let values: [super::connect::Value<'_>; 4] = [
+            &self.tenant.as_uuid(),
+            &(entry.log as i16),
+            &entry.writer,
+            &(entry.counter as i64),
+        ];
         for attempt in 0..6 {
             tokio::time::sleep(backoff(attempt) * 4).await;
             match self.db.query_one(self.tenant, sql, &values).await {

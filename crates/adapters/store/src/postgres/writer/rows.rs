@@ -19,14 +19,16 @@ const RES_UPDATE: &str = "UPDATE res r SET ver = d.ver, vid = d.vid, kind = d.ki
 const VER: &str = "INSERT INTO ver (tn, vid, rid, ver, ty, kind, body) SELECT $1, * FROM
     unnest($2::int8[], $3::int8[], $4::int4[], $5::int4[], $6::int2[], $7::bytea[])";
 const KEY: &str = "INSERT INTO ix_key (tn, p, v, rid) SELECT $1, * FROM unnest($2::int4[], $3::int8[], $4::int8[]) ON CONFLICT DO NOTHING";
-const KEY_DELETE: &str = "DELETE FROM ix_key k USING unnest($2::int4[], $3::int8[], $4::int8[]) AS d (p, v, rid)
+const KEY_DELETE: &str =
+    "DELETE FROM ix_key k USING unnest($2::int4[], $3::int8[], $4::int8[]) AS d (p, v, rid)
     WHERE k.tn = $1 AND k.p = d.p AND k.v = d.v AND k.rid = d.rid";
 const RANGE: &str = "INSERT INTO ix_rng (tn, p, u, lo, hi, rid) SELECT $1, * FROM
     unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::int8[]) ON CONFLICT DO NOTHING";
 const RANGE_DELETE: &str = "DELETE FROM ix_rng k USING unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::int8[])
     AS d (p, u, lo, hi, rid) WHERE k.tn = $1 AND k.p = d.p AND k.u = d.u AND k.lo = d.lo AND k.hi = d.hi AND k.rid = d.rid";
 const TEXT: &str = "INSERT INTO ix_txt (tn, p, v, rid) SELECT $1, * FROM unnest($2::int4[], $3::text[], $4::int8[]) ON CONFLICT DO NOTHING";
-const TEXT_DELETE: &str = "DELETE FROM ix_txt k USING unnest($2::int4[], $3::text[], $4::int8[]) AS d (p, v, rid)
+const TEXT_DELETE: &str =
+    "DELETE FROM ix_txt k USING unnest($2::int4[], $3::text[], $4::int8[]) AS d (p, v, rid)
     WHERE k.tn = $1 AND k.p = d.p AND k.v = d.v COLLATE \"C\" AND k.rid = d.rid";
 const PATIENT: &str = "INSERT INTO ix_pat (tn, rid, v) SELECT $1, * FROM unnest($2::int8[], $3::int8[]) ON CONFLICT DO NOTHING";
 const PATIENT_DELETE: &str = "DELETE FROM ix_pat WHERE tn = $1 AND rid = ANY($2)";
@@ -63,14 +65,23 @@ impl IndexRows {
         }
     }
 
-    pub(in crate::postgres) async fn remove(&self, transaction: &Transaction<'_>, tn: Uuid) -> Result<(), Error> {
+    pub(in crate::postgres) async fn remove(
+        &self,
+        transaction: &Transaction<'_>,
+        tn: Uuid,
+    ) -> Result<(), Error> {
         let tn = &tn;
         let mut work = Work::new(transaction);
         self.push(&mut work, tn, [KEY_DELETE, RANGE_DELETE, TEXT_DELETE]);
         work.run().await
     }
 
-    fn push<'a>(&'a self, work: &mut Work<'a>, tn: &'a Uuid, [keys, ranges, texts]: [&'static str; 3]) {
+    fn push<'a>(
+        &'a self,
+        work: &mut Work<'a>,
+        tn: &'a Uuid,
+        [keys, ranges, texts]: [&'static str; 3],
+    ) {
         let (p, v, rid) = &self.keys;
         work.add(!rid.is_empty(), keys, vec![tn, p, v, rid]);
         let (p, u, lo, hi, rid) = &self.ranges;
@@ -82,7 +93,11 @@ impl IndexRows {
 
 /// PostgreSQL's texts hold no NUL; both sides of every comparison replace it.
 pub(in crate::postgres) fn storable(text: &str) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Columns of heads.
@@ -129,7 +144,8 @@ impl<'u> HeadRows<'u> {
     }
     fn add<'a>(&'a self, work: &mut Work<'a>, tn: &'a Uuid, sql: &'static str) {
         let columns: Vec<Value<'a>> = vec![
-            tn, &self.rid, &self.rh, &self.ty, &self.fid, &self.ver, &self.vid, &self.kind, &self.kid, &self.pm, &self.ix,
+            tn, &self.rid, &self.rh, &self.ty, &self.fid, &self.ver, &self.vid, &self.kind,
+            &self.kid, &self.pm, &self.ix,
         ];
         work.add(!self.rid.is_empty(), sql, columns);
     }
@@ -140,12 +156,26 @@ impl<'u> HeadRows<'u> {
 pub(super) struct Rows<'u> {
     created: HeadRows<'u>,
     updated: HeadRows<'u>,
-    versions: (Vec<i64>, Vec<i64>, Vec<i32>, Vec<i32>, Vec<i16>, Vec<Option<&'u [u8]>>),
+    versions: (
+        Vec<i64>,
+        Vec<i64>,
+        Vec<i32>,
+        Vec<i32>,
+        Vec<i16>,
+        Vec<Option<&'u [u8]>>,
+    ),
     added: IndexRows,
     removed: IndexRows,
     patients: (Vec<i64>, Vec<i64>),
     patients_replaced: Vec<i64>,
-    stage: (Vec<i16>, Vec<Uuid>, Vec<i64>, Vec<Option<i64>>, Vec<Vec<u8>>, Vec<&'u [u8]>),
+    stage: (
+        Vec<i16>,
+        Vec<Uuid>,
+        Vec<i64>,
+        Vec<Option<i64>>,
+        Vec<Vec<u8>>,
+        Vec<&'u [u8]>,
+    ),
     queue: Vec<i64>,
 }
 
@@ -179,7 +209,15 @@ impl<'u> Rows<'u> {
             self.patients.1.push(row.v);
         }
     }
-    pub(super) fn version(&mut self, vid: i64, rid: i64, ver: u32, ty: u16, kind: u8, body: Option<&'u [u8]>) {
+    pub(super) fn version(
+        &mut self,
+        vid: i64,
+        rid: i64,
+        ver: u32,
+        ty: u16,
+        kind: u8,
+        body: Option<&'u [u8]>,
+    ) {
         let (vids, rids, vers, tys, kinds, bodies) = &mut self.versions;
         vids.push(vid);
         rids.push(rid);
@@ -200,20 +238,33 @@ impl<'u> Rows<'u> {
     }
 
     /// Writes all, in as few round trips as there are, and empties the buffers.
-    pub(super) async fn flush(&mut self, transaction: &Transaction<'_>, tn: Uuid) -> Result<(), Error> {
+    pub(super) async fn flush(
+        &mut self,
+        transaction: &Transaction<'_>,
+        tn: Uuid,
+    ) -> Result<(), Error> {
         let rows = core::mem::take(self);
         let tn = &tn;
         let mut work = Work::new(transaction);
         rows.created.add(&mut work, tn, RES);
         rows.updated.add(&mut work, tn, RES_UPDATE);
         let (vid, rid, ver, ty, kind, body) = &rows.versions;
-        work.add(!vid.is_empty(), VER, vec![tn, vid, rid, ver, ty, kind, body]);
-        rows.removed.push(&mut work, tn, [KEY_DELETE, RANGE_DELETE, TEXT_DELETE]);
+        work.add(
+            !vid.is_empty(),
+            VER,
+            vec![tn, vid, rid, ver, ty, kind, body],
+        );
+        rows.removed
+            .push(&mut work, tn, [KEY_DELETE, RANGE_DELETE, TEXT_DELETE]);
         rows.added.push(&mut work, tn, [KEY, RANGE, TEXT]);
         let (log, w, n, s, leaf, payload) = &rows.stage;
         work.add(!n.is_empty(), STAGE, vec![tn, log, w, n, s, leaf, payload]);
         work.add(!n.is_empty(), QUEUE, vec![tn, log, &rows.queue, w, n]);
-        work.add(!rows.patients_replaced.is_empty(), PATIENT_DELETE, vec![tn, &rows.patients_replaced]);
+        work.add(
+            !rows.patients_replaced.is_empty(),
+            PATIENT_DELETE,
+            vec![tn, &rows.patients_replaced],
+        );
         work.run().await?;
         let (rid, v) = &rows.patients;
         let mut work = Work::new(transaction);
@@ -230,9 +281,17 @@ pub(in crate::postgres) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub(in crate::postgres) fn new(transaction: &'a Transaction<'_>) -> Self {
-        Self { transaction, statements: Vec::new() }
+        Self {
+            transaction,
+            statements: Vec::new(),
+        }
     }
-    pub(in crate::postgres) fn add(&mut self, wanted: bool, sql: &'static str, values: Vec<Value<'a>>) {
+    pub(in crate::postgres) fn add(
+        &mut self,
+        wanted: bool,
+        sql: &'static str,
+        values: Vec<Value<'a>>,
+    ) {
         if wanted {
             let transaction = self.transaction;
             let statement = async move {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::super::failure::failed;
-use super::super::journal::{Journal, JournalPlace, Waiting};
 use super::super::readers::ReadError;
 use super::super::schema::{MIGRATIONS, open_writer};
 use super::super::search;
@@ -20,6 +19,7 @@ use super::{Reply, RolledBack, WriterParts};
 use crate::assemble::PreparedEntry;
 use crate::head_file::HeadFile;
 use crate::index::PackedIndex;
+use crate::journal::{Journal, JournalPlace, Waiting};
 use crate::port::change::{ChangeKind, CommitError, EntryReceipt, Expected, Receipt};
 use crate::port::doc::DocExpected;
 use crate::port::error::StoreError;

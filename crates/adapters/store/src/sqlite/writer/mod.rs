@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 use self::batch::Core;
 pub(super) use self::logs::entry_table;
-use super::journal::Journal;
 use super::tenant::{Places, Sealing, Shared};
 use crate::assemble::PreparedEntry;
+use crate::journal::Journal;
 use crate::keys::SubjectTag;
 use crate::port::change::{CommitError, Receipt};
 use crate::port::error::StoreError;

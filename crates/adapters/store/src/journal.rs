@@ -1,5 +1,5 @@
 //! The access journal: looks at patient data, sealed and framed, appended to a file with one write each,
-//! so that they survive the end of the process until the writer moves them into the access log. The place
+//! so that they survive the end of the process until a writer moves them into the access log. The place
 //! up to which they were moved is committed with them: each goes in exactly once. Power loss may cost the
 //! looks of the last window, as configured.
 
@@ -24,19 +24,19 @@ const FRAME_LIMIT: usize = 1 << 20;
 
 /// A place in the journal: file number and offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct JournalPlace {
-    pub(super) file: u64,
-    pub(super) offset: u64,
+pub(crate) struct JournalPlace {
+    pub(crate) file: u64,
+    pub(crate) offset: u64,
 }
 
 /// A look that waits, with the place after it.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) entry: PreparedEntry,
-    pub(super) end: JournalPlace,
+pub(crate) struct Waiting {
+    pub(crate) entry: PreparedEntry,
+    pub(crate) end: JournalPlace,
 }
 
-pub(super) struct Journal {
+pub(crate) struct Journal {
     folder: PathBuf,
     limit: usize,
     state: Mutex<State>,
@@ -53,7 +53,7 @@ struct State {
 
 /// Whether the writer must be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Appended {
+pub(crate) enum Appended {
     /// The first to wait: wake the writer.
     First,
     /// Others wait already.
@@ -63,7 +63,7 @@ pub(super) enum Appended {
 }
 
 impl Journal {
-    pub(super) fn new(folder: &Path, limit: usize) -> Self {
+    pub(crate) fn new(folder: &Path, limit: usize) -> Self {
         Self {
             folder: folder.to_owned(),
             limit,
@@ -78,7 +78,7 @@ impl Journal {
     }
 
     /// Reads what a former process left after `moved`, drops files moved entirely, and begins a new file.
-    pub(super) fn recover(&self, moved: JournalPlace) -> Result<(), StoreError> {
+    pub(crate) fn recover(&self, moved: JournalPlace) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         let mut numbers = self.files()?;
         numbers.sort_unstable();
@@ -107,7 +107,7 @@ impl Journal {
     }
 
     /// Appends looks.
-    pub(super) fn append(&self, entries: Vec<PreparedEntry>) -> Result<Appended, StoreError> {
+    pub(crate) fn append(&self, entries: Vec<PreparedEntry>) -> Result<Appended, StoreError> {
         let mut frames = Vec::with_capacity(entries.len() * 1024);
         let mut ends = Vec::with_capacity(entries.len());
         for entry in &entries {
@@ -152,7 +152,7 @@ impl Journal {
     }
 
     /// Waits until fewer looks wait than the limit.
-    pub(super) async fn wait_for_room(&self) {
+    pub(crate) async fn wait_for_room(&self) {
         loop {
             let notified = self.room.notified();
             if self.state.lock().waiting.len() < self.limit {
@@ -163,12 +163,12 @@ impl Journal {
     }
 
     /// How many looks wait.
-    pub(super) fn backlog(&self) -> usize {
+    pub(crate) fn backlog(&self) -> usize {
         self.state.lock().waiting.len()
     }
 
     /// Takes the oldest waiting looks to move them.
-    pub(super) fn take(&self, at_most: usize) -> Vec<Waiting> {
+    pub(crate) fn take(&self, at_most: usize) -> Vec<Waiting> {
         let mut state = self.state.lock();
         if state.waiting.len() <= at_most {
             return core::mem::take(&mut state.waiting);
@@ -178,7 +178,7 @@ impl Journal {
     }
 
     /// Puts looks back that could not be moved.
-    pub(super) fn put_back(&self, mut taken: Vec<Waiting>) {
+    pub(crate) fn put_back(&self, mut taken: Vec<Waiting>) {
         let mut state = self.state.lock();
         taken.append(&mut state.waiting);
         state.waiting = taken;
@@ -186,7 +186,7 @@ impl Journal {
 
     /// Looks up to `moved` are in the log. Drops files that are moved entirely and, when the current one
     /// is large and empty of waiting looks, begins the next.
-    pub(super) fn moved(&self, moved: JournalPlace) {
+    pub(crate) fn moved(&self, moved: JournalPlace) {
         let mut state = self.state.lock();
         if state.waiting.is_empty() && state.place.offset >= ROTATE_BYTES {
             state.place = JournalPlace {
