@@ -1,5 +1,6 @@
 //! Errors of files as storage errors. Must name the place and never the content.
 
+use std::fs::{File, TryLockError};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
@@ -27,5 +28,25 @@ pub fn sync_folder(path: &Path) {
         && let Ok(folder) = std::fs::File::open(folder)
     {
         let _ = folder.sync_all();
+    }
+}
+
+/// Takes a data folder for this process, making it where it is missing, until the file is closed.
+pub fn lock_folder(data: &Path) -> Result<File, StoreError> {
+    let failed = |error: std::io::Error| io_error(data, &error);
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let path = data.join("lock");
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            place: data.display().to_string(),
+        }),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

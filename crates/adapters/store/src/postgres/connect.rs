@@ -92,8 +92,21 @@ impl Database {
         })
     }
 
-    /// One statement within a tenant's transaction, in one round trip.
+    /// One statement within a tenant's transaction, in one round trip. A connection that was lost costs one
+    /// more attempt: nothing was written.
     pub(super) async fn query(
+        &self,
+        tenant: TenantId,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        match self.try_query(tenant, sql, values).await {
+            Err(StoreError::Unreachable { .. }) => self.try_query(tenant, sql, values).await,
+            answer => answer,
+        }
+    }
+
+    async fn try_query(
         &self,
         tenant: TenantId,
         sql: &str,
@@ -108,7 +121,7 @@ impl Database {
             connection.batch_execute("COMMIT"),
         );
         begun
-            .and_then(|()| rows)
+            .and(rows)
             .and_then(|rows| ended.map(|()| rows))
             .map_err(|error| failed(&self.name, &error))
     }

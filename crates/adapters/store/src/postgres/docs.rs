@@ -4,7 +4,7 @@ use kernel::{TenantId, Timestamp};
 use tokio_postgres::Row;
 
 use super::connect::Database;
-use super::keys::Keys;
+use super::keys::Keyring;
 use crate::codec;
 use crate::port::doc::{Doc, DocKind};
 use crate::port::error::StoreError;
@@ -19,7 +19,7 @@ const SOME: &str =
 
 pub(super) async fn doc(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     kind: DocKind,
     id: &str,
@@ -39,7 +39,7 @@ pub(super) async fn doc(
 
 pub(super) async fn doc_by(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     kind: DocKind,
     (name, value): (&str, &str),
@@ -61,7 +61,7 @@ pub(super) async fn doc_by(
 
 pub(super) async fn docs(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     kind: DocKind,
     (after, limit): (Option<&str>, u32),
@@ -86,14 +86,18 @@ pub(super) async fn docs(
     Ok(found)
 }
 
-async fn optional(keys: &Keys, kind: DocKind, row: Option<Row>) -> Result<Option<Doc>, StoreError> {
+async fn optional(
+    keys: &Keyring,
+    kind: DocKind,
+    row: Option<Row>,
+) -> Result<Option<Doc>, StoreError> {
     match row {
         Some(row) => open(keys, kind, &row).await.map(Some),
         None => Ok(None),
     }
 }
 
-async fn open(keys: &Keys, kind: DocKind, row: &Row) -> Result<Doc, StoreError> {
+async fn open(keys: &Keyring, kind: DocKind, row: &Row) -> Result<Doc, StoreError> {
     let id: String = row.get(0);
     let stored: &[u8] = row.get(4);
     let binding = codec::doc_binding(keys.keys.tenant(), kind.number(), &id);

@@ -25,14 +25,14 @@ const INSERT: &str = "INSERT INTO dek (tn, kid, subject, wrapped)
 const ERASURES: &str = "SELECT kid, subject FROM erasure WHERE tn = $1";
 
 /// An open tenant's keys.
-pub(super) struct Keys {
+pub(super) struct Keyring {
     pub(super) keys: TenantKeys,
     tenant: TenantId,
     db: Arc<Database>,
     forgotten: Mutex<HashSet<Kid>>,
 }
 
-impl Keys {
+impl Keyring {
     /// Makes a tenant's secrets; does nothing where they are.
     pub(super) async fn create(
         db: &Database,

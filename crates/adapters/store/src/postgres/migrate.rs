@@ -38,7 +38,7 @@ pub(super) async fn migrate(
             Ok(()) => {}
             // Another replica migrates too: look again.
             Err(error) if is_race(&error) => {
-                tokio::time::sleep(core::time::Duration::from_millis(200)).await
+                tokio::time::sleep(core::time::Duration::from_millis(200)).await;
             }
             Err(error) => return Err(migration_failed(&name, &error)),
         }

@@ -7,7 +7,9 @@
 //! ```text
 //! schema theriac        record and ledger, the tenant first in every key
 //! schema theriac_keys   wrapped keys, apart, so that a backup can leave them out
+//! <data>/lock           held while a process uses the folder
 //! <data>/heads/         published heads of this process, to notice an older copy put back
+//! <data>/journals/      looks on their way into the access log, where a window is configured
 //! ```
 
 mod connect;
@@ -15,6 +17,7 @@ mod docs;
 mod failure;
 mod keys;
 mod ledger;
+mod looks;
 mod migrate;
 mod open;
 mod read;

@@ -1,18 +1,20 @@
 //! Opening the databases and their tenants, wherever each was placed.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::Arc;
 
 use ::ledger::SigningKey;
 use ::ledger::note::KeyKind;
 use kernel::{Ids, TenantId, TenantScope};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::connect::Database;
-use super::keys::Keys;
+use super::keys::Keyring;
 use super::migrate;
 use super::settings::PostgresSettings;
 use super::tenant::{Shared, Tenant};
+use crate::files::lock_folder;
 use crate::index::KeyHasher;
 use crate::keys::KeyRing;
 use crate::port::TenantSpec;
@@ -31,6 +33,8 @@ pub struct PostgresStore {
     hashers: RwLock<HashMap<TenantId, KeyHasher>>,
     // One tenant is opened at a time; true when the store is closed.
     opening: tokio::sync::Mutex<bool>,
+    // Given back when the store is shut, whoever still holds it.
+    lock: Mutex<Option<File>>,
 }
 
 impl core::fmt::Debug for PostgresStore {
@@ -48,6 +52,7 @@ impl PostgresStore {
         ring: Arc<dyn KeyRing>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, StoreError> {
+        let lock = lock_folder(&settings.data)?;
         if let Some(owner) = &settings.owner {
             migrate::migrate(owner, &settings.application, None).await?;
         }
@@ -68,6 +73,7 @@ impl PostgresStore {
             tenants: RwLock::new(HashMap::new()),
             hashers: RwLock::new(HashMap::new()),
             opening: tokio::sync::Mutex::new(false),
+            lock: Mutex::new(Some(lock)),
         })
     }
 
@@ -162,7 +168,7 @@ impl PostgresStore {
                 .ok_or(StoreError::UnknownTenant(id))?;
             let name: Option<String> = place.get(0);
             let db = Arc::new(Database::new(application, name.as_deref(), 1)?);
-            let keys = Keys::open(&db, id, shared.ring.as_ref())
+            let keys = Keyring::open(&db, id, shared.ring.as_ref())
                 .await?
                 .ok_or(StoreError::UnknownTenant(id))?;
             Ok(keys.keys.hasher().clone())
@@ -232,5 +238,6 @@ impl PostgresStore {
         futures_util::future::join_all(tenants.iter().map(|tenant| tenant.close())).await;
         self.main.close();
         self.dedicated.read().values().for_each(|db| db.close());
+        self.lock.lock().take();
     }
 }

@@ -1,11 +1,13 @@
 //! Point reads and histories.
 
+use core::fmt::Write as _;
+
 use bytes::Bytes;
 use kernel::{RowId, TenantId, VersionId};
 use tokio_postgres::Row;
 
 use super::connect::{Database, within};
-use super::keys::Keys;
+use super::keys::Keyring;
 use super::search::{self, Postgres, damaged_id};
 use crate::codec;
 use crate::port::change::ChangeKind;
@@ -34,7 +36,7 @@ pub(super) const fn kind_of(number: i16) -> ChangeKind {
 
 /// Opens a stored body.
 pub(super) async fn open_version(
-    keys: &Keys,
+    keys: &Keyring,
     key: ResourceKey,
     row: RowId,
     version: VersionId,
@@ -63,7 +65,7 @@ pub(super) async fn open_version(
 
 /// `None` where the key was destroyed.
 async fn open_body(
-    keys: &Keys,
+    keys: &Keyring,
     key: &ResourceKey,
     version: VersionId,
     stored: &[u8],
@@ -79,13 +81,13 @@ async fn open_body(
     codec::open(&dek, &binding, stored).map(Some)
 }
 
-fn rh(keys: &Keys, key: &ResourceKey) -> i64 {
+fn rh(keys: &Keyring, key: &ResourceKey) -> i64 {
     keys.keys.hasher().local(key.ty, key.id.as_str())
 }
 
 pub(super) async fn heads(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     asked: &[ResourceKey],
 ) -> Result<Vec<Option<Head>>, StoreError> {
@@ -116,7 +118,7 @@ pub(super) async fn heads(
 
 pub(super) async fn read(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     key: &ResourceKey,
 ) -> Result<Option<StoredVersion>, StoreError> {
@@ -134,7 +136,7 @@ pub(super) async fn read(
 
 pub(super) async fn vread(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     key: &ResourceKey,
     version: VersionId,
@@ -159,7 +161,11 @@ pub(super) async fn vread(
 }
 
 /// From the columns rid, ver, vid, kind, body.
-async fn version_of(keys: &Keys, key: ResourceKey, row: &Row) -> Result<StoredVersion, StoreError> {
+async fn version_of(
+    keys: &Keyring,
+    key: ResourceKey,
+    row: &Row,
+) -> Result<StoredVersion, StoreError> {
     let (rid, ver, vid) = (
         RowId(row.get(0)),
         VersionId(row.get::<_, i32>(1) as u32),
@@ -171,7 +177,7 @@ async fn version_of(keys: &Keys, key: ResourceKey, row: &Row) -> Result<StoredVe
 /// A page of history, newest first.
 pub(super) async fn history(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     query: &HistoryQuery,
     limit_ms: u128,
@@ -226,7 +232,7 @@ pub(super) async fn history(
 }
 
 fn history_sql(
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     query: &HistoryQuery,
     row: Option<RowId>,
@@ -238,7 +244,7 @@ fn history_sql(
     let mut binds = Vec::new();
     let mut and = |condition: &str, value: i64| {
         binds.push(Bind::Int(value));
-        text.push_str(&format!(" AND {condition} ${}", binds.len()));
+        let _ = write!(text, " AND {condition} ${}", binds.len());
     };
     let ty = match &query.scope {
         HistoryScope::Instance(key) => key.ty,
@@ -272,9 +278,10 @@ fn history_sql(
         binds.extend(restriction.binds);
     }
     let order = if row.is_some() { "v.ver" } else { "v.vid" };
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         " ORDER BY {order} DESC LIMIT {}",
         u64::from(query.limit) + 1
-    ));
+    );
     Ok(Sql { text, binds })
 }

@@ -1,12 +1,12 @@
 //! Runs planned searches. Must not decide how: that is `crate::query`'s.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use kernel::{LogicalId, RowId, TenantId, VersionId};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
 use super::connect::{Database, within};
-use super::keys::Keys;
+use super::keys::Keyring;
 use super::read::{kind_of, open_version};
 use super::writer::storable;
 use crate::port::change::ChangeKind;
@@ -47,68 +47,37 @@ struct Item {
     value: Option<PositionValue>,
 }
 
+/// What a search found, before anything is opened.
+struct Found {
+    items: Vec<Item>,
+    bodies: Vec<(i64, Option<Vec<u8>>)>,
+    total: Option<u64>,
+}
+
 /// A page of matches with their bodies, and the total where asked.
 pub(super) async fn search(
     db: &Database,
-    keys: &Keys,
+    keys: &Keyring,
     tenant: TenantId,
     plan: &SearchPlan,
     limit_ms: u128,
 ) -> Result<SearchPage, StoreError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
     let mut connection = db.connection().await?;
-    let failed = |error: Error| db.failed(&error);
-    let transaction = connection
-        .build_transaction()
-        .read_only(true)
-        .start()
-        .await
-        .map_err(failed)?;
-    let setting = format!(
-        "{}; SET LOCAL statement_timeout = {limit_ms}",
-        within(tenant)
-    );
-    transaction.batch_execute(&setting).await.map_err(failed)?;
-    let strategy = strategy(&transaction, tenant, &query)
-        .await
-        .map_err(failed)?;
-    let total = match plan.total {
-        Total::None => None,
-        Total::Accurate => Some(
-            number(
-                &transaction,
-                &render::total(&Postgres(tenant), &query, strategy),
-            )
-            .await
-            .map_err(failed)?,
-        ),
-    };
-    if plan.count == 0 {
-        return Ok(SearchPage {
-            matches: Vec::new(),
-            next: None,
-            total,
-        });
-    }
+    let found = find(&mut connection, tenant, (plan, &query), limit_ms).await;
+    drop(connection);
+    let Found {
+        mut items,
+        bodies,
+        total,
+    } = found.map_err(|error| db.failed(&error))?;
     let wanted = plan.count as usize;
-    let mut items = page(
-        &transaction,
-        tenant,
-        &query,
-        strategy,
-        u64::from(plan.count) + 1,
-    )
-    .await
-    .map_err(failed)?;
     let more = items.len() > wanted;
     items.truncate(wanted);
     let next = items.last().filter(|_| more).map(|last| Position {
         value: last.value.clone(),
         row: last.rid,
     });
-    let bodies = bodies(&transaction, tenant, &items).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)?;
-    drop(connection);
     let mut matches = Vec::with_capacity(items.len());
     for item in items {
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
@@ -141,11 +110,55 @@ pub(super) async fn search(
     })
 }
 
+/// In one transaction under the time limit: what to do, the total, one item more than the page, bodies.
+async fn find(
+    connection: &mut Object,
+    tenant: TenantId,
+    (plan, query): (&SearchPlan, &Query),
+    limit_ms: u128,
+) -> Result<Found, Error> {
+    let transaction = connection
+        .build_transaction()
+        .read_only(true)
+        .start()
+        .await?;
+    let setting = format!(
+        "{}; SET LOCAL statement_timeout = {limit_ms}",
+        within(tenant)
+    );
+    transaction.batch_execute(&setting).await?;
+    let strategy = strategy(&transaction, tenant, query).await?;
+    let total = match plan.total {
+        Total::None => None,
+        Total::Accurate => Some(
+            number(
+                &transaction,
+                &render::total(&Postgres(tenant), query, strategy),
+            )
+            .await?,
+        ),
+    };
+    let items = match u64::from(plan.count) {
+        0 => Vec::new(),
+        count => page(&transaction, tenant, query, strategy, count + 1).await?,
+    };
+    let bodies = bodies(&transaction, tenant, &items).await?;
+    transaction.commit().await?;
+    Ok(Found {
+        items,
+        bodies,
+        total,
+    })
+}
+
 async fn bodies(
     transaction: &Transaction<'_>,
     tenant: TenantId,
     items: &[Item],
 ) -> Result<Vec<(i64, Option<Vec<u8>>)>, Error> {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
     let vids: Vec<i64> = items.iter().map(|item| item.vid).collect();
     let statement = transaction.prepare_cached(BODIES).await?;
     let rows = transaction

@@ -15,6 +15,7 @@ use super::{docs, read, search};
 use crate::assemble::PreparedEntry;
 use crate::codec;
 use crate::index::{self, PackedIndex};
+use crate::journal::Appended;
 use crate::port::access::Entry;
 use crate::port::change::{CommitError, EntryReceipt, Receipt, Unit};
 use crate::port::doc::{Doc, DocKind, DocWrite};
@@ -210,20 +211,34 @@ impl Store for PostgresStore {
             .prepared_entries(&tenant, &entries)
             .await
             .map_err(store_error)?;
-        let unit = PreparedUnit {
-            entries,
-            ..PreparedUnit::default()
-        };
-        tenant
-            .writer
-            .commit(unit)
-            .await
-            .map(|_| ())
-            .map_err(store_error)
+        if self.shared.settings.access_window.is_zero() {
+            let unit = PreparedUnit {
+                entries,
+                ..PreparedUnit::default()
+            };
+            return tenant
+                .writer
+                .commit(unit)
+                .await
+                .map(|_| ())
+                .map_err(store_error);
+        }
+        match tenant.looks.journal.append(entries)? {
+            Appended::More => {}
+            Appended::First => tenant.writer.wake(),
+            Appended::Full => {
+                tenant.writer.wake();
+                tenant.looks.journal.wait_for_room().await;
+            }
+        }
+        Ok(())
     }
 
     async fn settle(&self, scope: &TenantScope) -> Result<(), StoreError> {
-        self.tenant(scope).await?.sequencer.settle().await
+        let tenant = self.tenant(scope).await?;
+        tenant.sequencer.check()?;
+        tenant.writer.settle().await.map_err(store_error)?;
+        tenant.sequencer.settle().await
     }
 
     async fn doc(

@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::connect::Database;
-use super::keys::Keys;
+use super::keys::Keyring;
 use super::ledger::Sequencer;
+use super::looks::Looks;
 use super::settings::PostgresSettings;
 use super::writer::{Writer, WriterParts};
 use crate::keys::{KeyRing, TenantKeys};
@@ -27,9 +28,10 @@ pub(super) struct Shared {
 pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) db: Arc<Database>,
-    pub(super) keyring: Arc<Keys>,
+    pub(super) keyring: Arc<Keyring>,
     pub(super) sequencer: Arc<Sequencer>,
     pub(super) writer: Writer,
+    pub(super) looks: Arc<Looks>,
     sequencing: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -40,9 +42,9 @@ impl Tenant {
         db: &Arc<Database>,
         id: TenantId,
     ) -> Result<(), StoreError> {
-        if Keys::open(db, id, shared.ring.as_ref()).await?.is_none() {
+        if Keyring::open(db, id, shared.ring.as_ref()).await?.is_none() {
             refuse_lost_keys(db, id).await?;
-            Keys::create(db, id, shared.ring.as_ref(), shared.ids.as_ref()).await?;
+            Keyring::create(db, id, shared.ring.as_ref(), shared.ids.as_ref()).await?;
         }
         Sequencer::create(db, (id, &shared.settings.instance), &shared.signer).await
     }
@@ -53,7 +55,7 @@ impl Tenant {
         db: Arc<Database>,
         id: TenantId,
     ) -> Result<Self, StoreError> {
-        let Some(keys) = Keys::open(&db, id, shared.ring.as_ref()).await? else {
+        let Some(keys) = Keyring::open(&db, id, shared.ring.as_ref()).await? else {
             refuse_lost_keys(&db, id).await?;
             return Err(StoreError::UnknownTenant(id));
         };
@@ -68,7 +70,11 @@ impl Tenant {
             &heads,
         );
         let sequencer = Arc::new(sequencer.await?);
+        let folder = (settings.data.as_path(), settings.access_backlog);
+        let looks = Looks::open(&db, id, folder, shared.ids.as_ref()).await?;
         let writer = Writer::start(WriterParts {
+            looks: Arc::clone(&looks),
+            window: settings.access_window,
             tenant: id,
             db: Arc::clone(&db),
             ids: Arc::clone(&shared.ids),
@@ -84,6 +90,7 @@ impl Tenant {
             keyring,
             sequencer,
             writer,
+            looks,
             sequencing,
         })
     }

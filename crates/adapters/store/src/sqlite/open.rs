@@ -1,7 +1,7 @@
 //! Opening the data folder and its tenants.
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use super::erased::ErasedList;
 use super::settings::SqliteSettings;
 use super::tenant::{Places, Shared, Tenant, pointer};
-use crate::files::io_error;
+use crate::files::{io_error, lock_folder};
 use crate::keys::{FileKeyRing, KeyRing};
 use crate::port::TenantSpec;
 use crate::port::error::StoreError;
@@ -43,7 +43,7 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
     ) -> Result<Self, StoreError> {
-        let lock = lock(&settings.data)?;
+        let lock = lock_folder(&settings.data)?;
         // A new root key only where no tenant's keys could be wrapped by an older one.
         let may_create = !settings.data.join("tenants").exists();
         let ring = FileKeyRing::open(
@@ -61,7 +61,7 @@ impl SqliteStore {
         ids: Arc<dyn Ids>,
         ring: Arc<dyn KeyRing>,
     ) -> Result<Self, StoreError> {
-        let lock = lock(&settings.data)?;
+        let lock = lock_folder(&settings.data)?;
         Self::with_lock(settings, clock, ids, ring, lock)
     }
 
@@ -160,25 +160,6 @@ impl SqliteStore {
             tenant.writer.close();
         }
         self.lock.lock().take();
-    }
-}
-
-fn lock(data: &Path) -> Result<File, StoreError> {
-    let failed = |error: std::io::Error| io_error(data, &error);
-    std::fs::create_dir_all(data).map_err(failed)?;
-    let path = data.join("lock");
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            place: data.display().to_string(),
-        }),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 

@@ -14,12 +14,12 @@ use kernel::TenantId;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_postgres::Error;
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::super::connect::{Database, begin};
 use super::super::failure::Failure;
-use super::super::keys::Keys;
+use super::super::keys::Keyring;
 use super::read::{damaged, origin};
 use super::watch::{Name, Watch};
 use crate::head_file::{HeadFile, PublishedHead};
@@ -89,7 +89,7 @@ pub(in crate::postgres) struct Sequencer {
     instance: String,
     signer: Arc<SigningKey>,
     db: Arc<Database>,
-    keys: Arc<Keys>,
+    keys: Arc<Keyring>,
     pub(in crate::postgres) watch: Arc<Watch>,
     logs: tokio::sync::Mutex<[LogState; 2]>,
     rolled_back: RwLock<Option<RolledBack>>,
@@ -120,7 +120,7 @@ impl Sequencer {
         (tenant, instance): (TenantId, &str),
         signer: Arc<SigningKey>,
         db: Arc<Database>,
-        keys: Arc<Keys>,
+        keys: Arc<Keyring>,
         heads: &Path,
     ) -> Result<Self, StoreError> {
         let state = |log: Log| -> Result<LogState, StoreError> {
@@ -372,18 +372,7 @@ impl Sequencer {
         edge: Edge,
         taken: usize,
     ) -> Result<Grown, Failure> {
-        let from = edge.size();
-        let statement = transaction
-            .prepare_cached(READ_BACK)
-            .await
-            .map_err(|error| Failure::of(&self.db.name, &error))?;
-        let rows = transaction
-            .query(
-                &statement,
-                &[&self.tenant.as_uuid(), &(log as i16), &(from as i64)],
-            )
-            .await;
-        let rows = rows.map_err(|error| Failure::of(&self.db.name, &error))?;
+        let rows = self.placed_from(transaction, log, edge.size()).await?;
         let mut grown = Grown {
             edge,
             placed: Vec::with_capacity(taken),
@@ -431,6 +420,26 @@ impl Sequencer {
         } else {
             Err(Failure::Collision)
         }
+    }
+
+    async fn placed_from(
+        &self,
+        transaction: &Transaction<'_>,
+        log: Log,
+        from: u64,
+    ) -> Result<Vec<Row>, Failure> {
+        let failed = |error: Error| Failure::of(&self.db.name, &error);
+        let statement = transaction
+            .prepare_cached(READ_BACK)
+            .await
+            .map_err(failed)?;
+        let rows = transaction
+            .query(
+                &statement,
+                &[&self.tenant.as_uuid(), &(log as i16), &(from as i64)],
+            )
+            .await;
+        rows.map_err(failed)
     }
 
     async fn write(

@@ -383,27 +383,24 @@ impl<'u, 't> Batch<'u, 't> {
         };
         let compartments = (change.kind != ChangeKind::Delete).then_some(change);
         let index = Cow::Borrowed(&change.index);
-        match self
-            .heads
-            .get_mut(&(change.key.ty.0, change.key.id.as_str()))
-        {
-            Some(state) => {
-                state.head = head;
-                state.index = index;
-                state.change = Some(change);
-                state.compartments = compartments.or(state.compartments);
-            }
-            None => {
-                let state = HeadState {
+        let name = (change.key.ty.0, change.key.id.as_str());
+        if let Some(state) = self.heads.get_mut(&name) {
+            state.head = head;
+            state.index = index;
+            state.change = Some(change);
+            state.compartments = compartments.or(state.compartments);
+        } else {
+            let change = Some(change);
+            self.heads.insert(
+                name,
+                HeadState {
                     head,
                     index,
                     written: None,
-                    change: Some(change),
+                    change,
                     compartments,
-                };
-                self.heads
-                    .insert((change.key.ty.0, change.key.id.as_str()), state);
-            }
+                },
+            );
         }
         let (vid, rid) = (change.version_row.0, change.row.0);
         self.rows.version(

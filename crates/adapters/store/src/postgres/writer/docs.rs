@@ -236,7 +236,7 @@ struct Bodies<'u> {
     versions: Vec<i32>,
     updated: Vec<i64>,
     expires: Vec<Option<i64>>,
-    bodies: Vec<&'u [u8]>,
+    sealed: Vec<&'u [u8]>,
 }
 
 impl<'u> Bodies<'u> {
@@ -245,7 +245,7 @@ impl<'u> Bodies<'u> {
         self.versions.push(version as i32);
         self.updated.push(doc.updated);
         self.expires.push(doc.expires);
-        self.bodies.push(body);
+        self.sealed.push(body);
     }
     fn add<'a>(&'a self, work: &mut Work<'a>, tn: &'a uuid::Uuid, sql: &'static str) {
         let Names(kinds, ids) = &self.names;
@@ -259,7 +259,7 @@ impl<'u> Bodies<'u> {
                 &self.versions,
                 &self.updated,
                 &self.expires,
-                &self.bodies,
+                &self.sealed,
             ],
         );
     }

@@ -20,9 +20,11 @@ use self::batch::{Answer, Around, Batch, Counters};
 pub(super) use self::rows::storable;
 use super::connect::{Database, begin};
 use super::failure::{Failure, again};
-use super::keys::Keys;
+use super::keys::Keyring;
 use super::ledger::Sequencer;
+use super::looks::Looks;
 use crate::assemble::PreparedEntry;
+use crate::journal::Waiting as Look;
 use crate::keys::SubjectTag;
 use crate::port::change::{CommitError, EntryReceipt};
 use crate::port::error::StoreError;
@@ -32,6 +34,12 @@ use crate::prepare::PreparedUnit;
 const CHANGES: usize = 4096;
 /// How often one unit is tried against other replicas.
 const ATTEMPTS: u32 = 12;
+/// Looks moved in one transaction, and along with units.
+const LOOKS: usize = 4096;
+const LOOKS_PER_BATCH: usize = 512;
+/// The shortest window, and the pause after looks could not be moved.
+const MOMENT: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(500);
 
 type Reply<T> = oneshot::Sender<Result<T, CommitError>>;
 
@@ -45,6 +53,11 @@ enum Job {
         entry: Box<PreparedEntry>,
         reply: Reply<u64>,
     },
+    Settle {
+        reply: Reply<()>,
+    },
+    /// Looks wait in the journal.
+    Wake,
     Close,
 }
 
@@ -53,8 +66,10 @@ pub(super) struct WriterParts {
     pub(super) tenant: TenantId,
     pub(super) db: Arc<Database>,
     pub(super) ids: Arc<dyn Ids>,
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: Arc<Keyring>,
     pub(super) sequencer: Arc<Sequencer>,
+    pub(super) looks: Arc<Looks>,
+    pub(super) window: Duration,
     pub(super) queue: usize,
     pub(super) batch: usize,
 }
@@ -111,6 +126,20 @@ impl Writer {
             .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
+    /// Moves all looks that wait in the journal.
+    pub(super) async fn settle(&self) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Settle { reply })?;
+        answer
+            .await
+            .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+    }
+
+    /// Says that looks wait in the journal. A full queue needs no waking.
+    pub(super) fn wake(&self) {
+        let _ = self.jobs.try_send(Job::Wake);
+    }
+
     fn send(&self, job: Job) -> Result<(), StoreError> {
         self.jobs.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
@@ -138,35 +167,72 @@ struct Looper {
 
 impl Looper {
     async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
-            let mut waiting: Vec<Waiting> = Vec::new();
-            let mut changes = 0;
-            let mut next = Some(first);
-            let mut last = None;
-            while let Some(job) = next.take() {
-                match job {
-                    Job::Unit { unit, reply } => {
-                        changes += unit.changes.len();
-                        waiting.push((unit, reply));
+        loop {
+            let looks_wait = self.parts.looks.journal.backlog() > 0;
+            let first = if looks_wait {
+                let window = self.parts.window.max(MOMENT);
+                let Ok(job) = tokio::time::timeout(window, self.queue.recv()).await else {
+                    if self.move_looks().await.is_err() {
+                        tokio::time::sleep(PAUSE).await;
                     }
-                    other => {
-                        last = Some(other);
-                        break;
-                    }
-                }
-                if waiting.len() < self.parts.batch && changes < CHANGES {
-                    next = self.queue.try_recv().ok();
-                }
-            }
+                    continue;
+                };
+                job
+            } else {
+                self.queue.recv().await
+            };
+            let Some(first) = first else { return };
+            let (waiting, last) = self.collect(first);
             self.units(waiting).await;
             match last {
                 Some(Job::Erase { tag, entry, reply }) => {
                     let _ = reply.send(self.erase(&tag, &entry).await);
                 }
-                Some(Job::Close) => return,
-                _ => {}
+                Some(Job::Settle { reply }) => {
+                    let _ = reply.send(self.move_looks().await.map_err(CommitError::Store));
+                }
+                Some(Job::Close) => {
+                    // What cannot be moved now is moved by the next process.
+                    let _ = self.move_looks().await;
+                    return;
+                }
+                Some(Job::Unit { .. } | Job::Wake) | None => {}
             }
         }
+    }
+
+    /// Takes the units that wait, up to a batch; any other job closes it.
+    fn collect(&mut self, first: Job) -> (Vec<Waiting>, Option<Job>) {
+        let mut waiting: Vec<Waiting> = Vec::new();
+        let mut changes = 0;
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            match job {
+                Job::Unit { unit, reply } => {
+                    changes += unit.changes.len();
+                    waiting.push((unit, reply));
+                }
+                Job::Wake => {}
+                other => return (waiting, Some(other)),
+            }
+            if waiting.len() < self.parts.batch && changes < CHANGES {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        (waiting, None)
+    }
+
+    /// Moves waiting looks into the staging, all of them.
+    async fn move_looks(&mut self) -> Result<(), StoreError> {
+        while self.parts.looks.journal.backlog() > 0 {
+            let looks = self.parts.looks.journal.take(LOOKS);
+            if let Err(failure) = self.transact(&[], looks, false).await {
+                let error = failure.into_store(&self.parts.db.name);
+                tracing::error!(tenant = %self.parts.tenant, %error, "looks stay in the journal");
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Commits units together; after a collision with another replica each by itself.
@@ -176,7 +242,8 @@ impl Looper {
         }
         let (units, replies): (Vec<Box<PreparedUnit>>, Vec<_>) = waiting.into_iter().unzip();
         let together: Vec<&PreparedUnit> = units.iter().map(Box::as_ref).collect();
-        match self.transact(&together, false).await {
+        let looks = self.parts.looks.journal.take(LOOKS_PER_BATCH);
+        match self.transact(&together, looks, false).await {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     let _ = reply.send(answer);
@@ -202,7 +269,7 @@ impl Looper {
     /// Commits one unit, again and again while others are in its way.
     async fn alone(&mut self, unit: &PreparedUnit) -> Answer {
         for attempt in 0..ATTEMPTS {
-            match self.transact(&[unit], true).await {
+            match self.transact(&[unit], Vec::new(), true).await {
                 Ok(mut answers) => {
                     return answers
                         .pop()
@@ -215,14 +282,39 @@ impl Looper {
         Err(StoreError::Busy.into())
     }
 
+    /// A transaction of units, with looks moved along. A connection that was lost before the commit costs
+    /// one more attempt.
     async fn transact(
         &mut self,
         units: &[&PreparedUnit],
+        looks: Vec<Look>,
+        careful: bool,
+    ) -> Result<Vec<Answer>, Failure> {
+        let mut outcome = self.try_transact(units, &looks, careful).await;
+        if let Err(Failure::Store(StoreError::Unreachable { .. })) = outcome {
+            outcome = self.try_transact(units, &looks, careful).await;
+        }
+        match (&outcome, looks.last().map(|last| last.end)) {
+            (Ok(_), Some(end)) => self.parts.looks.journal.moved(end),
+            // Those that were moved after all are left out the next time.
+            (Err(_), Some(_)) => self.parts.looks.journal.put_back(looks),
+            (_, None) => {}
+        }
+        outcome
+    }
+
+    async fn try_transact(
+        &mut self,
+        units: &[&PreparedUnit],
+        looks: &[Look],
         careful: bool,
     ) -> Result<Vec<Answer>, Failure> {
         self.parts.sequencer.check()?;
         let mut counters = self.counters.clone();
-        let outcome = self.parts.transact(units, careful, &mut counters).await;
+        let outcome = self
+            .parts
+            .transact(units, looks, careful, &mut counters)
+            .await;
         self.conclude(outcome, counters).await
     }
 
@@ -290,6 +382,7 @@ impl WriterParts {
     async fn transact(
         &self,
         units: &[&PreparedUnit],
+        looks: &[Look],
         careful: bool,
         counters: &mut Counters,
     ) -> Result<(Vec<Answer>, Vec<Staged>), Uncommitted<Vec<Answer>>> {
@@ -308,6 +401,18 @@ impl WriterParts {
         let mut answers = Vec::with_capacity(units.len());
         for unit in units {
             answers.push(batch.unit(unit, counters).await?);
+        }
+        if let Some(last) = looks.last() {
+            let moved = self.looks.moved(&transaction).await;
+            let moved = moved.map_err(|error| self.failed(&error))?;
+            for look in looks.iter().filter(|look| look.end > moved) {
+                batch.stage(&look.entry, counters)?;
+            }
+            let set = self
+                .looks
+                .set_moved(&transaction, last.end.max(moved))
+                .await;
+            set.map_err(|error| self.failed(&error))?;
         }
         batch.finish().await?;
         let staged = core::mem::take(&mut batch.staged);

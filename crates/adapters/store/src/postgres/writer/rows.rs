@@ -36,11 +36,21 @@ const STAGE: &str = "INSERT INTO log_stage (tn, log, w, n, s, leaf, payload) SEL
     unnest($2::int2[], $3::uuid[], $4::int8[], $5::int8[], $6::bytea[], $7::bytea[])";
 const QUEUE: &str = "INSERT INTO log_queue (tn, log, q, w, n) SELECT $1, * FROM unnest($2::int2[], $3::int8[], $4::uuid[], $5::int8[])";
 
+/// Columns of ranges.
+#[derive(Default)]
+struct RangeRows {
+    p: Vec<i32>,
+    u: Vec<i64>,
+    lo: Vec<i64>,
+    hi: Vec<i64>,
+    rid: Vec<i64>,
+}
+
 /// Index rows to write or to remove.
 #[derive(Default)]
 pub(in crate::postgres) struct IndexRows {
     keys: (Vec<i32>, Vec<i64>, Vec<i64>),
-    ranges: (Vec<i32>, Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>),
+    ranges: RangeRows,
     texts: (Vec<i32>, Vec<String>, Vec<i64>),
 }
 
@@ -52,11 +62,11 @@ impl IndexRows {
             self.keys.2.push(rid);
         }
         for row in index.ranges() {
-            self.ranges.0.push(i32::from(row.p));
-            self.ranges.1.push(row.u);
-            self.ranges.2.push(row.lo);
-            self.ranges.3.push(row.hi);
-            self.ranges.4.push(rid);
+            self.ranges.p.push(i32::from(row.p));
+            self.ranges.u.push(row.u);
+            self.ranges.lo.push(row.lo);
+            self.ranges.hi.push(row.hi);
+            self.ranges.rid.push(rid);
         }
         for row in index.texts() {
             self.texts.0.push(i32::from(row.p));
@@ -84,7 +94,7 @@ impl IndexRows {
     ) {
         let (p, v, rid) = &self.keys;
         work.add(!rid.is_empty(), keys, vec![tn, p, v, rid]);
-        let (p, u, lo, hi, rid) = &self.ranges;
+        let RangeRows { p, u, lo, hi, rid } = &self.ranges;
         work.add(!rid.is_empty(), ranges, vec![tn, p, u, lo, hi, rid]);
         let (p, v, rid) = &self.texts;
         work.add(!rid.is_empty(), texts, vec![tn, p, v, rid]);
@@ -151,32 +161,40 @@ impl<'u> HeadRows<'u> {
     }
 }
 
+/// Columns of versions.
+#[derive(Default)]
+struct VersionRows<'u> {
+    vid: Vec<i64>,
+    rid: Vec<i64>,
+    ver: Vec<i32>,
+    ty: Vec<i32>,
+    kind: Vec<i16>,
+    body: Vec<Option<&'u [u8]>>,
+}
+
+/// Columns of entries.
+#[derive(Default)]
+struct StageRows<'u> {
+    log: Vec<i16>,
+    writer: Vec<Uuid>,
+    counter: Vec<i64>,
+    subject: Vec<Option<i64>>,
+    leaf: Vec<Vec<u8>>,
+    payload: Vec<&'u [u8]>,
+    order: Vec<i64>,
+}
+
 /// All rows of a batch but those of documents.
 #[derive(Default)]
 pub(super) struct Rows<'u> {
     created: HeadRows<'u>,
     updated: HeadRows<'u>,
-    versions: (
-        Vec<i64>,
-        Vec<i64>,
-        Vec<i32>,
-        Vec<i32>,
-        Vec<i16>,
-        Vec<Option<&'u [u8]>>,
-    ),
+    versions: VersionRows<'u>,
     added: IndexRows,
     removed: IndexRows,
     patients: (Vec<i64>, Vec<i64>),
     patients_replaced: Vec<i64>,
-    stage: (
-        Vec<i16>,
-        Vec<Uuid>,
-        Vec<i64>,
-        Vec<Option<i64>>,
-        Vec<Vec<u8>>,
-        Vec<&'u [u8]>,
-    ),
-    queue: Vec<i64>,
+    stage: StageRows<'u>,
 }
 
 /// An entry to be staged.
@@ -218,23 +236,23 @@ impl<'u> Rows<'u> {
         kind: u8,
         body: Option<&'u [u8]>,
     ) {
-        let (vids, rids, vers, tys, kinds, bodies) = &mut self.versions;
-        vids.push(vid);
-        rids.push(rid);
-        vers.push(ver as i32);
-        tys.push(i32::from(ty));
-        kinds.push(i16::from(kind));
-        bodies.push(body);
+        let rows = &mut self.versions;
+        rows.vid.push(vid);
+        rows.rid.push(rid);
+        rows.ver.push(ver as i32);
+        rows.ty.push(i32::from(ty));
+        rows.kind.push(i16::from(kind));
+        rows.body.push(body);
     }
     pub(super) fn stage(&mut self, row: StageRow<'u>) {
-        let (logs, writers, counters, subjects, leaves, payloads) = &mut self.stage;
-        logs.push(i16::from(row.log));
-        writers.push(row.writer);
-        counters.push(row.counter as i64);
-        subjects.push(row.subject);
-        leaves.push(row.leaf);
-        payloads.push(row.payload);
-        self.queue.push(row.order);
+        let rows = &mut self.stage;
+        rows.log.push(i16::from(row.log));
+        rows.writer.push(row.writer);
+        rows.counter.push(row.counter as i64);
+        rows.subject.push(row.subject);
+        rows.leaf.push(row.leaf);
+        rows.payload.push(row.payload);
+        rows.order.push(row.order);
     }
 
     /// Writes all, in as few round trips as there are, and empties the buffers.
@@ -248,7 +266,14 @@ impl<'u> Rows<'u> {
         let mut work = Work::new(transaction);
         rows.created.add(&mut work, tn, RES);
         rows.updated.add(&mut work, tn, RES_UPDATE);
-        let (vid, rid, ver, ty, kind, body) = &rows.versions;
+        let VersionRows {
+            vid,
+            rid,
+            ver,
+            ty,
+            kind,
+            body,
+        } = &rows.versions;
         work.add(
             !vid.is_empty(),
             VER,
@@ -257,9 +282,17 @@ impl<'u> Rows<'u> {
         rows.removed
             .push(&mut work, tn, [KEY_DELETE, RANGE_DELETE, TEXT_DELETE]);
         rows.added.push(&mut work, tn, [KEY, RANGE, TEXT]);
-        let (log, w, n, s, leaf, payload) = &rows.stage;
+        let StageRows {
+            log,
+            writer: w,
+            counter: n,
+            subject: s,
+            leaf,
+            payload,
+            order,
+        } = &rows.stage;
         work.add(!n.is_empty(), STAGE, vec![tn, log, w, n, s, leaf, payload]);
-        work.add(!n.is_empty(), QUEUE, vec![tn, log, &rows.queue, w, n]);
+        work.add(!n.is_empty(), QUEUE, vec![tn, log, order, w, n]);
         work.add(
             !rows.patients_replaced.is_empty(),
             PATIENT_DELETE,
