@@ -1,0 +1,335 @@
+//! Any resource: its fields and JSON, its history with differences, and lists of a type. Must not show a
+//! deleted or erased version as if it had content.
+
+use app::record::history::{HistoryRequest, history as history_of};
+use app::record::search::CURSOR;
+use app::record::{read, render};
+use app::{AppError, Caller, ChangeKind, HistoryScope, ResourceKey, StoredVersion};
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use fhir::json::Document;
+use kernel::{LogicalId, VersionId};
+
+use super::answer;
+use super::found::{find, parse};
+use super::summary::{banner, key, patient_id};
+use super::visit::Visit;
+use super::{last, named};
+use crate::clinical::{When, code};
+use crate::components::{Cell, Paging, Table, Tone};
+use crate::diff;
+use crate::pages::access::ListPage;
+use crate::pages::record::{Comparison, HistoryPage, ResourcePage};
+
+/// The patient a resource names: itself, or its `subject` or `patient`.
+fn patient_of(type_name: &str, id: &LogicalId, document: &Document) -> Option<LogicalId> {
+    if type_name == "Patient" {
+        return Some(id.clone());
+    }
+    let root = document.root();
+    ["subject", "patient", "beneficiary"]
+        .iter()
+        .find_map(|member| {
+            let target = code::text(root.get(member)?, "reference")?;
+            target
+                .strip_prefix("Patient/")?
+                .split('/')
+                .next()?
+                .parse()
+                .ok()
+        })
+}
+
+/// Reads a resource, with the purpose of emergency access where that is in force for its patient. The
+/// patient of a resource that may not be read is not known: then each grant in force is tried.
+async fn readable(
+    visit: &Visit,
+    key: &ResourceKey,
+    version: Option<VersionId>,
+) -> Result<(StoredVersion, Caller), AppError> {
+    let caller = visit.caller.clone();
+    match read_one(visit, &caller, key, version).await {
+        Err(AppError::Denied { .. } | AppError::NotFound { .. })
+            if visit.caller.subject.may_break_glass() =>
+        {
+            let caller = visit.with_purpose(kernel::PurposeOfUse::EmergencyTreatment);
+            Ok((read_one(visit, &caller, key, version).await?, caller))
+        }
+        other => Ok((other?, caller)),
+    }
+}
+
+async fn read_one(
+    visit: &Visit,
+    caller: &Caller,
+    key: &ResourceKey,
+    version: Option<VersionId>,
+) -> Result<StoredVersion, AppError> {
+    match version {
+        Some(version) => read::vread(visit.app(), caller, key, version).await,
+        None => read::read(visit.app(), caller, key).await,
+    }
+}
+
+/// The page.
+pub async fn page(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
+    let result = show(&visit, named(&params, "type"), named(&params, "id")).await;
+    visit.answer(result)
+}
+
+async fn show(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppError> {
+    let key = key(visit, type_name, id)?;
+    let asked = visit.query.text("version");
+    let asked = (!asked.is_empty())
+        .then(|| {
+            asked
+                .parse::<VersionId>()
+                .map_err(|error| AppError::Invalid(error.to_string()))
+        })
+        .transpose()?;
+    let (version, _) = readable(visit, &key, asked).await?;
+    let document = parse(&version)?.ok_or_else(|| AppError::Gone {
+        what: format!("{type_name}/{id}"),
+        version: Some(version.version),
+        erased: version.erased,
+    })?;
+    let patient = patient_of(type_name, &key.id, &document);
+    let base = visit.href(&format!("/records/{type_name}/{id}"));
+    let shell = match &patient {
+        Some(patient) => visit.shell_about(type_name, patient),
+        None => visit.shell(type_name),
+    };
+    let shown = ResourcePage {
+        shell,
+        banner: match &patient {
+            Some(patient) => banner(visit, patient).await,
+            None => None,
+        },
+        patient_href: patient.map_or_else(
+            || visit.href("/patients"),
+            |patient| visit.href(&format!("/patients/{patient}")),
+        ),
+        type_name: type_name.to_owned(),
+        id: id.to_owned(),
+        version: version.version.to_string(),
+        current: asked.is_none(),
+        updated: When::at(version.last_updated(), visit.web.zone()),
+        groups: diff::fields(document.root()),
+        json: diff::indented(document.root()),
+        history_href: format!("{base}/history"),
+        fhir_href: format!("{}/{type_name}/{id}", visit.caller.context.base),
+    };
+    Ok(answer::page(StatusCode::OK, &shown))
+}
+
+/// The history of a resource.
+pub async fn history(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
+    let result = show_history(&visit, named(&params, "type"), named(&params, "id")).await;
+    visit.answer(result)
+}
+
+fn what_happened(version: &StoredVersion) -> Cell {
+    match (version.kind, version.erased) {
+        (_, true) | (ChangeKind::Erase, _) => Cell::tag(Tone::Bad, "Erased: its key was destroyed"),
+        (ChangeKind::Create, _) => Cell::tag(Tone::Good, "Created"),
+        (ChangeKind::Update, _) => Cell::tag(Tone::Info, "Changed"),
+        (ChangeKind::Delete, _) => Cell::tag(Tone::Warn, "Deleted"),
+    }
+}
+
+async fn show_history(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppError> {
+    let key = key(visit, type_name, id)?;
+    let after = visit.query.text("after");
+    let mut params = vec![("_count".to_owned(), "50".to_owned())];
+    if !after.is_empty() {
+        params.push((CURSOR.to_owned(), after.to_owned()));
+    }
+    let request = HistoryRequest {
+        scope: HistoryScope::Instance(key.clone()),
+        params,
+        lenient: false,
+    };
+    let mut caller = visit.caller.clone();
+    let mut answer = history_of(visit.app(), &caller, &request).await;
+    if matches!(
+        answer,
+        Err(AppError::Denied { .. } | AppError::NotFound { .. })
+    ) && visit.caller.subject.may_break_glass()
+    {
+        caller = visit.with_purpose(kernel::PurposeOfUse::EmergencyTreatment);
+        answer = history_of(visit.app(), &caller, &request).await;
+    }
+    let answer = answer?;
+    let name = format!("{type_name}/{id}");
+    let base = visit.href(&format!("/records/{name}"));
+    let mut table = Table::new(
+        "Versions",
+        &["Version", "What happened", "When"],
+        "No versions.",
+    );
+    for version in &answer.versions {
+        let number = format!("Version {}", version.version);
+        let cell = match version.body {
+            Some(_) => Cell::link(&format!("{base}?version={}", version.version), &number),
+            None => Cell::text(&number),
+        };
+        table = table.row(vec![
+            cell,
+            what_happened(version),
+            Cell::when(When::at_second(version.last_updated(), visit.web.zone())),
+        ]);
+    }
+    let (from, to) = picked(visit, &answer.versions);
+    let documents = answer
+        .versions
+        .iter()
+        .find_map(|version| parse(version).ok().flatten());
+    let patient = documents.and_then(|document| patient_of(type_name, &key.id, &document));
+    let comparison = match (from, to) {
+        (Some(from), Some(to)) => {
+            Some(compare(visit, &caller, &key, (from, to), &answer.versions).await?)
+        }
+        _ => None,
+    };
+    let shown = HistoryPage {
+        shell: visit.shell(&format!("History of {name}")),
+        banner: match &patient {
+            Some(patient) => banner(visit, patient).await,
+            None => None,
+        },
+        patient_href: patient.map_or_else(
+            || visit.href("/patients"),
+            |patient| visit.href(&format!("/patients/{patient}")),
+        ),
+        name,
+        resource_href: base,
+        versions: answer
+            .versions
+            .iter()
+            .map(|version| {
+                (
+                    version.version.to_string(),
+                    Some(version.version) == from,
+                    Some(version.version) == to,
+                )
+            })
+            .collect(),
+        table,
+        comparison,
+        paging: Paging {
+            words: String::new(),
+            first: (!after.is_empty()).then(|| visit.query.without("after")),
+            next: answer
+                .next
+                .as_deref()
+                .map(|next| visit.query.with("after", next)),
+        },
+    };
+    Ok(answer::page(StatusCode::OK, &shown))
+}
+
+/// The versions to compare: those asked for, else the newest two.
+fn picked(visit: &Visit, versions: &[StoredVersion]) -> (Option<VersionId>, Option<VersionId>) {
+    let asked = |name: &str| visit.query.text(name).parse::<VersionId>().ok();
+    let from = asked("from").or_else(|| versions.get(1).map(|version| version.version));
+    let to = asked("to").or_else(|| versions.first().map(|version| version.version));
+    match (from, to) {
+        (Some(from), Some(to)) if from > to => (Some(to), Some(from)),
+        pair => pair,
+    }
+}
+
+async fn compare(
+    visit: &Visit,
+    caller: &Caller,
+    key: &ResourceKey,
+    (from, to): (VersionId, VersionId),
+    known: &[StoredVersion],
+) -> Result<Comparison, AppError> {
+    let mut documents = Vec::with_capacity(2);
+    for wanted in [from, to] {
+        let version = match known.iter().find(|version| version.version == wanted) {
+            Some(version) => version.clone(),
+            None => read::vread(visit.app(), caller, key, wanted).await?,
+        };
+        documents.push(parse(&version)?);
+    }
+    let (changes, obstacle) = match documents.as_slice() {
+        [Some(before), Some(after)] => (diff::changes(before.root(), after.root()), String::new()),
+        [None, _] => (
+            Vec::new(),
+            format!("Version {from} has no content: it is a deletion, or its key was destroyed."),
+        ),
+        _ => (
+            Vec::new(),
+            format!("Version {to} has no content: it is a deletion, or its key was destroyed."),
+        ),
+    };
+    Ok(Comparison {
+        from: from.to_string(),
+        to: to.to_string(),
+        changes,
+        obstacle,
+    })
+}
+
+/// The resources of a type, of one patient where one is named.
+pub async fn list(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
+    let result = show_list(&visit, last(&params)).await;
+    visit.answer(result)
+}
+
+async fn show_list(visit: &Visit, type_name: &str) -> Result<Response, AppError> {
+    let (patient, after) = (visit.query.text("patient"), visit.query.text("after"));
+    let mut caller = visit.caller.clone();
+    let mut params = vec![("_count", "50"), (CURSOR, after)];
+    if !patient.is_empty() {
+        caller = visit.about(&patient_id(patient)?);
+        params.push(("patient", patient));
+    }
+    let matches = find(visit, &caller, type_name, &params).await?;
+    let mut table = Table::new(
+        type_name,
+        &["What", "Status", "Id"],
+        "None recorded that you may see.",
+    );
+    for (value, href) in matches.values(visit, type_name) {
+        let what = code::concept_at(value, "code")
+            .or_else(|| code::concept_at(value, "medicationCodeableConcept"))
+            .or_else(|| code::concept_at(value, "vaccineCode"))
+            .unwrap_or_else(|| type_name.to_owned());
+        let status = code::text(value, "status")
+            .or_else(|| code::first_code(value, "clinicalStatus"))
+            .map_or_else(|| "Not recorded".to_owned(), |status| code::words(&status));
+        let id = code::text(value, "id").unwrap_or_default();
+        table = table.row(vec![
+            Cell::link(&href, &what),
+            Cell::text(&status),
+            Cell::code(&id),
+        ]);
+    }
+    let next = matches
+        .next
+        .as_deref()
+        .map(|next| visit.query.with("after", next));
+    let shown = ListPage {
+        shell: visit.shell(render::type_name(key(visit, type_name, "x")?.ty)),
+        lead: String::new(),
+        action: (!patient.is_empty()).then(|| {
+            (
+                visit.href(&format!("/patients/{patient}")),
+                "Back to the summary".to_owned(),
+            )
+        }),
+        secret: None,
+        summary: None,
+        sections: vec![("list".to_owned(), "Entries".to_owned(), table)],
+        paging: Paging {
+            words: format!("{} on this page", matches.found.len()),
+            first: None,
+            next,
+        },
+    };
+    Ok(answer::page(StatusCode::OK, &shown))
+}

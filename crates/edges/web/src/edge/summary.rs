@@ -1,0 +1,202 @@
+//! The patient summary. Each part is its own search, so that one that fails or is refused leaves the
+//! others standing. Must not show a part that failed as empty.
+
+use app::record::read;
+use app::{AppError, Caller, ResourceKey};
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use fhir::json::Document;
+use identity::Interaction;
+use kernel::LogicalId;
+
+use super::answer;
+use super::found::{Matches, find, parse, part};
+use super::visit::Visit;
+use crate::chart::Trend;
+use crate::clinical::events::{self, Event};
+use crate::clinical::observation::observations;
+use crate::clinical::{AllergyStatus, Banner, MedicationLine, Zone};
+use crate::pages::summary::{Part, SummaryPage};
+
+/// What an address names as a patient's id; a malformed one is as missing as any other.
+pub fn patient_id(text: &str) -> Result<LogicalId, AppError> {
+    text.parse().map_err(|_| AppError::NotFound {
+        what: "patient".to_owned(),
+    })
+}
+
+/// The key of a resource in an address.
+pub fn key(visit: &Visit, type_name: &str, id: &str) -> Result<ResourceKey, AppError> {
+    let missing = || AppError::NotFound {
+        what: "resource".to_owned(),
+    };
+    let ty = visit
+        .app()
+        .definitions()
+        .resource(type_name)
+        .ok_or_else(missing)?;
+    Ok(ResourceKey {
+        ty,
+        id: id.parse().map_err(|_| missing())?,
+    })
+}
+
+/// A patient, as somebody on a page about this patient may see it.
+pub async fn patient(visit: &Visit, caller: &Caller, id: &LogicalId) -> Result<Document, AppError> {
+    let version = read::read(visit.app(), caller, &key(visit, "Patient", id.as_str())?).await?;
+    parse(&version)?.ok_or_else(|| AppError::NotFound {
+        what: "patient".to_owned(),
+    })
+}
+
+/// The banner of a patient, where the person may see it.
+pub async fn banner(visit: &Visit, id: &LogicalId) -> Option<Banner> {
+    let document = patient(visit, &visit.about(id), id).await.ok()?;
+    Some(Banner::of(
+        document.root(),
+        visit.app().now(),
+        visit.web.zone(),
+    ))
+}
+
+/// The page.
+pub async fn page(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
+    let id = super::last(&params);
+    let result = show(&visit, id).await;
+    visit.answer(result)
+}
+
+type ToEvent = fn(fhir::json::Value<'_>, &Zone, String) -> Option<Event>;
+
+async fn event_part(
+    visit: &Visit,
+    caller: &Caller,
+    (type_name, id): (&str, &str),
+    sort: Option<&str>,
+    to_event: ToEvent,
+) -> Part<Vec<Event>> {
+    let mut params = vec![("patient", id), ("_count", "100")];
+    params.extend(sort.map(|sort| ("_sort", sort)));
+    let found = find(visit, caller, type_name, &params).await;
+    part(found, |matches| {
+        let values = matches.values(visit, type_name);
+        let mut events: Vec<Event> = values
+            .into_iter()
+            .filter_map(|(value, href)| to_event(value, visit.web.zone(), href))
+            .collect();
+        events.sort_by_key(|event| (!event.current, core::cmp::Reverse(event.order)));
+        events
+    })
+}
+
+async fn allergies(visit: &Visit, caller: &Caller, id: &str) -> Option<AllergyStatus> {
+    let zone = visit.web.zone();
+    match find(
+        visit,
+        caller,
+        "AllergyIntolerance",
+        &[("patient", id), ("_count", "200")],
+    )
+    .await
+    {
+        Ok(matches) => {
+            let values = matches.values(visit, "AllergyIntolerance");
+            Some(AllergyStatus::of(
+                Some(&values),
+                matches.next.is_some(),
+                zone,
+            ))
+        }
+        Err(AppError::Denied { .. }) => None,
+        Err(error) => {
+            tracing::error!(%error, "allergies could not be read");
+            Some(AllergyStatus::Unavailable)
+        }
+    }
+}
+
+fn medicines(visit: &Visit, requests: &Matches) -> Vec<MedicationLine> {
+    let zone = visit.web.zone();
+    let values = requests.values(visit, "MedicationRequest");
+    let mut lines: Vec<MedicationLine> = values
+        .into_iter()
+        .filter_map(|(value, href)| MedicationLine::of(value, zone, href))
+        .collect();
+    lines.sort_by(|a, b| {
+        a.standing
+            .cmp(&b.standing)
+            .then_with(|| a.generic.cmp(&b.generic))
+    });
+    lines
+}
+
+async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
+    let id = patient_id(id)?;
+    let caller = visit.about(&id);
+    let document = patient(visit, &caller, &id).await?;
+    let zone = visit.web.zone();
+    let text = id.as_str();
+    let measured = [("patient", text), ("_count", "500"), ("_sort", "-date")];
+    let measured = find(visit, &caller, "Observation", &measured).await;
+    let mut in_error = 0;
+    let measured = part(measured, |matches| {
+        let shown = observations(&matches.values(visit, "Observation"), zone);
+        in_error = shown.in_error;
+        let trend = |(index, series)| Trend::of(format!("trend-{index}"), series);
+        let trends: Vec<Trend> = shown
+            .series
+            .into_iter()
+            .enumerate()
+            .filter_map(trend)
+            .collect();
+        (trends, shown.latest)
+    });
+    let (trends, results) = measured.split();
+    let requests = find(
+        visit,
+        &caller,
+        "MedicationRequest",
+        &[("patient", text), ("_count", "200")],
+    )
+    .await;
+    let about = |type_name: &'static str| (type_name, text);
+    let page = SummaryPage {
+        shell: visit.shell_about("Summary", &id),
+        banner: Banner::of(document.root(), visit.app().now(), zone),
+        base: visit.href(&format!("/patients/{id}")),
+        allergies: allergies(visit, &caller, text).await,
+        allergies_href: visit.href(&format!("/records/AllergyIntolerance?patient={id}")),
+        conditions: event_part(visit, &caller, about("Condition"), None, events::condition).await,
+        medicines: part(requests, |matches| medicines(visit, matches)),
+        trends,
+        results,
+        encounters: event_part(
+            visit,
+            &caller,
+            about("Encounter"),
+            Some("-date"),
+            events::encounter,
+        )
+        .await,
+        immunisations: event_part(
+            visit,
+            &caller,
+            about("Immunization"),
+            Some("-date"),
+            events::immunisation,
+        )
+        .await,
+        appointments: event_part(
+            visit,
+            &caller,
+            about("Appointment"),
+            Some("-date"),
+            events::appointment,
+        )
+        .await,
+        in_error,
+        may_audit: visit.offers(Interaction::ViewAudit),
+    };
+    Ok(answer::page(StatusCode::OK, &page))
+}

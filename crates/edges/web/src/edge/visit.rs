@@ -1,0 +1,444 @@
+//! One request of somebody who is signed in: who, where, in which colours, and the checks every form
+//! must pass. Must not decide what the person may do; use-cases do.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use app::{AppError, Caller, RequestContext, SignInError};
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use identity::{Interaction, Pending, Role, Session, permissions};
+use kernel::{LogicalId, PurposeOfUse, RequestId};
+use subtle::ConstantTimeEq as _;
+
+use super::Web;
+use super::answer::{self, redirect};
+use super::form::{Form, own_path};
+use crate::clinical::When;
+use crate::components::{Notice, Tone};
+use crate::pages::{NavItem, Place, Shell, Theme};
+
+/// The cookie of a session; its path keeps the organisations of one browser apart.
+pub const SESSION_COOKIE: &str = "theriac_session";
+/// The cookie that forms outside a session are compared with.
+pub const FORM_COOKIE: &str = "theriac_form";
+/// The cookie of the chosen colours.
+pub const THEME_COOKIE: &str = "theriac_theme";
+/// The instance's name where operators sign in.
+pub const INSTANCE: &str = app::init::INSTANCE_SLUG;
+
+/// A cookie's value.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
+
+/// The colours a browser asked for.
+pub fn theme(headers: &HeaderMap) -> Theme {
+    cookie(headers, THEME_COOKIE).map_or(Theme::System, Theme::named)
+}
+
+/// Where an organisation's pages lie.
+pub fn base_of(slug: &str) -> String {
+    if slug == INSTANCE {
+        "/operator".to_owned()
+    } else {
+        format!("/t/{slug}")
+    }
+}
+
+/// The context of a request.
+pub fn context(web: &Web, parts: &Parts, slug: &str) -> RequestContext {
+    RequestContext {
+        id: RequestId::from_uuid(web.app.ids().uuid()),
+        client_address: client_address(web, parts),
+        received: web.app.now(),
+        purpose: PurposeOfUse::Treatment,
+        base: Arc::from(format!("{}/t/{slug}/fhir", web.settings.public_url)),
+        idempotency: None,
+    }
+}
+
+fn client_address(web: &Web, parts: &Parts) -> Option<IpAddr> {
+    let forwarded = web.settings.trust_forwarded.then(|| {
+        let header = parts.headers.get("x-forwarded-for")?.to_str().ok()?;
+        // The right-most address is the one our own proxy saw.
+        header.rsplit(',').next()?.trim().parse().ok()
+    });
+    forwarded.flatten().or_else(|| {
+        parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip())
+    })
+}
+
+/// Whether the browser says that a form came from our own pages: by `Sec-Fetch-Site`, else by `Origin`.
+/// Old browsers send neither; the token decides for them.
+pub fn from_our_pages(web: &Web, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    match (text("origin"), text("host")) {
+        (Some(origin), host) => {
+            let ours = host.is_some_and(|host| {
+                origin
+                    .split_once("://")
+                    .is_some_and(|(_, named)| named == host)
+            });
+            ours || origin == web.settings.public_url
+        }
+        (None, _) => true,
+    }
+}
+
+/// Whether a token of a form outside a session is the one of the cookie.
+pub fn outside_token_is_right(headers: &HeaderMap, token: &str) -> bool {
+    cookie(headers, FORM_COOKIE).is_some_and(|known| {
+        known.len() >= 32 && bool::from(known.as_bytes().ct_eq(token.as_bytes()))
+    })
+}
+
+/// A visit of a signed-in person.
+pub struct Visit {
+    pub web: Web,
+    pub caller: Caller,
+    pub session: Arc<Session>,
+    pub slug: String,
+    pub base: String,
+    pub query: Form,
+    pub path: String,
+    pub cookie: String,
+    pub parts: Parts,
+}
+
+impl FromRequestParts<Web> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
+        let params = RawPathParams::from_request_parts(parts, web).await;
+        let named = params.ok().and_then(|params| {
+            params
+                .iter()
+                .find(|(name, _)| *name == "tenant")
+                .map(|(_, value)| value.to_owned())
+        });
+        let slug = named.unwrap_or_else(|| INSTANCE.to_owned());
+        let original = parts
+            .extensions
+            .get::<axum::extract::OriginalUri>()
+            .map(|uri| uri.0.clone());
+        let uri = original.unwrap_or_else(|| parts.uri.clone());
+        let door = if slug == INSTANCE {
+            "/operator/sign-in"
+        } else {
+            "/sign-in"
+        };
+        let back = uri.path_and_query().map_or("/", |path| path.as_str());
+        let to_door = || {
+            redirect(&format!(
+                "{door}?{}",
+                app::record::query_string::print([("next", back)])
+            ))
+        };
+        // The instance has its own pages; below `/t/` it is as missing as any other name.
+        if slug == INSTANCE && uri.path().starts_with("/t/") {
+            return Err(to_door());
+        }
+        let Some(text) = cookie(&parts.headers, SESSION_COOKIE).map(str::to_owned) else {
+            return Err(to_door());
+        };
+        let context = context(web, parts, &slug);
+        let id = context.id;
+        match app::sign_in::session(&web.app, &slug, &text, context).await {
+            Ok(found) => {
+                let visit = Self {
+                    web: web.clone(),
+                    caller: found.caller,
+                    session: found.session,
+                    base: base_of(&slug),
+                    slug,
+                    query: Form::parse(uri.query().unwrap_or_default()),
+                    path: uri.path().to_owned(),
+                    cookie: text,
+                    parts: parts.clone(),
+                };
+                visit.admitted()
+            }
+            // A missing organisation and a session that is not one of its own look the same.
+            Err(AppError::SignIn(_) | AppError::NotFound { .. }) => Err(to_door()),
+            Err(error) => {
+                let shell = Shell::outside("", theme(&parts.headers), "", "/");
+                Err(answer::error_page(
+                    shell,
+                    &error,
+                    id.to_string(),
+                    Vec::new(),
+                ))
+            }
+        }
+    }
+}
+
+impl Visit {
+    /// Sends those away who must do something else first.
+    fn admitted(self) -> Result<Self, Response> {
+        let allowed: &[&str] = match self.caller.subject.pending() {
+            None => return Ok(self),
+            Some(Pending::SecondStep) => &["/sign-in/code", "/sign-out", "/theme", "/help"],
+            Some(Pending::PasswordChange) => &[
+                "/account",
+                "/account/password",
+                "/sign-out",
+                "/theme",
+                "/help",
+            ],
+        };
+        let below = self.path.strip_prefix(&self.base).unwrap_or_default();
+        if allowed.contains(&below) {
+            return Ok(self);
+        }
+        let first = allowed.first().copied().unwrap_or_default();
+        Err(redirect(&format!("{}{first}", self.base)))
+    }
+
+    /// The use-cases.
+    pub fn app(&self) -> &app::App {
+        &self.web.app
+    }
+    /// The request's id.
+    pub fn id(&self) -> String {
+        self.caller.context.id.to_string()
+    }
+    /// An address below the organisation's.
+    pub fn href(&self, below: &str) -> String {
+        format!("{}{below}", self.base)
+    }
+    /// Whether a role of the person may do an operation: for offering links, never for deciding.
+    pub fn offers(&self, operation: Interaction) -> bool {
+        self.caller
+            .subject
+            .standings()
+            .iter()
+            .any(|standing| permissions::may_operate(standing.role, operation))
+    }
+    /// Whether the person holds a role.
+    pub fn is(&self, role: Role) -> bool {
+        self.caller.subject.has_role(role)
+    }
+    /// Whether a role of the person shows clinical content.
+    pub fn is_clinical(&self) -> bool {
+        [
+            Role::Doctor,
+            Role::Nurse,
+            Role::Carer,
+            Role::Pharmacist,
+            Role::Patient,
+        ]
+        .into_iter()
+        .any(|role| self.is(role))
+    }
+    /// The token of this page's forms.
+    pub fn csrf(&self) -> String {
+        app::sign_in::form_token(self.app(), &self.session)
+    }
+    /// The caller for a page about one patient: with emergency access in force, that is its purpose.
+    pub fn about(&self, patient: &LogicalId) -> Caller {
+        let usual = if self.is(Role::Patient) {
+            PurposeOfUse::PatientRequest
+        } else {
+            self.caller.context.purpose
+        };
+        let purpose = self
+            .caller
+            .subject
+            .purpose_for(patient, usual, self.web.app.now());
+        self.with_purpose(purpose)
+    }
+    /// The caller with another purpose.
+    pub fn with_purpose(&self, purpose: PurposeOfUse) -> Caller {
+        let context = RequestContext {
+            purpose,
+            ..(*self.caller.context).clone()
+        };
+        Caller {
+            context: Arc::new(context),
+            ..self.caller.clone()
+        }
+    }
+
+    /// The shell of a page.
+    pub fn shell(&self, title: &str) -> Shell {
+        let actor = self.caller.subject.actor();
+        let pending = self.caller.subject.pending().is_some();
+        let mut shell = Shell {
+            title: title.to_owned(),
+            place: (self.caller.subject.pending() != Some(Pending::SecondStep)).then(|| Place {
+                tenant: if self.slug == INSTANCE {
+                    "This instance".to_owned()
+                } else {
+                    self.caller.tenant.name.clone()
+                },
+                branch: None,
+                user: actor.name.clone(),
+                role: self.roles(),
+                base: self.base.clone(),
+                emergency: None,
+            }),
+            nav: if pending { Vec::new() } else { self.nav() },
+            theme: theme(&self.parts.headers),
+            csrf: self.csrf(),
+            notices: Vec::new(),
+            here: self
+                .parts
+                .uri
+                .path_and_query()
+                .and_then(|path| own_path(path.as_str()))
+                .map_or_else(
+                    || self.path.clone(),
+                    |_| {
+                        format!(
+                            "{}{}",
+                            self.path,
+                            self.parts
+                                .uri
+                                .query()
+                                .map(|query| format!("?{query}"))
+                                .unwrap_or_default()
+                        )
+                    },
+                ),
+            theme_action: self.href("/theme"),
+            idle_minutes: (self.app().settings().session.idle_s / 60)
+                .try_into()
+                .unwrap_or(0),
+        };
+        shell.notices.extend(self.done());
+        shell
+    }
+
+    /// The shell of a page about a patient, with emergency access in force said on it.
+    pub fn shell_about(&self, title: &str, patient: &LogicalId) -> Shell {
+        let mut shell = self.shell(title);
+        let grant = self
+            .caller
+            .subject
+            .emergency_grant(patient, self.app().now());
+        if let (Some(place), Some(until)) = (&mut shell.place, grant.and_then(|grant| grant.until))
+        {
+            place.emergency = Some(When::time_of_day(until, self.web.zone()).text);
+        }
+        shell
+    }
+
+    fn roles(&self) -> String {
+        let roles: Vec<String> = self
+            .caller
+            .subject
+            .standings()
+            .iter()
+            .map(|standing| crate::clinical::code::words(standing.role.as_str()))
+            .collect();
+        roles.join(", ")
+    }
+
+    /// What was done before this page was shown, by a word in its address; the words are ours.
+    fn done(&self) -> Option<Notice> {
+        let text = match self.query.text("done") {
+            "saved" => "Saved.",
+            "password" => "Your password was changed. Your other sessions were ended.",
+            "disabled" => "The user was suspended and signed out everywhere.",
+            "enabled" => "The user may sign in again.",
+            "unlocked" => "The lock was lifted.",
+            "codes-reset" => "One-time codes were switched off for this user.",
+            "revoked" => "The token was revoked. It stops working at once.",
+            "reviewed" => "The review was recorded.",
+            "ended" => "Your emergency access has ended.",
+            _ => return None,
+        };
+        Some(Notice::new(Tone::Good, "Done", text))
+    }
+
+    fn nav(&self) -> Vec<NavItem> {
+        let mut nav = Vec::new();
+        let mut add = |label: &'static str, below: &str| {
+            let href = self.href(below);
+            let current = if below == "/" {
+                self.path == href
+            } else {
+                self.path == href || self.path.starts_with(&format!("{href}/"))
+            };
+            nav.push(NavItem {
+                label,
+                href,
+                current,
+            });
+        };
+        if self.slug == INSTANCE {
+            add("Tenants", "/");
+            add("Operators", "/users");
+            add("Health", "/health");
+            return nav;
+        }
+        add("Today", "/");
+        if self.is_clinical() || self.is(Role::Receptionist) {
+            add("Patients", "/patients");
+        }
+        for (label, below, operation) in [
+            ("Emergency access", "/break-glass", Interaction::BreakGlass),
+            (
+                "Emergency access",
+                "/break-glass",
+                Interaction::ReviewBreakGlass,
+            ),
+            ("Audit", "/audit", Interaction::ViewAudit),
+            ("Users", "/users", Interaction::ManageUsers),
+            ("Branches", "/branches", Interaction::ManageBranches),
+            ("API clients", "/clients", Interaction::ManageClients),
+            ("Health", "/health", Interaction::ViewHealth),
+        ] {
+            if self.offers(operation) {
+                add(label, below);
+            }
+        }
+        nav.dedup_by(|a, b| a.label == b.label);
+        nav
+    }
+
+    /// The answer of a handler: its page, or its error as a page.
+    pub fn answer(&self, result: Result<Response, AppError>) -> Response {
+        match result {
+            Ok(response) => response,
+            Err(AppError::SignIn(SignInError::Session)) => redirect(&format!("{}/", self.base)),
+            Err(error) => {
+                let mut ways = vec![(self.href("/"), "Go to the first page".to_owned())];
+                if matches!(error, AppError::Denied { .. } | AppError::NotFound { .. })
+                    && self.caller.subject.may_break_glass()
+                {
+                    // Offered for existing and missing patients alike.
+                    ways.push((self.href("/break-glass"), "Emergency access".to_owned()));
+                }
+                answer::error_page(self.shell(""), &error, self.id(), ways)
+            }
+        }
+    }
+
+    /// Reads a form and checks that it is one of ours.
+    pub fn form(&self, body: &str) -> Result<Form, AppError> {
+        let form = Form::parse(body);
+        if !from_our_pages(&self.web, &self.parts.headers) {
+            return Err(SignInError::Forgery.into());
+        }
+        app::sign_in::check_form(&self.session, form.text("csrf"))?;
+        Ok(form)
+    }
+}

@@ -1,0 +1,58 @@
+//! Who may sign in: users, API clients, tenants, branches, emergency access, and the state of the
+//! system. Lists and forms. Must not show a secret but once, on the page that made it.
+
+use askama::Template;
+
+use super::shell::Shell;
+use crate::components::table::PostButton;
+use crate::components::{ErrorSummary, Field, Notice, Paging, Table};
+
+/// A page of lists: users, clients, tenants, reviews, health.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "list.html")]
+pub struct ListPage {
+    /// Shell.
+    pub shell: Shell,
+    /// A sentence below the heading; may be empty.
+    pub lead: String,
+    /// The main step: address, words.
+    pub action: Option<(String, String)>,
+    /// Something shown this once: what, value, what to do with it.
+    pub secret: Option<(String, String, String)>,
+    /// The state of the whole, on top.
+    pub summary: Option<Notice>,
+    /// The lists: heading id, heading, list.
+    pub sections: Vec<(String, String, Table)>,
+    /// Pages of the last list.
+    pub paging: Paging,
+}
+
+/// A page of one form, with further steps below it.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "form.html")]
+pub struct FormPage {
+    /// Shell.
+    pub shell: Shell,
+    /// A sentence below the heading; may be empty.
+    pub lead: String,
+    /// A warning above the form.
+    pub warning: Option<Notice>,
+    /// What went wrong.
+    pub problem: Option<ErrorSummary>,
+    /// Where it posts.
+    pub action: String,
+    /// The fields.
+    pub fields: Vec<Field>,
+    /// Hidden fields.
+    pub hidden: Vec<(String, String)>,
+    /// The words of the button.
+    pub button: String,
+    /// Whether the button is a dangerous one.
+    pub danger: bool,
+    /// Facts beside the form: label, text.
+    pub facts: Vec<(String, String)>,
+    /// Further steps: heading, sentence, button.
+    pub steps: Vec<(String, String, PostButton)>,
+    /// Back: address, words.
+    pub back: Option<(String, String)>,
+}
