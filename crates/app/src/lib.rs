@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod audit;
 mod authorise;
+pub mod backup;
 pub mod consumers;
 pub mod context;
 mod entry;

@@ -1,2 +1,40 @@
-//! The `theriac` binary.
-fn main() {}
+//! The `theriac` binary: parses the command line, runs one command, and answers with an exit code of the
+//! error category table. Must not hold logic of its own.
+
+mod archive;
+mod backups;
+mod bench;
+mod cli;
+mod commands;
+mod config;
+mod console;
+mod data_folder;
+mod failure;
+mod import;
+mod log_folder;
+mod logging;
+mod output;
+mod ports;
+mod serving;
+mod tenancy;
+mod wiring;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::output::Printer;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.global.output, cli.global.quiet);
+    match commands::run(cli, printer) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            printer.error(&failure.text, failure.exit_code());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

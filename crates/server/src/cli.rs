@@ -1,0 +1,425 @@
+//! The command line: names, flags and help texts. What a command does is in `commands`, one file each.
+//! Data goes to standard output, logs and progress to standard error; exit codes come from the error
+//! category table (`kernel::category`), those of `verify` from the ledger's verdict.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A clinical backbone in one binary, with proof.
+#[derive(Debug, Parser)]
+#[command(
+    name = "theriac",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What every command accepts.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file (default: theriac.toml in the working folder, if there is one)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder (overrides data.folder)
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+    /// How results are printed
+    #[arg(short = 'o', long, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+    /// No progress on standard error
+    #[arg(long, global = true)]
+    pub quiet: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve two synthetic organisations from a folder; prints the address and the sign-ins
+    Demo(Demo),
+    /// Serve an instance made with `init`
+    Serve(Serve),
+    /// Make an instance: keys, the instance log and the first operator
+    Init(Init),
+    /// Load FHIR: a folder, a bundle or NDJSON; resumes where it stopped, loads nothing twice
+    Import(Import),
+    /// Write a tenant's resources as NDJSON, or its ledger for `verify`
+    Export(Export),
+    /// Verify a ledger export or a data folder, offline (exit 0 sound, 1 altered, 2 incomplete, 3 untrusted)
+    Verify(Verify),
+    /// Check this machine and instance, and say how to mend what is wrong
+    Doctor,
+    /// Tenants
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Branches of a tenant
+    #[command(subcommand)]
+    Branch(Branch),
+    /// Users of a tenant
+    #[command(subcommand)]
+    User(User),
+    /// Roles and what they may do
+    #[command(subcommand)]
+    Role(Role),
+    /// API clients of a tenant
+    #[command(subcommand)]
+    Client(Client),
+    /// Long-lived API tokens
+    #[command(subcommand)]
+    Token(Token),
+    /// Destroy a patient's key: the data becomes unreadable in every copy, the ledger stays sound
+    Erase(Erase),
+    /// Write an encrypted, verified backup while serving
+    Backup(Backup),
+    /// Restore a backup into an empty folder
+    Restore(Restore),
+    /// Measure this machine and this program against ceilings taken in the same run
+    Bench(Bench),
+    /// Settings
+    #[command(subcommand)]
+    Config(Config),
+    /// Completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// Folder of the demo's data (default: a folder in the system's temporary folder, kept between runs)
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// Address and port
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub listen: String,
+    /// Seed of the synthetic population
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Stop after loading instead of serving
+    #[arg(long)]
+    pub load_only: bool,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Address and port (overrides http.listen)
+    #[arg(long)]
+    pub listen: Option<String>,
+}
+
+/// Flags of `init`.
+#[derive(Debug, Clone, Args)]
+pub struct Init {
+    /// Sign-in name of the first operator
+    #[arg(long, default_value = "operator")]
+    pub operator: String,
+    /// File holding the operator's password (default: one is made and printed once)
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Clone, Args)]
+pub struct Import {
+    /// Folder, bundle (.json, .json.gz) or NDJSON (.ndjson, .ndjson.gz)
+    pub source: PathBuf,
+    /// Tenant to load into (default: the only one; made when there is none)
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// Where to write the report of what was refused and why (default: standard output has the summary)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Begin anew instead of resuming
+    #[arg(long)]
+    pub restart: bool,
+}
+
+/// Flags of `export`.
+#[derive(Debug, Clone, Args)]
+pub struct Export {
+    /// Folder to write into; must be empty or new
+    pub into: PathBuf,
+    /// Tenant
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// Write the ledger (changes, access and instance logs) for `verify` instead of the resources
+    #[arg(long)]
+    pub ledger: bool,
+    /// Only these resource types
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// A ledger export, or a data folder
+    pub source: PathBuf,
+    /// File of trusted verifier keys, one a line (default: the keys beside the export, which proves
+    /// integrity but not origin)
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// A checkpoint kept from before: the log must extend it
+    #[arg(long, value_name = "FILE")]
+    pub from: Vec<PathBuf>,
+}
+
+/// Tenants.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Tenant {
+    /// Make a tenant and its first administrator
+    Create {
+        /// Name in addresses
+        slug: String,
+        /// Readable name
+        #[arg(long)]
+        name: String,
+        /// Sign-in name of the first administrator
+        #[arg(long, default_value = "administrator")]
+        administrator: String,
+        /// Dedicated database or folder of this name
+        #[arg(long)]
+        dedicated: Option<String>,
+    },
+    /// List tenants
+    List,
+}
+
+/// Branches.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Branch {
+    /// Make a branch
+    Create {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Readable name
+        name: String,
+        /// Id of the Organization resource whose patients belong to it
+        #[arg(long)]
+        organization: Option<String>,
+    },
+    /// List branches
+    List {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+    },
+}
+
+/// Users.
+#[derive(Debug, Clone, Subcommand)]
+pub enum User {
+    /// Make a user; the password is made and printed once
+    Create {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Sign-in name
+        sign_in: String,
+        /// Readable name
+        #[arg(long)]
+        name: String,
+        /// Role, repeatable
+        #[arg(long = "role", required = true)]
+        roles: Vec<String>,
+        /// Branch name, repeatable; none: every branch the role allows
+        #[arg(long = "branch")]
+        branches: Vec<String>,
+    },
+    /// List users
+    List {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Disable a user; sessions end at once
+    Disable {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Sign-in name
+        sign_in: String,
+    },
+    /// Give a user a new password, printed once
+    ResetPassword {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Sign-in name
+        sign_in: String,
+    },
+}
+
+/// Roles.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Role {
+    /// List roles and what they may do
+    List,
+}
+
+/// API clients.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Client {
+    /// Register a client with its public keys (a JWKS file)
+    Create {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Readable name
+        name: String,
+        /// Public keys
+        #[arg(long, value_name = "FILE")]
+        jwks: Option<PathBuf>,
+        /// Scope such as `Patient.read` or `*.read`, repeatable
+        #[arg(long = "scope", default_value = "*.*")]
+        scopes: Vec<String>,
+    },
+    /// List clients
+    List {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+    },
+}
+
+/// Long-lived tokens.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Token {
+    /// Make a token for a client; printed once, only its hash is kept
+    Create {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Client id or name
+        #[arg(long)]
+        client: String,
+        /// What it is for
+        name: String,
+        /// Days until it expires
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    /// List tokens
+    List {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+    },
+    /// Revoke a token
+    Revoke {
+        /// Tenant
+        #[arg(long)]
+        tenant: String,
+        /// Token id
+        id: String,
+    },
+}
+
+/// Flags of `erase`.
+#[derive(Debug, Clone, Args)]
+pub struct Erase {
+    /// Tenant
+    #[arg(long)]
+    pub tenant: String,
+    /// Logical id of the patient
+    pub patient: String,
+    /// Why (kept in the ledger)
+    #[arg(long)]
+    pub reason: String,
+    /// Do it; without this flag it prints what would be erased
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+/// Flags of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct Backup {
+    /// File to write
+    pub into: PathBuf,
+    /// File holding the pass phrase
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: PathBuf,
+}
+
+/// Flags of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct Restore {
+    /// Backup file
+    pub from: PathBuf,
+    /// File holding the pass phrase
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: PathBuf,
+}
+
+/// Flags of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct Bench {
+    /// What to measure (default: everything)
+    #[arg(long = "only", value_enum)]
+    pub only: Vec<Measure>,
+    /// Seconds per measurement
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
+    /// Concurrent connections
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// Resources loaded before reads and searches are measured
+    #[arg(long, default_value_t = 10_000)]
+    pub resources: u64,
+    /// File holding a PostgreSQL connection string; measures that adapter beside SQLite
+    #[arg(long, value_name = "FILE")]
+    pub postgres_file: Option<PathBuf>,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Measure {
+    /// Transaction bundles
+    Import,
+    /// Single creates
+    Create,
+    /// Reads by id
+    Read,
+    /// Searches by an indexed token
+    Search,
+    /// The offline verifier
+    Verify,
+    /// Start time and idle memory
+    Start,
+    /// Cost per request while the record grows
+    Growth,
+}
+
+/// Settings.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Config {
+    /// Print the settings in force
+    Show {
+        /// Also print where each value came from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Check the settings and say what is wrong
+    Check,
+}

@@ -1,0 +1,287 @@
+//! `theriac backup`: a consistent copy of every tenant with its keys and head files, encrypted, renamed
+//! into place only after it was read back and its ledger verified. While another process serves the
+//! folder, that process is asked to write it.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use identity::{SystemTask, system_scope};
+use kernel::Category;
+use serde_json::json;
+use store::StoreError;
+use tokio::runtime::Handle;
+
+use crate::archive::{Sealer, Summary};
+use crate::backups::{Answer, REQUESTS, Request};
+use crate::cli::Backup;
+use crate::commands::restore;
+use crate::commands::secret_file;
+use crate::config::Config;
+use crate::data_folder::{self, StoreLogs};
+use crate::failure::Failure;
+use crate::output::Printer;
+use crate::wiring::{self, Instance, Opening, ROOT_KEY};
+
+/// When the last backup was written, below the data folder.
+pub const LAST: &str = "last-backup.json";
+/// How long the serving process may take.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs it.
+pub async fn run(config: &Config, arguments: &Backup, printer: Printer) -> Result<u8, Failure> {
+    if wiring::is_postgres(config)? {
+        return Err(Failure::new(
+            Category::Unsupported,
+            "a PostgreSQL store is backed up with PostgreSQL's own tools (docs/guides): copy the folder of keys too",
+        ));
+    }
+    let into = absolute(&arguments.into)?;
+    let passphrase_file = absolute(&arguments.passphrase_file)?;
+    if into.exists() {
+        return Err(Failure::new(
+            Category::Conflict,
+            format!("{} exists: name a new file", into.display()),
+        ));
+    }
+    secret_file(&passphrase_file)?;
+    let summary = if wiring::is_held(&config.data_folder()) {
+        printer.note("the folder is served by another process, which is asked to write the backup");
+        ask(
+            config,
+            Request {
+                into,
+                passphrase_file,
+            },
+        )
+        .await?
+    } else {
+        let instance = wiring::open(config, Opening::Existing).await?;
+        let outcome = write_backup(&instance, &into, &passphrase_file).await;
+        wiring::close(&instance).await;
+        outcome?
+    };
+    printer.object(&json!(summary));
+    Ok(0)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::file(path, &error))
+}
+
+async fn ask(config: &Config, request: Request) -> Result<Summary, Failure> {
+    let folder = config.data_folder().join(REQUESTS);
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
+    let clock = crate::ports::SystemClock::new();
+    let name = format!(
+        "{}-{}",
+        std::process::id(),
+        kernel::Clock::now(&clock).as_micros()
+    );
+    let text = serde_json::to_vec(&request)
+        .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
+    let (writing, asked) = (
+        folder.join(format!("{name}.writing")),
+        folder.join(format!("{name}.request")),
+    );
+    std::fs::write(&writing, text)
+        .and_then(|()| std::fs::rename(&writing, &asked))
+        .map_err(|error| Failure::file(&asked, &error))?;
+    let answered = asked.with_extension("answer");
+    let begun = kernel::Clock::monotonic_ns(&clock);
+    while u128::from(kernel::Clock::monotonic_ns(&clock) - begun) < PATIENCE.as_nanos() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let Ok(text) = std::fs::read(&answered) else {
+            continue;
+        };
+        let _ = std::fs::remove_file(&answered);
+        let answer: Answer = serde_json::from_slice(&text).map_err(|error| {
+            Failure::new(
+                Category::Fault,
+                format!("the server's answer cannot be read: {error}"),
+            )
+        })?;
+        return answer.summary.ok_or_else(|| {
+            let category = Category::ALL
+                .into_iter()
+                .find(|category| category.mapping().exit_code == answer.exit);
+            Failure::new(
+                category.unwrap_or(Category::Fault),
+                answer.error.unwrap_or_default(),
+            )
+        });
+    }
+    let _ = std::fs::remove_file(&asked);
+    Err(Failure::new(
+        Category::Unavailable,
+        "the serving process did not answer: look into its log",
+    ))
+}
+
+/// Writes, reads back, verifies, and renames into place.
+pub async fn write_backup(
+    instance: &Instance,
+    into: &Path,
+    passphrase_file: &Path,
+) -> Result<Summary, Failure> {
+    let passphrase = secret_file(passphrase_file)?;
+    let failed = |error: std::io::Error| Failure::file(into, &error);
+    let beside = into
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let work = tempfile::Builder::new()
+        .prefix(".theriac-backup-")
+        .tempdir_in(beside)
+        .map_err(failed)?;
+    let copy = work.path().join("copy");
+    let tenants = copy_all(instance, &copy).await?;
+    let sealed = work.path().join("sealed");
+    let (from, to, ids) = (copy.clone(), sealed.clone(), Arc::clone(&instance.ids));
+    let secret = passphrase.clone();
+    worker(move || {
+        seal(&from, &to, &secret, &*ids)?;
+        std::fs::remove_dir_all(&from).map_err(|error| Failure::file(&from, &error))
+    })
+    .await?;
+    let read_back = work.path().join("read-back");
+    let (from, to) = (sealed.clone(), read_back.clone());
+    worker(move || restore::unpack(&from, &to, &passphrase)).await?;
+    let entries = verify_copy(instance, &read_back).await?;
+    let bytes = std::fs::metadata(&sealed).map_err(failed)?.len();
+    // Made durable before it gets its name; never over a file that came meanwhile.
+    std::fs::hard_link(&sealed, into).map_err(failed)?;
+    store::files::sync_folder(into);
+    let note = json!({ "file": into.display().to_string(), "time_ms": instance.clock.now().as_millis(), "bytes": bytes });
+    let _ = std::fs::write(instance.config.data_folder().join(LAST), note.to_string());
+    record(instance, bytes).await?;
+    Ok(Summary {
+        file: into.display().to_string(),
+        bytes,
+        tenants,
+        entries,
+    })
+}
+
+async fn worker<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| {
+            Err(Failure::new(
+                Category::Fault,
+                format!("a worker ended early: {error}"),
+            ))
+        })
+}
+
+async fn record(instance: &Instance, bytes: u64) -> Result<(), Failure> {
+    let caller = crate::console::task(
+        &instance.app,
+        kernel::TenantId::INSTANCE,
+        SystemTask::Backup,
+    )?;
+    Ok(app::backup::record(&instance.app, &caller, format!("{bytes} bytes")).await?)
+}
+
+// Heads before databases: a copy may be ahead of its heads, never behind them.
+async fn copy_all(instance: &Instance, copy: &Path) -> Result<u64, Failure> {
+    let data = instance.config.data_folder();
+    let failed = |path: &Path, error: &std::io::Error| Failure::file(path, error);
+    for folder in ["keys", "heads", "tenants"] {
+        let path = copy.join(folder);
+        std::fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
+    }
+    let tenants = instance.store.tenants().await?;
+    for tenant in &tenants {
+        let scope = system_scope(*tenant, SystemTask::Backup);
+        match instance.store.settle(&scope).await {
+            Ok(()) | Err(StoreError::RolledBack { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for item in std::fs::read_dir(data.join("heads"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let to = copy.join("heads").join(item.file_name());
+        std::fs::copy(item.path(), &to).map_err(|error| failed(&to, &error))?;
+    }
+    for tenant in &tenants {
+        let scope = system_scope(*tenant, SystemTask::Backup);
+        instance
+            .store
+            .copy_tenant(&scope, &copy.join("tenants").join(tenant.to_string()))
+            .await?;
+    }
+    for file in [ROOT_KEY, wiring::NAME, "erased.log"] {
+        let (from, to) = (data.join(file), copy.join(file));
+        if from.exists() {
+            std::fs::copy(&from, &to).map_err(|error| failed(&from, &error))?;
+        }
+    }
+    let manifest = json!({
+        "format": 1,
+        "instance": instance.name,
+        "made": instance.clock.now().to_fhir_instant(),
+        "program": env!("CARGO_PKG_VERSION"),
+        "verifier": instance.store.log_verifier(),
+        "tenants": tenants.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    let path = copy.join(restore::MANIFEST);
+    std::fs::write(&path, manifest.to_string()).map_err(|error| failed(&path, &error))?;
+    Ok(tenants.len() as u64)
+}
+
+fn seal(from: &Path, to: &Path, passphrase: &str, ids: &dyn kernel::Ids) -> Result<(), Failure> {
+    let write = || -> std::io::Result<()> {
+        let file = File::options().write(true).create_new(true).open(to)?;
+        let sealer = Sealer::new(BufWriter::with_capacity(1 << 20, file), passphrase, ids)?;
+        let mut tar = tar::Builder::new(sealer);
+        tar.mode(tar::HeaderMode::Deterministic);
+        tar.append_dir_all(".", from)?;
+        let mut writer = tar.into_inner()?.finish()?;
+        writer.flush()?;
+        writer.get_ref().sync_all()
+    };
+    write().map_err(|error| Failure::file(to, &error))
+}
+
+// The copy is opened as a data folder of its own and its ledger walked from end to end.
+async fn verify_copy(instance: &Instance, folder: &Path) -> Result<u64, Failure> {
+    let (handle, name) = (Handle::current(), instance.name.clone());
+    let (clock, ids, folder) = (
+        Arc::clone(&instance.clock),
+        Arc::clone(&instance.ids),
+        folder.to_owned(),
+    );
+    worker(move || {
+        let store: Arc<dyn store::Store> = Arc::new(store::sqlite::SqliteStore::open(
+            store::sqlite::SqliteSettings::new(folder.clone(), name),
+            clock,
+            ids,
+        )?);
+        let policy = data_folder::own_policy(&*store)?;
+        let mut logs = StoreLogs::new(
+            Arc::clone(&store),
+            handle.clone(),
+            Some(&folder),
+            |_, _, _| {},
+        );
+        let report = data_folder::verify_store(&mut logs, &policy, &[]);
+        handle.block_on(store.close());
+        let report = report?;
+        match report.findings.first() {
+            None => Ok(report.logs.iter().map(|log| log.entries).sum()),
+            Some(finding) => Err(Failure::new(
+                Category::Altered,
+                format!("the backup was not kept, because its ledger does not verify: {finding}"),
+            )),
+        }
+    })
+    .await
+}

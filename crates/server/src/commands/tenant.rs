@@ -1,0 +1,76 @@
+//! `theriac tenant`: makes and lists tenants.
+
+use app::admin::tenants::{self, NewTenant};
+use identity::Placement;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use crate::cli::Tenant;
+use crate::config::Config;
+use crate::console;
+use crate::failure::Failure;
+use crate::output::Printer;
+use crate::wiring::{Instance, is_postgres};
+use crate::words;
+
+/// Runs it.
+pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8, Failure> {
+    super::with_instance(config, async |instance| match what {
+        Tenant::Create {
+            slug,
+            name,
+            administrator,
+            dedicated,
+        } => {
+            let password = words::pass_phrase(&*instance.ids);
+            let new = NewTenant {
+                slug: slug.parse().map_err(Failure::of_id)?,
+                name: name.clone(),
+                placement: placement(&instance, dedicated.as_deref())?,
+                region: "on-premises".to_owned(),
+                administrator: (administrator.clone(), administrator.clone()),
+                password: Some(Zeroizing::new(password.clone())),
+            };
+            let caller = console::operator(&instance.app)?;
+            let made = tenants::create(&instance.app, &caller, new).await?;
+            printer.object(&json!({
+                "tenant": made.tenant.slug.as_str(),
+                "id": made.tenant.id.to_string(),
+                "administrator": made.administrator.user.sign_in_name.as_str(),
+                "password": password,
+            }));
+            printer.note("\nhint: the password is told once");
+            Ok(())
+        }
+        Tenant::List => {
+            let rows: Vec<Vec<String>> = crate::tenancy::tenants(&instance)
+                .await?
+                .into_iter()
+                .map(|tenant| {
+                    let state = format!("{:?}", tenant.state).to_lowercase();
+                    vec![
+                        tenant.slug.to_string(),
+                        tenant.name,
+                        state,
+                        tenant.id.to_string(),
+                        tenant.created.to_fhir_instant(),
+                    ]
+                })
+                .collect();
+            printer.rows(&["tenant", "name", "state", "id", "created"], &rows);
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Where a new tenant's data goes.
+pub fn placement(instance: &Instance, dedicated: Option<&str>) -> Result<Placement, Failure> {
+    Ok(match dedicated {
+        Some(name) => Placement::Dedicated {
+            database: name.to_owned(),
+        },
+        None if is_postgres(&instance.config)? => Placement::Shared,
+        None => Placement::File,
+    })
+}

@@ -1,0 +1,197 @@
+//! `theriac verify`: the offline verifier over an export or a data folder. Needs no network, no database
+//! and no key for an export. Exit codes are the verdict's: 0 sound, 1 altered, 2 incomplete, 3 untrusted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kernel::Clock;
+use ledger::export::KEYS;
+use ledger::verify::{LogSource, Report, Request, verify};
+use ledger::{Checkpoint, Note, Policy};
+use serde_json::json;
+
+use crate::cli::{Format, Global, Verify};
+use crate::failure::Failure;
+use crate::log_folder::LogFolder;
+use crate::output::{Printer, Progress};
+use crate::ports::SystemClock;
+
+/// Verifies and prints; returns the exit code.
+pub fn run(arguments: &Verify, global: &Global, printer: Printer) -> Result<u8, Failure> {
+    let format = printer.format();
+    let source = &arguments.source;
+    if !source.is_dir() {
+        return Err(Failure::missing(format!(
+            "{} is no folder: give an export or a data folder",
+            source.display()
+        )));
+    }
+    let held: Vec<Checkpoint> = arguments
+        .from
+        .iter()
+        .map(|file| held(file))
+        .collect::<Result<_, _>>()?;
+    if source.join("tenants").is_dir() {
+        return crate::data_folder::verify(
+            arguments,
+            &held,
+            &super::config(global)?,
+            format,
+            printer,
+        );
+    }
+    let policy = policy(arguments, source)?;
+    let mut progress = Tracker::new(printer);
+    let mut logs = LogFolder::open(source, |origin, checked, size| {
+        progress.at(origin, checked, size)
+    })
+    .map_err(Failure::from_error)?;
+    let report = examine(&mut logs, &policy, &held)?;
+    print(&report, arguments.policy.is_some(), format, printer);
+    Ok(report.verdict().exit_code())
+}
+
+/// Runs the verifier.
+pub fn examine(
+    source: &mut impl LogSource,
+    policy: &Policy,
+    held: &[Checkpoint],
+) -> Result<Report, Failure> {
+    verify(
+        source,
+        &Request {
+            policy,
+            held,
+            payloads: true,
+        },
+    )
+    .map_err(Failure::from_error)
+}
+
+/// The policy given, or the keys beside the logs.
+pub fn policy(arguments: &Verify, beside: &Path) -> Result<Policy, Failure> {
+    let file = arguments
+        .policy
+        .clone()
+        .unwrap_or_else(|| beside.join(KEYS));
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::missing(format!(
+            "keys {} cannot be read ({error}): give them with --policy",
+            file.display()
+        ))
+    })?;
+    text.parse().map_err(Failure::from_error)
+}
+
+fn held(file: &Path) -> Result<Checkpoint, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::missing(format!(
+            "checkpoint {} cannot be read: {error}",
+            file.display()
+        ))
+    })?;
+    let note = Note::parse(&text).map_err(Failure::from_error)?;
+    Checkpoint::of_note(&note).map_err(Failure::from_error)
+}
+
+/// Prints a report.
+pub fn print(report: &Report, has_policy: bool, format: Format, printer: Printer) {
+    let verdict = report.verdict().as_str();
+    if format == Format::Json {
+        printer.object(&json!({
+            "verdict": verdict,
+            "logs": report.logs.iter().map(|log| json!({
+                "origin": log.origin,
+                "entries": log.entries,
+                "checkpoints": log.checkpoints,
+                "payloads": log.payloads,
+                "absent_payloads": log.absent_payloads,
+            })).collect::<Vec<_>>(),
+            "findings": report.findings.iter().map(|finding| json!({
+                "verdict": finding.verdict.as_str(),
+                "log": finding.log,
+                "index": finding.index,
+                "what": finding.what,
+            })).collect::<Vec<_>>(),
+            "unlisted_findings": report.unlisted,
+        }));
+        return;
+    }
+    let rows: Vec<Vec<String>> = report
+        .logs
+        .iter()
+        .map(|log| {
+            let counts = [
+                log.entries,
+                log.checkpoints,
+                log.payloads,
+                log.absent_payloads,
+            ];
+            std::iter::once(log.origin.clone())
+                .chain(counts.map(|count| count.to_string()))
+                .collect()
+        })
+        .collect();
+    printer.rows(
+        &["log", "entries", "checkpoints", "payloads", "erased"],
+        &rows,
+    );
+    for finding in &report.findings {
+        printer.text(&finding.to_string());
+    }
+    if report.unlisted > 0 {
+        printer.text(&format!("and {} more findings", report.unlisted));
+    }
+    printer.text(&format!("\n{verdict}"));
+    if !has_policy {
+        printer.note("hint: the keys came with the logs; give --policy with keys you trust to check the origin too");
+    }
+}
+
+/// Progress over several logs.
+pub struct Tracker {
+    printer: Printer,
+    clock: Arc<dyn Clock>,
+    current: Option<(String, u64, Progress)>,
+}
+
+impl Tracker {
+    /// Nothing begun.
+    #[must_use]
+    pub fn new(printer: Printer) -> Self {
+        Self {
+            printer,
+            clock: Arc::new(SystemClock::new()),
+            current: None,
+        }
+    }
+
+    /// `checked` of `size` entries of a log are checked.
+    pub fn at(&mut self, origin: &str, checked: u64, size: u64) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(log, _, _)| log != origin)
+        {
+            if let Some((_, _, done)) = self.current.take() {
+                done.finish();
+            }
+            let progress = self
+                .printer
+                .progress("verifying", size, Arc::clone(&self.clock));
+            self.current = Some((origin.to_owned(), 0, progress));
+        }
+        if let Some((_, before, progress)) = &mut self.current {
+            progress.advance(checked.saturating_sub(*before));
+            *before = checked;
+        }
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        if let Some((_, _, progress)) = &self.current {
+            progress.finish();
+        }
+    }
+}

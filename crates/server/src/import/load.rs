@@ -1,0 +1,134 @@
+//! Loads bundles of entries through the bundle use-case: as a transaction, and where that is refused,
+//! entry by entry, so that one bad resource does not lose the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::record::bundle::{self, Done};
+use app::{App, AppError, Caller};
+use kernel::{Categorised as _, Category};
+
+use crate::failure::Failure;
+use crate::import::convert::{self, Item};
+use crate::import::report::FileReport;
+
+/// How often something that may pass (a full queue) is tried again.
+const TRIES: u32 = 8;
+
+/// What came of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A new version was stored.
+    Stored,
+    /// It was there already, byte for byte.
+    Unchanged,
+    /// Not stored, and why.
+    Refused(String),
+}
+
+/// Loads into one tenant as one caller. Cheap to clone.
+#[derive(Clone)]
+pub struct Loader {
+    app: App,
+    caller: Arc<Caller>,
+}
+
+impl Loader {
+    /// As a caller who may import.
+    #[must_use]
+    pub fn new(app: App, caller: Caller) -> Self {
+        Self {
+            app,
+            caller: Arc::new(caller),
+        }
+    }
+
+    /// Loads entries that do not depend on each other.
+    pub async fn load(&self, items: Vec<Item>) -> Result<Vec<(Item, Verdict)>, Failure> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let verdicts = match self.transaction(&items).await {
+            Ok(verdicts) => verdicts,
+            Err(error) if is_of_content(&error) => self.one_by_one(&items).await?,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(items.into_iter().zip(verdicts).collect())
+    }
+
+    /// Loads entries all or none.
+    pub async fn transaction(&self, items: &[Item]) -> Result<Vec<Verdict>, AppError> {
+        let done = self.send(convert::bundle(items, "transaction")).await?;
+        Ok(done.into_iter().map(verdict).collect())
+    }
+
+    /// Loads the bytes of a whole transaction bundle as they are.
+    pub async fn bundle(&self, body: Vec<u8>) -> Result<Vec<Verdict>, AppError> {
+        Ok(self.send(body).await?.into_iter().map(verdict).collect())
+    }
+
+    async fn one_by_one(&self, items: &[Item]) -> Result<Vec<Verdict>, AppError> {
+        let done = self.send(convert::bundle(items, "batch")).await?;
+        Ok(done.into_iter().map(verdict).collect())
+    }
+
+    async fn send(&self, body: Vec<u8>) -> Result<Vec<Done>, AppError> {
+        let body = bytes::Bytes::from(body);
+        let mut tries = 0;
+        loop {
+            match bundle::bundle(&self.app, &self.caller, body.clone(), false).await {
+                Ok(answer) => return Ok(answer.done),
+                // Two files that bring the same resource at the same time, or a full queue.
+                Err(error) if tries < TRIES && may_pass(&error) => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What an earlier run kept of a file.
+    pub async fn finished(&self, digest: &str) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(app::import::finished(&self.app, &self.caller, digest).await?)
+    }
+
+    /// Remembers a finished file.
+    pub async fn finish(&self, digest: &str, report: &FileReport) -> Result<(), Failure> {
+        let kept = serde_json::to_vec(report).map_err(|error| {
+            Failure::new(Category::Fault, format!("an import's report: {error}"))
+        })?;
+        let detail = report.sentence();
+        Ok(app::import::finish(&self.app, &self.caller, digest, kept, detail).await?)
+    }
+}
+
+fn verdict(done: Done) -> Verdict {
+    match done {
+        Done::Stored => Verdict::Stored,
+        Done::Unchanged | Done::Other => Verdict::Unchanged,
+        Done::Failed(why) => Verdict::Refused(why),
+    }
+}
+
+fn may_pass(error: &AppError) -> bool {
+    matches!(
+        error.category(),
+        Category::Throttled | Category::Conflict | Category::Stale
+    )
+}
+
+// The content is to blame, not the machine: tried by itself, the rest can be stored.
+fn is_of_content(error: &AppError) -> bool {
+    matches!(
+        error.category(),
+        Category::Invalid
+            | Category::Unprocessable
+            | Category::TooLarge
+            | Category::NotFound
+            | Category::Gone
+            | Category::Conflict
+            | Category::Stale
+            | Category::Unsupported
+    )
+}

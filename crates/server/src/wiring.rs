@@ -1,0 +1,261 @@
+//! From settings to a running instance: store, use-cases, routers, background jobs. Nothing else knows
+//! which store there is. Must not parse the command line.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::{App, Settings};
+use axum::Router;
+use http_edge::{Edge, EdgeSettings, Metrics};
+use kernel::{Category, Clock, Ids};
+use sha2::{Digest, Sha256};
+use store::Store;
+use store::keys::{FileKeyRing, KeyRing};
+use store::postgres::{PostgresSettings, PostgresStore};
+use store::sqlite::{SqliteSettings, SqliteStore};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::ports::{SystemClock, SystemIds};
+
+/// An instance with everything it stands on.
+#[derive(Clone)]
+pub struct Instance {
+    /// The use-cases.
+    pub app: App,
+    /// The store, for what is no use-case: copies, offline verification.
+    pub store: Arc<dyn Store>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The id source.
+    pub ids: Arc<dyn Ids>,
+    /// The settings.
+    pub config: Config,
+    /// The instance's name, the first part of every ledger origin.
+    pub name: String,
+}
+
+/// Whether an instance must be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It must; a folder without one is an error with its remedy.
+    Existing,
+    /// It may be made.
+    OrNew,
+}
+
+/// The file of the root key below a data folder.
+pub const ROOT_KEY: &str = "keys/root.key";
+
+/// The file that says what the instance of a folder is called, below the data folder.
+pub const NAME: &str = "instance-name";
+
+/// Whether another process holds a data folder.
+#[must_use]
+pub fn is_held(data: &Path) -> bool {
+    let held =
+        |file: std::fs::File| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
+    std::fs::File::open(data.join("lock")).is_ok_and(held)
+}
+
+// A folder keeps the name it was made with: another one would make its ledger another ledger.
+fn name(config: &Config, data: &Path) -> Result<String, Failure> {
+    let path = data.join(NAME);
+    let configured = config.text("instance.name");
+    match std::fs::read_to_string(&path) {
+        Ok(kept) => {
+            let kept = kept.trim();
+            if config.is_default("instance.name") || kept == configured {
+                return Ok(kept.to_owned());
+            }
+            Err(Failure::new(
+                Category::Conflict,
+                format!(
+                    "setting instance.name is {configured:?}, but this instance was made as {kept:?}: set it back"
+                ),
+            ))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let written =
+                std::fs::create_dir_all(data).and_then(|()| std::fs::write(&path, configured));
+            written.map_err(|error| Failure::file(&path, &error))?;
+            Ok(configured.to_owned())
+        }
+        Err(error) => Err(Failure::file(&path, &error)),
+    }
+}
+
+/// Opens the instance that the settings name.
+pub async fn open(config: &Config, opening: Opening) -> Result<Instance, Failure> {
+    let data = config.data_folder();
+    let is_postgres = is_postgres(config)?;
+    if opening == Opening::Existing && !is_postgres && !data.join("tenants").is_dir() {
+        return Err(Failure::missing(format!(
+            "there is no instance in {}: make one with `theriac init`, or name its folder with --data",
+            data.display()
+        )));
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds::new(
+        u16::try_from(config.number("instance.node")).unwrap_or(0),
+    ));
+    let name = name(config, &data)?;
+    let (store, ring) = if is_postgres {
+        postgres(config, &name, &ids, opening).await?
+    } else {
+        sqlite(config, &name, &clock, &ids)?
+    };
+    let settings = settings(config, ring.as_ref())?;
+    let app = App::new(
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        Arc::clone(&ids),
+        settings,
+    )?;
+    let instance = Instance {
+        app,
+        store,
+        clock,
+        ids,
+        config: config.clone(),
+        name,
+    };
+    if opening == Opening::Existing && !app::init::is_initialised(&instance.app).await? {
+        return Err(Failure::missing(
+            "the store holds no instance: make one with `theriac init`",
+        ));
+    }
+    app::init::raise_row_floor(&instance.app).await?;
+    Ok(instance)
+}
+
+/// Whether the settings name PostgreSQL.
+pub fn is_postgres(config: &Config) -> Result<bool, Failure> {
+    match config.text("store.kind") {
+        "sqlite" => Ok(false),
+        "postgres" => Ok(true),
+        other => Err(Failure::new(
+            Category::Invalid,
+            format!("setting store.kind is {other:?}: give sqlite or postgres"),
+        )),
+    }
+}
+
+fn access_window(config: &Config) -> Duration {
+    Duration::from_millis(config.number("ledger.access_window_ms").unsigned_abs())
+}
+
+type Parts = (Arc<dyn Store>, Arc<dyn KeyRing>);
+
+fn sqlite(
+    config: &Config,
+    name: &str,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+) -> Result<Parts, Failure> {
+    let data = config.data_folder();
+    let mut settings = SqliteSettings::new(data.clone(), name);
+    settings.access_window = access_window(config);
+    settings.search_limit =
+        Duration::from_millis(config.number("search.time_limit_ms").unsigned_abs());
+    let store = SqliteStore::open(settings, Arc::clone(clock), Arc::clone(ids))?;
+    let ring = FileKeyRing::open(&data.join(ROOT_KEY), false, Arc::clone(ids))?;
+    Ok((Arc::new(store), Arc::new(ring)))
+}
+
+async fn postgres(
+    config: &Config,
+    name: &str,
+    ids: &Arc<dyn Ids>,
+    opening: Opening,
+) -> Result<Parts, Failure> {
+    let data = config.data_folder();
+    let secret = |key: &str| -> Result<Option<String>, Failure> {
+        match config.text(key) {
+            "" => Ok(None),
+            file => Ok(Some(
+                crate::commands::secret_file(Path::new(file))?.to_string(),
+            )),
+        }
+    };
+    let application = secret("store.postgres_file")?.ok_or_else(|| {
+        Failure::new(
+            Category::Invalid,
+            "setting store.postgres_file is empty: name the file with the connection string",
+        )
+    })?;
+    let mut settings = PostgresSettings::new(
+        secret("store.postgres_owner_file")?,
+        application,
+        data.clone(),
+        name,
+    );
+    settings.access_window = access_window(config);
+    settings.search_limit =
+        Duration::from_millis(config.number("search.time_limit_ms").unsigned_abs());
+    let ring: Arc<dyn KeyRing> = Arc::new(FileKeyRing::open(
+        &data.join(ROOT_KEY),
+        opening == Opening::OrNew,
+        Arc::clone(ids),
+    )?);
+    let store = PostgresStore::open(settings, Arc::clone(&ring), Arc::clone(ids)).await?;
+    Ok((Arc::new(store), ring))
+}
+
+fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
+    let seed = ring.signing_seed()?;
+    let mut hasher = Sha256::new();
+    hasher.update(b"theriac cursors and forms v1\0");
+    hasher.update(seed.as_slice());
+    let secret: Zeroizing<[u8; 32]> = Zeroizing::new(hasher.finalize().into());
+    let mut settings = Settings::with_secret(*secret);
+    let number = |key: &str| config.number(key);
+    settings.validate = config.switch("record.validate");
+    settings.limits.bundle_bytes =
+        usize::try_from(number("http.body_limit_mib")).unwrap_or(64) << 20;
+    settings.limits.page_default = u32::try_from(number("search.default_count")).unwrap_or(20);
+    settings.limits.page_max = u32::try_from(number("search.max_count")).unwrap_or(1000);
+    settings.session.idle_s = number("session.idle_minutes") * 60;
+    settings.session.absolute_s = number("session.absolute_hours") * 3600;
+    settings.token_audience = format!("{}/t/{{tenant}}/token", public_url(config));
+    Ok(settings)
+}
+
+/// The address clients use.
+pub fn public_url(config: &Config) -> String {
+    match config.text("http.public_url").trim_end_matches('/') {
+        "" => format!("http://{}", config.text("http.listen")),
+        url => url.to_owned(),
+    }
+}
+
+/// Every route of the instance.
+pub fn routes(instance: &Instance) -> Result<Router, Failure> {
+    let metrics = Metrics::new().map_err(|error| {
+        Failure::new(
+            Category::Fault,
+            format!("metrics could not be registered: {error}"),
+        )
+    })?;
+    let settings = EdgeSettings {
+        public_url: public_url(&instance.config),
+        trust_forwarded: false,
+    };
+    let edge = Edge::new(instance.app.clone(), metrics, settings);
+    Ok(http_edge::router(edge))
+}
+
+/// Finishes what was acknowledged, in every tenant, and closes the store.
+pub async fn close(instance: &Instance) {
+    if let Ok(tenants) = instance.store.tenants().await {
+        for tenant in tenants {
+            let scope = identity::system_scope(tenant, identity::SystemTask::Ledger);
+            if let Err(error) = instance.store.settle(&scope).await {
+                tracing::warn!(%error, "a log was not settled before stopping; it is at the next start");
+            }
+        }
+    }
+    instance.app.close().await;
+}
