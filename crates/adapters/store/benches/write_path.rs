@@ -46,9 +46,16 @@ fn report(what: &str, count: usize, wall: Duration, cpu_seconds: f64) {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    // `--keep FOLDER` leaves the data there to be looked at.
+    let mut arguments = std::env::args()
+        .skip_while(|argument| argument != "--keep")
+        .skip(1);
     let folder = tempfile::tempdir().unwrap();
+    let data = arguments
+        .next()
+        .map_or_else(|| folder.path().to_owned(), std::path::PathBuf::from);
     let world = World::new();
-    let settings = SqliteSettings::new(folder.path().to_owned(), "bench.example");
+    let settings = SqliteSettings::new(data.clone(), "bench.example");
     let store = Arc::new(
         SqliteStore::open(
             settings,
@@ -202,7 +209,7 @@ async fn main() {
         );
     }
     store.close().await;
-    let bytes: u64 = walk(folder.path());
+    let bytes: u64 = walk(&data);
     println!(
         "{:<44} {:>7.0} bytes each, all in",
         "stored resources",

@@ -5,6 +5,7 @@
 pub mod hash;
 mod pack;
 mod predicate;
+mod union;
 
 pub use hash::KeyHasher;
 pub use pack::pack;
@@ -164,13 +165,20 @@ impl PackedIndex {
             out.extend_from_slice(&row.v.to_le_bytes());
         }
         varint(&mut out, self.ranges.len() as u64);
+        let mut last = (0, 0);
         for row in &self.ranges {
-            varint(&mut out, u64::from(row.p) << 1 | u64::from(row.u != 0));
+            // One quantity makes a row per form of its unit: the same bounds again cost one bit.
+            let repeats = (row.lo, row.hi) == last;
+            let flags = u64::from(repeats) << 1 | u64::from(row.u != 0);
+            varint(&mut out, u64::from(row.p) << 2 | flags);
             if row.u != 0 {
                 out.extend_from_slice(&row.u.to_le_bytes());
             }
-            varint(&mut out, zigzag(row.lo));
-            varint(&mut out, row.hi.wrapping_sub(row.lo) as u64);
+            if !repeats {
+                varint(&mut out, zigzag(row.lo));
+                varint(&mut out, row.hi.wrapping_sub(row.lo) as u64);
+                last = (row.lo, row.hi);
+            }
         }
         varint(&mut out, self.texts.len() as u64);
         for row in &self.texts {
@@ -205,12 +213,16 @@ impl PackedIndex {
         }
         let count = reader.count()?;
         let mut ranges = Vec::with_capacity(count);
+        let mut last = (0, 0);
         for _ in 0..count {
             let head = reader.varint()?;
-            let p = u16::try_from(head >> 1).map_err(|_| PackedError)?;
+            let p = u16::try_from(head >> 2).map_err(|_| PackedError)?;
             let u = if head & 1 == 1 { reader.fixed()? } else { 0 };
-            let lo = unzigzag(reader.varint()?);
-            let hi = lo.wrapping_add(reader.varint()? as i64);
+            if head & 2 == 0 {
+                let lo = unzigzag(reader.varint()?);
+                last = (lo, lo.wrapping_add(reader.varint()? as i64));
+            }
+            let (lo, hi) = last;
             ranges.push(RangeRow { p, u, lo, hi });
         }
         let count = reader.count()?;

@@ -6,6 +6,7 @@ use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey};
 use smallvec::{SmallVec, smallvec};
 
 use super::hash::KeyHasher;
+use super::union::union_of;
 use super::{COMPARTMENT, KeyRow, PackedIndex, RangeRow, TextRow, cut_text, scoped_text};
 
 type Forms = SmallVec<[i64; 4]>;
@@ -68,7 +69,11 @@ impl Packer<'_> {
                     hi: *hi,
                 });
             }
-            IndexValue::Composite(components) => self.composite(p, components),
+            IndexValue::Composite(components) => {
+                if union_of(param).is_none() {
+                    self.composite(p, components);
+                }
+            }
             hashed => {
                 for v in key_forms(self.hasher, hashed) {
                     self.keys.push(KeyRow { p, v });
@@ -80,11 +85,25 @@ impl Packer<'_> {
     /// One row per combination of the forms of the hashed components; at most one component is a range
     /// or a text. Tuples with two ranges (MolecularSequence coordinates) make no row: `predicate` refuses
     /// such queries.
+    ///
+    /// Beside a range, `system|` alone makes no form: nobody asks so, and it would make half as many rows
+    /// again; `predicate` refuses it.
     fn composite(&mut self, p: u16, components: &[IndexValue<'_>]) {
         let mut scopes: Forms = smallvec![0];
         let mut open: Option<&IndexValue<'_>> = None;
+        let with_range = components.iter().any(is_range);
         for component in components {
-            let forms = key_forms(self.hasher, component);
+            let mut forms = key_forms(self.hasher, component);
+            if let IndexValue::Token {
+                system: Some(system),
+                code: Some(_),
+                ..
+            } = component
+                && with_range
+            {
+                let whole = self.hasher.system(system);
+                forms.retain(|form| *form != whole);
+            }
             if forms.is_empty() {
                 if open.replace(component).is_some() {
                     return;
@@ -127,6 +146,13 @@ impl Packer<'_> {
             }
         }
     }
+}
+
+const fn is_range(value: &IndexValue<'_>) -> bool {
+    matches!(
+        value,
+        IndexValue::Range { .. } | IndexValue::Number { .. } | IndexValue::Quantity { .. }
+    )
 }
 
 /// Joins a scope (0: none yet) and a further component (0: any unit).

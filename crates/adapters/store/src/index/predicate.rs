@@ -6,6 +6,7 @@ use fhir::search::{
 };
 use kernel::LogicalId;
 
+use super::union::union_of;
 use crate::port::error::StoreError;
 use crate::port::search::{KeyForm, Predicate, RangeOp};
 
@@ -13,7 +14,7 @@ use crate::port::search::{KeyForm, Predicate, RangeOp};
 /// reference by bare id may mean several types). `:not` is the clause's matter; the value inside counts.
 ///
 /// # Errors
-/// [`StoreError::Unsupported`] for tuples of two ranges.
+/// [`StoreError::Unsupported`] for tuples of two ranges, and for a system without a code beside a range.
 pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicate>, StoreError> {
     let id = param.id;
     let one = match value {
@@ -78,23 +79,34 @@ pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicat
 }
 
 fn composite(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predicate>, StoreError> {
+    match union_of(param.id) {
+        None => tuples(param, components),
+        Some([own, component]) => {
+            let mut both = tuples(own, components)?;
+            both.append(&mut tuples(component, components)?);
+            Ok(both)
+        }
+    }
+}
+
+fn tuples(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predicate>, StoreError> {
     let mut scopes: Vec<Option<KeyForm>> = vec![None];
     let mut open: Option<&QueryValue> = None;
     for component in components {
-        let is_open = matches!(
-            component,
-            QueryValue::Text { .. }
-                | QueryValue::Range { .. }
-                | QueryValue::Number { .. }
-                | QueryValue::Quantity { .. }
-        );
-        if is_open {
+        if is_range(component) || matches!(component, QueryValue::Text { .. }) {
             if open.replace(component).is_some() {
                 return Err(StoreError::Unsupported("searches by a tuple of two ranges"));
             }
             continue;
         }
         let forms = key_forms(component);
+        if components.iter().any(is_range)
+            && forms.iter().any(|form| matches!(form, KeyForm::System(_)))
+        {
+            return Err(StoreError::Unsupported(
+                "a system without a code beside a range",
+            ));
+        }
         scopes = scopes
             .iter()
             .flat_map(|scope| {
@@ -113,6 +125,13 @@ fn composite(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predi
     } else {
         predicates
     })
+}
+
+const fn is_range(value: &QueryValue) -> bool {
+    matches!(
+        value,
+        QueryValue::Range { .. } | QueryValue::Number { .. } | QueryValue::Quantity { .. }
+    )
 }
 
 fn tuple(

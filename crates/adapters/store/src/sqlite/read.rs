@@ -65,7 +65,7 @@ pub(super) fn head(
 ) -> Result<Option<Head>, ReadError> {
     Ok(connection
         .prepare_cached(
-            "SELECT rid, ver, vid, kind FROM res WHERE rh = ?1 AND ty = ?2 AND fid = ?3",
+            "SELECT rid, ver, vid, kind FROM res INDEXED BY res_rh WHERE rh = ?1 AND ty = ?2 AND fid = ?3",
         )?
         .query_row(params![rh(keys, key), key.ty.0, key.id.as_str()], |row| {
             Ok(Head {
@@ -84,7 +84,7 @@ pub(super) fn read(
     key: &ResourceKey,
 ) -> Result<Option<StoredVersion>, ReadError> {
     let mut statement = connection.prepare_cached(
-        "SELECT r.rid, r.ver, r.vid, r.kind, v.body FROM res r CROSS JOIN ver v ON v.vid = r.vid
+        "SELECT r.rid, r.ver, r.vid, r.kind, v.body FROM res r INDEXED BY res_rh CROSS JOIN ver v ON v.vid = r.vid
          WHERE r.rh = ?1 AND r.ty = ?2 AND r.fid = ?3",
     )?;
     let mut rows = statement.query(params![rh(keys, key), key.ty.0, key.id.as_str()])?;
@@ -100,7 +100,7 @@ pub(super) fn vread(
     version: VersionId,
 ) -> Result<Option<StoredVersion>, ReadError> {
     let mut statement = connection.prepare_cached(
-        "SELECT r.rid, v.ver, v.vid, v.kind, v.body FROM res r CROSS JOIN ver v ON v.rid = r.rid AND v.ver = ?4
+        "SELECT r.rid, v.ver, v.vid, v.kind, v.body FROM res r INDEXED BY res_rh CROSS JOIN ver v ON v.rid = r.rid AND v.ver = ?4
          WHERE r.rh = ?1 AND r.ty = ?2 AND r.fid = ?3",
     )?;
     let mut rows = statement.query(params![rh(keys, key), key.ty.0, key.id.as_str(), version.0])?;

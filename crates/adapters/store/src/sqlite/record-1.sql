@@ -28,8 +28,10 @@ CREATE TABLE ix_rng (
   p INTEGER NOT NULL, u INTEGER NOT NULL, lo INTEGER NOT NULL, hi INTEGER NOT NULL, rid INTEGER NOT NULL,
   PRIMARY KEY (p, u, lo, hi, rid)
 ) WITHOUT ROWID;
-CREATE INDEX ix_rng_hi ON ix_rng (p, u, hi);
-CREATE INDEX ix_rng_rid ON ix_rng (rid, p);
+-- Rows without unit or scope are also found by upper bound and by resource; the others are many and few
+-- of each kind.
+CREATE INDEX ix_rng_hi ON ix_rng (p, hi) WHERE u = 0;
+CREATE INDEX ix_rng_rid ON ix_rng (rid, p) WHERE u = 0;
 CREATE TABLE ix_txt (p INTEGER NOT NULL, v TEXT NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (p, v, rid)) WITHOUT ROWID;
 CREATE INDEX ix_txt_rid ON ix_txt (rid, p);
 -- Patient compartments by resource; kept when a resource is deleted, so that its history stays in reach.

@@ -223,3 +223,91 @@ fn items(connection: &Connection, sql: &Sql) -> Result<Vec<Item>, ReadError> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use fhir::TypeId;
+    use fhir::search::ParamId;
+
+    use super::*;
+    use crate::port::search::RangeOp;
+    use crate::query::plan::{Test, TestClause};
+
+    /// How the engine would run a statement, on an empty database of our schema.
+    fn plan_of(sql: &Sql) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        let [schema] = crate::sqlite::schema::MIGRATIONS;
+        connection.execute_batch(schema).unwrap();
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))
+            .unwrap();
+        let rows = statement
+            .query_map(params_from_iter(&sql.binds), |row| row.get::<_, String>(3))
+            .unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    fn query(any_of: Vec<Vec<Test>>, key: SortKey) -> Query {
+        let clauses = any_of.into_iter().map(|any_of| TestClause {
+            negated: false,
+            any_of,
+        });
+        Query {
+            ty: TypeId(1),
+            clauses: clauses.collect(),
+            sort: Sort {
+                key,
+                descending: true,
+            },
+            after: None,
+        }
+    }
+
+    #[test]
+    fn the_engine_uses_the_index_meant_for_each_part() {
+        let key = || vec![Test::Key { p: 3, v: 4 }];
+        let range = |u, op| {
+            vec![Test::Range {
+                p: 5,
+                u,
+                op,
+                lo: 6,
+                hi: 7,
+            }]
+        };
+        let date = SortKey::Range(ParamId(5));
+        let cases = [
+            (query(vec![key()], SortKey::Row), Strategy::WalkKey(0)),
+            (
+                query(vec![key(), range(0, RangeOp::Above)], SortKey::Row),
+                Strategy::WalkKey(0),
+            ),
+            (
+                query(vec![range(0, RangeOp::Above)], SortKey::Row),
+                Strategy::Driven(0),
+            ),
+            (
+                query(vec![range(9, RangeOp::Within)], SortKey::Row),
+                Strategy::Driven(0),
+            ),
+            (query(vec![key()], SortKey::Row), Strategy::Walk),
+            (query(vec![], SortKey::Updated), Strategy::Walk),
+            (query(vec![key()], date), Strategy::Walk),
+            (query(vec![key()], date), Strategy::Driven(0)),
+        ];
+        let plans: Vec<String> = cases
+            .iter()
+            .map(|(query, strategy)| plan_of(&render::page(&Sqlite, query, *strategy, 10)))
+            .collect();
+        insta::assert_snapshot!(plans.join("\n"), @r"
+        SEARCH d USING PRIMARY KEY (p=? AND v=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
+        SEARCH d USING PRIMARY KEY (p=? AND v=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?); SEARCH k EXISTS USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?)
+        CO-ROUTINE d; SEARCH k USING COVERING INDEX ix_rng_hi (p=? AND hi>?); USE TEMP B-TREE FOR DISTINCT; SCAN d; SEARCH r USING INTEGER PRIMARY KEY (rowid=?); USE TEMP B-TREE FOR ORDER BY
+        CO-ROUTINE d; SEARCH k USING PRIMARY KEY (p=? AND u=? AND lo>? AND lo<?); USE TEMP B-TREE FOR DISTINCT; SCAN d; SEARCH r USING INTEGER PRIMARY KEY (rowid=?); USE TEMP B-TREE FOR ORDER BY
+        SEARCH r USING INDEX res_ty (ty=?); SEARCH k EXISTS USING PRIMARY KEY (p=? AND v=? AND rid=?)
+        SEARCH r USING INDEX res_updated (ty=?)
+        SEARCH d USING COVERING INDEX ix_rng_hi (p=?); CORRELATED SCALAR SUBQUERY 1; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?); SEARCH k EXISTS USING PRIMARY KEY (p=? AND v=? AND rid=?); USE TEMP B-TREE FOR LAST TERM OF ORDER BY
+        SEARCH k USING PRIMARY KEY (p=? AND v=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?); CORRELATED SCALAR SUBQUERY 3; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); CORRELATED SCALAR SUBQUERY 4; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); CORRELATED SCALAR SUBQUERY 1; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); USE TEMP B-TREE FOR ORDER BY
+        ");
+    }
+}

@@ -323,7 +323,7 @@ impl Core {
     fn head(&self, change: &PreparedChange) -> Result<Option<HeadRow>, ReadError> {
         Ok(self
             .connection
-            .prepare_cached("SELECT rid, ver, vid, kind, pm, ix FROM res WHERE rh = ?1 AND ty = ?2 AND fid = ?3")?
+            .prepare_cached("SELECT rid, ver, vid, kind, pm, ix FROM res INDEXED BY res_rh WHERE rh = ?1 AND ty = ?2 AND fid = ?3")?
             .query_row(params![change.rh, change.key.ty.0, change.key.id.as_str()], |row| {
                 Ok(HeadRow {
                     head: Head {
