@@ -141,3 +141,44 @@ fn failed(error: &object_store::Error) -> StoreError {
     }
     StoreError::Engine(format!("blobs: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::TenantId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn scope(number: u128) -> TenantScope {
+        let tenant = TenantId::from_uuid(Uuid::from_u128(number));
+        identity::system_scope(tenant, identity::SystemTask::Setup)
+    }
+
+    #[tokio::test]
+    async fn blobs_come_back_by_their_content_and_only_to_their_tenant() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let content = Bytes::from_static(b"frame");
+        let name = blobs.put(&scope(1), content.clone()).await.unwrap();
+        let again = blobs.put(&scope(1), content.clone()).await.unwrap();
+        assert_eq!(name, again);
+        assert_eq!(blobs.get(&scope(1), name).await.unwrap(), Some(content));
+        assert_eq!(blobs.get(&scope(2), name).await.unwrap(), None);
+        let listed = blobs.list(&scope(1)).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].0, name);
+        assert!(blobs.list(&scope(2)).await.unwrap().is_empty());
+
+        let path = blobs_path(folder.path(), &scope(1), name);
+        std::fs::write(&path, b"other").unwrap();
+        let damaged = blobs.get(&scope(1), name).await;
+        assert!(matches!(damaged, Err(StoreError::Damaged { .. })));
+        blobs.remove(&scope(1), name).await.unwrap();
+        blobs.remove(&scope(1), name).await.unwrap();
+        assert_eq!(blobs.get(&scope(1), name).await.unwrap(), None);
+    }
+
+    fn blobs_path(folder: &Path, scope: &TenantScope, name: BlobName) -> std::path::PathBuf {
+        folder.join(place(scope, name).as_ref())
+    }
+}
