@@ -1,6 +1,8 @@
 //! `kill -9` at random moments while many write: every acknowledged version and look is there afterwards,
 //! entries pair with versions, the ledger is sound. `THERIAC_KILL_ROUNDS` sets the rounds.
 
+#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 #[expect(dead_code, reason = "shared with the other tests of this adapter")]
 mod server;
 #[expect(

@@ -1,6 +1,13 @@
 //! Somebody with the owner's password goes behind the program's back: what was changed, removed, swapped or
 //! put back is found, with its place. And connections that are cut cost nothing acknowledged.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "test code outside of test functions; tests tell their story in one piece"
+)]
+
 #[expect(dead_code, reason = "shared with the other tests of this adapter")]
 mod server;
 #[expect(
@@ -330,4 +337,36 @@ async fn cut_connections_cost_nothing_acknowledged() {
         "entries pair with versions"
     );
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_signed_on_top_of_a_head_that_nobody_signed() {
+    let Some((server, world, store)) = set_up(3).await else {
+        return;
+    };
+    server
+        .database
+        .execute("CREATE TABLE saved AS SELECT * FROM theriac.log_head")
+        .unwrap();
+    world
+        .put(&*store, &[&patient("lost", "Later")])
+        .await
+        .unwrap();
+    store.settle(&world.scope).await.unwrap();
+    store.close().await;
+    // Cut short, but with the newest checkpoint: only the head file of the other replica would notice.
+    let forge = "DELETE FROM theriac.log_entry WHERE log = 1 AND idx >= 3;
+         UPDATE theriac.log_head h SET size = s.size, root = s.root, edge = s.edge FROM saved s WHERE h.log = 1 AND s.log = 1";
+    server.database.execute(forge).unwrap();
+    let ids = Arc::clone(&world.ids) as _;
+    let fresh = server.replica(ids, "fresh", Duration::ZERO).await;
+    world
+        .put(&*fresh, &[&patient("next", "Later")])
+        .await
+        .unwrap();
+    let detail = unhealthy(&world, &fresh).await;
+    assert!(detail.contains("not what was signed"), "{detail}");
+    let head = fresh.log_head(&world.scope, Log::Changes).await.unwrap();
+    assert_eq!(head.size, 3);
+    fresh.close().await;
 }

@@ -1,6 +1,12 @@
 //! What keeps tenants apart and entries as they are in PostgreSQL, read from the catalogue and tried as the
 //! application's role.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "test code outside of test functions"
+)]
+
 #[expect(dead_code, reason = "shared with the other tests of this adapter")]
 mod server;
 #[expect(

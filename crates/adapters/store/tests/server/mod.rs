@@ -1,5 +1,7 @@
 //! A PostgreSQL database for a test, with stores over it: one, or several as replicas.
 
+#![expect(clippy::expect_used, reason = "test code outside of test functions")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

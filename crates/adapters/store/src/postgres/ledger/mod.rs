@@ -2,6 +2,7 @@
 //! has read back. Must not change what a writer staged.
 
 pub(super) mod read;
+mod rows;
 mod sequencer;
 mod watch;
 

@@ -8,46 +8,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use ::ledger::{Checkpoint, Edge, FullTile, Hash, Leaf, SigningKey, leaf_hash};
+use ::ledger::{Checkpoint, Edge, Hash, Leaf, Note, SigningKey, leaf_hash};
 use deadpool_postgres::Transaction;
 use kernel::TenantId;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::Error;
 use uuid::Uuid;
 
 use super::super::connect::{Database, begin};
 use super::super::failure::Failure;
 use super::super::keys::Keyring;
 use super::read::{damaged, origin};
-use super::watch::{Name, Watch};
+use super::rows::{CHECKPOINT, Grown, PASS, Placed, placed_from, take, write};
+use super::watch::Watch;
 use crate::head_file::{HeadFile, PublishedHead};
 use crate::port::error::StoreError;
 use crate::port::ledger::Log;
 
 const LOCK: &str =
     "SELECT epoch, size, root FROM log_head WHERE tn = $1 AND log = $2 FOR UPDATE SKIP LOCKED";
-const EDGE: &str = "SELECT edge FROM log_head WHERE tn = $1 AND log = $2";
+const EDGE: &str = "SELECT edge, note FROM log_head WHERE tn = $1 AND log = $2";
 const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM log_queue WHERE tn = $1 AND log = $2)";
-const TAKE: &str = "DELETE FROM log_queue d USING (
-      SELECT q, w, n FROM log_queue WHERE tn = $1 AND log = $2 ORDER BY q, w, n LIMIT $3) t
-    WHERE d.tn = $1 AND d.log = $2 AND d.q = t.q AND d.w = t.w AND d.n = t.n RETURNING d.q, d.w, d.n";
-const PLACE: &str = "INSERT INTO log_entry (tn, log, idx, w, n) SELECT $1, $2, * FROM unnest($3::int8[], $4::uuid[], $5::int8[])";
-const READ_BACK: &str = "SELECT e.idx, e.w, e.n, s.leaf, s.payload, s.s FROM log_entry e
-    LEFT JOIN log_stage s ON s.tn = e.tn AND s.log = e.log AND s.w = e.w AND s.n = e.n
-    WHERE e.tn = $1 AND e.log = $2 AND e.idx >= $3 ORDER BY e.idx";
-const SWAP: &str = "UPDATE log_head SET size = $5, root = $6, edge = $7, note = $8
-    WHERE tn = $1 AND log = $2 AND size = $3 AND root = $4";
-const TILES: &str = "INSERT INTO log_tile (tn, log, level, idx, hashes) SELECT $1, $2, * FROM unnest($3::int2[], $4::int8[], $5::bytea[])";
-const SUBJECTS: &str = "INSERT INTO log_subject (tn, log, s, idx) SELECT $1, $2, * FROM unnest($3::int8[], $4::int8[])";
-const CHECKPOINT: &str = "INSERT INTO log_checkpoint (tn, log, size, note) VALUES ($1, $2, $3, $4)";
 const BY_OTHERS: &str = "SELECT e.w, e.n, s.leaf FROM log_entry e JOIN unnest($3::uuid[], $4::int8[]) AS a (w, n)
     ON e.w = a.w AND e.n = a.n JOIN log_stage s ON s.tn = e.tn AND s.log = e.log AND s.w = e.w AND s.n = e.n
     WHERE e.tn = $1 AND e.log = $2";
 
-/// Entries sequenced in one pass at most.
-const PASS: i64 = 4096;
 /// Between two passes while entries arrive.
 const PACE: Duration = Duration::from_millis(100);
 /// Between two looks for what replicas that ended left behind: of a tenant in use, and of one that is not.
@@ -98,20 +85,6 @@ pub(in crate::postgres) struct Sequencer {
     closed: AtomicBool,
     epoch: AtomicU32,
     tended: Mutex<Instant>,
-}
-
-/// An entry as it was read back.
-struct Placed {
-    name: Name,
-    hash: Hash,
-}
-
-/// What an append did to a log.
-struct Grown {
-    edge: Edge,
-    placed: Vec<Placed>,
-    tiles: Vec<FullTile>,
-    subjects: (Vec<i64>, Vec<i64>),
 }
 
 impl Sequencer {
@@ -319,12 +292,8 @@ impl Sequencer {
         let edge = match state.edge.take() {
             Some(edge) if edge.size() == size as u64 && edge.root().0 == *root => edge,
             _ => {
-                let row = transaction
-                    .query_one(EDGE, &[&tn, &log])
-                    .await
-                    .map_err(failed)?;
-                Edge::decode(row.get(0))
-                    .map_err(|_| damaged(state.log, "its edge cannot be read"))?
+                self.vouched_edge(&transaction, state.log, epoch as u32, (size, &root))
+                    .await?
             }
         };
         let taken = take(&transaction, self.tenant, state.log, size)
@@ -340,10 +309,9 @@ impl Sequencer {
             &grown.edge,
             &self.signer,
         )?;
-        let swapped = self
-            .write(&transaction, state.log, (size, &root), &grown, &note)
-            .await
-            .map_err(failed)?;
+        let name = (self.tenant, state.log);
+        let swapped = write(&transaction, name, (size, &root), &grown, &note).await;
+        let swapped = swapped.map_err(failed)?;
         if swapped != 1 {
             return Err(Failure::Collision);
         }
@@ -363,6 +331,40 @@ impl Sequencer {
         })
     }
 
+    /// The edge of a head that this process did not make. It must be what one of ours signed: nothing is
+    /// signed on top of a head that somebody else wrote.
+    async fn vouched_edge(
+        &self,
+        transaction: &Transaction<'_>,
+        log: Log,
+        epoch: u32,
+        (size, root): (i64, &[u8]),
+    ) -> Result<Edge, Failure> {
+        let row = transaction
+            .query_one(EDGE, &[&self.tenant.as_uuid(), &(log as i16)])
+            .await;
+        let row = row.map_err(|error| Failure::of(&self.db.name, &error))?;
+        let edge = Edge::decode(row.get(0)).map_err(|_| damaged(log, "its edge cannot be read"))?;
+        let expected = Checkpoint {
+            origin: origin(&self.instance, self.tenant, log, epoch),
+            size: size as u64,
+            root: edge.root(),
+        };
+        let vouched = Note::parse(row.get(1)).is_ok_and(|note| {
+            Checkpoint::of_note(&note).is_ok_and(|found| found == expected)
+                && note
+                    .verify(&[self.signer.verifier()])
+                    .is_ok_and(|by| !by.is_empty())
+        });
+        if vouched && edge.size() == size as u64 && edge.root().0 == *root {
+            return Ok(edge);
+        }
+        let what = "its head is not what was signed";
+        self.watch
+            .raise(self.tenant, format!("log {}: {what}", log.as_str()));
+        Err(Failure::Store(damaged(log, what)))
+    }
+
     /// Reads what was placed, recomputes its hashes and grows the tree by them. Whatever is not what its
     /// writer staged is not signed.
     async fn read_back(
@@ -372,7 +374,8 @@ impl Sequencer {
         edge: Edge,
         taken: usize,
     ) -> Result<Grown, Failure> {
-        let rows = self.placed_from(transaction, log, edge.size()).await?;
+        let rows = placed_from(transaction, self.tenant, log, edge.size()).await;
+        let rows = rows.map_err(|error| Failure::of(&self.db.name, &error))?;
         let mut grown = Grown {
             edge,
             placed: Vec::with_capacity(taken),
@@ -420,82 +423,6 @@ impl Sequencer {
         } else {
             Err(Failure::Collision)
         }
-    }
-
-    async fn placed_from(
-        &self,
-        transaction: &Transaction<'_>,
-        log: Log,
-        from: u64,
-    ) -> Result<Vec<Row>, Failure> {
-        let failed = |error: Error| Failure::of(&self.db.name, &error);
-        let statement = transaction
-            .prepare_cached(READ_BACK)
-            .await
-            .map_err(failed)?;
-        let rows = transaction
-            .query(
-                &statement,
-                &[&self.tenant.as_uuid(), &(log as i16), &(from as i64)],
-            )
-            .await;
-        rows.map_err(failed)
-    }
-
-    async fn write(
-        &self,
-        transaction: &Transaction<'_>,
-        log: Log,
-        (size, root): (i64, &[u8]),
-        grown: &Grown,
-        note: &str,
-    ) -> Result<u64, Error> {
-        let (tn, log) = (self.tenant.as_uuid(), log as i16);
-        if !grown.tiles.is_empty() {
-            let levels: Vec<i16> = grown
-                .tiles
-                .iter()
-                .map(|tile| i16::from(tile.level))
-                .collect();
-            let indexes: Vec<i64> = grown.tiles.iter().map(|tile| tile.index as i64).collect();
-            let hashes: Vec<&[u8]> = grown
-                .tiles
-                .iter()
-                .map(|tile| tile.hashes.as_slice())
-                .collect();
-            transaction
-                .execute(TILES, &[&tn, &log, &levels, &indexes, &hashes])
-                .await?;
-        }
-        let (subjects, indexes) = &grown.subjects;
-        if !subjects.is_empty() {
-            let statement = transaction.prepare_cached(SUBJECTS).await?;
-            transaction
-                .execute(&statement, &[&tn, &log, subjects, indexes])
-                .await?;
-        }
-        let new = grown.edge.size() as i64;
-        let statement = transaction.prepare_cached(CHECKPOINT).await?;
-        transaction
-            .execute(&statement, &[&tn, &log, &new, &note])
-            .await?;
-        let statement = transaction.prepare_cached(SWAP).await?;
-        let new_root = grown.edge.root();
-        transaction
-            .execute(
-                &statement,
-                &[
-                    &tn,
-                    &log,
-                    &size,
-                    &root,
-                    &new,
-                    &new_root.0.as_slice(),
-                    &grown.edge.encode(),
-                    &note,
-                ],
-            )
-            .await
     }
 
     /// The database was put back while this process ran.
@@ -583,34 +510,6 @@ impl Sequencer {
         self.sync_heads().await;
         self.keys.forget_destroyed().await
     }
-}
-
-/// Takes the oldest waiting entries and places them from `size` on; answers how many.
-async fn take(
-    transaction: &Transaction<'_>,
-    tenant: TenantId,
-    log: Log,
-    size: i64,
-) -> Result<usize, Error> {
-    let (tn, log) = (tenant.as_uuid(), log as i16);
-    let statement = transaction.prepare_cached(TAKE).await?;
-    let rows = transaction.query(&statement, &[&tn, &log, &PASS]).await?;
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let mut taken: Vec<(i64, Uuid, i64)> = rows
-        .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2)))
-        .collect();
-    taken.sort_unstable();
-    let indexes: Vec<i64> = (size..).take(taken.len()).collect();
-    let writers: Vec<Uuid> = taken.iter().map(|(_, writer, _)| *writer).collect();
-    let counters: Vec<i64> = taken.iter().map(|(.., counter)| *counter).collect();
-    let statement = transaction.prepare_cached(PLACE).await?;
-    transaction
-        .execute(&statement, &[&tn, &log, &indexes, &writers, &counters])
-        .await?;
-    Ok(taken.len())
 }
 
 /// Whether a leaf is its writer's and its payload the one it commits to.
