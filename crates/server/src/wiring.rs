@@ -244,7 +244,8 @@ pub fn routes(instance: &Instance) -> Result<Router, Failure> {
         trust_forwarded: false,
     };
     let edge = Edge::new(instance.app.clone(), metrics, settings);
-    Ok(http_edge::router(edge))
+    let pages = web_edge::router(instance.app.clone());
+    Ok(http_edge::router(edge).merge(pages))
 }
 
 /// Finishes what was acknowledged, in every tenant, and closes the store.
