@@ -284,8 +284,8 @@ impl<R: Read> Read for Opener<R> {
         }
         let rest = self.plain.get(self.given..).unwrap_or_default();
         let taken = rest.len().min(buffer.len());
-        for (target, byte) in buffer.iter_mut().zip(rest) {
-            *target = *byte;
+        if let (Some(target), Some(source)) = (buffer.get_mut(..taken), rest.get(..taken)) {
+            target.copy_from_slice(source);
         }
         self.given += taken;
         Ok(taken)

@@ -41,6 +41,10 @@ pub async fn watch(instance: Instance, mut stopped: watch::Receiver<bool>) {
     if !matches!(crate::wiring::is_postgres(&instance.config), Ok(false)) {
         return;
     }
+    // Requests of a process that is gone must not write files now.
+    for item in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let _ = std::fs::remove_file(item.path());
+    }
     loop {
         tokio::select! {
             () = async { let _ = stopped.wait_for(|stopped| *stopped).await; } => return,

@@ -402,8 +402,8 @@ impl Config {
 }
 
 /// The reference page of the settings, generated.
-#[must_use]
-pub fn reference() -> String {
+#[cfg(test)]
+fn reference() -> String {
     let mut page = String::from(
         "# Configuration\nOne TOML file (`theriac.toml` in the working folder, or `--config FILE`), then variables `THERIAC__SECTION__KEY`, later ones winning. `theriac config show --origin` prints what is in force and why. Secrets are given as files.\n\n| setting | variable | default | accepted | what it does |\n|---|---|---|---|---|\n",
     );

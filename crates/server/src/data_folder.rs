@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use identity::{SystemTask, system_scope};
-use kernel::{TenantId, TenantScope};
+use kernel::TenantScope;
 use ledger::checkpoint::Checkpoint;
 use ledger::export::{HeadLine, push_payload};
 use ledger::policy::Policy;
@@ -287,9 +287,4 @@ pub fn verify(
     let report = report?;
     print(&report, arguments.policy.is_some(), format, printer);
     Ok(report.verdict().exit_code())
-}
-
-/// The tenants of a store, with the instance.
-pub async fn tenants(store: &dyn Store) -> Result<Vec<TenantId>, Failure> {
-    Ok(store.tenants().await?)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{SystemTask, system_scope};
-use kernel::Category;
+use kernel::{Category, Clock as _};
 use serde_json::json;
 use store::StoreError;
 use tokio::runtime::Handle;
@@ -23,12 +23,11 @@ use crate::config::Config;
 use crate::data_folder::{self, StoreLogs};
 use crate::failure::Failure;
 use crate::output::Printer;
+use crate::ports::SystemClock;
 use crate::wiring::{self, Instance, Opening, ROOT_KEY};
 
 /// When the last backup was written, below the data folder.
 pub const LAST: &str = "last-backup.json";
-/// How long the serving process may take.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs it.
 pub async fn run(config: &Config, arguments: &Backup, printer: Printer) -> Result<u8, Failure> {
@@ -72,52 +71,51 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 async fn ask(config: &Config, request: Request) -> Result<Summary, Failure> {
-    let folder = config.data_folder().join(REQUESTS);
+    let data = config.data_folder();
+    let folder = data.join(REQUESTS);
     std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
-    let clock = crate::ports::SystemClock::new();
-    let name = format!(
-        "{}-{}",
-        std::process::id(),
-        kernel::Clock::now(&clock).as_micros()
-    );
+    let clock = SystemClock::new();
+    let name = format!("{}-{}", std::process::id(), clock.now().as_micros());
     let text = serde_json::to_vec(&request)
         .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
-    let (writing, asked) = (
-        folder.join(format!("{name}.writing")),
-        folder.join(format!("{name}.request")),
-    );
+    let writing = folder.join(format!("{name}.writing"));
+    let asked = folder.join(format!("{name}.request"));
     std::fs::write(&writing, text)
         .and_then(|()| std::fs::rename(&writing, &asked))
         .map_err(|error| Failure::file(&asked, &error))?;
     let answered = asked.with_extension("answer");
-    let begun = kernel::Clock::monotonic_ns(&clock);
-    while u128::from(kernel::Clock::monotonic_ns(&clock) - begun) < PATIENCE.as_nanos() {
+    // As long as it lives it will answer: how long depends on how much there is.
+    loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let Ok(text) = std::fs::read(&answered) else {
-            continue;
-        };
-        let _ = std::fs::remove_file(&answered);
-        let answer: Answer = serde_json::from_slice(&text).map_err(|error| {
-            Failure::new(
-                Category::Fault,
-                format!("the server's answer cannot be read: {error}"),
-            )
-        })?;
-        return answer.summary.ok_or_else(|| {
-            let category = Category::ALL
-                .into_iter()
-                .find(|category| category.mapping().exit_code == answer.exit);
-            Failure::new(
-                category.unwrap_or(Category::Fault),
-                answer.error.unwrap_or_default(),
-            )
-        });
+        // Asked before looking for the answer: one that ends after answering is no failure.
+        let lives = wiring::is_held(&data);
+        if let Ok(text) = std::fs::read(&answered) {
+            let _ = std::fs::remove_file(&answered);
+            return answer(&text);
+        }
+        if !lives {
+            let _ = std::fs::remove_file(&asked);
+            return Err(Failure::new(
+                Category::Unavailable,
+                "the serving process ended before it wrote the backup: repeat",
+            ));
+        }
     }
-    let _ = std::fs::remove_file(&asked);
-    Err(Failure::new(
-        Category::Unavailable,
-        "the serving process did not answer: look into its log",
-    ))
+}
+
+fn answer(text: &[u8]) -> Result<Summary, Failure> {
+    let answer: Answer = serde_json::from_slice(text).map_err(|error| {
+        let text = format!("the server's answer cannot be read: {error}");
+        Failure::new(Category::Fault, text)
+    })?;
+    answer.summary.ok_or_else(|| {
+        let of_exit = |category: &Category| category.mapping().exit_code == answer.exit;
+        let category = Category::ALL.into_iter().find(of_exit);
+        Failure::new(
+            category.unwrap_or(Category::Fault),
+            answer.error.unwrap_or_default(),
+        )
+    })
 }
 
 /// Writes, reads back, verifies, and renames into place.

@@ -2,12 +2,14 @@
 
 use app::admin::branches::{self, NewBranch};
 use identity::{BranchKind, SystemTask};
+use kernel::{Category, LogicalId, TenantId};
 use serde_json::json;
 
 use crate::cli::Branch;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::Printer;
+use crate::wiring::Instance;
 use crate::{console, tenancy};
 
 /// Runs it.
@@ -20,15 +22,14 @@ pub async fn run(config: &Config, what: &Branch, printer: Printer) -> Result<u8,
         } => {
             let tenant = tenancy::tenant(&instance, Some(tenant)).await?;
             let caller = console::task(&instance.app, tenant.id, SystemTask::Setup)?;
-            let organization = organization
-                .as_deref()
-                .map(str::parse)
-                .transpose()
-                .map_err(Failure::of_id)?;
+            let organization = match organization {
+                Some(id) => id.parse().map_err(Failure::of_id)?,
+                None => organization_of(&instance, tenant.id, name).await?,
+            };
             let new = NewBranch {
                 name: name.clone(),
                 kind: BranchKind::Other,
-                organization,
+                organization: Some(organization),
             };
             let made = branches::create(&instance.app, &caller, new).await?;
             printer.object(&json!({
@@ -58,4 +59,19 @@ pub async fn run(config: &Config, what: &Branch, printer: Printer) -> Result<u8,
         }
     })
     .await
+}
+
+// The Organization resource that stands for a new branch.
+async fn organization_of(
+    instance: &Instance,
+    tenant: TenantId,
+    name: &str,
+) -> Result<LogicalId, Failure> {
+    let ty = fhir::definitions::Definitions::r4()
+        .resource("Organization")
+        .ok_or_else(|| Failure::new(Category::Fault, "the definitions lack Organization"))?;
+    let body = json!({ "resourceType": "Organization", "active": true, "name": name }).to_string();
+    let caller = console::task(&instance.app, tenant, SystemTask::Jobs)?;
+    let made = app::record::create::create(&instance.app, &caller, ty, body.into(), None).await?;
+    Ok(made.version.key.id)
 }

@@ -164,7 +164,7 @@ async fn ledger(
         (TenantId::INSTANCE, "instance", Log::Changes),
     ];
     for (id, name, log) in parts {
-        let caller = console::task(&instance.app, id, SystemTask::Jobs)?;
+        let caller = console::task(&instance.app, id, SystemTask::Backup)?;
         let mut folder = Folder {
             root: into.join(name),
         };

@@ -110,6 +110,10 @@ fn walk(root: &Path, folder: &Path, left: u32, found: &mut Found) -> Result<(), 
 
 fn shape_of(name: &str) -> Option<(Shape, bool)> {
     let lower = name.to_ascii_lowercase();
+    // The list of files of a bulk export, ours or another's.
+    if lower.rsplit(['/', '\\']).next() == Some("manifest.json") {
+        return None;
+    }
     let (stem, packed) = match lower.strip_suffix(".gz") {
         Some(stem) => (stem, true),
         None => (lower.as_str(), false),
