@@ -96,6 +96,10 @@ pub fn router_with(app: App, settings: WebSettings) -> Router {
             "/operator/sign-in",
             get(door::operator_form).post(door::operator_submit),
         )
+        .route("/operator", get(public::with_slash))
+        .route("/operator/", get(operator::tenants))
+        .route("/t/{tenant}", get(public::with_slash))
+        .route("/t/{tenant}/", get(today::page))
         .nest("/operator", signed_in().merge(instance()))
         .nest("/t/{tenant}", signed_in().merge(tenant()))
         .fallback(public::missing)
@@ -130,7 +134,6 @@ fn signed_in() -> Router<Web> {
 /// What an organisation has.
 fn tenant() -> Router<Web> {
     Router::new()
-        .route("/", get(today::page))
         .route("/patients", get(patients::page))
         .route("/patients/{id}", get(summary::page))
         .route("/patients/{id}/audit", get(audit::about))
@@ -161,7 +164,6 @@ fn tenant() -> Router<Web> {
 /// What the instance has.
 fn instance() -> Router<Web> {
     Router::new()
-        .route("/", get(operator::tenants))
         .route(
             "/tenants/new",
             get(operator::new_form).post(operator::create),

@@ -20,6 +20,11 @@ pub async fn root() -> Response {
     redirect("/sign-in")
 }
 
+/// The first page of an organisation lies behind a slash, so that cookies and links agree.
+pub async fn with_slash(uri: axum::http::Uri) -> Response {
+    redirect(&format!("{}/", uri.path()))
+}
+
 /// An embedded file, to be kept for a year: its address changes with its content.
 pub async fn asset(Path((fingerprint, name)): Path<(String, String)>) -> Response {
     let Some(asset) = assets::find(&fingerprint, &name) else {

@@ -1,0 +1,11 @@
+//! The pages as a browser without scripts uses them: forms, cookies, redirects, through the router and
+//! the use-cases down to SQLite files.
+
+mod access;
+mod browser;
+mod clinical;
+mod house;
+#[path = "../markup/mod.rs"]
+mod markup;
+mod sign_in;
+mod twins;
