@@ -39,6 +39,17 @@ fn window(round: u64) -> Duration {
     Duration::from_millis(round % 2 * 10)
 }
 
+/// Every process is a later one: ids and rows of former ones are not made again.
+fn later(process: u64) -> World {
+    let world = World::new();
+    world.clock.advance(i64::try_from(process).unwrap() * 1000);
+    let mut fresh = [0u8; 8];
+    for _ in 0..process * 200_000 {
+        world.ids.fill(&mut fresh);
+    }
+    world
+}
+
 /// Not a test of its own: the process that is killed. Prints each name once it is acknowledged.
 #[test]
 fn child() {
@@ -61,13 +72,7 @@ fn child() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let world = World::new();
-        // Every round is a later one: ids and rows of former rounds are not made again.
-        world.clock.advance(i64::try_from(round).unwrap() * 1000);
-        let mut fresh = [0u8; 8];
-        for _ in 0..round * 100_000 {
-            world.ids.fill(&mut fresh);
-        }
+        let world = later(round * 2);
         let ids = Arc::clone(&world.ids) as _;
         let store =
             server::open(&database, Path::new(&folder), ids, "replica", window(round)).await;
@@ -157,8 +162,7 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
 }
 
 async fn check(server: &Server, round: u64, names: &BTreeSet<String>, looks: &BTreeSet<String>) {
-    let world = World::new();
-    world.clock.advance(1_000_000_000);
+    let world = later(round * 2 + 1);
     let store = server
         .replica(Arc::clone(&world.ids) as _, "replica", window(round))
         .await;

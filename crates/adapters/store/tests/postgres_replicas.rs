@@ -1,6 +1,6 @@
 //! Several processes' worth of stores over one database: what one did first is met by the other.
 
-#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
+#![expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 
 #[expect(dead_code, reason = "shared with the other tests of this adapter")]
 mod server;
@@ -305,7 +305,7 @@ async fn a_key_destroyed_on_one_replica_opens_nothing_on_the_other() {
                 break;
             }
             Err(CommitError::Store(StoreError::Busy)) => {
-                tokio::time::sleep(Duration::from_millis(50)).await
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(other) => panic!("{other}"),
         }

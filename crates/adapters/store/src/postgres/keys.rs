@@ -120,7 +120,7 @@ impl Keyring {
             return Ok(None);
         }
         match wrapped(&row) {
-            Some(stored) => self.keys.admit(&stored).map(Some),
+            Some(stored) => self.admit(&stored),
             None => Err(StoreError::Key {
                 key: uuid::Uuid::from_bytes(*kid).to_string(),
             }),
@@ -176,6 +176,16 @@ impl Keyring {
         }
     }
 
+    /// Opens a stored data key, unless it was destroyed while it was read.
+    fn admit(&self, stored: &WrappedDek) -> Result<Option<Arc<Dek>>, StoreError> {
+        let dek = self.keys.admit(stored)?;
+        if self.forgotten.lock().contains(&stored.kid) {
+            self.keys.forget(&stored.subject, &[stored.kid]);
+            return Ok(None);
+        }
+        Ok(Some(dek))
+    }
+
     async fn load(
         &self,
         tags: &mut Vec<SubjectTag>,
@@ -190,7 +200,9 @@ impl Keyring {
             .query(self.tenant, BY_SUBJECT, &[&self.tenant.as_uuid(), &asked])
             .await?;
         for stored in rows.iter().filter_map(wrapped) {
-            into.insert(stored.subject, self.keys.admit(&stored)?);
+            if let Some(dek) = self.admit(&stored)? {
+                into.insert(stored.subject, dek);
+            }
         }
         tags.retain(|tag| !into.contains_key(tag));
         Ok(())

@@ -42,8 +42,8 @@ CREATE TABLE theriac.ix_rng (
   tn uuid NOT NULL, p integer NOT NULL, u bigint NOT NULL, lo bigint NOT NULL, hi bigint NOT NULL,
   rid bigint NOT NULL, PRIMARY KEY (tn, p, u, lo, hi, rid)
 );
-CREATE INDEX ix_rng_hi ON theriac.ix_rng (tn, p, u, hi, rid);
-CREATE INDEX ix_rng_rid ON theriac.ix_rng (tn, rid, p);
+CREATE INDEX ix_rng_hi ON theriac.ix_rng (tn, p, hi, rid) WHERE u = 0;
+CREATE INDEX ix_rng_rid ON theriac.ix_rng (tn, rid, p) WHERE u = 0;
 CREATE TABLE theriac.ix_txt (
   tn uuid NOT NULL, p integer NOT NULL, v text COLLATE "C" NOT NULL, rid bigint NOT NULL,
   PRIMARY KEY (tn, p, v, rid)
