@@ -94,6 +94,42 @@ pub(crate) async fn authorise(
     caller: &Caller,
     ask: &Ask<'_>,
 ) -> Result<Allowed, AppError> {
+    match decide(app, caller, ask).await? {
+        Decision::Allow { reason } => Ok(Allowed { reason }),
+        Decision::Deny { reason, answer } => {
+            let sentence = reason.sentence();
+            let entry = refusal_entry(
+                app,
+                caller,
+                &Refused {
+                    class: class_of(ask.interaction),
+                    key: ask.key,
+                    type_name: ask.ty.map(|ty| app.definitions().resource_name(ty)),
+                    patient: only(ask.patients),
+                    code: reason.code(),
+                    sentence: &sentence,
+                },
+            );
+            app.store()
+                .record_access(&caller.scope, vec![entry])
+                .await?;
+            Err(refusal(ask, &reason, answer, sentence))
+        }
+    }
+}
+
+/// Whether it would be allowed, for leaving things out of an answer. Records nothing: what is left out
+/// is not looked at.
+pub(crate) async fn would_allow(
+    app: &App,
+    caller: &Caller,
+    ask: &Ask<'_>,
+) -> Result<bool, AppError> {
+    let decision = decide(app, caller, ask).await?;
+    Ok(matches!(decision, Decision::Allow { .. }))
+}
+
+async fn decide(app: &App, caller: &Caller, ask: &Ask<'_>) -> Result<Decision, AppError> {
     let name = ask.ty.map(|ty| app.definitions().resource_name(ty));
     let request = Request {
         interaction: ask.interaction,
@@ -102,7 +138,7 @@ pub(crate) async fn authorise(
         purpose: caller.context.purpose,
         now: app.now(),
     };
-    let decision = match ask.patients {
+    Ok(match ask.patients {
         None => identity::decide(&caller.subject, &request),
         Some(patients) => {
             let needed =
@@ -122,29 +158,7 @@ pub(crate) async fn authorise(
                 .collect();
             identity::decide(&caller.subject, &request.about(&refs))
         }
-    };
-    match decision {
-        Decision::Allow { reason } => Ok(Allowed { reason }),
-        Decision::Deny { reason, answer } => {
-            let sentence = reason.sentence();
-            let entry = refusal_entry(
-                app,
-                caller,
-                &Refused {
-                    class: class_of(ask.interaction),
-                    key: ask.key,
-                    type_name: name,
-                    patient: only(ask.patients),
-                    code: reason.code(),
-                    sentence: &sentence,
-                },
-            );
-            app.store()
-                .record_access(&caller.scope, vec![entry])
-                .await?;
-            Err(refusal(ask, &reason, answer, sentence))
-        }
-    }
+    })
 }
 
 fn only(patients: Option<&[LogicalId]>) -> Option<&LogicalId> {

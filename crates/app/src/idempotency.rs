@@ -31,8 +31,43 @@ pub(crate) struct Kept {
     /// `Type/id` and version of what was written.
     pub resource: String,
     pub version: u32,
-    /// The response bundle of a transaction.
-    pub bundle: Option<String>,
+    /// The answers to a transaction's entries.
+    #[serde(default)]
+    pub entries: Vec<KeptEntry>,
+}
+
+/// What was answered to an entry of a transaction, without its body.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct KeptEntry {
+    pub status: String,
+    /// `Type/id/_history/version`.
+    pub location: Option<String>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl KeptEntry {
+    /// Which version it was; none for a deletion.
+    pub(crate) fn version(&self, app: &App) -> Result<Option<(ResourceKey, VersionId)>, AppError> {
+        let Some(location) = &self.location else {
+            return Ok(None);
+        };
+        let (name, version) = location.split_once("/_history/").ok_or_else(unreadable)?;
+        let version = version.parse().map_err(|_| unreadable())?;
+        Ok(Some((key_of(app, name)?, version)))
+    }
+}
+
+fn unreadable() -> AppError {
+    AppError::Fault("a kept answer names no resource".to_owned())
+}
+
+fn key_of(app: &App, name: &str) -> Result<ResourceKey, AppError> {
+    let definitions: &Definitions = app.definitions();
+    let (ty, id) = name.split_once('/').ok_or_else(unreadable)?;
+    let ty = definitions.resource(ty).ok_or_else(unreadable)?;
+    let id: LogicalId = id.parse().map_err(|_| unreadable())?;
+    Ok(ResourceKey { ty, id })
 }
 
 impl Kept {
@@ -48,12 +83,7 @@ impl Kept {
 
     /// Which version it was.
     pub(crate) fn version(&self, app: &App) -> Result<(ResourceKey, VersionId), AppError> {
-        let unreadable = || AppError::Fault("a kept answer names no resource".to_owned());
-        let definitions: &Definitions = app.definitions();
-        let (ty, id) = self.resource.split_once('/').ok_or_else(unreadable)?;
-        let ty = definitions.resource(ty).ok_or_else(unreadable)?;
-        let id: LogicalId = id.parse().map_err(|_| unreadable())?;
-        Ok((ResourceKey { ty, id }, VersionId(self.version)))
+        Ok((key_of(app, &self.resource)?, VersionId(self.version)))
     }
 }
 

@@ -3,11 +3,15 @@
 
 use bytes::Bytes;
 use fhir::definitions::TypeId;
+use identity::{Interaction, ReasonCode};
 use kernel::LogicalId;
+use ledger::leaf::Class;
 use store::{CommitError, Guard, ResourceKey, StoredVersion};
 
 use crate::App;
+use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
+use crate::entry::{Refused, refusal_entry};
 use crate::error::AppError;
 use crate::idempotency::{self, Kept};
 use crate::record::condition::{Condition, Matched};
@@ -37,13 +41,15 @@ pub async fn create(
     loop {
         let guard = match &condition {
             None => None,
-            Some(condition) => match condition.find_any(app, caller).await? {
-                Matched::None => Some(Guard {
-                    plan: condition.plan.clone(),
-                    seen: Vec::new(),
-                }),
-                Matched::One(found) => return existing(app, caller, &found.key).await,
-                Matched::Several => return Err(condition.ambiguous(app)),
+            Some(condition) => match matched(app, caller, condition).await? {
+                Ok(version) => {
+                    return Ok(Outcome {
+                        version,
+                        created: false,
+                        receipt: None,
+                    });
+                }
+                Err(guard) => Some(guard),
             },
         };
         let key = ResourceKey {
@@ -95,30 +101,56 @@ pub(crate) fn stored(change: &store::Change) -> StoredVersion {
     }
 }
 
-async fn existing(app: &App, caller: &Caller, key: &ResourceKey) -> Result<Outcome, AppError> {
-    Ok(Outcome {
-        version: matched(app, caller, key).await?,
-        created: false,
-        receipt: None,
-    })
-}
-
-/// The one resource that the criteria of a conditional create match. One that the caller may not see
-/// stops the create without being named.
+/// The one resource that the criteria of a conditional create match, or the guard under which it may be
+/// made. Whatever the caller may not see, one or several, stops the create without being named.
 pub(crate) async fn matched(
     app: &App,
     caller: &Caller,
-    key: &ResourceKey,
-) -> Result<StoredVersion, AppError> {
-    read::read(app, caller, key)
-        .await
-        .map_err(|error| match error {
-            AppError::NotFound { .. } | AppError::Denied { .. } => AppError::Conflict(
-                "a resource that you may not see matches the condition: ask somebody who may"
-                    .to_owned(),
-            ),
-            other => other,
-        })
+    condition: &Condition,
+) -> Result<Result<StoredVersion, Guard>, AppError> {
+    let ty = condition.ty;
+    // The look is at the whole tenant: nobody takes it who may neither create nor search.
+    for interaction in [Interaction::Create, Interaction::Search] {
+        authorise(app, caller, &Ask::of_type(interaction, ty)).await?;
+    }
+    match condition.find_any(app, caller).await? {
+        Matched::None => Ok(Err(Guard {
+            plan: condition.plan.clone(),
+            seen: Vec::new(),
+        })),
+        Matched::One(found) => match read::read(app, caller, &found.key).await {
+            Ok(version) => Ok(Ok(version)),
+            Err(AppError::NotFound { .. } | AppError::Denied { .. }) => Err(hidden()),
+            Err(other) => Err(other),
+        },
+        Matched::Several => match condition.find(app, caller).await? {
+            Matched::Several => Err(condition.ambiguous(app)),
+            Matched::None | Matched::One(_) => {
+                let entry = refusal_entry(
+                    app,
+                    caller,
+                    &Refused {
+                        class: Class::Create,
+                        key: None,
+                        type_name: Some(app.definitions().resource_name(ty)),
+                        patient: None,
+                        code: ReasonCode::OutOfReach.as_str(),
+                        sentence: "the condition matches resources out of reach",
+                    },
+                );
+                app.store()
+                    .record_access(&caller.scope, vec![entry])
+                    .await?;
+                Err(hidden())
+            }
+        },
+    }
+}
+
+fn hidden() -> AppError {
+    AppError::Conflict(
+        "a resource that you may not see matches the condition: ask somebody who may".to_owned(),
+    )
 }
 
 pub(crate) async fn replay(app: &App, caller: &Caller, kept: &Kept) -> Result<Outcome, AppError> {

@@ -1,13 +1,15 @@
 //! Delete: a new version without a body. Deleting what is not there, or was deleted, changes nothing
 //! and is no error (FHIR R4 http.html, delete).
 
+use std::sync::Arc;
+
 use fhir::definitions::TypeId;
 use identity::Interaction;
-use kernel::VersionId;
-use store::{CommitError, Guard, ResourceKey};
+use kernel::{LogicalId, VersionId};
+use store::{CommitError, Guard, ResourceKey, StoredVersion};
 
 use crate::App;
-use crate::authorise::{Ask, authorise};
+use crate::authorise::{Allowed, Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::record::condition::{Condition, Matched};
@@ -65,6 +67,24 @@ pub async fn delete_where(
     }
 }
 
+/// What is there to delete, also a deletion, with the decision. `None` where nothing was ever stored,
+/// and where the caller may not know that something was.
+pub(crate) async fn found(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+) -> Result<Option<(StoredVersion, Arc<[LogicalId]>, Allowed)>, AppError> {
+    authorise(app, caller, &Ask::of_type(Interaction::Delete, key.ty)).await?;
+    let Some(found) = app.store().read(&caller.scope, key).await? else {
+        return Ok(None);
+    };
+    match read::allow_existing(app, caller, Interaction::Delete, &found).await {
+        Ok((patients, allowed)) => Ok(Some((found, patients, allowed))),
+        Err(AppError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 async fn attempt(
     app: &App,
     caller: &Caller,
@@ -72,14 +92,10 @@ async fn attempt(
     if_match: Option<VersionId>,
     guard: Option<Guard>,
 ) -> Result<Result<Deleted, CommitError>, AppError> {
-    let found = app.store().read(&caller.scope, key).await?;
-    let Some(found) = found else {
-        authorise(app, caller, &Ask::of_type(Interaction::Delete, key.ty)).await?;
+    let Some((found, patients, allowed)) = self::found(app, caller, key).await? else {
         update::expect(key, None, if_match)?;
         return Ok(Ok(NOTHING));
     };
-    let (patients, allowed) =
-        read::allow_existing(app, caller, Interaction::Delete, &found).await?;
     let head = read::head_of(&found);
     update::expect(key, Some(&head), if_match)?;
     if head.is_deleted() {

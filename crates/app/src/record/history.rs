@@ -1,13 +1,16 @@
 //! History of a resource, a type or everything, newest first, with `_count`, `_since`, `_at` and
 //! paging.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use identity::Interaction;
 use kernel::{LogicalId, RowId, Timestamp};
 use ledger::leaf::Class;
 use store::{HistoryQuery, HistoryScope, StoredVersion};
 
 use crate::App;
-use crate::authorise::{Allowed, Ask, authorise};
+use crate::authorise::{Allowed, Ask, authorise, would_allow};
 use crate::context::Caller;
 use crate::entry::{Look, look_entries};
 use crate::error::{AppError, QueryError};
@@ -49,21 +52,17 @@ pub async fn history(
     let mut asked = Asked::parse(app, caller, request)?;
     asked.query.restriction = match &request.scope {
         HistoryScope::Type(ty) => narrow::clause(app, caller, *ty),
-        // An instance was decided above; the whole system is only for roles that are not narrowed.
+        // An instance's head was decided above; the whole system is only for roles not narrowed.
         HistoryScope::Instance(_) | HistoryScope::System => None,
     };
     let mut page = app.store().history(&caller.scope, &asked.query).await?;
-    if let HistoryScope::Instance(key) = &request.scope {
-        if page.versions.is_empty() && asked.is_plain() {
-            return Err(AppError::not_found(name_of(key)));
-        }
-        if page.next.is_none()
-            && let Some(at) = asked.at
-        {
-            page.versions
-                .extend(current_before(app, caller, &asked, at).await?);
-        }
+    if page.next.is_none()
+        && let Some(at) = asked.at
+    {
+        page.versions
+            .extend(current_before(app, caller, &asked, at).await?);
     }
+    page.versions = within_reach(app, caller, &request.scope, page.versions).await?;
     record_looks(app, caller, &allowed, &asked, &page.versions).await?;
     let next = page
         .next
@@ -89,13 +88,52 @@ async fn allow(app: &App, caller: &Caller, scope: &HistoryScope) -> Result<Allow
         ..Ask::operation(Interaction::History)
     };
     let allowed = authorise(app, caller, &ask).await?;
-    if let Some(key) = key
-        && let Some(found) = app.store().read(&caller.scope, key).await?
-    {
-        let (_, allowed) = read::allow_existing(app, caller, Interaction::History, &found).await?;
+    let Some(key) = key else {
         return Ok(allowed);
-    }
+    };
+    // Whatever the parameters: what is not there answers like what may not be known of.
+    let Some(found) = app.store().read(&caller.scope, key).await? else {
+        return Err(AppError::not_found(name_of(key)));
+    };
+    let (_, allowed) = read::allow_existing(app, caller, Interaction::History, &found).await?;
     Ok(allowed)
+}
+
+/// Leaves out the versions that the caller may not see: an older one may be about another patient than
+/// the current one.
+async fn within_reach(
+    app: &App,
+    caller: &Caller,
+    scope: &HistoryScope,
+    versions: Vec<StoredVersion>,
+) -> Result<Vec<StoredVersion>, AppError> {
+    let ty = match scope {
+        HistoryScope::Instance(key) => key.ty,
+        HistoryScope::Type(ty) => *ty,
+        HistoryScope::System => return Ok(versions),
+    };
+    if !narrow::is_narrowed(app, caller, Interaction::History, ty) {
+        return Ok(versions);
+    }
+    // Versions of a page are about few sets of patients: each set is decided once.
+    let mut decided: HashMap<Arc<[LogicalId]>, bool> = HashMap::new();
+    let mut kept = Vec::with_capacity(versions.len());
+    for version in versions {
+        let patients = read::patients_now(app, caller, &version).await?;
+        let allowed = match decided.get(&patients) {
+            Some(allowed) => *allowed,
+            None => {
+                let ask = Ask::record(Interaction::History, &version.key, &patients);
+                let allowed = would_allow(app, caller, &ask).await?;
+                decided.insert(patients, allowed);
+                allowed
+            }
+        };
+        if allowed {
+            kept.push(version);
+        }
+    }
+    Ok(kept)
 }
 
 struct Asked {
@@ -189,10 +227,6 @@ impl Asked {
             }
         }
         Ok(())
-    }
-
-    fn is_plain(&self) -> bool {
-        self.query.since.is_none() && self.query.until.is_none() && self.query.before.is_none()
     }
 }
 

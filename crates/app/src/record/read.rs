@@ -110,7 +110,8 @@ pub(crate) async fn patients_now(
     }
 }
 
-/// Allows an interaction with what is stored now; for changes of existing resources.
+/// Allows an interaction with what is stored now; for changes of existing resources. One out of reach
+/// answers as if it were not there.
 pub(crate) async fn allow_existing(
     app: &App,
     caller: &Caller,
@@ -118,7 +119,10 @@ pub(crate) async fn allow_existing(
     version: &StoredVersion,
 ) -> Result<(Arc<[LogicalId]>, Allowed), AppError> {
     let patients = patients_now(app, caller, version).await?;
-    let ask = Ask::record(interaction, &version.key, &patients);
+    let ask = Ask {
+        hide: true,
+        ..Ask::record(interaction, &version.key, &patients)
+    };
     let allowed = authorise(app, caller, &ask).await?;
     Ok((patients, allowed))
 }

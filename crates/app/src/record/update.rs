@@ -156,7 +156,7 @@ impl Job<'_> {
         let keys = std::slice::from_ref(key);
         let head = app.store().heads(&caller.scope, keys).await?;
         let head = head.into_iter().next().flatten();
-        allow_over(app, caller, key, head.as_ref()).await?;
+        allow_over(app, caller, key, head.as_ref(), self.if_match).await?;
         expect(key, head.as_ref(), self.if_match)?;
         let slot = Slot::upsert(app, key.clone(), head.as_ref())?;
         if !slot.creates()
@@ -225,20 +225,29 @@ pub(crate) fn expect(
 }
 
 /// Whether the caller may change what is there now: what it is about may differ from what the new
-/// version is about. Costs a read only for roles that are narrowed to some patients.
+/// version is about. Costs a read only for roles that are narrowed to some patients. Out of reach
+/// answers as if nothing were there, a deletion no less than a version with a body.
 pub(crate) async fn allow_over(
     app: &App,
     caller: &Caller,
     key: &ResourceKey,
     head: Option<&Head>,
+    if_match: Option<VersionId>,
 ) -> Result<(), AppError> {
     authorise(app, caller, &Ask::of_type(Interaction::Update, key.ty)).await?;
     let narrowed = narrow::is_narrowed(app, caller, Interaction::Update, key.ty);
-    if head.is_none_or(Head::is_deleted) || !narrowed {
+    if head.is_none() || !narrowed {
         return Ok(());
     }
-    if let Some(found) = app.store().read(&caller.scope, key).await? {
-        read::allow_existing(app, caller, Interaction::Update, &found).await?;
+    let Some(found) = app.store().read(&caller.scope, key).await? else {
+        return Ok(());
+    };
+    match read::allow_existing(app, caller, Interaction::Update, &found).await {
+        Ok(_) => Ok(()),
+        Err(error @ AppError::NotFound { .. }) => {
+            expect(key, None, if_match)?;
+            Err(error)
+        }
+        Err(error) => Err(error),
     }
-    Ok(())
 }

@@ -25,12 +25,22 @@ pub async fn bearer(
     token: &str,
     context: RequestContext,
 ) -> Result<Caller, AppError> {
-    let tenant = tenants::by_slug(app, slug).await?;
+    // A tenant that is not there answers as one where this token counts for nothing: which tenants there
+    // are is nobody's business.
+    let tenant = tenants::by_slug(app, slug)
+        .await
+        .map_err(|error| match error {
+            AppError::NotFound { .. } => SignInError::Token.into(),
+            other => other,
+        })?;
     let key = Principals::key(tenant.id, token);
     let now = app.now();
     let staleness = app.settings().session.staleness_s;
     let principals = &app.caches().principals;
-    if let Some(known) = principals.get(tenant.id, &key, now, staleness) {
+    // Sessions are remembered beside tokens: a cookie does not count as a token.
+    if let Some(known) = principals.get(tenant.id, &key, now, staleness)
+        && known.session.is_none()
+    {
         return sign_in::caller(app, &tenant, known.subject.clone(), context);
     }
     let generation = principals.generation(tenant.id);

@@ -145,9 +145,8 @@ pub async fn sign_out(
     context: RequestContext,
 ) -> Result<(), AppError> {
     let tenant = tenants::by_slug(app, slug).await?;
-    app.caches()
-        .principals
-        .forget(&Principals::key(tenant.id, cookie));
+    let key = Principals::key(tenant.id, cookie);
+    app.caches().principals.forget(&key);
     let found = match load(app, tenant.id, cookie).await {
         Ok(found) => found,
         Err(AppError::SignIn(_)) => return Ok(()),
@@ -171,6 +170,8 @@ pub async fn sign_out(
         ))
         .commit()
         .await?;
+    // A request that loaded the session before the commit may have remembered it since.
+    app.caches().principals.forget(&key);
     Ok(())
 }
 

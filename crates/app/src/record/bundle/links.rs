@@ -21,15 +21,17 @@ pub(super) struct Links {
 
 impl Links {
     /// An entry's `fullUrl` and where its resource is stored. A `fullUrl` that ends in `Type/id` also
-    /// answers to that relative form.
-    pub(super) fn add(&mut self, full_url: &str, type_name: &str, stored: &str) {
-        self.map.insert(full_url.to_owned(), stored.to_owned());
+    /// answers to that relative form. False when another resource has the same `fullUrl`: a reference to
+    /// it would mean either.
+    pub(super) fn add(&mut self, full_url: &str, type_name: &str, stored: &str) -> bool {
+        let before = self.map.insert(full_url.to_owned(), stored.to_owned());
         if let Some((rest, id)) = full_url.rsplit_once('/')
             && rest.rsplit('/').next() == Some(type_name)
         {
             self.map
                 .insert(format!("{type_name}/{id}"), stored.to_owned());
         }
+        before.is_none_or(|before| before == stored)
     }
 
     /// A conditional reference and what it resolved to.

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::json::Value;
 use futures_util::future::try_join_all;
-use identity::Interaction;
 use kernel::LogicalId;
 use store::{Change, CommitError, Guard, Head, ResourceKey, StoredVersion};
 
@@ -18,7 +17,7 @@ use crate::App;
 use crate::authorise::{Allowed, Organizations};
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::idempotency::{self, Kept, Request as KeyRequest};
+use crate::idempotency::{self, Kept, KeptEntry, Request as KeyRequest};
 use crate::record::bundle::address::{Address, Item, Method, Request};
 use crate::record::bundle::links::{self, Links};
 use crate::record::bundle::{
@@ -27,7 +26,7 @@ use crate::record::bundle::{
 use crate::record::condition::{Condition, Matched};
 use crate::record::prepare::{self, Prepared, Slot};
 use crate::record::render::{self, ResponseEntry};
-use crate::record::{create, etag, name_of, read, update};
+use crate::record::{create, delete, etag, name_of, read, update};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -42,7 +41,7 @@ pub(super) async fn run(
     representation: bool,
 ) -> Result<BundleAnswer, AppError> {
     if let Some(kept) = idempotency::look_up(app, caller, key).await? {
-        return Ok(replay(&kept));
+        return replay(app, caller, &kept, representation).await;
     }
     for item in &parsed.items {
         let request = item.asked()?;
@@ -65,7 +64,7 @@ pub(super) async fn run(
             Attempt::Done(answer) => return Ok(answer),
             Attempt::Lost(error) if idempotency::is_taken(&error) => {
                 return match idempotency::look_up(app, caller, key).await? {
-                    Some(kept) => Ok(replay(&kept)),
+                    Some(kept) => replay(app, caller, &kept, representation).await,
                     None => Err(error.into()),
                 };
             }
@@ -75,12 +74,39 @@ pub(super) async fn run(
     }
 }
 
-fn replay(kept: &Kept) -> BundleAnswer {
-    BundleAnswer {
-        body: Bytes::from(kept.bundle.clone().unwrap_or_default()),
+/// The same answer again. Bodies are looked at like any other version: what was erased or moved out of
+/// reach meanwhile is not in it.
+async fn replay(
+    app: &App,
+    caller: &Caller,
+    kept: &Kept,
+    representation: bool,
+) -> Result<BundleAnswer, AppError> {
+    let mut answers = Vec::with_capacity(kept.entries.len());
+    for entry in &kept.entries {
+        let mut answer = ResponseEntry {
+            status: entry.status.clone(),
+            location: entry.location.clone(),
+            etag: entry.etag.clone(),
+            last_modified: entry.last_modified.clone(),
+            ..ResponseEntry::default()
+        };
+        if representation && let Some((key, version)) = entry.version(app)? {
+            answer.resource = match read::vread(app, caller, &key, version).await {
+                Ok(version) => version.body,
+                Err(
+                    AppError::NotFound { .. } | AppError::Denied { .. } | AppError::Gone { .. },
+                ) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        answers.push(answer);
+    }
+    Ok(BundleAnswer {
+        body: render::response("transaction-response", &answers).into(),
         done: Vec::new(),
         receipt: None,
-    }
+    })
 }
 
 enum Attempt {
@@ -151,6 +177,7 @@ impl Transaction<'_> {
     async fn targets(&self, guards: &mut Vec<Guard>) -> Result<Vec<Target>, AppError> {
         let mut same: HashMap<(TypeId, &str), usize> = HashMap::new();
         let mut targets = Vec::with_capacity(self.parsed.items.len());
+        let sent = self.sent_ids();
         for item in &self.parsed.items {
             let request = item.asked()?;
             if let (Address::Type(ty, _), Some(criteria)) =
@@ -162,7 +189,8 @@ impl Transaction<'_> {
                 }
                 same.insert((*ty, criteria.as_str()), item.index);
             }
-            let target = self.target(item, request, guards).await;
+            let sent = sent.get(&item.index).map(String::as_str);
+            let target = self.target(request, sent, guards).await;
             targets.push(target.map_err(|error| item.error(error))?);
         }
         Ok(targets)
@@ -170,8 +198,8 @@ impl Transaction<'_> {
 
     async fn target(
         &self,
-        item: &Item,
         request: &Request,
+        sent: Option<&str>,
         guards: &mut Vec<Guard>,
     ) -> Result<Target, AppError> {
         let (app, caller) = (self.app, self.caller);
@@ -182,20 +210,13 @@ impl Transaction<'_> {
                     return Ok(Target::New(*ty));
                 };
                 let condition = Condition::parse(app, caller, *ty, criteria)?;
-                match condition.find_any(app, caller).await? {
-                    Matched::None => {
-                        guards.push(Guard {
-                            plan: condition.plan.clone(),
-                            seen: Vec::new(),
-                        });
-                        Ok(Target::New(*ty))
+                Ok(match create::matched(app, caller, &condition).await? {
+                    Ok(version) => Target::Existing(Box::new(version)),
+                    Err(guard) => {
+                        guards.push(guard);
+                        Target::New(*ty)
                     }
-                    Matched::One(found) => {
-                        let version = create::matched(app, caller, &found.key).await?;
-                        Ok(Target::Existing(Box::new(version)))
-                    }
-                    Matched::Several => Err(condition.ambiguous(app)),
-                }
+                })
             }
             (_, Address::Instance(key)) => Ok(Target::Key(key.clone())),
             (method, Address::Type(ty, query)) => {
@@ -209,7 +230,10 @@ impl Transaction<'_> {
                         Matched::Several => Err(condition.ambiguous(app)),
                     };
                 }
-                let sent = self.sent_id(item.index)?;
+                let sent = sent
+                    .map(str::parse)
+                    .transpose()
+                    .map_err(|error: kernel::IdError| AppError::Invalid(error.to_string()))?;
                 update::target_of(app, *ty, sent, &matched)
                     .ok_or_else(|| condition.ambiguous(app))?
                     .map(Target::Key)
@@ -220,13 +244,30 @@ impl Transaction<'_> {
         }
     }
 
-    fn sent_id(&self, index: usize) -> Result<Option<LogicalId>, AppError> {
+    /// The ids in the bodies of conditional updates, by the index of their entries; one walk for all.
+    fn sent_ids(&self) -> HashMap<usize, String> {
+        let by_condition = |item: &&Item| {
+            matches!(&item.request, Ok(request)
+                if request.method == Method::Put && matches!(request.address, Address::Type(..)))
+        };
+        let wanted: Vec<usize> = self
+            .parsed
+            .items
+            .iter()
+            .filter(by_condition)
+            .map(|item| item.index)
+            .collect();
+        if wanted.is_empty() {
+            return HashMap::new();
+        }
         let resources = self.parsed.resources();
-        let resource = resources.get(index).copied().flatten();
-        let text = resource.and_then(|resource| resource.get("id").and_then(Value::as_str));
-        text.map(|text| text.parse())
-            .transpose()
-            .map_err(|error: kernel::IdError| AppError::Invalid(error.to_string()))
+        wanted
+            .into_iter()
+            .filter_map(|index| {
+                let id = resources.get(index).copied().flatten()?.get("id")?;
+                Some((index, id.as_str()?.into_owned()))
+            })
+            .collect()
     }
 
     /// Looks up all heads at once, checks versions, and gives rows.
@@ -295,20 +336,21 @@ impl Transaction<'_> {
         head: Option<&Head>,
     ) -> Result<Step, AppError> {
         let request = item.asked()?;
-        update::expect(&key, head, request.if_match)?;
+        let (app, caller) = (self.app, self.caller);
         if request.method == Method::Delete {
-            let Some(head) = head.filter(|head| !head.is_deleted()) else {
-                return Ok(Step::Absent);
-            };
-            let found = self.app.store().read(&self.caller.scope, &key).await?;
-            let Some(found) = found else {
-                return Ok(Step::Absent);
-            };
-            let (patients, allowed) =
-                read::allow_existing(self.app, self.caller, Interaction::Delete, &found).await?;
-            return Ok(Step::Delete(key, *head, patients, allowed));
+            let found = delete::found(app, caller, &key).await?;
+            // The row may have changed since the heads were looked up: what was decided on counts.
+            let head = found.as_ref().map(|(found, _, _)| read::head_of(found));
+            update::expect(&key, head.as_ref(), request.if_match)?;
+            return Ok(match (found, head) {
+                (Some((_, patients, allowed)), Some(head)) if !head.is_deleted() => {
+                    Step::Delete(key, head, patients, allowed)
+                }
+                _ => Step::Absent,
+            });
         }
-        update::allow_over(self.app, self.caller, &key, head).await?;
+        update::allow_over(app, caller, &key, head, request.if_match).await?;
+        update::expect(&key, head, request.if_match)?;
         Slot::upsert(self.app, key, head).map(Step::Write)
     }
 
@@ -323,8 +365,9 @@ impl Transaction<'_> {
             };
             if let Some(full_url) = &item.full_url {
                 let stored = name_of(key);
-                if *full_url != stored {
-                    links.add(full_url, render::type_name(key.ty), &stored);
+                if *full_url != stored && !links.add(full_url, render::type_name(key.ty), &stored) {
+                    let text = "another entry has the same fullUrl: give each its own";
+                    return Err(item.error(AppError::Invalid(text.to_owned())));
                 }
             }
         }
@@ -492,9 +535,8 @@ impl Transaction<'_> {
             unit = unit.guard(guard);
         }
         if let Some(key) = self.key {
-            let bundle = render::response("transaction-response", answers);
             let kept = Kept {
-                bundle: String::from_utf8(bundle).ok(),
+                entries: answers.iter().map(keep).collect(),
                 ..Kept::default()
             };
             unit = unit.doc(key.keep(self.app, &kept));
@@ -563,6 +605,16 @@ impl Transaction<'_> {
             Some(item) => item.error(error.into()),
             None => error.into(),
         }
+    }
+}
+
+// What is kept of an answer: no body, so that nothing outlives an erasure.
+fn keep(answer: &ResponseEntry) -> KeptEntry {
+    KeptEntry {
+        status: answer.status.clone(),
+        location: answer.location.clone(),
+        etag: answer.etag.clone(),
+        last_modified: answer.last_modified.clone(),
     }
 }
 
