@@ -1,11 +1,11 @@
 //! Who may: roles, branches, relationships, emergency access, tenants, and what the trail says.
 
 use app::admin::{branches, break_glass, relationships};
-use app::{AppError, Caller, Log};
+use app::{AppError, Caller, HistoryScope, Log, record};
 use identity::{
     BranchKind, BreakGlassReason, Party, RelationshipKind, ReviewOutcome, Role, RoleAssignment,
 };
-use kernel::PurposeOfUse;
+use kernel::{PurposeOfUse, VersionId};
 use serde_json::{Value, json};
 
 use crate::house::{House, entry, observation, patient, transaction};
@@ -285,4 +285,122 @@ async fn emergency_access_is_for_its_purpose_marked_and_reviewed() {
     );
     let stopped = wards.nurse(PurposeOfUse::EmergencyTreatment).await;
     assert!(house.read(&stopped, name).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conditional_creates_ask_first_and_name_neither_one_nor_several_hidden() {
+    let wards = Wards::build().await;
+    let house = &wards.house;
+    let nurse = wards.nurse(PurposeOfUse::Treatment).await;
+    let ty = house.key("Observation/x").ty;
+    let create = async |caller: &Caller, condition: &str| {
+        let body = observation("x", "north").to_string();
+        record::create::create(&house.app, caller, ty, body.into(), Some(condition))
+            .await
+            .unwrap_err()
+    };
+    let one = create(&nurse, "patient=south").await;
+    house
+        .put(&wards.doctor, &observation("south-p", "south"))
+        .await
+        .unwrap();
+    let several = create(&nurse, "patient=south").await;
+    assert_eq!(one.public_text(), several.public_text());
+    assert!(matches!(several, AppError::Conflict(_)), "{several:?}");
+    let trail = house.trail("ash", Log::Access, 2).await;
+    assert_eq!(trail[1..], ["create denied Observation -"]);
+    let desk = house.caller("ash", Role::Receptionist).await;
+    for condition in ["patient=south", "patient=nobody"] {
+        let refused = create(&desk, condition).await;
+        assert!(matches!(refused, AppError::Denied { .. }), "{refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn older_versions_about_others_are_left_out_of_histories() {
+    let wards = Wards::build().await;
+    let house = &wards.house;
+    let mut moved = observation("moved", "south");
+    house.put(&wards.doctor, &moved).await.unwrap();
+    moved["subject"]["reference"] = json!("Patient/north");
+    house.put(&wards.doctor, &moved).await.unwrap();
+    let nurse = wards.nurse(PurposeOfUse::Treatment).await;
+    let key = house.key("Observation/moved");
+    let versions = async |caller: &Caller, scope: HistoryScope| {
+        let request = record::history::HistoryRequest {
+            scope,
+            params: Vec::new(),
+            lenient: false,
+        };
+        let answer = record::history::history(&house.app, caller, &request).await;
+        let found: Vec<u32> = answer
+            .unwrap()
+            .versions
+            .iter()
+            .filter(|version| version.key == key)
+            .map(|version| version.version.0)
+            .collect();
+        found
+    };
+    for scope in [
+        HistoryScope::Instance(key.clone()),
+        HistoryScope::Type(key.ty),
+    ] {
+        assert_eq!(versions(&nurse, scope.clone()).await, [2]);
+        assert_eq!(versions(&wards.doctor, scope).await, [2, 1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hidden_and_missing_answer_alike() {
+    let wards = Wards::build().await;
+    let house = &wards.house;
+    let doctor = &wards.doctor;
+    house
+        .put(doctor, &observation("south-d", "south"))
+        .await
+        .unwrap();
+    let gone = house.key("Observation/south-d");
+    let service = house.integration("ash").await;
+    record::delete::delete(&house.app, &service, &gone, None)
+        .await
+        .unwrap();
+    let nurse = wards.nurse(PurposeOfUse::Treatment).await;
+    let over = house.put(&nurse, &observation("south-d", "north")).await;
+    assert!(matches!(over, Err(AppError::NotFound { .. })), "{over:?}");
+
+    let ids = ["south-o", "south-d", "nothing"];
+    for version in [1, 2, 7] {
+        let mut answers = Vec::new();
+        for id in ids {
+            let key = house.key(&format!("Observation/{id}"));
+            let body = observation(id, "north").to_string();
+            let if_match = Some(VersionId(version));
+            let put = record::update::update(&house.app, &nurse, &key, body.into(), if_match).await;
+            let mut part = entry(
+                "PUT",
+                &format!("Observation/{id}"),
+                Some(observation(id, "north")),
+            );
+            part["request"]["ifMatch"] = json!(format!("W/\"{version}\""));
+            let bundle = house.bundle(&nurse, &transaction(&[part])).await;
+            let since = record::history::HistoryRequest {
+                scope: HistoryScope::Instance(key),
+                params: vec![("_since".to_owned(), "2000-01-01T00:00:00Z".to_owned())],
+                lenient: false,
+            };
+            let history = record::history::history(&house.app, &nurse, &since).await;
+            let text = format!(
+                "{} | {} | {}",
+                put.unwrap_err().public_text(),
+                bundle.unwrap_err().public_text(),
+                history.unwrap_err().public_text()
+            );
+            answers.push(text.replace(id, "it"));
+        }
+        assert_eq!(answers[0], answers[2]);
+        assert_eq!(answers[1], answers[2]);
+    }
+
+    assert!(house.read(doctor, "Observation/south-o").await.is_ok());
 }
