@@ -13,7 +13,7 @@ use std::time::Duration;
 use ledger::leaf::Class;
 use ledger::verify::Verdict;
 use store::sqlite::{SqliteSettings, SqliteStore};
-use store::{CommitError, Log, Store, StoreError};
+use store::{CommitError, Guard, Log, Store, StoreError, Unit};
 use suite::source::Logs;
 use suite::world::{World, id, key, observation, patient};
 
@@ -394,6 +394,88 @@ async fn a_search_beyond_its_limit_is_too_costly() {
             .unwrap()
             .is_some()
     );
+}
+
+#[tokio::test]
+async fn a_condition_that_takes_too_long_refuses_its_unit_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new();
+    let mut settings = settings(folder.path());
+    settings.search_limit = Duration::ZERO;
+    let store = SqliteStore::open(
+        settings,
+        Arc::clone(&world.clock) as _,
+        Arc::clone(&world.ids) as _,
+    )
+    .unwrap();
+    world.found(&store).await;
+    let texts: Vec<String> = (0..400)
+        .map(|n| patient(&format!("m{n}"), "Many"))
+        .collect();
+    let many: Vec<&str> = texts.iter().map(String::as_str).collect();
+    world.put(&store, &many).await.unwrap();
+    let unit = Unit {
+        changes: vec![world.change(&store, &patient("late", "Late"), None)],
+        guards: vec![Guard {
+            plan: world.plan("Patient", "name:contains=zzz&gender=female"),
+            seen: Vec::new(),
+        }],
+        ..Unit::default()
+    };
+    let (refused, stored) = tokio::join!(
+        store.commit(&world.scope, unit),
+        store.commit(
+            &world.scope,
+            Unit {
+                changes: vec![world.change(&store, &patient("other", "Other"), None)],
+                ..Unit::default()
+            }
+        )
+    );
+    assert!(
+        matches!(refused, Err(CommitError::Store(StoreError::Busy))),
+        "{refused:?}"
+    );
+    stored.unwrap();
+    let late = store.read(&world.scope, &key("Patient/late")).await;
+    assert!(late.unwrap().is_none());
+}
+
+/// A process may end at any moment of a tenant's making: the next start and the next attempt must work.
+#[tokio::test]
+async fn a_tenant_whose_making_was_cut_short_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new();
+    let place = record(&world, folder.path());
+    // The folder, before its keys.
+    drop(open(&world, folder.path()).unwrap());
+    std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+    let store = open(&world, folder.path()).unwrap();
+    assert!(store.tenants().await.unwrap().is_empty());
+    world.found(&store).await;
+    assert_eq!(store.tenants().await.unwrap(), [world.scope.tenant()]);
+    store.close().await;
+    drop(store);
+    // The keys, before the logs.
+    std::fs::remove_file(&place).unwrap();
+    std::fs::remove_dir_all(folder.path().join("heads")).unwrap();
+    let store = open(&world, folder.path()).unwrap();
+    assert_eq!(store.tenants().await.unwrap(), [world.scope.tenant()]);
+    store.greatest_row(&world.scope).await.unwrap();
+    store.close().await;
+    drop(store);
+    // A checkpoint, before the head it belongs to.
+    let connection = rusqlite::Connection::open(&place).unwrap();
+    connection.execute("DELETE FROM log_head", []).unwrap();
+    drop(connection);
+    let store = open(&world, folder.path()).unwrap();
+    world.put(&store, &[&patient("p", "Quinn")]).await.unwrap();
+    store.close().await;
+    drop(store);
+    // A record without keys is no such case.
+    std::fs::remove_file(place.with_file_name("keys.db")).unwrap();
+    let store = open(&world, folder.path()).unwrap();
+    assert_eq!(store.tenants().await.unwrap(), [world.scope.tenant()]);
 }
 
 /// What the schema promises: no sequences, triggers or foreign keys; the index holds hashes only.

@@ -252,8 +252,22 @@ impl TenantKeys {
     }
     /// Drops data keys that were destroyed from memory.
     pub fn forget(&self, tag: &SubjectTag, kids: &[Kid]) {
-        self.pending.lock().remove(tag);
-        self.by_subject.invalidate(tag);
+        // A key made for the patient since then stays: rows may be on their way that are sealed with it.
+        let mut pending = self.pending.lock();
+        if pending
+            .get(tag)
+            .is_some_and(|(dek, _)| kids.contains(&dek.kid()))
+        {
+            pending.remove(tag);
+        }
+        drop(pending);
+        if self
+            .by_subject
+            .get(tag)
+            .is_some_and(|dek| kids.contains(&dek.kid()))
+        {
+            self.by_subject.invalidate(tag);
+        }
         for kid in kids {
             self.by_kid.invalidate(kid);
         }
@@ -414,6 +428,11 @@ mod tests {
         assert_eq!(keys.by_subject(&tag).unwrap().kid(), made.kid());
         keys.forget(&tag, &[made.kid()]);
         assert!(keys.by_subject(&tag).is_none() && keys.by_kid(&made.kid()).is_none());
+        let next = keys.create(tag, &ids).unwrap();
+        keys.forget(&tag, &[made.kid()]);
+        assert_eq!(keys.pending().len(), 1, "a key made since then stays");
+        keys.forget(&tag, &[next.kid()]);
+        assert!(keys.pending().is_empty());
         let opened = keys.admit(&pending[0]).unwrap();
         let mut text = b"secret".to_vec();
         let mac = made.encrypt(&[0; 12], b"x", &mut text).unwrap();

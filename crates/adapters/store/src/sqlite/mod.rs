@@ -17,6 +17,8 @@ mod failure;
 mod keys_db;
 mod log;
 mod open;
+#[cfg(test)]
+mod races;
 mod read;
 mod readers;
 mod schema;

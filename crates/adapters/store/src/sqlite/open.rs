@@ -123,6 +123,7 @@ impl SqliteStore {
         self.tenant(scope).map(|_| ())
     }
 
+    /// The tenants whose making got as far as their keys; making one that did not is repeated.
     pub(super) fn list(&self) -> Result<Vec<TenantId>, StoreError> {
         let folder = self.shared.settings.data.join("tenants");
         let failed = |error: std::io::Error| io_error(&folder, &error);
@@ -144,7 +145,15 @@ impl SqliteStore {
         }
         found.sort_unstable();
         found.dedup();
-        Ok(found)
+        let mut made = Vec::with_capacity(found.len());
+        for tenant in found {
+            if Tenant::is_half_made(&Places::of(&self.shared.settings.data, tenant)?)? {
+                tracing::warn!(%tenant, "a tenant whose making was cut short is left out: make it again");
+            } else {
+                made.push(tenant);
+            }
+        }
+        Ok(made)
     }
 
     /// Ends all writers after what they accepted; nothing opens again.

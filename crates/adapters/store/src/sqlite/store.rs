@@ -77,7 +77,7 @@ fn data_keys(tenant: &Tenant, unit: &Unit) -> Result<DataKeys, StoreError> {
     Ok(keys)
 }
 
-fn prepared(tenant: &Tenant, unit: Unit) -> Result<PreparedUnit, CommitError> {
+pub(super) fn prepared(tenant: &Tenant, unit: Unit) -> Result<PreparedUnit, CommitError> {
     let keys = data_keys(tenant, &unit)?;
     prepare(tenant.keys(), &keys, tenant.shared.ids.as_ref(), unit)
 }

@@ -13,7 +13,7 @@ use super::readers::Readers;
 use super::settings::SqliteSettings;
 use super::writer::{Writer, WriterParts};
 use crate::journal::Journal;
-use crate::keys::{Dek, KeyRing, Kid, TenantKeys};
+use crate::keys::{Dek, KeyRing, Kid, SubjectTag, TenantKeys, WrappedDek};
 use crate::port::error::StoreError;
 use crate::prepare::DataKeys;
 
@@ -45,20 +45,56 @@ pub(super) struct Sealing {
 }
 
 impl Sealing {
+    /// Whether a data key was destroyed.
+    pub(super) fn is_destroyed(&self, kid: &Kid) -> bool {
+        self.erased.read().contains(kid)
+    }
+
     /// A data key; `None` where it was destroyed.
     pub(super) fn dek(&self, kid: &Kid) -> Result<Option<Arc<Dek>>, StoreError> {
+        if self.is_destroyed(kid) {
+            return Ok(None);
+        }
         if let Some(dek) = self.keys.by_kid(kid) {
             return Ok(Some(dek));
         }
         if let Some(stored) = self.db.by_kid(kid)? {
-            return self.keys.admit(&stored).map(Some);
+            return self.admit(&stored);
         }
-        if self.erased.read().contains(kid) {
+        // An erasure may have ended between the two looks.
+        if self.is_destroyed(kid) {
             return Ok(None);
         }
         Err(StoreError::Key {
             key: uuid::Uuid::from_bytes(*kid).to_string(),
         })
+    }
+
+    /// Opens a stored data key, unless it is destroyed. Looks again after it is in the cache: an erasure
+    /// meanwhile has emptied the cache before, not after.
+    fn admit(&self, stored: &WrappedDek) -> Result<Option<Arc<Dek>>, StoreError> {
+        let dek = self.keys.admit(stored)?;
+        if self.is_destroyed(&stored.kid) {
+            self.keys.forget(&stored.subject, &[stored.kid]);
+            return Ok(None);
+        }
+        Ok(Some(dek))
+    }
+
+    /// A patient's data key, from memory or storage.
+    fn of_subject(&self, tag: &SubjectTag) -> Result<Option<Arc<Dek>>, StoreError> {
+        if let Some(dek) = self.keys.by_subject(tag) {
+            if !self.is_destroyed(&dek.kid()) {
+                return Ok(Some(dek));
+            }
+            self.keys.forget(tag, &[dek.kid()]);
+        }
+        for stored in self.db.by_subject(tag)? {
+            if let Some(dek) = self.admit(&stored)? {
+                return Ok(Some(dek));
+            }
+        }
+        Ok(None)
     }
 
     /// The data keys of patients; where there is none, `ids` makes one, or it is left out.
@@ -73,16 +109,10 @@ impl Sealing {
             if into.contains_key(&tag) {
                 continue;
             }
-            let open = self.keys.by_subject(&tag);
-            let stored = match &open {
-                Some(_) => None,
-                None => self.db.by_subject(&tag)?.into_iter().next(),
-            };
-            let dek = match (open, stored, ids) {
-                (Some(dek), ..) => Some(dek),
-                (None, Some(stored), _) => Some(self.keys.admit(&stored)?),
-                (None, None, Some(ids)) => Some(self.keys.create(tag, ids)?),
-                (None, None, None) => None,
+            let dek = match (self.of_subject(&tag)?, ids) {
+                (Some(dek), _) => Some(dek),
+                (None, Some(ids)) => Some(self.keys.create(tag, ids)?),
+                (None, None) => None,
             };
             // What is not on disk yet must not seal a look: the look may be on disk first.
             if let Some(dek) = dek.filter(|dek| ids.is_some() || dek.is_durable()) {
@@ -149,6 +179,18 @@ impl Tenant {
         }
         crate::files::sync_folder(&places.keys());
         Ok(())
+    }
+
+    /// Whether making the tenant was cut short: no key was stored yet, so nothing can be there that needs
+    /// one. A record without keys is no such case: its keys were lost.
+    pub(super) fn is_half_made(places: &Places) -> Result<bool, StoreError> {
+        if places.record().exists() {
+            return Ok(false);
+        }
+        if !places.keys().exists() {
+            return Ok(true);
+        }
+        Ok(KeysDb::open(&places.keys())?.tenant_dek()?.is_none())
     }
 
     /// Opens a tenant: keys, erasures to repeat, logs against their head files, journal, writer thread.

@@ -13,6 +13,7 @@ use super::super::readers::ReadError;
 use super::super::schema::{MIGRATIONS, open_writer};
 use super::super::search;
 use super::super::tenant::{Sealing, Shared};
+use super::guards;
 use super::logs::LogState;
 use super::rows::{PendingRows, write_compartments};
 use super::{Reply, RolledBack, WriterParts};
@@ -284,6 +285,10 @@ impl Core {
         unit: &PreparedUnit,
         rows: &mut PendingRows,
     ) -> Result<Result<Vec<Option<HeadRow>>, CommitError>, ReadError> {
+        if self.seals_with_a_destroyed_key(unit) {
+            // Preparing it again makes a new key.
+            return Ok(Err(StoreError::Busy.into()));
+        }
         let mut heads = Vec::with_capacity(unit.changes.len());
         for change in &unit.changes {
             let head = self.head(change)?;
@@ -294,10 +299,11 @@ impl Core {
         }
         if !unit.guards.is_empty() {
             rows.flush(&self.connection)?;
-        }
-        for (at, guard) in unit.guards.iter().enumerate() {
-            if !search::matches_exactly(&self.connection, &guard.query, &guard.seen)? {
-                return Ok(Err(CommitError::GuardChanged { guard: at }));
+            let limit = self.shared.settings.search_limit;
+            if let Some(refused) =
+                guards::refusal(&self.connection, &self.shared.clock, limit, &unit.guards)?
+            {
+                return Ok(Err(refused));
             }
         }
         for (at, doc) in unit.docs.iter().enumerate() {
@@ -318,6 +324,21 @@ impl Core {
             }
         }
         Ok(Ok(heads))
+    }
+
+    /// Whether a patient's key was destroyed since the unit was prepared.
+    fn seals_with_a_destroyed_key(&self, unit: &PreparedUnit) -> bool {
+        let erased = self.keyring.erased.read();
+        let destroyed = |entry: &PreparedEntry| {
+            let key = entry.leaf.key.as_ref();
+            key.is_some_and(|key| erased.contains(&key.0))
+        };
+        !erased.is_empty()
+            && (unit.entries.iter().any(destroyed)
+                || unit
+                    .changes
+                    .iter()
+                    .any(|change| erased.contains(&change.kid) || destroyed(&change.entry)))
     }
 
     fn head(&self, change: &PreparedChange) -> Result<Option<HeadRow>, ReadError> {

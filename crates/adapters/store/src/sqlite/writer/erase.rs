@@ -79,6 +79,8 @@ impl Core {
         self.keyring.keys.forget(tag, kids);
         self.shared.erased.add(self.tenant, kids)?;
         self.keyring.db.destroy(kids)?;
+        // Whoever read them from the file before that has let them go or sees that they are destroyed.
+        self.keyring.keys.forget(tag, kids);
         let done = || -> rusqlite::Result<()> {
             for kid in kids {
                 self.connection.execute(

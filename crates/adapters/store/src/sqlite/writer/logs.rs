@@ -77,7 +77,15 @@ impl LogState {
                 filled: true,
                 head_file,
             };
-            state.write_head(connection, signer)?;
+            // At once: a log with a checkpoint and no head would not begin again. One that an older
+            // program left so is begun anew.
+            let transaction = connection.unchecked_transaction()?;
+            transaction.execute(
+                "DELETE FROM log_checkpoint WHERE log = ?1 AND size = 0",
+                [log as u8],
+            )?;
+            state.write_head(&transaction, signer)?;
+            transaction.commit()?;
             return Ok(state);
         };
         let damaged = |detail: &str| StoreError::Damaged {

@@ -3,6 +3,7 @@
 
 mod batch;
 mod erase;
+mod guards;
 mod logs;
 mod rows;
 
