@@ -153,20 +153,29 @@ pub enum Strategy {
 
 /// Below this many rows a clause is listed and sorted; above, an ordered walk fills a page sooner.
 pub const RARE: u64 = 2000;
+/// Clauses of a search at most.
+const MAX_CLAUSES: usize = 300;
+/// Keys of a search at most: a reference by bare id is one per type.
+const MAX_KEYS: usize = 20_000;
+/// Other tests of a search at most.
+const MAX_OTHERS: usize = 480;
 
 impl Query {
     /// Hashes a search's values.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] for a presence bit beyond the stored bitmap.
+    /// [`StoreError::Unsupported`] for a presence bit beyond the stored bitmap; [`StoreError::TooCostly`]
+    /// for more alternatives than engines take in a statement.
     pub fn new(hasher: &KeyHasher, plan: &SearchPlan) -> Result<Self, StoreError> {
+        let clauses: Vec<TestClause> = plan
+            .all_of
+            .iter()
+            .map(|clause| clause_of(hasher, plan.ty, clause))
+            .collect::<Result<_, _>>()?;
+        check_size(&clauses)?;
         Ok(Self {
             ty: plan.ty,
-            clauses: plan
-                .all_of
-                .iter()
-                .map(|clause| clause_of(hasher, plan.ty, clause))
-                .collect::<Result<_, _>>()?,
+            clauses,
             sort: plan.sort,
             after: plan.after.clone(),
         })
@@ -194,6 +203,23 @@ impl Query {
             _ => Strategy::Walk,
         }
     }
+}
+
+/// Refuses what would exceed the engines' limits: 32766 values, conditions nested 1000 deep, 500 selects
+/// joined. Keys of one parameter are one list.
+fn check_size(clauses: &[TestClause]) -> Result<(), StoreError> {
+    let mut keys = 0;
+    let mut others = 0;
+    for clause in clauses {
+        let of = |test: &&Test| matches!(test, Test::Key { .. });
+        let lists = clause.any_of.iter().filter(of).count();
+        keys += lists;
+        others += clause.any_of.len() - lists;
+    }
+    if clauses.len() > MAX_CLAUSES || keys > MAX_KEYS || others > MAX_OTHERS {
+        return Err(StoreError::TooCostly);
+    }
+    Ok(())
 }
 
 /// Hashes one clause; also for the restriction of a history.

@@ -53,6 +53,7 @@ macro_rules! conformance {
             records::everything_is_there_after_opening_again,
             records::large_and_odd_bodies_come_back_exactly,
             searches::every_kind_finds_what_it_should,
+            searches::references_by_bare_id_are_many_keys,
             searches::sorts_page_through_everything_once,
             searches::pages_are_stable_while_others_write,
             searches::totals_count_all_pages,

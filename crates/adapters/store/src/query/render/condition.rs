@@ -9,12 +9,14 @@ use crate::query::plan::{Test, TestClause};
 
 /// The rows of a clause's tests as a select of `rid`; `distinct` drops repeats.
 pub(super) fn listing(w: &mut Writer<'_>, clause: &TestClause, distinct: bool) {
-    // One key, or one name, gives each row once; several values of a range or text may share a row.
-    let repeats = matches!(
-        clause.any_of.as_slice(),
-        [Test::Range { .. } | Test::TextPrefix { .. } | Test::TextContains { .. }]
-    );
-    for (at, test) in clause.any_of.iter().enumerate() {
+    let parts = parts(&clause.any_of);
+    // One key, or one name, gives each row once; several keys or values of a range or text may share one.
+    let repeats = match parts.as_slice() {
+        [Part::Keys(_, values)] => values.len() > 1,
+        [Part::One(test)] => !matches!(test, Test::Head { .. } | Test::Nothing),
+        _ => false,
+    };
+    for (at, part) in parts.iter().enumerate() {
         if at > 0 {
             w.push(if distinct { " UNION " } else { " UNION ALL " });
         }
@@ -23,22 +25,79 @@ pub(super) fn listing(w: &mut Writer<'_>, clause: &TestClause, distinct: bool) {
         } else {
             "SELECT k.rid"
         });
-        if let Test::Head { rh, id } = test {
-            w.push(" FROM res k WHERE ")
-                .tenant("k")
-                .push("k.rh = ")
-                .int(*rh);
-            w.push(" AND k.fid = ").bind(Bind::Text(id.clone()));
-        } else if !index_rows(w, test) {
-            w.push(" FROM res k WHERE 1 = 0");
+        match part {
+            Part::Keys(p, values) => key_rows(w, *p, values),
+            Part::One(Test::Head { rh, id }) => {
+                w.push(" FROM res k WHERE ")
+                    .tenant("k")
+                    .push("k.rh = ")
+                    .int(*rh);
+                w.push(" AND k.fid = ").bind(Bind::Text(id.clone()));
+            }
+            Part::One(test) => {
+                if !index_rows(w, test) {
+                    w.push(" FROM res k WHERE 1 = 0");
+                }
+            }
         }
     }
+}
+
+/// Alternatives as they are written: the keys of one parameter are one list, since engines limit how many
+/// selects and conditions a statement joins (a reference by bare id is one key per type).
+enum Part<'c> {
+    Keys(i64, Vec<i64>),
+    One(&'c Test),
+}
+
+fn parts(tests: &[Test]) -> Vec<Part<'_>> {
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    for test in tests {
+        let Test::Key { p, v } = test else {
+            parts.push(Part::One(test));
+            continue;
+        };
+        let same = parts.iter_mut().find_map(|part| match part {
+            Part::Keys(of, values) if of == p => Some(values),
+            _ => None,
+        });
+        match same {
+            Some(values) => values.push(*v),
+            None => parts.push(Part::Keys(*p, vec![*v])),
+        }
+    }
+    parts
+}
+
+/// Writes ` FROM ix_key k WHERE ...` for keys of a parameter.
+fn key_rows(w: &mut Writer<'_>, p: i64, values: &[i64]) {
+    w.push(" FROM ix_key k WHERE ")
+        .tenant("k")
+        .push("k.p = ")
+        .int(p)
+        .push(" AND ");
+    one_of(w, values);
+}
+
+/// Writes `k.v = ?`, or the same for a list.
+fn one_of(w: &mut Writer<'_>, values: &[i64]) {
+    if let [value] = values {
+        w.push("k.v = ").int(*value);
+        return;
+    }
+    w.push("k.v IN (");
+    for (at, value) in values.iter().enumerate() {
+        if at > 0 {
+            w.push(", ");
+        }
+        w.int(*value);
+    }
+    w.push(")");
 }
 
 /// Writes ` FROM <index> k WHERE ...` for a test of an index; answers whether it is one.
 fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
     let (table, p) = match test {
-        Test::Key { p, .. } => ("ix_key", *p),
         Test::Range { p, .. } => ("ix_rng", *p),
         Test::TextPrefix { p, .. } | Test::TextContains { p, .. } => ("ix_txt", *p),
         _ => return false,
@@ -50,9 +109,6 @@ fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
         .push("k.p = ")
         .int(p);
     match test {
-        Test::Key { v, .. } => {
-            w.push(" AND k.v = ").int(*v);
-        }
         Test::Range { u, op, lo, hi, .. } => {
             if *u == 0 {
                 // Written out: the indexes by upper bound and by row hold these rows only.
@@ -76,11 +132,14 @@ pub(super) fn condition(w: &mut Writer<'_>, clause: &TestClause) {
     } else {
         " AND ("
     });
-    for (at, test) in clause.any_of.iter().enumerate() {
+    for (at, part) in parts(&clause.any_of).iter().enumerate() {
         if at > 0 {
             w.push(" OR ");
         }
-        holds(w, test);
+        match part {
+            Part::Keys(p, values) => has_key(w, *p, values),
+            Part::One(test) => holds(w, test),
+        }
     }
     if clause.any_of.is_empty() {
         w.push("1 = 0");
@@ -88,22 +147,27 @@ pub(super) fn condition(w: &mut Writer<'_>, clause: &TestClause) {
     w.push(")");
 }
 
+fn has_key(w: &mut Writer<'_>, p: i64, values: &[i64]) {
+    if p == i64::from(COMPARTMENT) {
+        w.push("EXISTS (SELECT 1 FROM ix_pat k WHERE ").tenant("k");
+        one_of(w, values);
+    } else {
+        w.push("EXISTS (SELECT 1");
+        key_rows(w, p, values);
+    }
+    w.push(" AND k.rid = r.rid)");
+}
+
 fn holds(w: &mut Writer<'_>, test: &Test) {
     match test {
-        Test::Key { p, v } if *p == i64::from(COMPARTMENT) => {
-            w.push("EXISTS (SELECT 1 FROM ix_pat k WHERE ").tenant("k");
-            w.push("k.v = ").int(*v).push(" AND k.rid = r.rid)");
-        }
+        Test::Key { p, v } => has_key(w, *p, &[*v]),
         // Rows of one unit or one code are few, and lie in one index: listed once, not per resource.
         Test::Range { u, .. } if *u != 0 => {
             w.push("r.rid IN (SELECT k.rid");
             index_rows(w, test);
             w.push(")");
         }
-        Test::Key { .. }
-        | Test::Range { .. }
-        | Test::TextPrefix { .. }
-        | Test::TextContains { .. } => {
+        Test::Range { .. } | Test::TextPrefix { .. } | Test::TextContains { .. } => {
             w.push("EXISTS (SELECT 1");
             index_rows(w, test);
             w.push(" AND k.rid = r.rid)");
