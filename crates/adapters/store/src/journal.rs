@@ -39,6 +39,7 @@ pub(crate) struct Waiting {
 pub(crate) struct Journal {
     folder: PathBuf,
     limit: usize,
+    rotate: u64,
     state: Mutex<State>,
     room: Notify,
 }
@@ -67,6 +68,7 @@ impl Journal {
         Self {
             folder: folder.to_owned(),
             limit,
+            rotate: ROTATE_BYTES,
             state: Mutex::new(State {
                 file: None,
                 place: JournalPlace::default(),
@@ -115,6 +117,14 @@ impl Journal {
             ends.push(frames.len() as u64);
         }
         let mut state = self.state.lock();
+        // On size alone: under steady load some look always waits, and a file is dropped only as a whole.
+        if state.place.offset >= self.rotate {
+            state.place = JournalPlace {
+                file: state.place.file + 1,
+                offset: 0,
+            };
+            state.file = None;
+        }
         let path = self.path(state.place.file);
         let State { file, place, .. } = &mut *state;
         let open = if let Some(open) = file {
@@ -184,17 +194,9 @@ impl Journal {
         state.waiting = taken;
     }
 
-    /// Looks up to `moved` are in the log. Drops files that are moved entirely and, when the current one
-    /// is large and empty of waiting looks, begins the next.
+    /// Looks up to `moved` are in the log. Drops files that are moved entirely.
     pub(crate) fn moved(&self, moved: JournalPlace) {
         let mut state = self.state.lock();
-        if state.waiting.is_empty() && state.place.offset >= ROTATE_BYTES {
-            state.place = JournalPlace {
-                file: state.place.file + 1,
-                offset: 0,
-            };
-            state.file = None;
-        }
         let gone = state.oldest..moved.file;
         state.oldest = state.oldest.max(moved.file);
         drop(state);
@@ -226,7 +228,8 @@ impl Journal {
     }
 }
 
-/// Length and checksum, then: subject flag and key, leaf length, leaf, payload.
+/// Length and checksum, then: subject flag and key, leaf length, leaf, payload. Refuses what
+/// [`read_frame`] would not take.
 fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreError> {
     let leaf = entry
         .leaf
@@ -240,6 +243,13 @@ fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreErro
     out.extend_from_slice(&leaf);
     out.extend_from_slice(&entry.payload);
     let body = out.get(start + HEADER_BYTES..).unwrap_or_default();
+    if body.len() > FRAME_LIMIT {
+        // Reading stops at such a frame: this look and all after it would be lost.
+        return Err(StoreError::Engine(format!(
+            "a look's entry has {} bytes and the access journal takes {FRAME_LIMIT}: shorten the request",
+            body.len()
+        )));
+    }
     let (length, check) = (
         (body.len() as u32).to_le_bytes(),
         xxh3_64(body).to_le_bytes(),
@@ -353,5 +363,39 @@ mod tests {
         let last = Journal::new(folder.path(), 100);
         last.recover(JournalPlace { file: 2, offset: 0 }).unwrap();
         assert_eq!(last.take(100).len(), 1);
+    }
+
+    #[test]
+    fn a_large_file_is_followed_by_another_while_looks_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::new(folder.path(), 100);
+        journal.rotate = 1;
+        journal.recover(JournalPlace::default()).unwrap();
+        for number in 1..=3 {
+            journal.append(vec![entry(number)]).unwrap();
+        }
+        let ends: Vec<u64> = journal.take(2).iter().map(|look| look.end.file).collect();
+        assert_eq!(ends, [1, 2]);
+        journal.moved(JournalPlace { file: 2, offset: 0 });
+        assert!(!journal.path(1).exists() && journal.path(2).exists());
+        let again = Journal::new(folder.path(), 100);
+        again.recover(JournalPlace { file: 2, offset: 0 }).unwrap();
+        let read: Vec<PreparedEntry> = again.take(9).into_iter().map(|look| look.entry).collect();
+        assert_eq!(read, [entry(2), entry(3)]);
+    }
+
+    #[test]
+    fn a_look_that_could_not_be_read_again_is_refused_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), 100);
+        journal.recover(JournalPlace::default()).unwrap();
+        let mut large = entry(2);
+        large.payload = vec![0; FRAME_LIMIT];
+        assert!(journal.append(vec![entry(1), large]).is_err());
+        journal.append(vec![entry(3)]).unwrap();
+        let again = Journal::new(folder.path(), 100);
+        again.recover(JournalPlace::default()).unwrap();
+        let read: Vec<PreparedEntry> = again.take(9).into_iter().map(|look| look.entry).collect();
+        assert_eq!(read, [entry(3)]);
     }
 }
