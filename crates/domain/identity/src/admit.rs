@@ -136,7 +136,7 @@ impl SystemTask {
             Self::Ledger => matches!(operation, I::VerifyLedger),
             Self::Retention => matches!(operation, I::Erase),
             Self::Jobs => matches!(operation, I::Import | I::Export | I::RunJobs),
-            Self::Backup => matches!(operation, I::Backup | I::VerifyLedger),
+            Self::Backup => matches!(operation, I::Backup | I::VerifyLedger | I::ExportAudit),
             Self::Health => matches!(operation, I::ViewHealth),
             Self::Setup => matches!(
                 operation,

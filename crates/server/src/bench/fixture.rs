@@ -93,7 +93,10 @@ impl Fixture {
             scopes: None,
             days: 1,
         };
-        let token = tokens::create(&instance.app, &setup, new).await?.text.to_string();
+        let token = tokens::create(&instance.app, &setup, new)
+            .await?
+            .text
+            .to_string();
         let listener = serve::listen("127.0.0.1:0").await?;
         let (address, stop, serving) = begin(&instance, listener)?;
         Ok(Self {
@@ -128,7 +131,11 @@ impl Fixture {
     pub fn population(&self, resources: u64) -> Population {
         let patients = u32::try_from((resources / OF_A_PATIENT).max(1)).unwrap_or(u32::MAX - 1);
         let day = Day::from_timestamp(self.instance.clock.now());
-        let profile = Profile { patients, months: 12, mar_days: 14 };
+        let profile = Profile {
+            patients,
+            months: 12,
+            mar_days: 14,
+        };
         Population::new(Tenant::HarbourClinic, 1, day, profile)
     }
 

@@ -12,9 +12,9 @@ use kernel::{Category, Clock as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 
+use crate::bench::ceilings;
 use crate::bench::fixture::Fixture;
 use crate::bench::load::{self, LoadError, MakeRequest, Measured};
-use crate::bench::ceilings;
 use crate::data_folder::{self, StoreLogs};
 use crate::failure::Failure;
 use crate::ports::SystemClock;
@@ -40,8 +40,17 @@ impl Row {
     /// Its cells, in the order of the headings.
     #[must_use]
     pub fn cells(&self) -> Vec<String> {
-        let number = |value: f64| if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") };
-        let ratio = self.ceiling.filter(|ceiling| *ceiling > 0.0).map(|ceiling| self.value / ceiling * 100.0);
+        let number = |value: f64| {
+            if value >= 100.0 {
+                format!("{value:.0}")
+            } else {
+                format!("{value:.1}")
+            }
+        };
+        let ratio = self
+            .ceiling
+            .filter(|ceiling| *ceiling > 0.0)
+            .map(|ceiling| self.value / ceiling * 100.0);
         let shown = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         vec![
             self.store.to_owned(),
@@ -65,17 +74,25 @@ impl From<LoadError> for Failure {
 fn refused(measured: &Measured) -> Result<(), Failure> {
     match &measured.first_refusal {
         None => Ok(()),
-        Some(answer) => Err(Failure::new(Category::Fault, format!("the server refused a measured request: {answer}"))),
+        Some(answer) => Err(Failure::new(
+            Category::Fault,
+            format!("the server refused a measured request: {answer}"),
+        )),
     }
 }
 
 async fn raw_inserts(fixture: &Fixture, bytes: usize, batch: usize) -> Result<f64, Failure> {
     let (scratch, duration, clock) = (fixture.scratch.clone(), fixture.duration, fixture.clock());
-    let measured =
-        tokio::task::spawn_blocking(move || ceilings::raw_sqlite(&scratch, bytes, INDEX_ROWS, batch, duration, &clock)).await;
+    let measured = tokio::task::spawn_blocking(move || {
+        ceilings::raw_sqlite(&scratch, bytes, INDEX_ROWS, batch, duration, &clock)
+    })
+    .await;
     match measured {
         Ok(Ok(raw)) => Ok(raw.per_second),
-        Ok(Err(error)) => Err(Failure::new(Category::Fault, format!("the ceiling could not be measured: {error}"))),
+        Ok(Err(error)) => Err(Failure::new(
+            Category::Fault,
+            format!("the ceiling could not be measured: {error}"),
+        )),
         Err(error) => Err(Failure::new(Category::Fault, error.to_string())),
     }
 }
@@ -86,7 +103,10 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
     let bundles = tokio::task::spawn_blocking(move || population.bundles().collect::<Vec<_>>())
         .await
         .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
-    let total: u64 = bundles.iter().map(|bundle| u64::from(bundle.resources)).sum();
+    let total: u64 = bundles
+        .iter()
+        .map(|bundle| u64::from(bundle.resources))
+        .sum();
     let bytes: usize = bundles.iter().map(|bundle| bundle.bytes.len()).sum();
     let count = bundles.len();
     let loader = fixture.loader()?;
@@ -101,9 +121,13 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
         async move {
             let begun = clock.monotonic_ns();
             let task = tokio::spawn(async move { loader.bundle(bundle.bytes).await });
-            let outcome = task.await.map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
+            let outcome = task
+                .await
+                .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
             outcome?;
-            Ok::<_, Failure>(u32::try_from((clock.monotonic_ns() - begun) / 1000).unwrap_or(u32::MAX))
+            Ok::<_, Failure>(
+                u32::try_from((clock.monotonic_ns() - begun) / 1000).unwrap_or(u32::MAX),
+            )
         }
     });
     let mut done = futures_util::stream::iter(work).buffer_unordered(IN_FLIGHT);
@@ -116,12 +140,18 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
     fixture.loaded = total;
     fixture.patients = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
     latencies_us.sort_unstable();
-    let measured = Measured { latencies_us, ..Measured::default() };
+    let measured = Measured {
+        latencies_us,
+        ..Measured::default()
+    };
     let each = bytes / usize::try_from(total.max(1)).unwrap_or(1);
     let ceiling = raw_inserts(fixture, each, 400).await?;
     Ok(vec![Row {
         store: fixture.store,
-        measure: format!("import of {total} resources in bundles of {}", total / (count as u64).max(1)),
+        measure: format!(
+            "import of {total} resources in bundles of {}",
+            total / (count as u64).max(1)
+        ),
         value: total as f64 / seconds,
         unit: "/s",
         ceiling: Some(ceiling),
@@ -146,7 +176,14 @@ async fn measure(fixture: &Fixture, make: MakeRequest) -> Result<Measured, Failu
     // A short run before, so that caches and connections are warm.
     let (address, connections, clock) = (fixture.address, fixture.connections, fixture.clock());
     let warm = Duration::from_millis(500).min(fixture.duration);
-    load::run(address, connections, warm, Arc::clone(&clock), Arc::clone(&make)).await?;
+    load::run(
+        address,
+        connections,
+        warm,
+        Arc::clone(&clock),
+        Arc::clone(&make),
+    )
+    .await?;
     let measured = load::run(address, connections, fixture.duration, clock, make).await?;
     refused(&measured)?;
     Ok(measured)
@@ -156,7 +193,10 @@ async fn creates(fixture: &Fixture) -> Result<(Measured, usize), Failure> {
     let patients = fixture.patients;
     let head = fixture.request("POST", "Observation", b"");
     let marker = b"Content-Length: 0";
-    let split = head.windows(marker.len()).position(|window| window == marker).unwrap_or(head.len());
+    let split = head
+        .windows(marker.len())
+        .position(|window| window == marker)
+        .unwrap_or(head.len());
     let before = head.get(..split).unwrap_or_default().to_vec();
     let bytes = observation("hc-p-0001", 1).len() + 90;
     let make: MakeRequest = Arc::new(move |connection, number| {
@@ -174,10 +214,22 @@ async fn creates(fixture: &Fixture) -> Result<(Measured, usize), Failure> {
 pub async fn create(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     let (measured, bytes) = creates(fixture).await?;
     let ceiling = raw_inserts(fixture, bytes, fixture.connections).await?;
-    Ok(vec![row(fixture, format!("create, {} connections", fixture.connections), &measured, Some(ceiling), "40 %, p99 20 ms")])
+    Ok(vec![row(
+        fixture,
+        format!("create, {} connections", fixture.connections),
+        &measured,
+        Some(ceiling),
+        "40 %, p99 20 ms",
+    )])
 }
 
-fn row(fixture: &Fixture, measure: String, measured: &Measured, ceiling: Option<f64>, target: &'static str) -> Row {
+fn row(
+    fixture: &Fixture,
+    measure: String,
+    measured: &Measured,
+    ceiling: Option<f64>,
+    target: &'static str,
+) -> Row {
     Row {
         store: fixture.store,
         measure,
@@ -196,35 +248,70 @@ fn gets(fixture: &Fixture, path: fn(&str) -> String) -> MakeRequest {
         .map(|number| fixture.request("GET", &path(&patient_id(number, patients)), b""))
         .collect();
     Arc::new(move |connection, number| {
-        let place = (number.wrapping_mul(7919) + connection as u64 * 104_729) as usize % ready.len().max(1);
+        let place =
+            (number.wrapping_mul(7919) + connection as u64 * 104_729) as usize % ready.len().max(1);
         ready.get(place).cloned().unwrap_or_default()
     })
 }
 
 async fn answer_body(fixture: &Fixture, path: &str) -> Result<Bytes, Failure> {
     let failed = |error: std::io::Error| Failure::new(Category::Fault, error.to_string());
-    let mut stream = tokio::net::TcpStream::connect(fixture.address).await.map_err(failed)?;
+    let mut stream = tokio::net::TcpStream::connect(fixture.address)
+        .await
+        .map_err(failed)?;
     let request = fixture.request("GET", path, b"");
-    let text = String::from_utf8_lossy(&request).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let text =
+        String::from_utf8_lossy(&request).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     stream.write_all(text.as_bytes()).await.map_err(failed)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.map_err(failed)?;
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
+    let end = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .map_or(answer.len(), |at| at + 4);
     Ok(Bytes::from(answer.split_off(end)))
 }
 
-async fn against_bare(fixture: &Fixture, name: &str, path: fn(&str) -> String, target: &'static str) -> Result<Row, Failure> {
+async fn against_bare(
+    fixture: &Fixture,
+    name: &str,
+    path: fn(&str) -> String,
+    target: &'static str,
+) -> Result<Row, Failure> {
     let measured = measure(fixture, gets(fixture, path)).await?;
     let body = answer_body(fixture, &path(&patient_id(0, fixture.patients))).await?;
-    let bare = ceilings::bare_hyper(body).await.map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
-    let ceiling = load::run(bare, fixture.connections, fixture.duration, fixture.clock(), gets(fixture, path)).await?;
+    let bare = ceilings::bare_hyper(body)
+        .await
+        .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
+    let ceiling = load::run(
+        bare,
+        fixture.connections,
+        fixture.duration,
+        fixture.clock(),
+        gets(fixture, path),
+    )
+    .await?;
     let name = format!("{name}, {} connections", fixture.connections);
-    Ok(row(fixture, name, &measured, Some(ceiling.per_second()), target))
+    Ok(row(
+        fixture,
+        name,
+        &measured,
+        Some(ceiling.per_second()),
+        target,
+    ))
 }
 
 /// Reads by id with their access entries; against a bare hyper server that answers the same bytes.
 pub async fn read(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
-    Ok(vec![against_bare(fixture, "read by id", |id| format!("Patient/{id}"), "50 %, p99 20 ms").await?])
+    Ok(vec![
+        against_bare(
+            fixture,
+            "read by id",
+            |id| format!("Patient/{id}"),
+            "50 %, p99 20 ms",
+        )
+        .await?,
+    ])
 }
 
 /// Searches by an indexed token with their access entries; against the same.
@@ -236,17 +323,31 @@ pub async fn search(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     };
     Ok(vec![
         against_bare(fixture, "search by _id and token", path, "20 %, p99 20 ms").await?,
-        against_bare(fixture, "search by patient and token", by_token, "20 %, p99 20 ms").await?,
+        against_bare(
+            fixture,
+            "search by patient and token",
+            by_token,
+            "20 %, p99 20 ms",
+        )
+        .await?,
     ])
 }
 
 /// The offline verifier over everything recorded so far.
 pub async fn verify(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
-    let (store, data, clock) =
-        (Arc::clone(&fixture.instance.store), fixture.instance.config.data_folder(), fixture.clock());
+    let (store, data, clock) = (
+        Arc::clone(&fixture.instance.store),
+        fixture.instance.config.data_folder(),
+        fixture.clock(),
+    );
     let tenants = store.tenants().await?;
     for tenant in tenants {
-        store.settle(&identity::system_scope(tenant, identity::SystemTask::Ledger)).await?;
+        store
+            .settle(&identity::system_scope(
+                tenant,
+                identity::SystemTask::Ledger,
+            ))
+            .await?;
     }
     let handle = Handle::current();
     let task = tokio::task::spawn_blocking(move || {
@@ -254,11 +355,19 @@ pub async fn verify(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
         let mut logs = StoreLogs::new(store, handle, Some(&data), |_, _, _| {});
         let begun = clock.monotonic_ns();
         let report = data_folder::verify_store(&mut logs, &policy, &[])?;
-        Ok::<_, Failure>((report, clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9))
+        Ok::<_, Failure>((
+            report,
+            clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9,
+        ))
     });
-    let (report, seconds) = task.await.map_err(|error| Failure::new(Category::Fault, error.to_string()))??;
+    let (report, seconds) = task
+        .await
+        .map_err(|error| Failure::new(Category::Fault, error.to_string()))??;
     if let Some(finding) = report.findings.first() {
-        return Err(Failure::new(Category::Altered, format!("the measured ledger does not verify: {finding}")));
+        return Err(Failure::new(
+            Category::Altered,
+            format!("the measured ledger does not verify: {finding}"),
+        ));
     }
     let entries: u64 = report.logs.iter().map(|log| log.entries).sum();
     Ok(vec![Row {
@@ -283,7 +392,10 @@ pub async fn growth(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
         let read = measure(fixture, gets(fixture, |id| format!("Patient/{id}"))).await?;
         let (create, _) = creates(fixture).await?;
         let now = [read.per_second(), create.per_second()];
-        for (place, (name, measured)) in [("read", &read), ("create", &create)].into_iter().enumerate() {
+        for (place, (name, measured)) in [("read", &read), ("create", &create)]
+            .into_iter()
+            .enumerate()
+        {
             let ceiling = before.and_then(|before| before.get(place).copied());
             let name = format!("{name} at {} resources", fixture.loaded);
             rows.push(row(fixture, name, measured, ceiling, "flat"));
@@ -304,7 +416,13 @@ pub async fn start(data: &Path, store: &'static str) -> Result<Vec<Row>, Failure
     let clock = SystemClock::new();
     let begun = clock.monotonic_ns();
     let mut child = std::process::Command::new(program)
-        .args(["--quiet", "serve", "--listen", &address.to_string(), "--data"])
+        .args([
+            "--quiet",
+            "serve",
+            "--listen",
+            &address.to_string(),
+            "--data",
+        ])
         .arg(data)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -324,7 +442,10 @@ pub async fn start(data: &Path, store: &'static str) -> Result<Vec<Row>, Failure
     let _ = child.kill();
     let _ = child.wait();
     let Some(ready) = ready else {
-        return Err(Failure::new(Category::Unavailable, "the server did not begin within 30 s"));
+        return Err(Failure::new(
+            Category::Unavailable,
+            "the server did not begin within 30 s",
+        ));
     };
     let one = |measure: &str, value, unit, target| Row {
         store,
@@ -335,20 +456,35 @@ pub async fn start(data: &Path, store: &'static str) -> Result<Vec<Row>, Failure
         target,
         latency: None,
     };
-    let mut rows = vec![one("start to ready, existing folder", ready, "ms", "200 ms")];
+    let mut rows = vec![one(
+        "start to ready, existing folder",
+        ready,
+        "ms",
+        "200 ms",
+    )];
     rows.extend(memory.map(|memory| one("resident memory, idle", memory, "MiB", "100 MiB")));
     Ok(rows)
 }
 
 async fn is_ready(address: std::net::SocketAddr) -> bool {
-    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else { return false };
-    let asked = stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
+        return false;
+    };
+    let asked = stream
+        .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
     let mut answer = Vec::new();
-    asked.is_ok() && stream.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.1 200")
+    asked.is_ok()
+        && stream.read_to_end(&mut answer).await.is_ok()
+        && answer.starts_with(b"HTTP/1.1 200")
 }
 
 fn resident_mib(process: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<f64>()
+        .ok()
+        .map(|kib| kib / 1024.0)
 }

@@ -62,8 +62,16 @@ async fn of_store(
     if let Some(file) = postgres {
         store = "PostgreSQL";
         config.set("store.kind", "postgres".to_owned(), flag.clone())?;
-        config.set("store.postgres_file", file.display().to_string(), flag.clone())?;
-        config.set("store.postgres_owner_file", file.display().to_string(), flag)?;
+        config.set(
+            "store.postgres_file",
+            file.display().to_string(),
+            flag.clone(),
+        )?;
+        config.set(
+            "store.postgres_owner_file",
+            file.display().to_string(),
+            flag,
+        )?;
     }
     printer.note(&format!("measuring {store}"));
     let mut fixture = Fixture::open(&config, folder.path(), arguments, store).await?;
@@ -77,7 +85,9 @@ async fn of_store(
             Measure::Read => rows.extend(measures::read(&fixture).await?),
             Measure::Search => rows.extend(measures::search(&fixture).await?),
             Measure::Verify => rows.extend(measures::verify(&fixture).await?),
-            Measure::Growth => rows.extend(measures::growth(&mut fixture, arguments.resources).await?),
+            Measure::Growth => {
+                rows.extend(measures::growth(&mut fixture, arguments.resources).await?)
+            }
             // Taken last: another process needs the folder.
             Measure::Start => {}
         }
@@ -91,7 +101,9 @@ async fn of_store(
 }
 
 fn print(rows: &[Row], printer: Printer) {
-    let headings = ["store", "measure", "value", "ceiling", "ratio", "target", "p50 ms", "p99 ms"];
+    let headings = [
+        "store", "measure", "value", "ceiling", "ratio", "target", "p50 ms", "p99 ms",
+    ];
     let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
     if printer.format() == Format::Json {
         printer.rows(&headings, &cells);

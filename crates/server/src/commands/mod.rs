@@ -2,7 +2,7 @@
 
 pub mod backup;
 mod branch;
-mod client;
+pub mod client;
 mod demo;
 mod doctor;
 mod erase;
@@ -12,7 +12,7 @@ mod init;
 mod restore;
 pub mod serve;
 mod settings;
-mod tenant;
+pub mod tenant;
 mod token;
 mod user;
 pub mod verify;
