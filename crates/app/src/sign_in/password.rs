@@ -88,12 +88,13 @@ pub async fn password(
         Some(name) => find(app, tenant.id, name).await?,
         None => None,
     };
-    let now = app.now();
+    // All spellings of a name count together.
+    let name = folded.as_ref().map_or(name, SignInName::as_str);
     let lock_out = match &found {
         Some(found) => found.value.lock_out,
         None => unknown(app, tenant.id, name),
     };
-    if let Err(refusal) = lock_out.check(now) {
+    if let Err(refusal) = lock_out.check(app.now()) {
         let actor = found
             .as_ref()
             .map_or_else(|| unknown_actor(tenant.id), |found| actor_of(&found.value));
@@ -106,7 +107,21 @@ pub async fn password(
         .filter(|found| found.value.state == identity::UserState::Active)
         .filter(|_| tenant.accepts_sign_in())
         .and_then(|found| found.value.password.clone());
-    let (right, rehashed) = verify(app, password, stored).await?;
+    let (right, rehashed) = verify(app, password, stored.clone()).await?;
+    // Other attempts were counted while this one waited for its turn to be hashed.
+    let found = match found {
+        Some(found) => sign_in::user(app, &scope(tenant.id), found.value.id).await?,
+        None => None,
+    };
+    let lock_out = match &found {
+        Some(found) => found.value.lock_out,
+        None => unknown(app, tenant.id, name),
+    };
+    lock_out.check(app.now()).map_err(locked)?;
+    let right = right
+        && found.as_ref().is_some_and(|found| {
+            found.value.state == identity::UserState::Active && found.value.password == stored
+        });
     match found {
         Some(found) if right => first_step(app, &tenant, found, rehashed, context).await,
         Some(found) => {
@@ -114,7 +129,7 @@ pub async fn password(
             Err(SignInError::Credentials.into())
         }
         None => {
-            count_unknown(app, tenant.id, name, now);
+            count_unknown(app, tenant.id, name, app.now());
             let actor = unknown_actor(tenant.id);
             let detail = "no such sign-in name".to_owned();
             refused(app, tenant.id, &context, &actor, "password", detail).await?;
