@@ -13,7 +13,8 @@ use super::failure::failed;
 use crate::port::error::StoreError;
 
 const SESSION: &str = "SET search_path TO theriac, theriac_keys; SET synchronous_commit TO on; \
-     SET idle_in_transaction_session_timeout TO '30s'; SET jit TO off";
+     SET idle_in_transaction_session_timeout TO '30s'; SET lock_timeout TO '10s'; \
+     SET statement_timeout TO '60s'; SET jit TO off";
 /// How long a caller waits for a free connection, and a new connection for the server.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,7 +33,11 @@ pub(super) fn config(text: &str, database: Option<&str>) -> Result<Config, Store
         detail: "the connection string cannot be read".to_owned(),
     };
     let mut config: Config = text.parse().map_err(|_| unusable())?;
-    config.connect_timeout(PATIENCE).application_name("theriac");
+    config
+        .connect_timeout(PATIENCE)
+        .keepalives_idle(PATIENCE)
+        .tcp_user_timeout(2 * PATIENCE)
+        .application_name("theriac");
     if let Some(database) = database {
         config.dbname(database);
     }

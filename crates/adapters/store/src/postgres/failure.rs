@@ -116,6 +116,7 @@ fn is_collision(code: &SqlState) -> bool {
         SqlState::UNIQUE_VIOLATION,
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
     ]
     .contains(code)
 }
