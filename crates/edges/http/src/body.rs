@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kernel::Category;
@@ -55,7 +55,7 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
     let bytes = collected.to_bytes();
     match headers
         .get(header::CONTENT_ENCODING)
-        .map(|value| value.as_bytes())
+        .map(HeaderValue::as_bytes)
     {
         None | Some(b"identity") => Ok(bytes),
         Some(b"gzip" | b"x-gzip") => inflate(&bytes, limit),

@@ -30,6 +30,36 @@ pub const CONTROL_PARAMETERS: [&str; 6] = [
     "_format",
 ];
 
+/// The statement as text, made once: only the endpoint's address differs between tenants.
+pub struct Rendered {
+    before: String,
+    after: String,
+}
+
+impl Rendered {
+    /// Renders it.
+    #[must_use]
+    pub fn new(definitions: &'static Definitions, released: Timestamp) -> Self {
+        const PLACE: &str = "https://endpoint.invalid/fhir";
+        let text = statement(definitions, PLACE, released).to_string();
+        let (before, after) = text.split_once(PLACE).unwrap_or((&text, ""));
+        Self {
+            before: before.to_owned(),
+            after: after.to_owned(),
+        }
+    }
+
+    /// The statement of the endpoint at `address`, which must need no escapes in JSON.
+    #[must_use]
+    pub fn at(&self, address: &str) -> String {
+        let mut text = String::with_capacity(self.before.len() + address.len() + self.after.len());
+        for part in [&self.before, address, &self.after] {
+            text.push_str(part);
+        }
+        text
+    }
+}
+
 /// The statement of one tenant's endpoint.
 #[must_use]
 pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Timestamp) -> Value {
@@ -97,9 +127,10 @@ pub fn is_offered(param: &SearchParam) -> bool {
 }
 
 fn parameter(param: &SearchParam) -> Value {
-    let mut value = json!({ "name": param.code, "type": param.kind.code() });
-    if !param.definition.is_empty() {
-        value["definition"] = json!(param.definition);
+    let (name, kind) = (param.code, param.kind.code());
+    if param.definition.is_empty() {
+        json!({ "name": name, "type": kind })
+    } else {
+        json!({ "name": name, "type": kind, "definition": param.definition })
     }
-    value
 }

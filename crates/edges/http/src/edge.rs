@@ -3,18 +3,23 @@
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use app::App;
 use app::context::{Caller, RequestContext};
 use app::error::AppError;
-use axum::extract::ConnectInfo;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequestParts as _, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use bytes::Bytes;
 use fhir::definitions::{Definitions, TypeId};
 use kernel::{Categorised as _, Category, LogicalId, PurposeOfUse, RequestId, Timestamp};
+use serde::de::DeserializeOwned;
 
-use crate::body::BodyError;
+use crate::body::{self, BodyError};
+use crate::capability::Rendered;
 use crate::metrics::Metrics;
 use crate::negotiation::NegotiationError;
 use crate::outcome::Failure;
@@ -34,6 +39,7 @@ struct Inner {
     public_url: String,
     trust_forwarded: bool,
     started: Timestamp,
+    statement: OnceLock<Rendered>,
 }
 
 /// How the edge is told where it is reached.
@@ -81,45 +87,126 @@ impl EdgeError {
         match self {
             Self::App(error) => {
                 let category = error.category();
-                if matches!(
+                let is_ours = matches!(
                     category,
                     Category::Fault | Category::Altered | Category::Unavailable
-                ) {
+                );
+                if is_ours {
                     tracing::error!(request_id = %request, error = %error, "request failed: {request}");
                 }
-                let issues = if matches!(error, AppError::Validation(_) | AppError::Entry { .. }) {
-                    error.issues()
-                } else {
-                    Vec::new()
-                };
+                let issues = if is_ours { Vec::new() } else { error.issues() };
                 Failure {
                     category,
                     text: error.public_text().into_owned(),
                     issues,
                     request,
+                    status: None,
                 }
             }
-            Self::Negotiation(error @ NegotiationError::MediaType(_)) => {
-                Failure::new(Category::Unsupported, error.to_string(), request)
-            }
-            Self::Negotiation(error) => Failure::new(Category::Invalid, error.to_string(), request),
+            Self::Negotiation(error) => Failure {
+                status: error.status(),
+                ..Failure::new(error.category(), error.to_string(), request)
+            },
             Self::Body(error) => Failure::new(error.category(), error.to_string(), request),
             Self::Address(category, text) => Failure::new(*category, text.clone(), request),
         }
     }
 }
 
-/// The parts of a request that every route needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival<'r> {
+/// A request as the routes take it: moved in, so that nothing of it is copied.
+pub struct Arrival {
+    edge: Edge,
+    parts: Parts,
+    // Bodies cannot be shared between threads; a future that borrows its arrival can be, with this. It is
+    // never locked.
+    body: Mutex<Body>,
+    id: RequestId,
+    received: Timestamp,
+}
+
+impl Arrival {
+    /// The edge it arrived at.
+    #[must_use]
+    pub fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
+    /// The use-cases.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        self.edge.app()
+    }
+
     /// Its headers.
-    pub headers: &'r HeaderMap,
-    /// The connection's other end.
-    pub peer: Option<SocketAddr>,
-    /// Its id.
-    pub id: RequestId,
-    /// When it arrived.
-    pub received: Timestamp,
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// Its query, still escaped.
+    #[must_use]
+    pub fn raw_query(&self) -> Option<&str> {
+        self.parts.uri.query()
+    }
+
+    /// The parameters of its address, decoded.
+    pub async fn path<T: DeserializeOwned + Send>(&mut self) -> Result<T, EdgeError> {
+        let found = Path::<T>::from_request_parts(&mut self.parts, &()).await;
+        found.map(|path| path.0).map_err(|_| {
+            let text = "the address has a broken percent escape or is not UTF-8".to_owned();
+            EdgeError::Address(Category::Invalid, text)
+        })
+    }
+
+    /// Its body, of at most `limit` bytes also when unpacked; can be taken once.
+    pub async fn body(&mut self, limit: usize) -> Result<Bytes, EdgeError> {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let body = std::mem::take(body);
+        Ok(body::read(&self.parts.headers, body, limit).await?)
+    }
+
+    /// Its context for the use-cases.
+    #[must_use]
+    pub fn context(&self, tenant: &str) -> RequestContext {
+        RequestContext {
+            id: self.id,
+            client_address: self.client_address(),
+            received: self.received,
+            purpose: purpose(self.headers()),
+            base: self.edge.fhir_base(tenant).into(),
+            // A key that is no text counts as an empty one, which the use-cases refuse.
+            idempotency: self
+                .headers()
+                .get("idempotency-key")
+                .map(|value| value.to_str().unwrap_or_default().to_owned()),
+        }
+    }
+
+    fn client_address(&self) -> Option<IpAddr> {
+        let forwarded = self.edge.inner.trust_forwarded.then(|| {
+            let header = self.headers().get("x-forwarded-for")?.to_str().ok()?;
+            // The right-most address is the one our own proxy saw.
+            header.rsplit(',').next()?.trim().parse().ok()
+        });
+        let peer = || {
+            let info = self.parts.extensions.get::<ConnectInfo<SocketAddr>>();
+            info.map(|info| info.0.ip())
+        };
+        forwarded.flatten().or_else(peer)
+    }
+
+    /// The caller behind the request's bearer token.
+    pub async fn caller(&self, tenant: &str) -> Result<Caller, EdgeError> {
+        let token = self
+            .headers()
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map_or("", |(_, token)| token.trim());
+        let context = self.context(tenant);
+        Ok(app::sign_in::bearer::bearer(self.app(), tenant, token, context).await?)
+    }
 }
 
 impl Edge {
@@ -134,6 +221,7 @@ impl Edge {
                 public_url: settings.public_url,
                 trust_forwarded: settings.trust_forwarded,
                 started,
+                statement: OnceLock::new(),
             }),
         }
     }
@@ -148,37 +236,46 @@ impl Edge {
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
     }
-    /// When the server started.
-    #[must_use]
-    pub fn started(&self) -> Timestamp {
-        self.inner.started
-    }
     /// The FHIR base address of a tenant, without a trailing `/`.
     #[must_use]
     pub fn fhir_base(&self, tenant: &str) -> String {
-        format!("{}/t/{tenant}/fhir", self.inner.public_url)
+        let url = self.inner.public_url.as_str();
+        let mut base = String::with_capacity(url.len() + tenant.len() + 8);
+        for part in [url, "/t/", tenant, "/fhir"] {
+            base.push_str(part);
+        }
+        base
+    }
+    /// The CapabilityStatement of a tenant.
+    #[must_use]
+    pub fn statement(&self, tenant: &str) -> String {
+        let rendered = || Rendered::new(Definitions::r4(), self.inner.started);
+        let rendered = self.inner.statement.get_or_init(rendered);
+        rendered.at(&self.fhir_base(tenant))
     }
 
     /// Runs one request: gives it an id, counts and times it, logs it once without patient data, and
     /// turns a failure into an answer with `on_failure`.
-    pub async fn run<'r, F>(
+    pub async fn run<F>(
         &self,
         interaction: &'static str,
-        headers: &'r HeaderMap,
-        peer: Option<&ConnectInfo<SocketAddr>>,
+        request: Request,
         on_failure: fn(Failure) -> Response,
-        work: impl FnOnce(Arrival<'r>) -> F,
+        work: impl FnOnce(Arrival) -> F,
     ) -> Response
     where
         F: Future<Output = Result<Response, EdgeError>>,
     {
         let clock = self.app().clock();
         let begun = clock.monotonic_ns();
-        self.metrics().begun();
-        let id = self.request_id(headers);
+        // Counted down also when the client goes away and this future is dropped.
+        let _in_flight = self.metrics().in_flight();
+        let (parts, body) = request.into_parts();
+        let id = self.request_id(&parts.headers);
         let arrival = Arrival {
-            headers,
-            peer: peer.map(|info| info.0),
+            edge: self.clone(),
+            parts,
+            body: Mutex::new(body),
             id,
             received: clock.now(),
         };
@@ -186,10 +283,13 @@ impl Edge {
             Ok(response) => response,
             Err(error) => on_failure(error.failure(id)),
         };
-        if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-            response.headers_mut().insert(REQUEST_ID, value);
+        let headers = response.headers_mut();
+        let mut buffer = uuid::Uuid::encode_buffer();
+        let shown = id.as_uuid().hyphenated().encode_lower(&mut buffer);
+        if let Ok(value) = HeaderValue::from_str(shown) {
+            headers.insert(REQUEST_ID, value);
         }
-        response.headers_mut().insert(
+        headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         );
@@ -214,53 +314,12 @@ impl Edge {
             .and_then(|value| value.parse().ok())
             .unwrap_or_else(|| RequestId::from_uuid(self.app().ids().uuid()))
     }
-
-    /// The context of a request for the use-cases.
-    #[must_use]
-    pub fn context(&self, arrival: &Arrival<'_>, tenant: &str) -> RequestContext {
-        RequestContext {
-            id: arrival.id,
-            client_address: self.client_address(arrival),
-            received: arrival.received,
-            purpose: purpose(arrival.headers),
-            base: self.fhir_base(tenant).into(),
-            idempotency: arrival
-                .headers
-                .get("idempotency-key")
-                .and_then(|value| value.to_str().ok())
-                .filter(|value| (1..=200).contains(&value.len()))
-                .map(str::to_owned),
-        }
-    }
-
-    fn client_address(&self, arrival: &Arrival<'_>) -> Option<IpAddr> {
-        let forwarded = self.inner.trust_forwarded.then(|| {
-            let header = arrival.headers.get("x-forwarded-for")?.to_str().ok()?;
-            // The right-most address is the one our own proxy saw.
-            header.rsplit(',').next()?.trim().parse().ok()
-        });
-        forwarded
-            .flatten()
-            .or_else(|| arrival.peer.map(|peer| peer.ip()))
-    }
-
-    /// The caller behind the request's bearer token.
-    pub async fn caller(&self, arrival: &Arrival<'_>, tenant: &str) -> Result<Caller, EdgeError> {
-        let token = arrival
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map_or("", |(_, token)| token.trim());
-        let context = self.context(arrival, tenant);
-        Ok(app::sign_in::bearer::bearer(self.app(), tenant, token, context).await?)
-    }
 }
 
 fn purpose(headers: &HeaderMap) -> PurposeOfUse {
-    // A purpose changes what is recorded, never what is allowed.
+    // What is recorded; and emergency treatment lets a grant of emergency access count.
     match headers.get("x-purpose-of-use").map(HeaderValue::as_bytes) {
+        Some(b"ETREAT") => PurposeOfUse::EmergencyTreatment,
         Some(b"HPAYMT") => PurposeOfUse::Payment,
         Some(b"HOPERAT") => PurposeOfUse::Operations,
         Some(b"HRESCH") => PurposeOfUse::Research,

@@ -1,35 +1,60 @@
 //! The ledger's addresses: checkpoint, tiles, entry bundles (C2SP tlog-tiles paths), proofs, and all
 //! entries about a patient. What verifiers ask for names nobody; what people ask for is recorded.
 
-use app::audit::{AuditEntry, AuditPage};
-use app::{Caller, Log};
-use axum::Router;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use app::Log;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
 use kernel::Category;
-use serde_json::{Value, json};
 
-use crate::edge::{Edge, EdgeError, logical_id};
-use crate::fhir_routes::{Peer, query};
+use crate::api::audit::AuditPageView;
+use crate::api::{ProblemResponses, json_answer};
+use crate::edge::{Arrival, EdgeError, logical_id};
+use crate::fhir_routes::query;
 use crate::outcome::Failure;
+use crate::routing::Route;
 
 /// The routes below `/t/{tenant}/ledger`.
-pub fn routes() -> Router<Edge> {
-    Router::new()
-        .route("/t/{tenant}/ledger/{log}/checkpoint", get(checkpoint))
-        .route("/t/{tenant}/ledger/{log}/tile/{*path}", get(tile))
-        .route("/t/{tenant}/ledger/{log}/proof", get(proof))
-        .route("/t/{tenant}/ledger/{log}/consistency", get(consistency))
-        .route("/t/{tenant}/ledger/{log}/patient/{id}", get(about_patient))
+#[must_use]
+pub fn table() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/t/{tenant}/ledger/{log}/checkpoint",
+            "ledger-checkpoint",
+            failed,
+            checkpoint,
+        ),
+        Route::get(
+            "/t/{tenant}/ledger/{log}/tile/{*path}",
+            "ledger-tile",
+            failed,
+            tile,
+        ),
+        Route::get(
+            "/t/{tenant}/ledger/{log}/proof",
+            "ledger-proof",
+            failed,
+            proof,
+        ),
+        Route::get(
+            "/t/{tenant}/ledger/{log}/consistency",
+            "ledger-consistency",
+            failed,
+            consistency,
+        ),
+        Route::get(
+            "/t/{tenant}/ledger/{log}/patient/{id}",
+            "ledger-patient",
+            failed,
+            about_patient,
+        ),
+    ]
 }
 
 fn failed(failure: Failure) -> Response {
     failure.into_problem()
 }
 
-fn log_named(name: &str) -> Result<Log, EdgeError> {
+pub(crate) fn log_named(name: &str) -> Result<Log, EdgeError> {
     match name {
         "changes" => Ok(Log::Changes),
         "access" => Ok(Log::Access),
@@ -51,83 +76,48 @@ fn plain(media_type: &'static str, body: impl Into<axum::body::Body>) -> Respons
     response
 }
 
-/// Signs in, reads the log's name, and hands both to `work`.
-async fn with_log<F, W>(
-    edge: Edge,
-    interaction: &'static str,
-    tenant: String,
-    log: String,
-    peer: Peer,
-    headers: HeaderMap,
-    work: W,
-) -> Response
-where
-    W: FnOnce(Edge, Caller, Log) -> F,
-    F: Future<Output = Result<Response, EdgeError>>,
-{
-    let inner = edge.clone();
-    edge.run(
-        interaction,
-        &headers,
-        peer.as_deref(),
-        failed,
-        |arrival| async move {
-            let caller = inner.caller(&arrival, &tenant).await?;
-            let log = log_named(&log)?;
-            work(inner, caller, log).await
-        },
-    )
-    .await
+#[utoipa::path(
+    get, path = "/t/{tenant}/ledger/{log}/checkpoint", tag = "ledger",
+    params(("tenant" = String, Path), ("log" = String, Path, description = "changes or access")),
+    responses(
+        (status = 200, description = "the newest signed checkpoint (C2SP tlog-checkpoint)", body = String, content_type = "text/plain"),
+        ProblemResponses,
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn checkpoint(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, log): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let note = app::audit::checkpoint(arrival.app(), &caller, log_named(&log)?).await?;
+    Ok(plain("text/plain; charset=utf-8", note))
 }
 
-async fn checkpoint(
-    State(edge): State<Edge>,
-    Path((tenant, log)): Path<(String, String)>,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    with_log(
-        edge,
-        "ledger-checkpoint",
-        tenant,
-        log,
-        peer,
-        headers,
-        |edge, caller, log| async move {
-            let note = app::audit::checkpoint(edge.app(), &caller, log).await?;
-            Ok(plain("text/plain; charset=utf-8", note))
-        },
-    )
-    .await
+#[utoipa::path(
+    get, path = "/t/{tenant}/ledger/{log}/tile/{path}", tag = "ledger",
+    params(
+        ("tenant" = String, Path), ("log" = String, Path, description = "changes or access"),
+        ("path" = String, Path, description = "level and index as C2SP tlog-tiles writes them, such as 0/x001/067 or entries/000.p/12"),
+    ),
+    responses(
+        (status = 200, description = "a tile of hashes, or a bundle of entries", body = Vec<u8>, content_type = "application/octet-stream"),
+        ProblemResponses,
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn tile(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, log, path): (String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let log = log_named(&log)?;
+    let path = format!("tile/{path}");
+    let bytes = if path.starts_with("tile/entries/") {
+        app::audit::entries_bundle(arrival.app(), &caller, log, &path).await?
+    } else {
+        app::audit::tile(arrival.app(), &caller, log, &path).await?
+    };
+    Ok(plain("application/octet-stream", bytes))
 }
 
-async fn tile(
-    State(edge): State<Edge>,
-    Path((tenant, log, path)): Path<(String, String, String)>,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    with_log(
-        edge,
-        "ledger-tile",
-        tenant,
-        log,
-        peer,
-        headers,
-        |edge, caller, log| async move {
-            let path = format!("tile/{path}");
-            let bytes = if path.starts_with("tile/entries/") {
-                app::audit::entries_bundle(edge.app(), &caller, log, &path).await?
-            } else {
-                app::audit::tile(edge.app(), &caller, log, &path).await?
-            };
-            Ok(plain("application/octet-stream", bytes))
-        },
-    )
-    .await
-}
-
-fn number(params: &[(String, String)], name: &str) -> Result<Option<u64>, EdgeError> {
+pub(crate) fn number(params: &[(String, String)], name: &str) -> Result<Option<u64>, EdgeError> {
     let Some((_, value)) = params.iter().find(|(key, _)| key == name) else {
         return Ok(None);
     };
@@ -148,108 +138,75 @@ fn needed(value: Option<u64>, name: &str) -> Result<u64, EdgeError> {
     })
 }
 
-async fn proof(
-    State(edge): State<Edge>,
-    Path((tenant, log)): Path<(String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    with_log(
-        edge,
-        "ledger-proof",
-        tenant,
-        log,
-        peer,
-        headers,
-        |edge, caller, log| async move {
-            let index = needed(number(&query(raw.as_deref())?, "index")?, "index")?;
-            let proof = app::audit::proof(edge.app(), &caller, log, index).await?;
-            Ok(plain("text/plain; charset=utf-8", proof))
-        },
-    )
-    .await
+#[utoipa::path(
+    get, path = "/t/{tenant}/ledger/{log}/proof", tag = "ledger",
+    params(
+        ("tenant" = String, Path), ("log" = String, Path, description = "changes or access"),
+        ("index" = u64, Query, description = "the entry's number, from 0"),
+    ),
+    responses(
+        (status = 200, description = "the proof that the entry is in the log (C2SP tlog-proof)", body = String, content_type = "text/plain"),
+        ProblemResponses,
+    ),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn proof(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, log): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let log = log_named(&log)?;
+    let index = needed(number(&query(arrival.raw_query())?, "index")?, "index")?;
+    let proof = app::audit::proof(arrival.app(), &caller, log, index).await?;
+    Ok(plain("text/plain; charset=utf-8", proof))
 }
 
-async fn consistency(
-    State(edge): State<Edge>,
-    Path((tenant, log)): Path<(String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    with_log(
-        edge,
-        "ledger-consistency",
-        tenant,
-        log,
-        peer,
-        headers,
-        |edge, caller, log| async move {
-            let params = query(raw.as_deref())?;
-            let from = needed(number(&params, "from")?, "from")?;
-            let hashes =
-                app::audit::consistency(edge.app(), &caller, log, from, number(&params, "to")?)
-                    .await?;
-            let hashes: Vec<String> = hashes.iter().map(ledger::Hash::to_base64).collect();
-            Ok(plain(
-                "application/json",
-                json!({ "from": from, "hashes": hashes }).to_string(),
-            ))
-        },
-    )
-    .await
+/// Hashes that prove one log to be the beginning of another.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Consistency {
+    /// Size of the smaller log.
+    from: u64,
+    /// Hashes in base64, from the leaves upwards (RFC 6962 section 2.1.2).
+    hashes: Vec<String>,
 }
 
-async fn about_patient(
-    State(edge): State<Edge>,
-    Path((tenant, log, id)): Path<(String, String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    with_log(
-        edge,
-        "ledger-patient",
-        tenant,
-        log,
-        peer,
-        headers,
-        |edge, caller, log| async move {
-            let before = number(&query(raw.as_deref())?, "before")?;
-            let patient = logical_id(&id)?;
-            let page =
-                app::audit::about_patient(edge.app(), &caller, log, &patient, before, 100).await?;
-            Ok(plain(
-                "application/json",
-                page_json(&page, &caller.context.base).to_string(),
-            ))
-        },
-    )
-    .await
+#[utoipa::path(
+    get, path = "/t/{tenant}/ledger/{log}/consistency", tag = "ledger",
+    params(
+        ("tenant" = String, Path), ("log" = String, Path, description = "changes or access"),
+        ("from" = u64, Query, description = "size of the smaller log"),
+        ("to" = Option<u64>, Query, description = "size of the greater one; the newest checkpoint's where it is left out"),
+    ),
+    responses((status = 200, description = "the proof", body = Consistency), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn consistency(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, log): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let log = log_named(&log)?;
+    let params = query(arrival.raw_query())?;
+    let from = needed(number(&params, "from")?, "from")?;
+    let to = number(&params, "to")?;
+    let hashes = app::audit::consistency(arrival.app(), &caller, log, from, to).await?;
+    let hashes = hashes.iter().map(ledger::Hash::to_base64).collect();
+    json_answer(&Consistency { from, hashes })
 }
 
-/// A page of entries as the product API shows it.
-#[must_use]
-pub fn page_json(page: &AuditPage, base: &str) -> Value {
-    json!({
-        "size": page.size,
-        "checkpoint": page.checkpoint,
-        "next": page.next,
-        "entries": page.entries.iter().map(|entry| entry_json(entry, base)).collect::<Vec<_>>(),
-    })
-}
-
-fn entry_json(entry: &AuditEntry, base: &str) -> Value {
-    json!({
-        "log": entry.log.as_str(),
-        "index": entry.index,
-        "hash": entry.hash.to_base64(),
-        "time": entry.leaf.time.to_string(),
-        "class": entry.leaf.class.as_str(),
-        "outcome": entry.leaf.outcome.as_str(),
-        "reason": entry.leaf.reason,
-        "event": entry.payload.as_ref().map(|payload| payload.to_audit_event(&entry.leaf, base)),
-        "proof": entry.proof,
-    })
+#[utoipa::path(
+    get, path = "/t/{tenant}/ledger/{log}/patient/{id}", tag = "ledger",
+    params(
+        ("tenant" = String, Path), ("log" = String, Path, description = "changes or access"),
+        ("id" = String, Path, description = "logical id of the Patient"),
+        ("before" = Option<u64>, Query, description = "only entries below this number"),
+    ),
+    responses((status = 200, description = "all entries about the patient, newest first, each with its proof", body = AuditPageView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(crate) async fn about_patient(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, log, id): (String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let log = log_named(&log)?;
+    let before = number(&query(arrival.raw_query())?, "before")?;
+    let patient = logical_id(&id)?;
+    let app = arrival.app();
+    let page = app::audit::about_patient(app, &caller, log, &patient, before, 100).await?;
+    json_answer(&AuditPageView::new(&page, &caller.context.base))
 }

@@ -2,6 +2,7 @@
 //! requests into use-cases and their answers into bytes; it decides nothing, holds no state but metrics,
 //! and never touches a store.
 
+pub mod api;
 pub mod body;
 pub mod capability;
 pub mod edge;
@@ -11,24 +12,41 @@ pub mod metrics;
 pub mod negotiation;
 pub mod outcome;
 pub mod probes;
+pub mod routing;
 pub mod token_routes;
 
 use axum::Router;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 pub use edge::{Edge, EdgeSettings};
 pub use metrics::Metrics;
+pub use routing::Route;
 
 /// Every route of this edge.
 #[must_use]
+pub fn table() -> Vec<Route> {
+    [fhir_routes::table(), house()].concat()
+}
+
+fn house() -> Vec<Route> {
+    [
+        ledger_routes::table(),
+        token_routes::table(),
+        api::table(),
+        probes::table(),
+    ]
+    .concat()
+}
+
+/// The router of every route.
 pub fn router(edge: Edge) -> Router {
-    Router::new()
-        .merge(fhir_routes::routes())
-        .merge(ledger_routes::routes())
-        .merge(token_routes::routes())
-        .merge(probes::routes())
+    let fhir = routing::router(
+        fhir_routes::table(),
+        &fhir_routes::UNKNOWN,
+        fhir_routes::failed,
+    );
+    let house = routing::router(house(), &api::UNKNOWN, api::failed);
+    fhir.merge(house)
         .with_state(edge)
         .layer(CompressionLayer::new().gzip(true))
-        .layer(CatchPanicLayer::new())
 }

@@ -56,14 +56,15 @@ impl Metrics {
         &self.registry
     }
 
-    /// A request began.
-    pub fn begun(&self) {
+    /// A request began; it ends when what is returned is dropped.
+    #[must_use]
+    pub fn in_flight(&self) -> InFlight {
         self.in_flight.inc();
+        InFlight(self.in_flight.clone())
     }
 
     /// A request was answered.
     pub fn answered(&self, interaction: &'static str, status: u16, seconds: f64) {
-        self.in_flight.dec();
         let class = match status {
             200..=299 => "2xx",
             300..=399 => "3xx",
@@ -86,6 +87,16 @@ impl Metrics {
     }
 }
 
+/// A request that is being answered.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,10 +104,12 @@ mod tests {
     #[test]
     fn counts_by_interaction_and_class() {
         let metrics = Metrics::new().unwrap();
-        metrics.begun();
         metrics.answered("read", 200, 0.001);
-        metrics.begun();
+        let request = metrics.in_flight();
         metrics.answered("read", 404, 0.001);
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(text.contains("theriac_http_requests_in_flight 1"), "{text}");
+        drop(request);
         let text = String::from_utf8(metrics.render()).unwrap();
         assert!(
             text.contains(r#"theriac_http_requests_total{interaction="read",status="2xx"} 1"#),

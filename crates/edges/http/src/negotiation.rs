@@ -1,15 +1,18 @@
 //! Request headers as FHIR REST uses them: media types, preferences, entity tags, conditions. Parsed into
 //! types here; what they lead to is decided by the use-cases.
 
-use axum::http::{HeaderMap, header};
-use kernel::{Timestamp, VersionId};
+use axum::http::{HeaderMap, StatusCode, header};
+use kernel::{Categorised, Category, Timestamp, VersionId};
 
 /// A header or `_format` that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NegotiationError {
-    /// A media type this server does not speak.
-    #[error("{0:?} is not offered: use application/fhir+json")]
-    MediaType(String),
+    /// An answer is wanted in a media type this server does not speak.
+    #[error("answers are not offered as {0:?}: use application/fhir+json")]
+    Accept(String),
+    /// A body in a media type this server does not read.
+    #[error("a body of type {0:?} cannot be read: send application/fhir+json")]
+    Content(String),
     /// An entity tag that is none of ours.
     #[error("{header} {value:?} is not a version: give W/\"n\" as the ETag header said it")]
     EntityTag {
@@ -21,6 +24,28 @@ pub enum NegotiationError {
     /// A header that is no text.
     #[error("header {0} is not printable text")]
     NotText(&'static str),
+}
+
+impl NegotiationError {
+    /// The status, where HTTP has one that the category table does not (RFC 9110 sections 15.5.7 and
+    /// 15.5.16).
+    #[must_use]
+    pub const fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Accept(_) => Some(StatusCode::NOT_ACCEPTABLE),
+            Self::Content(_) => Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::EntityTag { .. } | Self::NotText(_) => None,
+        }
+    }
+}
+
+impl Categorised for NegotiationError {
+    fn category(&self) -> Category {
+        match self {
+            Self::Accept(_) | Self::Content(_) => Category::Unsupported,
+            Self::EntityTag { .. } | Self::NotText(_) => Category::Invalid,
+        }
+    }
 }
 
 /// What `Prefer: return=` asks of a write's answer.
@@ -66,20 +91,27 @@ impl Preferences {
     }
 }
 
-/// Whether a media type means FHIR JSON.
+fn is_one_of(media_type: &str, known: &[&str]) -> bool {
+    let bare = media_type.split(';').next().unwrap_or_default().trim();
+    known.iter().any(|known| known.eq_ignore_ascii_case(bare))
+}
+
+fn is_json(media_type: &str) -> bool {
+    is_one_of(
+        media_type,
+        &[
+            "application/fhir+json",
+            "application/json",
+            "text/json",
+            "json",
+        ],
+    )
+}
+
+/// Whether a media type or range of `Accept` or `_format` means FHIR JSON.
 #[must_use]
 pub fn is_fhir_json(media_type: &str) -> bool {
-    let bare = media_type.split(';').next().unwrap_or_default().trim();
-    [
-        "application/fhir+json",
-        "application/json",
-        "json",
-        "text/json",
-        "application/*",
-        "*/*",
-    ]
-    .iter()
-    .any(|known| known.eq_ignore_ascii_case(bare))
+    is_json(media_type) || is_one_of(media_type, &["application/*", "*/*"])
 }
 
 /// Checks `Accept`, or `_format` which wins over it.
@@ -90,7 +122,7 @@ pub fn check_accept(headers: &HeaderMap, format: Option<&str>) -> Result<(), Neg
         return if is_fhir_json(&format) {
             Ok(())
         } else {
-            Err(NegotiationError::MediaType(cut(&format)))
+            Err(NegotiationError::Accept(cut(&format)))
         };
     }
     let Some(accept) = text(headers, "accept")? else {
@@ -100,14 +132,14 @@ pub fn check_accept(headers: &HeaderMap, format: Option<&str>) -> Result<(), Neg
     if accept.trim().is_empty() || accept.split(',').any(is_fhir_json) {
         Ok(())
     } else {
-        Err(NegotiationError::MediaType(cut(accept)))
+        Err(NegotiationError::Accept(cut(accept)))
     }
 }
 
 /// Checks the `Content-Type` of a body.
 pub fn check_content(headers: &HeaderMap) -> Result<(), NegotiationError> {
     match text(headers, "content-type")? {
-        Some(content) if !is_fhir_json(content) => Err(NegotiationError::MediaType(cut(content))),
+        Some(content) if !is_json(content) => Err(NegotiationError::Content(cut(content))),
         _ => Ok(()),
     }
 }

@@ -1,11 +1,12 @@
 //! Errors as the wire shows them: an OperationOutcome for FHIR addresses, a problem document for the
 //! product API. Must not show internal detail: faults get an id to quote, and the log has the rest.
 
+use app::record::render;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fhir::validate::{Issue, Severity};
 use kernel::{Category, RequestId};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The media type of FHIR JSON.
 pub const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
@@ -21,6 +22,8 @@ pub struct Failure {
     pub issues: Vec<Issue>,
     /// The id to quote.
     pub request: RequestId,
+    /// A status finer than the category's.
+    pub status: Option<StatusCode>,
 }
 
 impl Failure {
@@ -32,26 +35,31 @@ impl Failure {
             text: text.into(),
             issues: Vec::new(),
             request,
+            status: None,
         }
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.category.mapping().http_status)
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        self.status.unwrap_or_else(|| {
+            StatusCode::from_u16(self.category.mapping().http_status)
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        })
     }
 
     /// The OperationOutcome.
     #[must_use]
-    pub fn operation_outcome(&self) -> Value {
-        let code = self.category.mapping().issue_type;
-        let issues: Vec<Value> = if self.issues.is_empty() {
-            vec![json!({ "severity": "error", "code": code, "diagnostics": self.sentence() })]
-        } else {
-            self.issues.iter().map(issue).collect()
-        };
-        json!({ "resourceType": "OperationOutcome", "issue": issues })
+    pub fn operation_outcome(&self) -> Vec<u8> {
+        if !self.issues.is_empty() {
+            return render::outcome(&self.issues);
+        }
+        render::outcome(&[Issue {
+            severity: Severity::Error,
+            code: self.category.mapping().issue_type,
+            expression: String::new(),
+            diagnostics: self.sentence(),
+        }])
     }
 
     fn sentence(&self) -> String {
@@ -65,7 +73,7 @@ impl Failure {
     /// As a FHIR answer.
     #[must_use]
     pub fn into_fhir(self) -> Response {
-        self.answer(FHIR_JSON, self.operation_outcome().to_string())
+        self.answer(FHIR_JSON, self.operation_outcome())
     }
 
     /// As an answer of the product API (RFC 9457 problem document).
@@ -79,10 +87,10 @@ impl Failure {
             "detail": self.sentence(),
             "instance": self.request.to_string(),
         });
-        self.answer("application/problem+json", body.to_string())
+        self.answer("application/problem+json", body.to_string().into_bytes())
     }
 
-    fn answer(&self, media_type: &'static str, body: String) -> Response {
+    fn answer(&self, media_type: &'static str, body: Vec<u8>) -> Response {
         let mut response = (self.status(), body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -98,19 +106,4 @@ impl Failure {
         }
         response
     }
-}
-
-fn issue(found: &Issue) -> Value {
-    let severity = match found.severity {
-        Severity::Fatal => "fatal",
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Information => "information",
-    };
-    let mut value =
-        json!({ "severity": severity, "code": found.code, "diagnostics": found.diagnostics });
-    if !found.expression.is_empty() {
-        value["expression"] = json!([found.expression]);
-    }
-    value
 }

@@ -1,26 +1,24 @@
 //! The token endpoint: OAuth 2.0 client credentials with a signed assertion (RFC 6749 section 4.4,
 //! RFC 7523, as SMART Backend Services uses them). Answers in OAuth's own error form.
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use kernel::Category;
 use serde_json::json;
 
-use crate::body;
-use crate::edge::{Edge, EdgeError};
-use crate::fhir_routes::{Peer, query};
+use crate::api::json_answer;
+use crate::edge::{Arrival, EdgeError};
+use crate::fhir_routes::query;
 use crate::outcome::Failure;
+use crate::routing::Route;
 
 const FORM_LIMIT: usize = 64 << 10;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// `POST /t/{tenant}/token`.
-pub fn routes() -> Router<Edge> {
-    Router::new().route("/t/{tenant}/token", post(token))
+/// The token endpoint.
+#[must_use]
+pub fn table() -> Vec<Route> {
+    vec![Route::post("/t/{tenant}/token", "token", failed, token)]
 }
 
 fn failed(failure: Failure) -> Response {
@@ -60,58 +58,67 @@ fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
     response
 }
 
-async fn token(
-    State(edge): State<Edge>,
-    Path(tenant): Path<String>,
-    peer: Peer,
-    headers: HeaderMap,
-    form: Body,
-) -> Response {
-    let inner = edge.clone();
-    edge.run(
-        "token",
-        &headers,
-        peer.as_deref(),
-        failed,
-        |arrival| async move {
-            let bytes = body::read(arrival.headers, form, FORM_LIMIT).await?;
-            let text = std::str::from_utf8(&bytes).unwrap_or_default();
-            let params = query(Some(text.trim_end()))?;
-            let named = |name: &str| {
-                params
-                    .iter()
-                    .find(|(key, _)| key == name)
-                    .map(|(_, value)| value.as_str())
-            };
-            let refuse = |text: &str| Err(EdgeError::Address(Category::Invalid, text.to_owned()));
-            if named("grant_type") != Some("client_credentials") {
-                return refuse("grant_type is not client_credentials: use that");
-            }
-            if named("client_assertion_type") != Some(ASSERTION_TYPE) {
-                return refuse("client_assertion_type is not the JWT bearer type: see RFC 7523");
-            }
-            let Some(assertion) = named("client_assertion") else {
-                return refuse("client_assertion is missing: send the signed assertion");
-            };
-            let context = inner.context(&arrival, &tenant);
-            let issued = app::sign_in::client_credentials::client_credentials(
-                inner.app(),
-                &tenant,
-                assertion,
-                named("scope"),
-                context,
-            )
-            .await?;
-            Ok(answer(
-                StatusCode::OK,
-                &json!({
-                    "access_token": *issued.access_token,
-                    "token_type": "bearer",
-                    "expires_in": issued.expires_in,
-                    "scope": issued.scope,
-                }),
-            ))
-        },
+/// A token that was issued (RFC 6749 section 5.1).
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct Issued {
+    /// To be sent as `Authorization: Bearer`.
+    access_token: String,
+    /// `bearer`.
+    token_type: &'static str,
+    /// Its life in seconds.
+    expires_in: i64,
+    /// What it may do.
+    scope: String,
+}
+
+#[utoipa::path(
+    post, path = "/t/{tenant}/token", tag = "tokens",
+    params(("tenant" = String, Path)),
+    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "grant_type=client_credentials, client_assertion_type, client_assertion, scope"),
+    responses(
+        (status = 200, description = "an access token", body = Issued),
+        (status = 400, description = "malformed, in OAuth's own form"),
+        (status = 401, description = "the client is not accepted, in OAuth's own form"),
+    ),
+)]
+pub(crate) async fn token(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let tenant: String = arrival.path().await?;
+    let bytes = arrival.body(FORM_LIMIT).await?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let params = query(Some(text.trim_end()))?;
+    let (assertion, scope) = grant(&params)?;
+    let context = arrival.context(&tenant);
+    let issued = app::sign_in::client_credentials::client_credentials(
+        arrival.app(),
+        &tenant,
+        assertion,
+        scope,
+        context,
     )
-    .await
+    .await?;
+    json_answer(&Issued {
+        access_token: (*issued.access_token).clone(),
+        token_type: "bearer",
+        expires_in: issued.expires_in,
+        scope: issued.scope,
+    })
+}
+
+/// The assertion and the scope of a request.
+fn grant(params: &[(String, String)]) -> Result<(&str, Option<&str>), EdgeError> {
+    let named = |name: &str| {
+        let found = params.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    let refuse = |text: &str| Err(EdgeError::Address(Category::Invalid, text.to_owned()));
+    if named("grant_type") != Some("client_credentials") {
+        return refuse("grant_type is not client_credentials: use that");
+    }
+    if named("client_assertion_type") != Some(ASSERTION_TYPE) {
+        return refuse("client_assertion_type is not the JWT bearer type: see RFC 7523");
+    }
+    match named("client_assertion") {
+        Some(assertion) => Ok((assertion, named("scope"))),
+        None => refuse("client_assertion is missing: send the signed assertion"),
+    }
 }

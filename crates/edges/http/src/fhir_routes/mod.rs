@@ -5,78 +5,78 @@ mod read;
 mod search;
 mod write;
 
-use std::net::SocketAddr;
-
 use app::StoredVersion;
-use axum::Router;
-use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use bytes::Bytes;
 use kernel::Category;
 
-use crate::edge::{Edge, EdgeError};
+use crate::edge::EdgeError;
 use crate::outcome::{FHIR_JSON, Failure};
-
-/// The connection's other end, where the server knows it.
-pub(crate) type Peer = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
+use crate::routing::Route;
 
 /// The routes below `/t/{tenant}/fhir`.
-pub fn routes() -> Router<Edge> {
-    Router::new()
-        .route("/t/{tenant}/fhir", post(write::bundle))
-        .route("/t/{tenant}/fhir/", post(write::bundle))
-        .route("/t/{tenant}/fhir/metadata", get(read::metadata))
-        .route("/t/{tenant}/fhir/_history", get(search::system_history))
-        .route(
-            "/t/{tenant}/fhir/{type}",
-            get(search::search)
-                .post(write::create)
-                .put(write::update_where)
-                .delete(write::delete_where),
-        )
-        .route("/t/{tenant}/fhir/{type}/_search", post(search::search_form))
-        .route(
-            "/t/{tenant}/fhir/{type}/_history",
-            get(search::type_history),
-        )
-        .route(
-            "/t/{tenant}/fhir/{type}/{id}",
-            get(read::read).put(write::update).delete(write::delete),
-        )
-        .route(
-            "/t/{tenant}/fhir/{type}/{id}/_history",
-            get(search::instance_history),
-        )
-        .route(
-            "/t/{tenant}/fhir/{type}/{id}/_history/{version}",
-            get(read::vread),
-        )
-        .route("/t/{tenant}/fhir/{*rest}", axum::routing::any(unknown))
+#[must_use]
+pub fn table() -> Vec<Route> {
+    [of_the_system(), of_a_type(), of_an_instance()].concat()
 }
+
+fn of_the_system() -> Vec<Route> {
+    let (base, slash) = ("/t/{tenant}/fhir", "/t/{tenant}/fhir/");
+    let (metadata, history) = ("/t/{tenant}/fhir/metadata", "/t/{tenant}/fhir/_history");
+    vec![
+        Route::post(base, "bundle", failed, write::bundle),
+        Route::post(slash, "bundle", failed, write::bundle),
+        Route::get(metadata, "capabilities", failed, read::metadata),
+        Route::get(history, "history-system", failed, search::system_history),
+    ]
+}
+
+fn of_a_type() -> Vec<Route> {
+    let at = "/t/{tenant}/fhir/{type}";
+    let form = "/t/{tenant}/fhir/{type}/_search";
+    let history = "/t/{tenant}/fhir/{type}/_history";
+    vec![
+        Route::get(at, "search-type", failed, search::search),
+        Route::post(form, "search-type", failed, search::search_form),
+        Route::post(at, "create", failed, write::create),
+        Route::put(at, "update-conditional", failed, write::update_where),
+        Route::delete(at, "delete-conditional", failed, write::delete_where),
+        Route::get(history, "history-type", failed, search::type_history),
+    ]
+}
+
+fn of_an_instance() -> Vec<Route> {
+    let at = "/t/{tenant}/fhir/{type}/{id}";
+    let history = "/t/{tenant}/fhir/{type}/{id}/_history";
+    let version = "/t/{tenant}/fhir/{type}/{id}/_history/{version}";
+    vec![
+        Route::get(at, "read", failed, read::read),
+        Route::put(at, "update", failed, write::update),
+        Route::delete(at, "delete", failed, write::delete),
+        Route::get(
+            history,
+            "history-instance",
+            failed,
+            search::instance_history,
+        ),
+        Route::get(version, "vread", failed, read::vread),
+    ]
+}
+
+/// Addresses below the same base that mean nothing. Written out by depth: the router takes no catch-all
+/// beside `{type}`.
+pub(crate) const UNKNOWN: [&str; 5] = [
+    "/t/{tenant}/fhir/{type}/",
+    "/t/{tenant}/fhir/{type}/{id}/",
+    "/t/{tenant}/fhir/{type}/{id}/{a}",
+    "/t/{tenant}/fhir/{type}/{id}/{a}/",
+    "/t/{tenant}/fhir/{type}/{id}/{a}/{*rest}",
+];
 
 /// Failures of these routes.
 pub(crate) fn failed(failure: Failure) -> Response {
     failure.into_fhir()
-}
-
-async fn unknown(
-    axum::extract::State(edge): axum::extract::State<Edge>,
-    axum::extract::Path((tenant, _)): axum::extract::Path<(String, String)>,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    edge.run("unknown", &headers, peer.as_deref(), failed, |arrival| {
-        let edge = edge.clone();
-        async move {
-            // Whoever is not signed in learns nothing of what is offered.
-            edge.caller(&arrival, &tenant).await?;
-            let text = "this interaction is not offered: see the CapabilityStatement at metadata";
-            Err(EdgeError::Address(Category::Unsupported, text.to_owned()))
-        }
-    })
-    .await
 }
 
 /// The query of an address, decoded.

@@ -3,17 +3,14 @@
 
 use app::ResourceKey;
 use app::record::{Deleted, Outcome, WriteReceipt, etag, location, name_of, render};
-use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use fhir::validate::{Issue, Severity};
 use kernel::Category;
 
-use super::{Peer, describe, failed, fhir, put, query, take_format};
-use crate::body;
-use crate::edge::{Edge, EdgeError, logical_id, resource_type};
+use super::{describe, fhir, put, query, take_format};
+use crate::edge::{Arrival, EdgeError, logical_id, resource_type};
 use crate::negotiation::{
     Preferences, Return, check_accept, check_content, if_match, only_if_absent, text,
 };
@@ -21,183 +18,93 @@ use crate::negotiation::{
 const RECEIPT: HeaderName = HeaderName::from_static("audit-receipt");
 
 /// `POST {type}`.
-pub(super) async fn create(
-    State(edge): State<Edge>,
-    Path((tenant, ty)): Path<(String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-    content: Body,
-) -> Response {
-    edge.run("create", &headers, peer.as_deref(), failed, |arrival| {
-        let edge = edge.clone();
-        async move {
-            negotiate(arrival.headers, raw.as_deref())?;
-            let caller = edge.caller(&arrival, &tenant).await?;
-            let ty = resource_type(&ty)?;
-            let condition = text(arrival.headers, "if-none-exist")?.map(str::to_owned);
-            let content = resource_body(&edge, arrival.headers, content).await?;
-            let outcome =
-                app::record::create::create(edge.app(), &caller, ty, content, condition.as_deref())
-                    .await?;
-            Ok(written(&caller.context.base, arrival.headers, &outcome))
-        }
-    })
-    .await
+pub(super) async fn create(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    negotiate(&arrival)?;
+    let ty = resource_type(&ty)?;
+    let content = resource_body(&mut arrival).await?;
+    let condition = text(arrival.headers(), "if-none-exist")?;
+    let outcome =
+        app::record::create::create(arrival.app(), &caller, ty, content, condition).await?;
+    Ok(written(&caller.context.base, arrival.headers(), outcome))
 }
 
 /// `PUT {type}/{id}`.
-pub(super) async fn update(
-    State(edge): State<Edge>,
-    Path((tenant, ty, id)): Path<(String, String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-    content: Body,
-) -> Response {
-    edge.run("update", &headers, peer.as_deref(), failed, |arrival| {
-        let edge = edge.clone();
-        async move {
-            negotiate(arrival.headers, raw.as_deref())?;
-            refuse_only_if_absent(arrival.headers)?;
-            let expected = if_match(arrival.headers)?;
-            let caller = edge.caller(&arrival, &tenant).await?;
-            let key = ResourceKey {
-                ty: resource_type(&ty)?,
-                id: logical_id(&id)?,
-            };
-            let content = resource_body(&edge, arrival.headers, content).await?;
-            let outcome =
-                app::record::update::update(edge.app(), &caller, &key, content, expected).await?;
-            Ok(written(&caller.context.base, arrival.headers, &outcome))
-        }
-    })
-    .await
+pub(super) async fn update(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty, id): (String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    negotiate(&arrival)?;
+    refuse_only_if_absent(arrival.headers())?;
+    let expected = if_match(arrival.headers())?;
+    let key = ResourceKey {
+        ty: resource_type(&ty)?,
+        id: logical_id(&id)?,
+    };
+    let content = resource_body(&mut arrival).await?;
+    let outcome =
+        app::record::update::update(arrival.app(), &caller, &key, content, expected).await?;
+    Ok(written(&caller.context.base, arrival.headers(), outcome))
 }
 
 /// `PUT {type}?criteria`.
-pub(super) async fn update_where(
-    State(edge): State<Edge>,
-    Path((tenant, ty)): Path<(String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-    content: Body,
-) -> Response {
-    edge.run(
-        "update-conditional",
-        &headers,
-        peer.as_deref(),
-        failed,
-        |arrival| {
-            let edge = edge.clone();
-            async move {
-                let criteria = negotiate(arrival.headers, raw.as_deref())?;
-                refuse_only_if_absent(arrival.headers)?;
-                let expected = if_match(arrival.headers)?;
-                let caller = edge.caller(&arrival, &tenant).await?;
-                let ty = resource_type(&ty)?;
-                let content = resource_body(&edge, arrival.headers, content).await?;
-                let outcome = app::record::update::update_where(
-                    edge.app(),
-                    &caller,
-                    ty,
-                    &criteria,
-                    content,
-                    expected,
-                )
-                .await?;
-                Ok(written(&caller.context.base, arrival.headers, &outcome))
-            }
-        },
-    )
-    .await
+pub(super) async fn update_where(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let criteria = negotiate(&arrival)?;
+    refuse_only_if_absent(arrival.headers())?;
+    let expected = if_match(arrival.headers())?;
+    let ty = resource_type(&ty)?;
+    let content = resource_body(&mut arrival).await?;
+    let outcome =
+        app::record::update::update_where(arrival.app(), &caller, ty, &criteria, content, expected)
+            .await?;
+    Ok(written(&caller.context.base, arrival.headers(), outcome))
 }
 
 /// `DELETE {type}/{id}`.
-pub(super) async fn delete(
-    State(edge): State<Edge>,
-    Path((tenant, ty, id)): Path<(String, String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    edge.run("delete", &headers, peer.as_deref(), failed, |arrival| {
-        let edge = edge.clone();
-        async move {
-            negotiate(arrival.headers, raw.as_deref())?;
-            let expected = if_match(arrival.headers)?;
-            let caller = edge.caller(&arrival, &tenant).await?;
-            let key = ResourceKey {
-                ty: resource_type(&ty)?,
-                id: logical_id(&id)?,
-            };
-            let deleted = app::record::delete::delete(edge.app(), &caller, &key, expected).await?;
-            Ok(removed(&deleted))
-        }
-    })
-    .await
+pub(super) async fn delete(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty, id): (String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    negotiate(&arrival)?;
+    let expected = if_match(arrival.headers())?;
+    let key = ResourceKey {
+        ty: resource_type(&ty)?,
+        id: logical_id(&id)?,
+    };
+    let deleted = app::record::delete::delete(arrival.app(), &caller, &key, expected).await?;
+    Ok(removed(&deleted))
 }
 
 /// `DELETE {type}?criteria`.
-pub(super) async fn delete_where(
-    State(edge): State<Edge>,
-    Path((tenant, ty)): Path<(String, String)>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-) -> Response {
-    edge.run(
-        "delete-conditional",
-        &headers,
-        peer.as_deref(),
-        failed,
-        |arrival| {
-            let edge = edge.clone();
-            async move {
-                let criteria = negotiate(arrival.headers, raw.as_deref())?;
-                let caller = edge.caller(&arrival, &tenant).await?;
-                let ty = resource_type(&ty)?;
-                let deleted =
-                    app::record::delete::delete_where(edge.app(), &caller, ty, &criteria).await?;
-                Ok(removed(&deleted))
-            }
-        },
-    )
-    .await
+pub(super) async fn delete_where(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let criteria = negotiate(&arrival)?;
+    let ty = resource_type(&ty)?;
+    let deleted = app::record::delete::delete_where(arrival.app(), &caller, ty, &criteria).await?;
+    Ok(removed(&deleted))
 }
 
 /// `POST /`: a batch or transaction.
-pub(super) async fn bundle(
-    State(edge): State<Edge>,
-    Path(tenant): Path<String>,
-    RawQuery(raw): RawQuery,
-    peer: Peer,
-    headers: HeaderMap,
-    content: Body,
-) -> Response {
-    edge.run("bundle", &headers, peer.as_deref(), failed, |arrival| {
-        let edge = edge.clone();
-        async move {
-            negotiate(arrival.headers, raw.as_deref())?;
-            let caller = edge.caller(&arrival, &tenant).await?;
-            check_content(arrival.headers)?;
-            let limit = edge.app().settings().limits.bundle_bytes;
-            let content = body::read(arrival.headers, content, limit).await?;
-            let whole = Preferences::parse(arrival.headers).returns == Some(Return::Representation);
-            let answer = app::record::bundle::bundle(edge.app(), &caller, content, whole).await?;
-            let mut response = fhir(StatusCode::OK, answer.body);
-            receipt(response.headers_mut(), answer.receipt.as_ref());
-            Ok(response)
-        }
-    })
-    .await
+pub(super) async fn bundle(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let tenant: String = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    negotiate(&arrival)?;
+    check_content(arrival.headers())?;
+    let limit = arrival.app().settings().limits.bundle_bytes;
+    let content = arrival.body(limit).await?;
+    let whole = Preferences::parse(arrival.headers()).returns == Some(Return::Representation);
+    let answer = app::record::bundle::bundle(arrival.app(), &caller, content, whole).await?;
+    let mut response = fhir(StatusCode::OK, answer.body);
+    receipt(response.headers_mut(), answer.receipt.as_ref());
+    Ok(response)
 }
 
-fn negotiate(headers: &HeaderMap, raw: Option<&str>) -> Result<Vec<(String, String)>, EdgeError> {
-    let mut params = query(raw)?;
+fn negotiate(arrival: &Arrival) -> Result<Vec<(String, String)>, EdgeError> {
+    let mut params = query(arrival.raw_query())?;
     let format = take_format(&mut params);
-    check_accept(headers, format.as_deref())?;
+    check_accept(arrival.headers(), format.as_deref())?;
     Ok(params)
 }
 
@@ -209,21 +116,13 @@ fn refuse_only_if_absent(headers: &HeaderMap) -> Result<(), EdgeError> {
     Ok(())
 }
 
-async fn resource_body(
-    edge: &Edge,
-    headers: &HeaderMap,
-    content: Body,
-) -> Result<Bytes, EdgeError> {
-    check_content(headers)?;
-    Ok(body::read(
-        headers,
-        content,
-        edge.app().settings().limits.resource_bytes,
-    )
-    .await?)
+async fn resource_body(arrival: &mut Arrival) -> Result<Bytes, EdgeError> {
+    check_content(arrival.headers())?;
+    let limit = arrival.app().settings().limits.resource_bytes;
+    arrival.body(limit).await
 }
 
-fn written(base: &str, headers: &HeaderMap, outcome: &Outcome) -> Response {
+fn written(base: &str, headers: &HeaderMap, mut outcome: Outcome) -> Response {
     let status = if outcome.created {
         StatusCode::CREATED
     } else {
@@ -234,7 +133,7 @@ fn written(base: &str, headers: &HeaderMap, outcome: &Outcome) -> Response {
         .unwrap_or(Return::Representation)
     {
         Return::Minimal => status.into_response(),
-        Return::Representation => fhir(status, outcome.version.body.clone().unwrap_or_default()),
+        Return::Representation => fhir(status, outcome.version.body.take().unwrap_or_default()),
         Return::OperationOutcome => {
             let done = if outcome.created { "created" } else { "stored" };
             let text = format!(

@@ -1,0 +1,101 @@
+//! The OpenAPI document of everything but FHIR, which has its CapabilityStatement. A test holds it against
+//! the route table.
+
+use std::sync::LazyLock;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{failed, json_text};
+use crate::api::{
+    audit, branches, break_glass, clients, erasure, me, operator, relationships, tokens, users,
+};
+use crate::edge::{Arrival, EdgeError};
+use crate::routing::Route;
+use crate::{ledger_routes, probes, token_routes};
+
+pub(super) fn table() -> Vec<Route> {
+    vec![Route::get("/api/openapi.json", "openapi", failed, openapi)]
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Theriac",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        openapi,
+        me::show,
+        audit::entries, audit::about_patient,
+        branches::list, branches::create, branches::open, branches::close,
+        users::list, users::create, users::show, users::enable, users::disable, users::set_roles,
+        users::reset_password, users::unlock, users::reset_second_step,
+        relationships::list, relationships::create, relationships::end,
+        clients::list, clients::create, clients::enable, clients::disable, clients::set_scopes, clients::set_keys,
+        tokens::list, tokens::create, tokens::revoke,
+        break_glass::list, break_glass::request, break_glass::review, break_glass::end,
+        erasure::erase,
+        operator::list, operator::create, operator::set_state,
+        ledger_routes::checkpoint, ledger_routes::tile, ledger_routes::proof, ledger_routes::consistency,
+        ledger_routes::about_patient,
+        token_routes::token,
+        probes::alive, probes::ready, probes::metrics,
+    ),
+    components(schemas(super::Problem)),
+    modifiers(&Shared, &Names),
+)]
+struct Document;
+
+/// What operations refer to.
+struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("a long-lived token, or one from the token endpoint"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        components.responses.extend(super::problem_responses());
+    }
+}
+
+/// Names each operation as metrics and logs do.
+struct Names;
+
+impl Modify for Names {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for route in crate::table() {
+            let path = route.path.replace("{*", "{");
+            let Some(item) = document.paths.paths.get_mut(&path) else {
+                continue;
+            };
+            let operation = match route.method {
+                "GET" => &mut item.get,
+                "POST" => &mut item.post,
+                "PUT" => &mut item.put,
+                _ => &mut item.delete,
+            };
+            if let Some(operation) = operation {
+                operation.operation_id = Some(route.interaction.to_owned());
+            }
+        }
+    }
+}
+
+#[utoipa::path(get, path = "/api/openapi.json", tag = "document", responses((status = 200, description = "this document", content_type = "application/json")))]
+pub(super) async fn openapi(_: Arrival) -> Result<Response, EdgeError> {
+    static TEXT: LazyLock<Result<String, String>> = LazyLock::new(|| {
+        let text = serde_json::to_string(&Document::openapi());
+        text.map_err(|error| format!("the OpenAPI document cannot be written: {error}"))
+    });
+    match &*TEXT {
+        Ok(text) => Ok(json_text(StatusCode::OK, text.as_str())),
+        Err(error) => Err(EdgeError::App(app::AppError::Fault(error.clone()))),
+    }
+}

@@ -1,0 +1,200 @@
+//! Tenants of the instance, for its operators; they sign in to the instance's own tenant.
+
+use app::admin::tenants::{self as use_case, NewTenant};
+use app::init::INSTANCE_SLUG;
+use axum::response::Response;
+use identity::{Placement, Tenant, TenantState};
+use kernel::TenantSlug;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::users::MadeUserView;
+use super::{ProblemResponses, created, failed, id, input, json_answer, takes_json};
+use crate::edge::{Arrival, EdgeError};
+use crate::routing::Route;
+
+pub(super) fn table() -> Vec<Route> {
+    vec![
+        Route::get("/operator/api/v1/tenants", "tenants-list", failed, list),
+        Route::post("/operator/api/v1/tenants", "tenant-create", failed, create),
+        Route::put(
+            "/operator/api/v1/tenants/{slug}/state",
+            "tenant-state",
+            failed,
+            set_state,
+        ),
+    ]
+}
+
+fn states() -> utoipa::openapi::schema::Schema {
+    super::one_of(["active", "suspended", "closed"])
+}
+
+/// A tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantView {
+    /// Its id.
+    id: String,
+    /// Its name in addresses.
+    slug: String,
+    /// Its name for people.
+    name: String,
+    /// Where its data lies.
+    placement: PlacementView,
+    /// The region its data must stay in.
+    region: String,
+    /// Whether it is served.
+    #[schema(schema_with = states)]
+    state: TenantState,
+    /// When it was made.
+    created: String,
+}
+
+/// Where a tenant's data lies.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum PlacementView {
+    /// A file of its own.
+    File,
+    /// The shared database.
+    Shared,
+    /// A database of its own.
+    Dedicated {
+        /// Its name in the configuration.
+        database: String,
+    },
+}
+
+impl From<Placement> for PlacementView {
+    fn from(placement: Placement) -> Self {
+        match placement {
+            Placement::File => Self::File,
+            Placement::Shared => Self::Shared,
+            Placement::Dedicated { database } => Self::Dedicated { database },
+        }
+    }
+}
+
+impl From<PlacementView> for Placement {
+    fn from(placement: PlacementView) -> Self {
+        match placement {
+            PlacementView::File => Self::File,
+            PlacementView::Shared => Self::Shared,
+            PlacementView::Dedicated { database } => Self::Dedicated { database },
+        }
+    }
+}
+
+impl From<Tenant> for TenantView {
+    fn from(tenant: Tenant) -> Self {
+        Self {
+            id: tenant.id.to_string(),
+            slug: tenant.slug.to_string(),
+            name: tenant.name,
+            placement: tenant.placement.into(),
+            region: tenant.region,
+            state: tenant.state,
+            created: tenant.created.to_string(),
+        }
+    }
+}
+
+/// A tenant to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TenantInput {
+    /// Its name in addresses: 1 to 40 of `a-z 0-9 -`.
+    slug: String,
+    /// Its name for people.
+    name: String,
+    /// Where its data lies.
+    placement: PlacementView,
+    /// The region its data must stay in, such as `on-premises`.
+    region: String,
+    /// Its first administrator.
+    administrator: AdministratorInput,
+}
+
+/// The first administrator of a tenant.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AdministratorInput {
+    /// The sign-in name.
+    sign_in_name: String,
+    /// The name shown to people.
+    display_name: String,
+    /// A password; one is made where it is left out.
+    password: Option<String>,
+}
+
+/// A tenant that was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MadeTenantView {
+    /// The tenant.
+    tenant: TenantView,
+    /// Its first administrator.
+    administrator: MadeUserView,
+}
+
+/// Another state for a tenant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StateInput {
+    /// From now on.
+    #[schema(schema_with = states)]
+    state: TenantState,
+}
+
+#[utoipa::path(
+    get, path = "/operator/api/v1/tenants", tag = "tenants",
+    responses((status = 200, description = "every tenant, by name in addresses", body = Vec<TenantView>), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn list(arrival: Arrival) -> Result<Response, EdgeError> {
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    takes_json(&arrival)?;
+    let found = use_case::list(arrival.app(), &caller).await?;
+    json_answer(&found.into_iter().map(TenantView::from).collect::<Vec<_>>())
+}
+
+#[utoipa::path(
+    post, path = "/operator/api/v1/tenants", tag = "tenants", request_body = TenantInput,
+    responses((status = 201, description = "the tenant with its first administrator", body = MadeTenantView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn create(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    let wanted: TenantInput = input(&mut arrival).await?;
+    let administrator = wanted.administrator;
+    let new = NewTenant {
+        slug: id(&wanted.slug)?,
+        name: wanted.name,
+        placement: wanted.placement.into(),
+        region: wanted.region,
+        administrator: (administrator.sign_in_name, administrator.display_name),
+        password: administrator.password.map(Zeroizing::new),
+    };
+    let made = use_case::create(arrival.app(), &caller, new).await?;
+    created(&MadeTenantView {
+        tenant: made.tenant.into(),
+        administrator: MadeUserView::new(arrival.app(), made.administrator),
+    })
+}
+
+#[utoipa::path(
+    put, path = "/operator/api/v1/tenants/{slug}/state", tag = "tenants",
+    params(("slug" = String, Path)), request_body = StateInput,
+    responses((status = 200, description = "the tenant in this state", body = TenantView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn set_state(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let slug: String = arrival.path().await?;
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    let wanted: StateInput = input(&mut arrival).await?;
+    let slug: TenantSlug = id(&slug)?;
+    let changed = use_case::set_state(arrival.app(), &caller, &slug, wanted.state).await?;
+    json_answer(&TenantView::from(changed))
+}

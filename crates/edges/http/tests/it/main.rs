@@ -1,0 +1,24 @@
+//! The HTTP edge from outside: every request goes through the router, every answer is looked at as bytes,
+//! over the SQLite store in a folder of its own, with a clock and ids that repeat.
+
+#[cfg(test)]
+mod server;
+
+#[cfg(test)]
+mod authorisation;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod bundles;
+#[cfg(test)]
+mod conditional;
+#[cfg(test)]
+mod conversation;
+#[cfg(test)]
+mod finding;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod product;
+#[cfg(test)]
+mod twins;
