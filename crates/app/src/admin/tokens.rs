@@ -44,9 +44,28 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<LongLivedToken>, App
     Ok(tokens)
 }
 
-/// Makes a token.
+fn is_own(caller: &Caller, owner: TokenOwner) -> bool {
+    matches!(owner, TokenOwner::User(id) if caller.subject.actor().id == id.into())
+}
+
+fn needed(caller: &Caller, owner: TokenOwner) -> Interaction {
+    if is_own(caller, owner) {
+        Interaction::ManageOwnAccount
+    } else {
+        Interaction::ManageClients
+    }
+}
+
+/// Makes a token: for a client, or for oneself. Nobody makes one for somebody else, because whoever
+/// makes it could act as them.
 pub async fn create(app: &App, caller: &Caller, new: NewToken) -> Result<MadeToken, AppError> {
-    allow(app, caller, Interaction::ManageClients).await?;
+    allow(app, caller, needed(caller, new.owner)).await?;
+    if matches!(new.owner, TokenOwner::User(_)) && !is_own(caller, new.owner) {
+        return Err(AppError::Unprocessable(
+            "a person's token is made by that person: let them make it, or make one for a client"
+                .to_owned(),
+        ));
+    }
     if !(1..=730).contains(&new.days) {
         return Err(AppError::Unprocessable(
             "a token lives 1 to 730 days: give a number in that range".to_owned(),
@@ -97,11 +116,14 @@ pub async fn create(app: &App, caller: &Caller, new: NewToken) -> Result<MadeTok
     })
 }
 
-/// Revokes a token.
+/// Revokes a token: a client's, anybody's for who manages clients, one's own for everybody.
 pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<(), AppError> {
-    allow(app, caller, Interaction::ManageClients).await?;
     let found: Option<Versioned<LongLivedToken>> =
         load(app, &caller.scope, DocKind::Token, &id.to_string()).await?;
+    let interaction = found.as_ref().map_or(Interaction::ManageClients, |found| {
+        needed(caller, found.value.owner)
+    });
+    allow(app, caller, interaction).await?;
     let found = found.ok_or_else(|| AppError::not_found("token"))?;
     let expected = DocExpected::Version(found.version);
     let doc = DocWrite {

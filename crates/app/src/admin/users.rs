@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::App;
 use crate::admin::{Versioned, all, allow, changed, write};
 use crate::context::Caller;
+use crate::entry::{Refused, refusal_entry};
 use crate::error::AppError;
 use crate::sign_in::account::hashed;
 use crate::sign_in::password::user_write;
@@ -185,7 +186,7 @@ fn described(user: &User) -> String {
     format!("{} ({})", user.sign_in_name, roles.join(", "))
 }
 
-/// Gives a user other roles. The last active administrator keeps that role.
+/// Gives a user other roles; nobody does so to themselves. The last active administrator keeps that role.
 pub async fn set_roles(
     app: &App,
     caller: &Caller,
@@ -200,6 +201,7 @@ pub async fn set_roles(
     if loses {
         refuse_last(app, caller, id).await?;
     }
+    refuse_oneself(app, caller, id).await?;
     user.roles = roles;
     let what = "user-roles";
     save(app, caller, &user, found.version, what, Vec::new()).await?;
@@ -228,7 +230,34 @@ async fn refuse_last(app: &App, caller: &Caller, id: UserId) -> Result<(), AppEr
     }
 }
 
-/// Suspends, readmits or retires a user. Sessions end at once.
+/// Refuses somebody who changes their own roles, state or second step: nobody gives themselves anything.
+/// The refusal is in the access ledger before it is answered.
+async fn refuse_oneself(app: &App, caller: &Caller, id: UserId) -> Result<(), AppError> {
+    if caller.subject.may_administer(id) {
+        return Ok(());
+    }
+    let code = "own-account";
+    let sentence =
+        "nobody changes their own roles, state or second step: ask another administrator";
+    let refused = Refused {
+        class: Class::User,
+        key: None,
+        type_name: None,
+        patient: None,
+        code,
+        sentence,
+    };
+    let entry = refusal_entry(app, caller, &refused);
+    app.store()
+        .record_access(&caller.scope, vec![entry])
+        .await?;
+    Err(AppError::Denied {
+        reason: sentence.to_owned(),
+        code: code.to_owned(),
+    })
+}
+
+/// Suspends, readmits or retires a user, never oneself. Sessions end at once.
 pub async fn set_state(
     app: &App,
     caller: &Caller,
@@ -241,6 +270,7 @@ pub async fn set_state(
     if keeps_house(&user) && state != UserState::Active {
         refuse_last(app, caller, id).await?;
     }
+    refuse_oneself(app, caller, id).await?;
     user.state = state;
     let ended = match state {
         UserState::Active => Vec::new(),
@@ -288,6 +318,7 @@ pub async fn unlock(app: &App, caller: &Caller, id: UserId) -> Result<User, AppE
 /// Turns the second step off, for a lost phone; ends all sessions.
 pub async fn reset_second_step(app: &App, caller: &Caller, id: UserId) -> Result<User, AppError> {
     allow(app, caller, Interaction::ManageUsers).await?;
+    refuse_oneself(app, caller, id).await?;
     let found = load(app, caller, id).await?;
     let mut user = found.value;
     user.totp = Totp::Off;
