@@ -77,15 +77,7 @@ impl LogState {
                 filled: true,
                 head_file,
             };
-            // At once: a log with a checkpoint and no head would not begin again. One that an older
-            // program left so is begun anew.
-            let transaction = connection.unchecked_transaction()?;
-            transaction.execute(
-                "DELETE FROM log_checkpoint WHERE log = ?1 AND size = 0",
-                [log as u8],
-            )?;
-            state.write_head(&transaction, signer)?;
-            transaction.commit()?;
+            state.begin(connection, signer)?;
             return Ok(state);
         };
         let damaged = |detail: &str| StoreError::Damaged {
@@ -186,6 +178,19 @@ impl LogState {
         } else {
             Ok(())
         }
+    }
+
+    /// Stores the empty log at once: one with a checkpoint and no head would not begin again. One that an
+    /// older program left so is begun anew.
+    fn begin(&mut self, connection: &Connection, signer: &SigningKey) -> Result<(), ReadError> {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute(
+            "DELETE FROM log_checkpoint WHERE log = ?1 AND size = 0",
+            [self.log as u8],
+        )?;
+        self.write_head(&transaction, signer)?;
+        transaction.commit()?;
+        Ok(())
     }
 
     fn write_head(
