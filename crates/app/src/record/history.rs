@@ -120,14 +120,14 @@ async fn within_reach(
     let mut kept = Vec::with_capacity(versions.len());
     for version in versions {
         let patients = read::patients_now(app, caller, &version).await?;
-        let allowed = match decided.get(&patients) {
-            Some(allowed) => *allowed,
-            None => {
-                let ask = Ask::record(Interaction::History, &version.key, &patients);
-                let allowed = would_allow(app, caller, &ask).await?;
-                decided.insert(patients, allowed);
-                allowed
-            }
+        let known = decided.get(&patients).copied();
+        let allowed = if let Some(allowed) = known {
+            allowed
+        } else {
+            let ask = Ask::record(Interaction::History, &version.key, &patients);
+            let allowed = would_allow(app, caller, &ask).await?;
+            decided.insert(patients, allowed);
+            allowed
         };
         if allowed {
             kept.push(version);

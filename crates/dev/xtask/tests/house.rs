@@ -1,7 +1,11 @@
 //! The shape of the house, as tests: which crate may depend on which, that every crate is on the map,
 //! and that every file says what it is for. Must not check behaviour: that is each crate's own work.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
