@@ -166,6 +166,45 @@ pub fn short_date(date: Date) -> String {
     no_break(&date.strftime("%d-%b-%Y").to_string())
 }
 
+/// A date as somebody types it: `05-Mar-1941`, `5 March 1941` or `1941-03-05`. `None` for anything that
+/// could be read in two ways, such as `05/03/1941` (D+Tc-0005).
+#[must_use]
+pub fn typed(text: &str) -> Option<Date> {
+    let text = text.trim();
+    if let Ok(date) = text.parse() {
+        return Some(date);
+    }
+    let parts: Vec<&str> = text
+        .split(['-', ' ', '\u{2011}', '\u{a0}'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    let [day, month, year] = parts.as_slice() else {
+        return None;
+    };
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    let month = month.to_lowercase();
+    let place = MONTHS
+        .iter()
+        .position(|name| month.len() >= 3 && name.starts_with(&month))?;
+    if year.len() != 4 {
+        return None;
+    }
+    Date::new(year.parse().ok()?, place as i8 + 1, day.parse().ok()?).ok()
+}
+
 /// `Thursday 5 March 2026`, for headings.
 #[must_use]
 pub fn long_date(date: Date) -> String {
@@ -276,6 +315,27 @@ mod tests {
             (&kolkata, "2026-03-05T20:00:00Z", "06-Mar-2026 01:30 IST"),
         ] {
             assert_eq!(plain(&When::fhir(fhir, zone).text), shown, "{fhir}");
+        }
+    }
+
+    #[test]
+    fn dtc_0005_typed_dates_are_never_ambiguous() {
+        for (text, date) in [
+            ("05-Mar-1941", Some("1941-03-05")),
+            ("5 march 1941", Some("1941-03-05")),
+            ("1941-03-05", Some("1941-03-05")),
+            (" 31-sept-2001 ", None),
+            ("30-Sept-2001", Some("2001-09-30")),
+            ("05/03/1941", None),
+            ("5 M 1941", None),
+            ("5 Mar 41", None),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(
+                typed(text),
+                date.map(|date| date.parse().unwrap()),
+                "{text}"
+            );
         }
     }
 

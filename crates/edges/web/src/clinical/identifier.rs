@@ -92,7 +92,7 @@ fn nhs_number(value: &str) -> Identifier {
         kind: IdentifierKind::NhsNumber,
         label,
         value: grouped(&digits, &[3, 3, 4]).unwrap_or_else(|| value.to_owned()),
-        problem: (!well_formed).then_some("not a valid NHS number, check it with the patient"),
+        problem: (!well_formed).then_some("not a valid NHS number, check it"),
     }
 }
 
@@ -104,7 +104,7 @@ fn abha(value: &str) -> Identifier {
         label: "ABHA\u{a0}No.".to_owned(),
         problem: shown
             .is_none()
-            .then_some("not a 14-digit ABHA number, check it with the patient"),
+            .then_some("not a 14-digit ABHA number, check it"),
         value: shown.unwrap_or_else(|| value.to_owned()),
     }
 }

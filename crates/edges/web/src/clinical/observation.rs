@@ -219,10 +219,13 @@ pub fn result_line(resource: Value<'_>, zone: &Zone, href: String) -> ResultLine
     ResultLine {
         name: name_of(resource),
         value: value(resource),
-        flag: flag(resource).or_else(|| {
-            items(resource, "component").find_map(|part| flag(part).filter(|f| f.raised))
-        }),
-        range: range_words(resource),
+        flag: flag(resource).or_else(|| flag_of_parts(resource)),
+        range: match items(resource, "component").next() {
+            Some(_) if resource.get("referenceRange").is_none() => {
+                "By part, see the plots".to_owned()
+            }
+            _ => range_words(resource),
+        },
         when,
         order,
         status: match status.as_deref() {
@@ -232,6 +235,17 @@ pub fn result_line(resource: Value<'_>, zone: &Zone, href: String) -> ResultLine
         },
         href,
     }
+}
+
+/// The first flag of a part that asks for attention, with the part's name.
+fn flag_of_parts(resource: Value<'_>) -> Option<Flag> {
+    items(resource, "component").find_map(|part| {
+        let flag = flag(part).filter(|flag| flag.raised)?;
+        Some(Flag {
+            words: format!("{}: {}", name_of(part), flag.words),
+            raised: true,
+        })
+    })
 }
 
 fn value(resource: Value<'_>) -> String {

@@ -5,7 +5,7 @@ use askama::Template;
 /// What kind of control.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
-    /// One line; the type attribute: `text`, `search`, `email`, `password`, `date`.
+    /// One line; the type attribute: `text`, `search` or `password`.
     Input(&'static str),
     /// Several lines.
     Text,
@@ -101,12 +101,13 @@ impl Field {
     pub fn search(name: &str, label: &str) -> Self {
         Self::new(name, label, Control::Input("search")).optional()
     }
-    /// A date.
+    /// A date, typed with the month in letters: a browser's own date control follows the machine's
+    /// regional settings, and 05/03 is read in two ways.
     #[must_use]
     pub fn date(name: &str, label: &str) -> Self {
-        let mut field = Self::new(name, label, Control::Input("date")).optional();
+        let mut field = Self::new(name, label, Control::Input("text")).optional();
         field.width = "field-short";
-        field
+        field.hint("For example 05-Mar-1941")
     }
     /// A password; `autocomplete` is `current-password` or `new-password`.
     #[must_use]

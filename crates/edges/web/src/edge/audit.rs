@@ -16,7 +16,7 @@ use super::answer;
 use super::summary::{banner, patient_id};
 use super::visit::Visit;
 use super::{last, named};
-use crate::clinical::{When, code};
+use crate::clinical::{When, code, date};
 use crate::components::{Cell, Choice, Field, Paging, Piece, Table, Tone};
 use crate::pages::audit::{AuditEntryPage, AuditPage, Checkpoint, Proof};
 
@@ -195,6 +195,10 @@ fn filters(visit: &Visit, patient: &str, log: Log) -> Vec<Field> {
         Field::date("to", "To, included").value(query.text("to")),
     ];
     for field in &mut fields {
+        let is_date = field.name == "from" || field.name == "to";
+        if is_date && !field.value.is_empty() && date::typed(&field.value).is_none() {
+            field.error = Some("Not used: write it like 05-Mar-2026".to_owned());
+        }
         field.required = true; // none is marked "(optional)": all of them are
     }
     fields
@@ -203,7 +207,7 @@ fn filters(visit: &Visit, patient: &str, log: Log) -> Vec<Field> {
 fn filter(visit: &Visit, log: Log) -> Filter {
     let query = &visit.query;
     let day = |name: &str, next: bool| -> Option<Timestamp> {
-        let date: jiff::civil::Date = query.text(name).parse().ok()?;
+        let date = date::typed(query.text(name))?;
         visit
             .web
             .zone()

@@ -16,6 +16,7 @@ pub struct Found {
 }
 
 /// The matches of a search, parsed.
+#[derive(Default)]
 pub struct Matches {
     pub found: Vec<Found>,
     /// The cursor of the next page.

@@ -8,8 +8,8 @@ use axum::response::Response;
 use super::answer;
 use super::found::{Matches, escaped, find};
 use super::visit::Visit;
-use crate::clinical::Banner;
-use crate::components::Paging;
+use crate::clinical::{Banner, date};
+use crate::components::{ErrorSummary, Paging};
 use crate::pages::patients::{PatientRow, PatientsPage, patient_table, search_fields};
 
 const PAGE: &str = "25";
@@ -54,8 +54,11 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
         .collect();
     // Each word must be the beginning of a family or given name, in whatever order.
     params.extend(words.iter().map(|word| ("name", word.as_str())));
+    let born_date = date::typed(born);
+    let unreadable = !born.is_empty() && born_date.is_none();
+    let iso = born_date.map(|date| date.to_string()).unwrap_or_default();
     for (param, value) in [
-        ("birthdate", born),
+        ("birthdate", iso.as_str()),
         ("identifier", number.as_str()),
         (CURSOR, query.text("after")),
     ] {
@@ -67,16 +70,25 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     if !searched {
         params.push(("_sort", "family"));
     }
-    let matches = find(visit, &visit.caller, "Patient", &params).await?;
+    let matches = if unreadable {
+        Matches::default() // nothing is searched for by a date that cannot be read
+    } else {
+        find(visit, &visit.caller, "Patient", &params).await?
+    };
     let rows = rows(visit, &matches);
     let empty = if searched {
         "No patient you may see matches. Check the spelling, or search by number."
     } else {
         "There is no patient you may see."
     };
+    let mut fields = search_fields(name, born, typed);
+    if unreadable && let Some(field) = fields.iter_mut().find(|field| field.name == "born") {
+        field.error = Some("Write the date with the month in letters, like 05-Mar-1941".to_owned());
+    }
     let shown = PatientsPage {
         shell: visit.shell("Patients"),
-        fields: search_fields(name, born, typed),
+        problem: ErrorSummary::of(&fields),
+        fields,
         searched,
         table: patient_table(&rows, empty),
         paging: Paging {

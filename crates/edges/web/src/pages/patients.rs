@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::shell::Shell;
 use crate::clinical::Banner;
-use crate::components::{Cell, Field, Paging, Piece, Table, Tone};
+use crate::components::{Cell, ErrorSummary, Field, Paging, Piece, Table, Tone};
 
 /// The page.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -13,6 +13,8 @@ use crate::components::{Cell, Field, Paging, Piece, Table, Tone};
 pub struct PatientsPage {
     /// Shell.
     pub shell: Shell,
+    /// What is wrong with the search.
+    pub problem: Option<ErrorSummary>,
     /// The search fields.
     pub fields: Vec<Field>,
     /// Whether something was searched for.

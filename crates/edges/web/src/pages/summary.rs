@@ -138,13 +138,7 @@ impl SummaryPage {
     fn results_table(lines: &[ResultLine]) -> Table {
         let mut table = Table::new(
             "Latest results",
-            &[
-                "Test",
-                "#Result",
-                "Against range",
-                "Reference range",
-                "When",
-            ],
+            &["Test", "Result", "Against range", "Reference range", "When"],
             "No observations recorded.",
         );
         for line in lines {

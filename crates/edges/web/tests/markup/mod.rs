@@ -56,7 +56,7 @@ fn tag(text: &str) -> Tag {
         .unwrap_or((text, ""));
     let mut attributes = Vec::new();
     loop {
-        rest = rest.trim_start().trim_start_matches('/');
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/' || c == '=');
         if rest.is_empty() {
             break;
         }
