@@ -1,15 +1,5 @@
-//! Bad input in every shape: always a typed answer with the right status, never a fault, nothing stored,
-//! and memory bounded by the limits.
+//! Bad input in every shape: always a typed answer with the right status, never a fault, nothing stored.
 
-use std::io::Write as _;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-
-use axum::body::Body;
-use bytes::Bytes;
-use http_body::Frame;
 use serde_json::json;
 
 use crate::conversation::next_link;
@@ -17,7 +7,8 @@ use crate::server::{Answer, Call, LAKESIDE, ROSEWOOD, TestServer, Transcript};
 
 const BASE: &str = "/t/rosewood/fhir";
 
-fn is_typed(answer: &Answer) -> bool {
+/// Whether a failure is answered as one of the forms that clients know.
+pub fn is_typed(answer: &Answer) -> bool {
     let json: Result<serde_json::Value, _> = serde_json::from_slice(&answer.body);
     let typed = match answer.header("content-type") {
         "application/fhir+json; charset=utf-8" => json.is_ok_and(|json| {
@@ -40,58 +31,150 @@ fn deep(levels: usize) -> Vec<u8> {
     body
 }
 
+/// Bodies that are no Patient, as text.
+const BODIES: &[(&str, &str)] = &[
+    ("nothing", ""),
+    ("white space", " \n\t "),
+    ("half an object", r#"{"resourceType":"Patient""#),
+    ("text after the end", r#"{"resourceType":"Patient"} x"#),
+    ("a trailing comma", r#"{"resourceType":"Patient",}"#),
+    ("a comment", r#"{"resourceType":"Patient"/* */}"#),
+    ("single quotes", "{'resourceType':'Patient'}"),
+    ("an array", "[]"),
+    ("a number", "7"),
+    ("null", "null"),
+    (
+        "NaN",
+        r#"{"resourceType":"Patient","multipleBirthInteger":NaN}"#,
+    ),
+    (
+        "a byte order mark",
+        "\u{feff}{\"resourceType\":\"Patient\"}",
+    ),
+    (
+        "a lone surrogate",
+        r#"{"resourceType":"Patient","language":"\ud800"}"#,
+    ),
+    (
+        "a control character",
+        "{\"resourceType\":\"Patient\",\"language\":\"a\u{0}b\"}",
+    ),
+    (
+        "a key twice",
+        r#"{"resourceType":"Patient","active":true,"active":false}"#,
+    ),
+    (
+        "a key twice, once escaped",
+        r#"{"resourceType":"Patient","active":true,"\u0061ctive":false}"#,
+    ),
+    (
+        "a key twice, deep",
+        r#"{"resourceType":"Patient","name":[{"family":"a","family":"b"}]}"#,
+    ),
+    ("no type", r#"{"id":"a"}"#),
+    ("a type that is no text", r#"{"resourceType":7}"#),
+    (
+        "another type than the address",
+        r#"{"resourceType":"Observation"}"#,
+    ),
+    ("an unknown type", r#"{"resourceType":"Nonsense"}"#),
+    ("a type in the wrong case", r#"{"resourceType":"patient"}"#),
+    (
+        "an unknown element",
+        r#"{"resourceType":"Patient","nonsense":1}"#,
+    ),
+    (
+        "a text where a truth is wanted",
+        r#"{"resourceType":"Patient","active":"true"}"#,
+    ),
+    (
+        "an object where an array is wanted",
+        r#"{"resourceType":"Patient","name":{"family":"a"}}"#,
+    ),
+    (
+        "a null member",
+        r#"{"resourceType":"Patient","active":null}"#,
+    ),
+    ("an empty array", r#"{"resourceType":"Patient","name":[]}"#),
+    (
+        "an empty object",
+        r#"{"resourceType":"Patient","name":[{}]}"#,
+    ),
+    ("an empty text", r#"{"resourceType":"Patient","gender":""}"#),
+    (
+        "30 February",
+        r#"{"resourceType":"Patient","birthDate":"2026-02-30"}"#,
+    ),
+    (
+        "month 13",
+        r#"{"resourceType":"Patient","birthDate":"2026-13"}"#,
+    ),
+    (
+        "year 0000",
+        r#"{"resourceType":"Patient","birthDate":"0000"}"#,
+    ),
+    (
+        "a time in a date",
+        r#"{"resourceType":"Patient","birthDate":"2026-01-01T00:00:00Z"}"#,
+    ),
+    (
+        "a time without a zone",
+        r#"{"resourceType":"Patient","deceasedDateTime":"2026-01-01T00:00:00"}"#,
+    ),
+    (
+        "hour 25",
+        r#"{"resourceType":"Patient","deceasedDateTime":"2026-01-01T25:00:00Z"}"#,
+    ),
+    (
+        "two choices",
+        r#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2026"}"#,
+    ),
+    (
+        "a code outside a required binding",
+        r#"{"resourceType":"Patient","gender":"nonsense"}"#,
+    ),
+    (
+        "a fraction where a whole number is wanted",
+        r#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#,
+    ),
+    (
+        "a number out of range",
+        r#"{"resourceType":"Patient","multipleBirthInteger":99999999999999999999999999}"#,
+    ),
+    (
+        "a reference to a wrong type",
+        r#"{"resourceType":"Patient","managingOrganization":{"reference":"Patient/1"}}"#,
+    ),
+    (
+        "an id that is none",
+        r#"{"resourceType":"Patient","id":"a b"}"#,
+    ),
+    (
+        "a script in the narrative",
+        r#"{"resourceType":"Patient","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><script>alert(1)</script></div>"}}"#,
+    ),
+];
+
 #[tokio::test]
 async fn bodies_that_are_no_resource_are_refused() {
     let server = TestServer::start().await;
     let token = server.program(ROSEWOOD).await;
-    let table: Vec<(&str, Vec<u8>)> = vec![
-        ("nothing", Vec::new()),
-        ("white space", b" \n\t ".to_vec()),
-        ("half an object", br#"{"resourceType":"Patient""#.to_vec()),
-        ("text after the end", br#"{"resourceType":"Patient"} x"#.to_vec()),
-        ("a trailing comma", br#"{"resourceType":"Patient",}"#.to_vec()),
-        ("a comment", br#"{"resourceType":"Patient"/* */}"#.to_vec()),
-        ("single quotes", b"{'resourceType':'Patient'}".to_vec()),
-        ("an array", b"[]".to_vec()),
-        ("a number", b"7".to_vec()),
-        ("null", b"null".to_vec()),
-        ("NaN", br#"{"resourceType":"Patient","multipleBirthInteger":NaN}"#.to_vec()),
-        ("a byte order mark", b"\xef\xbb\xbf{\"resourceType\":\"Patient\"}".to_vec()),
-        ("invalid UTF-8", b"{\"resourceType\":\"Patient\",\"language\":\"\xff\"}".to_vec()),
-        ("an overlong UTF-8 sequence", b"{\"resourceType\":\"Patient\",\"language\":\"\xc0\xaf\"}".to_vec()),
-        ("a lone surrogate", br#"{"resourceType":"Patient","language":"\ud800"}"#.to_vec()),
-        ("a control character", b"{\"resourceType\":\"Patient\",\"language\":\"a\x00b\"}".to_vec()),
-        ("a key twice", br#"{"resourceType":"Patient","active":true,"active":false}"#.to_vec()),
-        ("a key twice, once escaped", br#"{"resourceType":"Patient","active":true,"\u0061ctive":false}"#.to_vec()),
-        ("a key twice, deep", br#"{"resourceType":"Patient","name":[{"family":"a","family":"b"}]}"#.to_vec()),
+    let mut table: Vec<(&str, Vec<u8>)> = BODIES
+        .iter()
+        .map(|(heading, body)| (*heading, body.as_bytes().to_vec()))
+        .collect();
+    table.extend([
+        (
+            "invalid UTF-8",
+            b"{\"resourceType\":\"Patient\",\"language\":\"\xff\"}".to_vec(),
+        ),
+        (
+            "an overlong UTF-8 sequence",
+            b"{\"resourceType\":\"Patient\",\"language\":\"\xc0\xaf\"}".to_vec(),
+        ),
         ("depth 10,000", deep(10_000)),
         ("depth 1,000,000", deep(1_000_000)),
-        ("no type", br#"{"id":"a"}"#.to_vec()),
-        ("a type that is no text", br#"{"resourceType":7}"#.to_vec()),
-        ("another type than the address", br#"{"resourceType":"Observation"}"#.to_vec()),
-        ("an unknown type", br#"{"resourceType":"Nonsense"}"#.to_vec()),
-        ("a type in the wrong case", br#"{"resourceType":"patient"}"#.to_vec()),
-        ("an unknown element", br#"{"resourceType":"Patient","nonsense":1}"#.to_vec()),
-        ("a text where a truth is wanted", br#"{"resourceType":"Patient","active":"true"}"#.to_vec()),
-        ("an object where an array is wanted", br#"{"resourceType":"Patient","name":{"family":"a"}}"#.to_vec()),
-        ("a null member", br#"{"resourceType":"Patient","active":null}"#.to_vec()),
-        ("an empty array", br#"{"resourceType":"Patient","name":[]}"#.to_vec()),
-        ("an empty object", br#"{"resourceType":"Patient","name":[{}]}"#.to_vec()),
-        ("an empty text", br#"{"resourceType":"Patient","gender":""}"#.to_vec()),
-        ("30 February", br#"{"resourceType":"Patient","birthDate":"2026-02-30"}"#.to_vec()),
-        ("month 13", br#"{"resourceType":"Patient","birthDate":"2026-13"}"#.to_vec()),
-        ("year 0000", br#"{"resourceType":"Patient","birthDate":"0000"}"#.to_vec()),
-        ("a time in a date", br#"{"resourceType":"Patient","birthDate":"2026-01-01T00:00:00Z"}"#.to_vec()),
-        ("a time without a zone", br#"{"resourceType":"Patient","deceasedDateTime":"2026-01-01T00:00:00"}"#.to_vec()),
-        ("hour 25", br#"{"resourceType":"Patient","deceasedDateTime":"2026-01-01T25:00:00Z"}"#.to_vec()),
-        ("two choices", br#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2026"}"#.to_vec()),
-        ("a code outside a required binding", br#"{"resourceType":"Patient","gender":"nonsense"}"#.to_vec()),
-        ("a fraction where a whole number is wanted", br#"{"resourceType":"Patient","multipleBirthInteger":1.5}"#.to_vec()),
-        ("a number with 400 digits", format!(r#"{{"resourceType":"Patient","multipleBirthInteger":{}}}"#, "9".repeat(400)).into_bytes()),
-        ("a reference to a wrong type", br#"{"resourceType":"Patient","managingOrganization":{"reference":"Patient/1"}}"#.to_vec()),
-        ("an id that is none", br#"{"resourceType":"Patient","id":"a b"}"#.to_vec()),
-        ("a script in the narrative", br#"{"resourceType":"Patient","text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><script>alert(1)</script></div>"}}"#.to_vec()),
-    ];
+    ]);
     let mut transcript = Transcript::default();
     for (heading, body) in table {
         let call = Call::post(format!("{BASE}/Patient"))
@@ -114,8 +197,96 @@ async fn bodies_that_are_no_resource_are_refused() {
     insta::assert_snapshot!(transcript.finish());
 }
 
+/// Addresses and methods that mean nothing: heading, method, address below the tenant.
+const ADDRESSES: &[(&str, &str, &str)] = &[
+    ("an unknown type", "GET", "fhir/Nonsense/1"),
+    ("a type in the wrong case", "GET", "fhir/patient/1"),
+    ("an abstract type", "GET", "fhir/DomainResource/1"),
+    ("an id with a space", "GET", "fhir/Patient/a%20b"),
+    ("an id with a slash", "GET", "fhir/Patient/a%2Fb"),
+    ("an id with dots alone", "GET", "fhir/Patient/..%2F..%2Fetc"),
+    (
+        "an id too long",
+        "GET",
+        "fhir/Patient/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    ),
+    ("an id that is not UTF-8", "GET", "fhir/Patient/%FF"),
+    ("a type that is not UTF-8", "GET", "fhir/%C3%28"),
+    (
+        "a version that is no number",
+        "GET",
+        "fhir/Patient/a/_history/x",
+    ),
+    ("version 0", "GET", "fhir/Patient/a/_history/0"),
+    (
+        "version 4294967296",
+        "GET",
+        "fhir/Patient/a/_history/4294967296",
+    ),
+    (
+        "an operation that is not offered",
+        "POST",
+        "fhir/Patient/a/$everything",
+    ),
+    ("an operation on the type", "GET", "fhir/Patient/$export/x"),
+    ("a longer address", "GET", "fhir/Patient/a/b/c/d/e"),
+    ("a trailing slash", "GET", "fhir/Patient/"),
+    ("a patch", "PATCH", "fhir/Patient/a"),
+    ("a read of the base", "GET", "fhir"),
+    ("a PUT on the base", "PUT", "fhir"),
+    ("a POST on an instance", "POST", "fhir/Patient/a"),
+    ("a DELETE on the metadata", "DELETE", "fhir/metadata"),
+    ("TRACE", "TRACE", "fhir/Patient/a"),
+    ("a made-up method", "FROBNICATE", "fhir/Patient/a"),
+    (
+        "_since that is no instant",
+        "GET",
+        "fhir/_history?_since=yesterday",
+    ),
+    (
+        "_at that is no time",
+        "GET",
+        "fhir/Patient/a/_history?_at=2026-02-30",
+    ),
+    ("a log that is none", "GET", "ledger/nonsense/checkpoint"),
+    (
+        "a tile that is none",
+        "GET",
+        "ledger/changes/tile/0/../../etc",
+    ),
+    ("a tile beyond the end", "GET", "ledger/changes/tile/0/999"),
+    ("a proof of nothing", "GET", "ledger/changes/proof"),
+    (
+        "a proof beyond the end",
+        "GET",
+        "ledger/changes/proof?index=18446744073709551615",
+    ),
+    (
+        "a proof of a negative entry",
+        "GET",
+        "ledger/changes/proof?index=-1",
+    ),
+    (
+        "consistency backwards",
+        "GET",
+        "ledger/changes/consistency?from=2&to=1",
+    ),
+    (
+        "consistency beyond the end",
+        "GET",
+        "ledger/changes/consistency?from=1&to=999999",
+    ),
+    (
+        "a ledger address that is none",
+        "GET",
+        "ledger/changes/nonsense",
+    ),
+    ("an API address that is none", "GET", "api/v1/nonsense"),
+    ("an API version that is none", "GET", "api/v2/me"),
+];
+
 #[tokio::test]
-async fn addresses_and_headers_that_mean_nothing_are_refused() {
+async fn addresses_that_mean_nothing_are_refused() {
     let server = TestServer::start().await;
     let token = server.program(ROSEWOOD).await;
     let patient = json!({ "resourceType": "Patient", "id": "a" });
@@ -127,80 +298,209 @@ async fn addresses_and_headers_that_mean_nothing_are_refused() {
         )
         .await
         .expect(201);
-    let long_id = "x".repeat(65);
-    let table = vec![
-        ("an unknown type", Call::get(format!("{BASE}/Nonsense/1"))),
-        ("a type in the wrong case", Call::get(format!("{BASE}/patient/1"))),
-        ("an abstract type", Call::get(format!("{BASE}/DomainResource/1"))),
-        ("an id with a space", Call::get(format!("{BASE}/Patient/a%20b"))),
-        ("an id with a slash", Call::get(format!("{BASE}/Patient/a%2Fb"))),
-        ("an id with dots alone", Call::get(format!("{BASE}/Patient/..%2F..%2Fetc"))),
-        ("an id too long", Call::get(format!("{BASE}/Patient/{long_id}"))),
-        ("an id that is not UTF-8", Call::get(format!("{BASE}/Patient/%FF"))),
-        ("a type that is not UTF-8", Call::get(format!("{BASE}/%C3%28"))),
-        ("a version that is no number", Call::get(format!("{BASE}/Patient/a/_history/x"))),
-        ("version 0", Call::get(format!("{BASE}/Patient/a/_history/0"))),
-        ("version 4294967296", Call::get(format!("{BASE}/Patient/a/_history/4294967296"))),
-        ("an operation that is not offered", Call::post(format!("{BASE}/Patient/a/$everything"))),
-        ("an operation on the type", Call::get(format!("{BASE}/Patient/$export/x"))),
-        ("a longer address", Call::get(format!("{BASE}/Patient/a/b/c/d/e"))),
-        ("a trailing slash", Call::get(format!("{BASE}/Patient/"))),
-        ("a patch", Call::new("PATCH", format!("{BASE}/Patient/a")).json(&json!([]))),
-        ("a read of the base", Call::get(BASE)),
-        ("a PUT on the base", Call::put(BASE).json(&patient)),
-        ("a POST on an instance", Call::post(format!("{BASE}/Patient/a")).json(&patient)),
-        ("a DELETE on the metadata", Call::delete(format!("{BASE}/metadata"))),
-        ("TRACE", Call::new("TRACE", format!("{BASE}/Patient/a"))),
-        ("a made-up method", Call::new("FROBNICATE", format!("{BASE}/Patient/a"))),
-        ("an update under another id", Call::put(format!("{BASE}/Patient/b")).json(&patient)),
-        ("an update without an id", Call::put(format!("{BASE}/Patient/b")).json(&json!({ "resourceType": "Patient" }))),
-        ("If-Match that is no version", Call::put(format!("{BASE}/Patient/a")).header("if-match", "yesterday").json(&patient)),
-        ("If-Match that is no text", Call::put(format!("{BASE}/Patient/a")).header("if-match", vec![0xff]).json(&patient)),
-        ("If-None-Match on an update", Call::put(format!("{BASE}/Patient/a")).header("if-none-match", "*").json(&patient)),
-        ("If-None-Exist that is no query", Call::post(format!("{BASE}/Patient")).header("if-none-exist", "%zz").json(&json!({ "resourceType": "Patient" }))),
-        ("If-None-Exist that is no text", Call::post(format!("{BASE}/Patient")).header("if-none-exist", vec![0xff]).json(&json!({ "resourceType": "Patient" }))),
-        ("Accept that is no text", Call::get(format!("{BASE}/Patient/a")).header("accept", vec![0xff])),
-        ("Content-Type that is no text", Call::post(format!("{BASE}/Patient")).header("content-type", vec![0xff]).bytes("{}")),
-        ("an unknown encoding", Call::post(format!("{BASE}/Patient")).header("content-encoding", "br").json(&patient)),
-        ("gzip that is none", Call::post(format!("{BASE}/Patient")).header("content-encoding", "gzip").json(&patient)),
-        ("a length that is too great", Call::post(format!("{BASE}/Patient")).header("content-length", "99999999999").json(&patient)),
-        ("an idempotency key that is no text", Call::post(format!("{BASE}/Patient")).header("idempotency-key", vec![0xff]).json(&json!({ "resourceType": "Patient" }))),
-        ("a search form that is JSON", Call::post(format!("{BASE}/Patient/_search")).json(&patient)),
-        ("a search form that is not UTF-8", Call::post(format!("{BASE}/Patient/_search")).header("content-type", "application/x-www-form-urlencoded").bytes(vec![0xff])),
-        ("a search form with a broken escape", Call::post(format!("{BASE}/Patient/_search")).form("family=%")),
-        ("_since that is no instant", Call::get(format!("{BASE}/_history?_since=yesterday"))),
-        ("_at that is no time", Call::get(format!("{BASE}/Patient/a/_history?_at=2026-02-30"))),
-        ("a log that is none", Call::get("/t/rosewood/ledger/nonsense/checkpoint")),
-        ("a tile that is none", Call::get("/t/rosewood/ledger/changes/tile/0/../../etc")),
-        ("a tile beyond the end", Call::get("/t/rosewood/ledger/changes/tile/0/999")),
-        ("a proof of nothing", Call::get("/t/rosewood/ledger/changes/proof")),
-        ("a proof beyond the end", Call::get("/t/rosewood/ledger/changes/proof?index=18446744073709551615")),
-        ("a proof of a negative entry", Call::get("/t/rosewood/ledger/changes/proof?index=-1")),
-        ("consistency backwards", Call::get("/t/rosewood/ledger/changes/consistency?from=2&to=1")),
-        ("consistency beyond the end", Call::get("/t/rosewood/ledger/changes/consistency?from=1&to=999999")),
-        ("a ledger address that is none", Call::get("/t/rosewood/ledger/changes/nonsense")),
-        ("an API address that is none", Call::get("/t/rosewood/api/v1/nonsense")),
-        ("an API version that is none", Call::get("/t/rosewood/api/v2/me")),
-        ("a token without a grant", Call::post("/t/rosewood/token").form("")),
-        ("a token with a broken form", Call::post("/t/rosewood/token").form("grant_type=%")),
-        ("a token for nonsense", Call::post("/t/rosewood/token").form("grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=a.b.c")),
-    ];
     let mut transcript = Transcript::default();
-    let mut wrong = Vec::new();
-    for (heading, call) in table {
-        let answer = server.send(call.bearer(&token)).await;
-        if !is_typed(&answer) {
-            wrong.push(format!(
-                "{heading}: {} {:?} {}",
-                answer.status,
-                answer.headers,
-                answer.text()
-            ));
-            continue;
-        }
+    for (heading, method, address) in ADDRESSES {
+        let answer = server
+            .send(Call::new(method, format!("/t/rosewood/{address}")).bearer(&token))
+            .await;
+        assert!(
+            is_typed(&answer),
+            "{heading}: {} {:?} {}",
+            answer.status,
+            answer.headers,
+            answer.text()
+        );
         transcript.line(heading, &answer);
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    insta::assert_snapshot!(transcript.finish());
+}
+
+/// Requests with one thing wrong: heading, method, address, header, body.
+type Bad = (
+    &'static str,
+    &'static str,
+    &'static str,
+    (&'static str, &'static [u8]),
+    &'static str,
+);
+
+const NEW: &str = r#"{"resourceType":"Patient"}"#;
+const SAME: &str = r#"{"resourceType":"Patient","id":"a"}"#;
+const JSON: (&str, &[u8]) = ("content-type", b"application/fhir+json");
+const FORM: (&str, &[u8]) = ("content-type", b"application/x-www-form-urlencoded");
+
+const REQUESTS: &[Bad] = &[
+    (
+        "an update under another id",
+        "PUT",
+        "fhir/Patient/b",
+        JSON,
+        SAME,
+    ),
+    (
+        "an update without an id",
+        "PUT",
+        "fhir/Patient/b",
+        JSON,
+        NEW,
+    ),
+    (
+        "If-Match that is no version",
+        "PUT",
+        "fhir/Patient/a",
+        ("if-match", b"yesterday"),
+        SAME,
+    ),
+    (
+        "If-Match that is no text",
+        "PUT",
+        "fhir/Patient/a",
+        ("if-match", b"\xff"),
+        SAME,
+    ),
+    (
+        "If-None-Match on an update",
+        "PUT",
+        "fhir/Patient/a",
+        ("if-none-match", b"*"),
+        SAME,
+    ),
+    (
+        "If-None-Exist that is no query",
+        "POST",
+        "fhir/Patient",
+        ("if-none-exist", b"%zz"),
+        NEW,
+    ),
+    (
+        "If-None-Exist that is no text",
+        "POST",
+        "fhir/Patient",
+        ("if-none-exist", b"\xff"),
+        NEW,
+    ),
+    (
+        "Accept that is no text",
+        "GET",
+        "fhir/Patient/a",
+        ("accept", b"\xff"),
+        "",
+    ),
+    (
+        "Content-Type that is no text",
+        "POST",
+        "fhir/Patient",
+        ("content-type", b"\xff"),
+        NEW,
+    ),
+    (
+        "an unknown encoding",
+        "POST",
+        "fhir/Patient",
+        ("content-encoding", b"br"),
+        NEW,
+    ),
+    (
+        "gzip that is none",
+        "POST",
+        "fhir/Patient",
+        ("content-encoding", b"gzip"),
+        NEW,
+    ),
+    (
+        "a length that is too great",
+        "POST",
+        "fhir/Patient",
+        ("content-length", b"99999999999"),
+        NEW,
+    ),
+    (
+        "an idempotency key that is no text",
+        "POST",
+        "fhir/Patient",
+        ("idempotency-key", b"\xff"),
+        NEW,
+    ),
+    (
+        "a search form that is JSON",
+        "POST",
+        "fhir/Patient/_search",
+        JSON,
+        NEW,
+    ),
+    (
+        "a search form with a broken escape",
+        "POST",
+        "fhir/Patient/_search",
+        FORM,
+        "family=%",
+    ),
+    (
+        "a search form that is not UTF-8",
+        "POST",
+        "fhir/Patient/_search",
+        FORM,
+        "family=%FF",
+    ),
+    ("a token without a grant", "POST", "token", FORM, ""),
+    (
+        "a token with a broken form",
+        "POST",
+        "token",
+        FORM,
+        "grant_type=%",
+    ),
+    (
+        "a token of another kind",
+        "POST",
+        "token",
+        FORM,
+        "grant_type=password&username=admin&password=x",
+    ),
+    (
+        "a token without an assertion",
+        "POST",
+        "token",
+        FORM,
+        "grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    ),
+    (
+        "a token for nonsense",
+        "POST",
+        "token",
+        FORM,
+        "grant_type=client_credentials&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer&client_assertion=a.b.c",
+    ),
+];
+
+#[tokio::test]
+async fn requests_with_one_thing_wrong_are_refused() {
+    let server = TestServer::start().await;
+    let token = server.program(ROSEWOOD).await;
+    let patient = json!({ "resourceType": "Patient", "id": "a" });
+    server
+        .send(
+            Call::put(format!("{BASE}/Patient/a"))
+                .bearer(&token)
+                .json(&patient),
+        )
+        .await
+        .expect(201);
+    let mut transcript = Transcript::default();
+    for (heading, method, address, (name, value), body) in REQUESTS {
+        let call = Call::new(method, format!("/t/rosewood/{address}"))
+            .header(name, *value)
+            .bytes(*body);
+        let answer = server.send(call.bearer(&token)).await;
+        assert!(
+            is_typed(&answer),
+            "{heading}: {} {:?} {}",
+            answer.status,
+            answer.headers,
+            answer.text()
+        );
+        transcript.line(heading, &answer);
+    }
     insta::assert_snapshot!(transcript.finish());
 }
 
@@ -304,149 +604,4 @@ async fn cursors_of_others_and_edited_ones_are_refused() {
             .await
             .expect(400);
     }
-}
-
-/// A body that makes its bytes when they are asked for, and counts them.
-struct Endless {
-    chunk: Bytes,
-    left: usize,
-    given: Arc<AtomicUsize>,
-}
-
-impl http_body::Body for Endless {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        self.left -= 1;
-        self.given.fetch_add(self.chunk.len(), Ordering::Relaxed);
-        Poll::Ready(Some(Ok(Frame::data(self.chunk.clone()))))
-    }
-}
-
-fn endless(chunk: Vec<u8>, total: usize) -> (Body, Arc<AtomicUsize>) {
-    let given = Arc::new(AtomicUsize::new(0));
-    let left = total / chunk.len();
-    let body = Endless {
-        chunk: chunk.into(),
-        left,
-        given: given.clone(),
-    };
-    (Body::new(body), given)
-}
-
-#[tokio::test]
-async fn a_gigabyte_is_refused_at_the_limit() {
-    const MIB: usize = 1 << 20;
-    let server = TestServer::start_with(|settings| {
-        settings.limits.resource_bytes = 2 * MIB;
-        settings.limits.bundle_bytes = 4 * MIB;
-    })
-    .await;
-    let token = server.program(ROSEWOOD).await;
-    let administrator = server.person(ROSEWOOD, identity::Role::Administrator).await;
-    let table = [
-        (format!("{BASE}/Patient"), "application/json", 2 * MIB),
-        (BASE.to_owned(), "application/json", 4 * MIB),
-        (
-            format!("{BASE}/Patient/_search"),
-            "application/x-www-form-urlencoded",
-            MIB,
-        ),
-        (
-            "/t/rosewood/token".to_owned(),
-            "application/x-www-form-urlencoded",
-            MIB,
-        ),
-        (
-            "/t/rosewood/api/v1/users".to_owned(),
-            "application/json",
-            MIB,
-        ),
-    ];
-    for (path, content, most) in table {
-        let token = if path.contains("/api/") {
-            &administrator
-        } else {
-            &token
-        };
-        let (body, given) = endless(vec![b' '; 64 << 10], 1 << 30);
-        let call = Call::post(&path).header("content-type", content).body(body);
-        let answer = server.send(call.bearer(token)).await.expect(413);
-        assert!(is_typed(&answer), "{path}: {}", answer.text());
-        let given = given.load(Ordering::Relaxed);
-        assert!(given <= most + (128 << 10), "{path} took {given} bytes");
-    }
-}
-
-#[tokio::test]
-async fn a_gzip_bomb_is_refused_without_unpacking_it() {
-    let server = TestServer::start_with(|settings| settings.limits.resource_bytes = 1 << 20).await;
-    let token = server.program(ROSEWOOD).await;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    for _ in 0..1024 {
-        encoder.write_all(&[b' '; 256 << 10]).unwrap();
-    }
-    let bomb = encoder.finish().unwrap();
-    assert!(bomb.len() < 1 << 20, "256 MiB packed into {}", bomb.len());
-    for content in ["application/json", "application/fhir+json"] {
-        let call = Call::post(format!("{BASE}/Patient"))
-            .header("content-encoding", "gzip")
-            .header("content-type", content);
-        let answer = server
-            .send(call.bearer(&token).bytes(bomb.clone()))
-            .await
-            .expect(413);
-        assert!(is_typed(&answer));
-    }
-    let call = Call::post(format!("{BASE}/Patient/_search"))
-        .header("content-encoding", "gzip")
-        .header("content-type", "application/x-www-form-urlencoded");
-    server
-        .send(call.bearer(&token).bytes(bomb))
-        .await
-        .expect(413);
-}
-
-#[tokio::test]
-async fn a_body_that_breaks_off_stores_nothing() {
-    let server = TestServer::start().await;
-    let token = server.program(ROSEWOOD).await;
-    let chunks: Vec<Result<Bytes, std::io::Error>> = vec![
-        Ok(Bytes::from_static(br#"{"resourceType":"Patient"}"#)),
-        Err(std::io::Error::other("connection reset")),
-    ];
-    let body = Body::from_stream(futures_util::stream::iter(chunks));
-    let call = Call::post(format!("{BASE}/Patient"))
-        .header("content-type", "application/json")
-        .body(body);
-    let answer = server.send(call.bearer(&token)).await.expect(400);
-    assert!(is_typed(&answer));
-    let left = server
-        .send(Call::get(format!("{BASE}/Patient?_summary=count")).bearer(&token))
-        .await
-        .expect(200);
-    assert_eq!(left.json()["total"], 0);
-}
-
-#[tokio::test]
-async fn bundles_over_the_limits_are_refused() {
-    let server = TestServer::start_with(|settings| settings.limits.bundle_entries = 3).await;
-    let token = server.program(ROSEWOOD).await;
-    let entry = json!({ "request": { "method": "GET", "url": "Patient/a" } });
-    let bundle = |count: usize| json!({ "resourceType": "Bundle", "type": "batch", "entry": vec![entry.clone(); count] });
-    server
-        .send(Call::post(BASE).bearer(&token).json(&bundle(3)))
-        .await
-        .expect(200);
-    let refused = server
-        .send(Call::post(BASE).bearer(&token).json(&bundle(4)))
-        .await
-        .expect(413);
-    assert!(is_typed(&refused));
 }

@@ -90,14 +90,11 @@ async fn a_transaction_resolves_references_and_answers_in_place() {
     insta::assert_snapshot!(transcript.finish());
 }
 
-#[tokio::test]
-async fn a_failing_entry_undoes_the_transaction_and_is_named() {
-    let server = TestServer::start().await;
-    let token = server.program(ROSEWOOD).await;
-    let good = json!({ "fullUrl": URN, "resource": named("Kept"), "request": { "method": "POST", "url": "Patient" } });
+/// Entries that fail, each for its own reason.
+fn failing() -> Vec<(&'static str, Value)> {
     let mut broken = named("Broken");
     broken["birthDate"] = json!("2026-02-30");
-    let table = [
+    vec![
         (
             "structure",
             json!({ "resource": broken, "request": { "method": "POST", "url": "Patient" } }),
@@ -132,9 +129,16 @@ async fn a_failing_entry_undoes_the_transaction_and_is_named() {
             json!({ "request": { "method": "DELETE", "url": "https://elsewhere.example.org/fhir/Patient/1" } }),
         ),
         ("not an object", json!("text")),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn a_failing_entry_undoes_the_transaction_and_is_named() {
+    let server = TestServer::start().await;
+    let token = server.program(ROSEWOOD).await;
+    let good = json!({ "fullUrl": URN, "resource": named("Kept"), "request": { "method": "POST", "url": "Patient" } });
     let mut transcript = Transcript::default();
-    for (heading, entry) in table {
+    for (heading, entry) in failing() {
         let content = bundle("transaction", &[good.clone(), entry]);
         let answer = server
             .send(Call::post(BASE).bearer(&token).json(&content))

@@ -14,28 +14,25 @@ fn numbered(number: &str, family: &str) -> Value {
     })
 }
 
-#[tokio::test]
-async fn conditions_decide() {
-    let server = TestServer::start().await;
-    let token = server.program(ROSEWOOD).await;
-    let mut transcript = Transcript::default();
-    let criteria = "identifier=urn:mrn%7C1";
-    let steps = [
+const CRITERIA: &str = "identifier=urn:mrn%7C1";
+
+fn where_one_matches() -> Vec<(&'static str, Call)> {
+    vec![
         (
             "conditional create, nothing matches",
             Call::post(format!("{BASE}/Patient"))
-                .header("if-none-exist", criteria)
+                .header("if-none-exist", CRITERIA)
                 .json(&numbered("1", "Archer")),
         ),
         (
             "conditional create, one matches",
             Call::post(format!("{BASE}/Patient"))
-                .header("if-none-exist", criteria)
+                .header("if-none-exist", CRITERIA)
                 .json(&numbered("1", "Baker")),
         ),
         (
             "conditional update, one matches",
-            Call::put(format!("{BASE}/Patient?{criteria}")).json(&numbered("1", "Cook")),
+            Call::put(format!("{BASE}/Patient?{CRITERIA}")).json(&numbered("1", "Cook")),
         ),
         (
             "conditional update, none matches",
@@ -44,7 +41,7 @@ async fn conditions_decide() {
         ),
         (
             "conditional update, stale",
-            Call::put(format!("{BASE}/Patient?{criteria}"))
+            Call::put(format!("{BASE}/Patient?{CRITERIA}"))
                 .header("if-match", "W/\"1\"")
                 .json(&numbered("1", "Eden")),
         ),
@@ -52,19 +49,24 @@ async fn conditions_decide() {
             "a second one with the same number",
             Call::post(format!("{BASE}/Patient")).json(&numbered("1", "Fisher")),
         ),
+    ]
+}
+
+fn where_several_match() -> Vec<(&'static str, Call)> {
+    vec![
         (
             "conditional create, several match",
             Call::post(format!("{BASE}/Patient"))
-                .header("if-none-exist", criteria)
+                .header("if-none-exist", CRITERIA)
                 .json(&numbered("1", "Groom")),
         ),
         (
             "conditional update, several match",
-            Call::put(format!("{BASE}/Patient?{criteria}")).json(&numbered("1", "Hunter")),
+            Call::put(format!("{BASE}/Patient?{CRITERIA}")).json(&numbered("1", "Hunter")),
         ),
         (
             "conditional delete, several match",
-            Call::delete(format!("{BASE}/Patient?{criteria}")),
+            Call::delete(format!("{BASE}/Patient?{CRITERIA}")),
         ),
         (
             "conditional delete, one matches",
@@ -94,8 +96,15 @@ async fn conditions_decide() {
                 .header("if-none-exist", "")
                 .json(&numbered("1", "Knight")),
         ),
-    ];
-    for (heading, call) in steps {
+    ]
+}
+
+#[tokio::test]
+async fn conditions_decide() {
+    let server = TestServer::start().await;
+    let token = server.program(ROSEWOOD).await;
+    let mut transcript = Transcript::default();
+    for (heading, call) in where_one_matches().into_iter().chain(where_several_match()) {
         transcript.note(heading, &server.send(call.bearer(&token)).await);
     }
     insta::assert_snapshot!(transcript.finish());

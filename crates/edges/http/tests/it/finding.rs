@@ -304,7 +304,7 @@ async fn the_capability_statement_is_what_the_code_does() {
             let name = param["name"].as_str().unwrap();
             let value = example(param["type"].as_str().unwrap());
             let answer = server
-                .send_now(Call::get(format!("{BASE}/{ty}?{name}={value}&_count=1")).bearer(&token))
+                .send_now(Call::get(format!("{BASE}/{ty}?{name}={value}&_count=1")).bearer(token))
                 .await;
             if answer.status != 200 {
                 refused.push(format!("{ty}?{name}: {}", answer.text()));

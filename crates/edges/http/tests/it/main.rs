@@ -21,4 +21,8 @@ mod logs;
 #[cfg(test)]
 mod product;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
+mod trail;
+#[cfg(test)]
 mod twins;

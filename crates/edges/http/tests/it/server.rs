@@ -183,6 +183,14 @@ impl TestServer {
         self.token_of(&person, TokenOwner::User(id)).await
     }
 
+    /// Stores a resource under its own type and id.
+    pub async fn put(&self, tenant: &str, token: &str, resource: &Value) {
+        let text = |name: &str| resource[name].as_str().unwrap().to_owned();
+        let at = format!("/t/{tenant}/fhir/{}/{}", text("resourceType"), text("id"));
+        let answer = self.send(Call::put(at).bearer(token).json(resource)).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+
     /// One request, one second after the one before.
     pub async fn send(&self, call: Call) -> Answer {
         self.clock.advance(1);

@@ -21,46 +21,19 @@ struct Twin {
 }
 
 async fn twin(server: &TestServer, tenant: &'static str, canary: &'static str) -> Twin {
-    let program = server
-        .program_with(tenant, "feed", &[Interaction::VerifyLedger])
-        .await;
     let mut twin = Twin {
         canary,
-        program,
+        program: server
+            .program_with(tenant, "feed", &[Interaction::VerifyLedger])
+            .await,
         administrator: server.person(tenant, Role::Administrator).await,
         auditor: server.person(tenant, Role::Auditor).await,
         doctor: server.person(tenant, Role::Doctor).await,
         ids: BTreeMap::new(),
     };
-    for id in ["same", &format!("only-{tenant}")] {
-        let patient = json!({
-            "resourceType": "Patient", "id": id, "birthDate": "1950-01-01",
-            "name": [{ "family": canary }], "identifier": [{ "system": "urn:mrn", "value": canary }],
-        });
-        let observation = json!({
-            "resourceType": "Observation", "id": id, "status": "final", "code": { "text": canary },
-            "subject": { "reference": format!("Patient/{id}") }, "valueString": canary,
-        });
-        for (ty, body) in [("Patient", patient), ("Observation", observation)] {
-            let at = format!("/t/{tenant}/fhir/{ty}/{id}");
-            server
-                .send(Call::put(&at).bearer(&twin.program).json(&body))
-                .await
-                .expect(201);
-            let mut again = body.clone();
-            again["language"] = json!("en");
-            server
-                .send(Call::put(&at).bearer(&twin.program).json(&again))
-                .await
-                .expect(200);
-            server
-                .send(Call::get(&at).bearer(&twin.program))
-                .await
-                .expect(200);
-        }
-    }
+    record(server, tenant, &twin).await;
     let api = format!("/t/{tenant}/api/v1");
-    let makes = [
+    let makes: [(&str, Value); 4] = [
         ("branches", json!({ "name": canary, "kind": "ward" })),
         (
             "users",
@@ -70,64 +43,77 @@ async fn twin(server: &TestServer, tenant: &'static str, canary: &'static str) -
             "clients",
             json!({ "name": canary, "roles": [{ "role": "integration-service" }] }),
         ),
+        (
+            "break-glass",
+            json!({ "patient": "same", "reason": "urgent-care", "text": format!("{canary} needs care") }),
+        ),
     ];
     for (kind, body) in makes {
-        let made = server
-            .send(
-                Call::post(format!("{api}/{kind}"))
-                    .bearer(&twin.administrator)
-                    .json(&body),
-            )
-            .await
-            .expect(201);
-        let made = made.json();
-        let id = made["id"]
-            .as_str()
-            .or(made["user"]["id"].as_str())
-            .unwrap()
-            .to_owned();
+        let who = if kind == "break-glass" {
+            &twin.doctor
+        } else {
+            &twin.administrator
+        };
+        let id = make(server, &format!("{api}/{kind}"), who, &body).await;
         twin.ids.insert(kind, id);
     }
-    let token = json!({ "name": canary, "client": twin.ids["clients"], "days": 3 });
-    let made = server
-        .send(
-            Call::post(format!("{api}/tokens"))
-                .bearer(&twin.administrator)
-                .json(&token),
-        )
-        .await
-        .expect(201);
-    twin.ids.insert(
-        "tokens",
-        made.json()["token"]["id"].as_str().unwrap().to_owned(),
-    );
-    let link = json!({ "user": twin.ids["users"], "patient": "same", "kind": "referral" });
-    let made = server
-        .send(
-            Call::post(format!("{api}/relationships"))
-                .bearer(&twin.administrator)
-                .json(&link),
-        )
-        .await
-        .expect(201);
-    twin.ids.insert(
-        "relationships",
-        made.json()["id"].as_str().unwrap().to_owned(),
-    );
-    let grant = json!({ "patient": "same", "reason": "urgent-care", "text": format!("{canary} needs care") });
-    let made = server
-        .send(
-            Call::post(format!("{api}/break-glass"))
-                .bearer(&twin.doctor)
-                .json(&grant),
-        )
-        .await
-        .expect(201);
-    twin.ids.insert(
-        "break-glass",
-        made.json()["id"].as_str().unwrap().to_owned(),
-    );
+    let more = [
+        (
+            "tokens",
+            json!({ "name": canary, "client": twin.ids["clients"], "days": 3 }),
+        ),
+        (
+            "relationships",
+            json!({ "user": twin.ids["users"], "patient": "same", "kind": "referral" }),
+        ),
+    ];
+    for (kind, body) in more {
+        let id = make(server, &format!("{api}/{kind}"), &twin.administrator, &body).await;
+        twin.ids.insert(kind, id);
+    }
     twin
+}
+
+/// Makes a thing of the house; its id.
+async fn make(server: &TestServer, address: &str, who: &str, body: &Value) -> String {
+    let made = server
+        .send(Call::post(address).bearer(who).json(body))
+        .await
+        .expect(201)
+        .json();
+    let ids = [&made["id"], &made["user"]["id"], &made["token"]["id"]];
+    ids.into_iter().find_map(Value::as_str).unwrap().to_owned()
+}
+
+/// Two patients with an observation each, in two versions, looked at.
+async fn record(server: &TestServer, tenant: &str, twin: &Twin) {
+    let canary = twin.canary;
+    for id in ["same", &format!("only-{tenant}")] {
+        let patient = json!({
+            "resourceType": "Patient", "id": id, "birthDate": "1950-01-01",
+            "name": [{ "family": canary }], "identifier": [{ "system": "urn:mrn", "value": canary }],
+        });
+        let observation = json!({
+            "resourceType": "Observation", "id": id, "status": "final", "code": { "text": canary },
+            "subject": { "reference": format!("Patient/{id}") }, "valueString": canary,
+        });
+        for (ty, mut body) in [("Patient", patient), ("Observation", observation)] {
+            let at = format!("/t/{tenant}/fhir/{ty}/{id}");
+            server
+                .send(Call::put(&at).bearer(&twin.program).json(&body))
+                .await
+                .expect(201);
+            body["language"] = json!("en");
+            server
+                .send(Call::put(&at).bearer(&twin.program).json(&body))
+                .await
+                .expect(200);
+            server
+                .send(Call::get(&at).bearer(&twin.program))
+                .await
+                .expect(200);
+        }
+    }
 }
 
 async fn twins() -> (TestServer, Twin, Twin) {
