@@ -381,6 +381,12 @@ impl Config {
     pub fn switch(&self, key: &str) -> bool {
         self.text(key) == "true"
     }
+    /// What a setting does; empty for one that is none.
+    #[must_use]
+    pub fn about(key: &str) -> &'static str {
+        let found = SETTINGS.iter().find(|setting| setting.key == key);
+        found.map_or("", |setting| setting.about)
+    }
     /// Whether a value is the built-in one.
     #[must_use]
     pub fn is_default(&self, key: &str) -> bool {

@@ -27,7 +27,7 @@ impl Failure {
     }
     /// From an error of the house.
     #[must_use]
-    pub fn from_error<E: Categorised>(error: E) -> Self {
+    pub fn from_error<E: Categorised>(error: &E) -> Self {
         Self {
             category: error.category(),
             text: error.to_string(),
@@ -48,8 +48,8 @@ impl Failure {
     }
     /// An id on the command line that is none.
     #[must_use]
-    pub fn of_id(error: kernel::IdError) -> Self {
-        Self::new(Category::Invalid, error.to_string())
+    pub fn of_id(error: impl Into<kernel::IdError>) -> Self {
+        Self::new(Category::Invalid, error.into().to_string())
     }
     /// The process exit code.
     #[must_use]
@@ -60,6 +60,6 @@ impl Failure {
 
 impl<E: Categorised> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::from_error(error)
+        Self::from_error(&error)
     }
 }

@@ -32,12 +32,12 @@ impl Printer {
 
     /// How results are printed.
     #[must_use]
-    pub const fn format(&self) -> Format {
+    pub const fn format(self) -> Format {
         self.format
     }
 
     /// Rows under headings; as JSON an array of objects with the headings as keys.
-    pub fn rows(&self, headings: &[&str], rows: &[Vec<String>]) {
+    pub fn rows(self, headings: &[&str], rows: &[Vec<String>]) {
         if self.format == Format::Json {
             let items: Vec<Value> = rows
                 .iter()
@@ -78,7 +78,7 @@ impl Printer {
     }
 
     /// One result: a JSON object, or its members as `key  value` lines.
-    pub fn object(&self, value: &Value) {
+    pub fn object(self, value: &Value) {
         if self.format == Format::Json {
             println!("{value}");
             return;
@@ -97,21 +97,21 @@ impl Printer {
     }
 
     /// A plain text on standard output (nothing when JSON was asked).
-    pub fn text(&self, text: &str) {
+    pub fn text(self, text: &str) {
         if self.format == Format::Table {
             println!("{text}");
         }
     }
 
     /// A note on standard error.
-    pub fn note(&self, text: &str) {
+    pub fn note(self, text: &str) {
         if !self.quiet {
             eprintln!("{text}");
         }
     }
 
     /// An error on standard error, as JSON when JSON was asked; always printed.
-    pub fn error(&self, text: &str, code: u8) {
+    pub fn error(self, text: &str, code: u8) {
         if self.format == Format::Json {
             eprintln!("{}", serde_json::json!({ "error": text, "exit": code }));
         } else {
@@ -121,7 +121,7 @@ impl Printer {
 
     /// Progress over `total` steps (0: unknown).
     #[must_use]
-    pub fn progress(&self, what: &str, total: u64, clock: Arc<dyn Clock>) -> Progress {
+    pub fn progress(self, what: &str, total: u64, clock: Arc<dyn Clock>) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = if self.quiet || !terminal {
             ProgressBar::hidden()

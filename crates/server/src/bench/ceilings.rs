@@ -40,17 +40,8 @@ pub async fn bare_hyper(body: Bytes) -> std::io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// What a raw insert run measured.
-#[derive(Debug, Clone, Copy)]
-pub struct RawInserts {
-    /// Resources per second.
-    pub per_second: f64,
-    /// Resources per commit.
-    pub batch: usize,
-}
-
 /// Raw SQLite, WAL, `synchronous=FULL`: one body row, one head row and `rows` narrow index rows per
-/// resource, `batch` resources per transaction, for `duration`.
+/// resource, `batch` resources per transaction, for `duration`. Answers resources per second.
 pub fn raw_sqlite(
     folder: &Path,
     body_bytes: usize,
@@ -58,7 +49,7 @@ pub fn raw_sqlite(
     batch: usize,
     duration: Duration,
     clock: &Arc<dyn Clock>,
-) -> rusqlite::Result<RawInserts> {
+) -> rusqlite::Result<f64> {
     let mut connection = rusqlite::Connection::open(folder.join(format!("ceiling-{batch}.db")))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -107,8 +98,5 @@ pub fn raw_sqlite(
         transaction.commit()?;
     }
     let seconds = clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9;
-    Ok(RawInserts {
-        per_second: rid as f64 / seconds,
-        batch,
-    })
+    Ok(rid as f64 / seconds)
 }

@@ -171,7 +171,7 @@ fn begin(instance: &Instance, listener: TcpListener) -> Result<Begun, Failure> {
     let bounds = Bounds {
         connections: 4096,
         headers: Duration::from_secs(30),
-        request: Duration::from_secs(60),
+        request: Duration::from_mins(1),
         grace: Duration::from_secs(2),
     };
     let serving = tokio::spawn(serving::serve(listener, router, bounds, stopped));

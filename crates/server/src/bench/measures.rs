@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use kernel::{Category, Clock as _};
+use kernel::{Category, Clock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 
@@ -17,6 +17,7 @@ use crate::bench::fixture::Fixture;
 use crate::bench::load::{self, LoadError, MakeRequest, Measured};
 use crate::data_folder::{self, StoreLogs};
 use crate::failure::Failure;
+use crate::import::Loader;
 use crate::ports::SystemClock;
 
 /// Bundles in flight while importing.
@@ -71,6 +72,10 @@ impl From<LoadError> for Failure {
     }
 }
 
+fn fault(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Category::Fault, error.to_string())
+}
+
 fn refused(measured: &Measured) -> Result<(), Failure> {
     match &measured.first_refusal {
         None => Ok(()),
@@ -84,17 +89,15 @@ fn refused(measured: &Measured) -> Result<(), Failure> {
 async fn raw_inserts(fixture: &Fixture, bytes: usize, batch: usize) -> Result<f64, Failure> {
     let (scratch, duration, clock) = (fixture.scratch.clone(), fixture.duration, fixture.clock());
     let measured = tokio::task::spawn_blocking(move || {
-        ceilings::raw_sqlite(&scratch, bytes, INDEX_ROWS, batch, duration, &clock)
-    })
-    .await;
-    match measured {
-        Ok(Ok(raw)) => Ok(raw.per_second),
-        Ok(Err(error)) => Err(Failure::new(
-            Category::Fault,
-            format!("the ceiling could not be measured: {error}"),
-        )),
-        Err(error) => Err(Failure::new(Category::Fault, error.to_string())),
-    }
+        let failed = |error: &dyn std::fmt::Display| {
+            let text = format!("the ceiling could not be measured: {error}");
+            Failure::new(Category::Fault, text)
+        };
+        let folder = tempfile::tempdir_in(&scratch).map_err(|error| failed(&error))?;
+        ceilings::raw_sqlite(folder.path(), bytes, INDEX_ROWS, batch, duration, &clock)
+            .map_err(|error| failed(&error))
+    });
+    measured.await.map_err(|error| fault(&error))?
 }
 
 /// Transaction bundles through the use-case, several in flight; against raw inserts of as many bytes.
@@ -102,7 +105,7 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
     let population = fixture.population(resources);
     let bundles = tokio::task::spawn_blocking(move || population.bundles().collect::<Vec<_>>())
         .await
-        .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
+        .map_err(|error| fault(&error))?;
     let total: u64 = bundles
         .iter()
         .map(|bundle| u64::from(bundle.resources))
@@ -110,33 +113,7 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
     let bytes: usize = bundles.iter().map(|bundle| bundle.bytes.len()).sum();
     let count = bundles.len();
     let loader = fixture.loader()?;
-    let clock = fixture.clock();
-    let mut bundles = bundles.into_iter();
-    if let Some(first) = bundles.next() {
-        loader.bundle(first.bytes).await?;
-    }
-    let begun = clock.monotonic_ns();
-    let work = bundles.map(|bundle| {
-        let (loader, clock) = (loader.clone(), Arc::clone(&clock));
-        async move {
-            let begun = clock.monotonic_ns();
-            let task = tokio::spawn(async move { loader.bundle(bundle.bytes).await });
-            let outcome = task
-                .await
-                .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
-            outcome?;
-            Ok::<_, Failure>(
-                u32::try_from((clock.monotonic_ns() - begun) / 1000).unwrap_or(u32::MAX),
-            )
-        }
-    });
-    let mut done = futures_util::stream::iter(work).buffer_unordered(IN_FLIGHT);
-    let mut latencies_us = Vec::with_capacity(count);
-    while let Some(took) = done.next().await {
-        latencies_us.push(took?);
-    }
-    let seconds = clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9;
-    drop(done);
+    let (seconds, mut latencies_us) = load_all(&loader, bundles, fixture.clock()).await?;
     fixture.loaded = total;
     fixture.patients = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
     latencies_us.sort_unstable();
@@ -158,6 +135,36 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
         target: "10000 /s",
         latency: Some((measured.percentile_ms(0.5), measured.percentile_ms(0.99))),
     }])
+}
+
+// Answers seconds, and each bundle's microseconds.
+async fn load_all(
+    loader: &Loader,
+    bundles: Vec<population::Written>,
+    clock: Arc<dyn Clock>,
+) -> Result<(f64, Vec<u32>), Failure> {
+    let mut latencies_us = Vec::with_capacity(bundles.len());
+    let mut bundles = bundles.into_iter();
+    if let Some(first) = bundles.next() {
+        loader.bundle(first.bytes).await?;
+    }
+    let begun = clock.monotonic_ns();
+    let work = bundles.map(|bundle| {
+        let (loader, clock) = (loader.clone(), Arc::clone(&clock));
+        async move {
+            let begun = clock.monotonic_ns();
+            let task = tokio::spawn(async move { loader.bundle(bundle.bytes).await });
+            task.await.map_err(|error| fault(&error))??;
+            let took = (clock.monotonic_ns() - begun) / 1000;
+            Ok::<_, Failure>(u32::try_from(took).unwrap_or(u32::MAX))
+        }
+    });
+    let mut done = futures_util::stream::iter(work).buffer_unordered(IN_FLIGHT);
+    while let Some(took) = done.next().await {
+        latencies_us.push(took?);
+    }
+    let seconds = clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9;
+    Ok((seconds, latencies_us))
 }
 
 fn observation(patient: &str, number: u64) -> Vec<u8> {
@@ -282,7 +289,7 @@ async fn against_bare(
     let body = answer_body(fixture, &path(&patient_id(0, fixture.patients))).await?;
     let bare = ceilings::bare_hyper(body)
         .await
-        .map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
+        .map_err(|error| fault(&error))?;
     let ceiling = load::run(
         bare,
         fixture.connections,
@@ -360,9 +367,7 @@ pub async fn verify(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
             clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9,
         ))
     });
-    let (report, seconds) = task
-        .await
-        .map_err(|error| Failure::new(Category::Fault, error.to_string()))??;
+    let (report, seconds) = task.await.map_err(|error| fault(&error))??;
     if let Some(finding) = report.findings.first() {
         return Err(Failure::new(
             Category::Altered,
@@ -407,11 +412,10 @@ pub async fn growth(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
 
 /// Start of the program itself over the folder that was filled, until it is ready; and its memory then.
 pub async fn start(data: &Path, store: &'static str) -> Result<Vec<Row>, Failure> {
-    let fault = |error: std::io::Error| Failure::new(Category::Fault, error.to_string());
-    let program = std::env::current_exe().map_err(fault)?;
+    let program = std::env::current_exe().map_err(|error| fault(&error))?;
     let address = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").map_err(fault)?;
-        free.local_addr().map_err(fault)?
+        let free = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| fault(&error))?;
+        free.local_addr().map_err(|error| fault(&error))?
     };
     let clock = SystemClock::new();
     let begun = clock.monotonic_ns();
@@ -428,7 +432,7 @@ pub async fn start(data: &Path, store: &'static str) -> Result<Vec<Row>, Failure
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(fault)?;
+        .map_err(|error| fault(&error))?;
     let mut ready = None;
     while ready.is_none() && clock.monotonic_ns() - begun < 30_000_000_000 {
         if is_ready(address).await {

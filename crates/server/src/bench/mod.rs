@@ -86,7 +86,7 @@ async fn of_store(
             Measure::Search => rows.extend(measures::search(&fixture).await?),
             Measure::Verify => rows.extend(measures::verify(&fixture).await?),
             Measure::Growth => {
-                rows.extend(measures::growth(&mut fixture, arguments.resources).await?)
+                rows.extend(measures::growth(&mut fixture, arguments.resources).await?);
             }
             // Taken last: another process needs the folder.
             Measure::Start => {}

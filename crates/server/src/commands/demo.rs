@@ -331,17 +331,13 @@ async fn ensure_client(
     const NAME: &str = "Demo integration";
     let caller = console::task(&instance.app, id, SystemTask::Setup)?;
     let known = clients::list(&instance.app, &caller).await?;
-    let client = match known.into_iter().find(|client| client.name == NAME) {
-        Some(client) => client,
-        None => {
-            let scope = super::client::scope("*.*")?;
-            clients::create(
-                &instance.app,
-                &caller,
-                super::client::integration(NAME, vec![scope], Vec::new()),
-            )
-            .await?
-        }
+    let found = known.into_iter().find(|client| client.name == NAME);
+    let client = if let Some(client) = found {
+        client
+    } else {
+        let scope = super::client::scope("*.*")?;
+        let new = super::client::integration(NAME, vec![scope], Vec::new());
+        clients::create(&instance.app, &caller, new).await?
     };
     let new = tokens::NewToken {
         owner: TokenOwner::Client(client.id),

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::cli::Export;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::output::Printer;
+use crate::output::{Printer, Progress};
 use crate::wiring::Instance;
 use crate::{console, tenancy};
 
@@ -92,26 +92,7 @@ async fn resources(
     for (ty, _) in counts {
         let name = Definitions::r4().resource_name(ty);
         let path = arguments.into.join(format!("{name}.ndjson"));
-        let failed = |error: std::io::Error| Failure::file(&path, &error);
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&path).map_err(failed)?);
-        let (mut written, mut after) = (0u64, None);
-        loop {
-            let page = export.page(ty, PAGE, after).await?;
-            for body in &page.bodies {
-                file.write_all(body)
-                    .and_then(|()| file.write_all(b"\n"))
-                    .map_err(failed)?;
-            }
-            written += page.bodies.len() as u64;
-            progress.advance(page.bodies.len() as u64);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        file.flush()
-            .and_then(|()| file.get_ref().sync_all())
-            .map_err(failed)?;
+        let written = one_type(&export, ty, &path, &mut progress).await?;
         rows.push(vec![
             name.to_owned(),
             written.to_string(),
@@ -132,6 +113,35 @@ async fn resources(
         .map_err(|error| Failure::file(&path, &error))?;
     printer.rows(&["type", "resources", "file"], &rows);
     Ok(())
+}
+
+async fn one_type(
+    export: &app::export::Export<'_>,
+    ty: TypeId,
+    path: &Path,
+    progress: &mut Progress,
+) -> Result<u64, Failure> {
+    let failed = |error: std::io::Error| Failure::file(path, &error);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
+    let (mut written, mut after) = (0u64, None);
+    loop {
+        let page = export.page(ty, PAGE, after).await?;
+        for body in &page.bodies {
+            file.write_all(body)
+                .and_then(|()| file.write_all(b"\n"))
+                .map_err(failed)?;
+        }
+        written += page.bodies.len() as u64;
+        progress.advance(page.bodies.len() as u64);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    file.flush()
+        .and_then(|()| file.get_ref().sync_all())
+        .map_err(failed)?;
+    Ok(written)
 }
 
 /// Writes an export's files below a folder.

@@ -22,15 +22,17 @@ pub fn show(config: &Config, origin: bool, as_json: bool, printer: Printer) {
     let headings: &[&str] = if origin {
         &["setting", "value", "origin"]
     } else {
-        &["setting", "value"]
+        &["setting", "value", "about"]
     };
     let rows: Vec<Vec<String>> = config
         .rows()
         .map(|(key, value, from)| {
             let mut row = vec![key.to_owned(), value.to_owned()];
-            if origin {
-                row.push(from.to_string());
-            }
+            row.push(if origin {
+                from.to_string()
+            } else {
+                Config::about(key).to_owned()
+            });
             row
         })
         .collect();
@@ -39,7 +41,7 @@ pub fn show(config: &Config, origin: bool, as_json: bool, printer: Printer) {
 
 /// Checks what types and ranges cannot: addresses, files, levels.
 pub fn check(config: &Config, printer: Printer) -> Result<(), Failure> {
-    for wrong in problems(config) {
+    if let Some(wrong) = problems(config).into_iter().next() {
         return Err(wrong);
     }
     printer.object(&json!({ "settings": "in order" }));

@@ -43,9 +43,9 @@ pub fn run(arguments: &Verify, global: &Global, printer: Printer) -> Result<u8, 
     let policy = policy(arguments, source)?;
     let mut progress = Tracker::new(printer);
     let mut logs = LogFolder::open(source, |origin, checked, size| {
-        progress.at(origin, checked, size)
+        progress.at(origin, checked, size);
     })
-    .map_err(Failure::from_error)?;
+    .map_err(|error| Failure::from_error(&error))?;
     let report = examine(&mut logs, &policy, &held)?;
     print(&report, arguments.policy.is_some(), format, printer);
     Ok(report.verdict().exit_code())
@@ -65,7 +65,7 @@ pub fn examine(
             payloads: true,
         },
     )
-    .map_err(Failure::from_error)
+    .map_err(|error| Failure::from_error(&error))
 }
 
 /// The policy given, or the keys beside the logs.
@@ -80,7 +80,7 @@ pub fn policy(arguments: &Verify, beside: &Path) -> Result<Policy, Failure> {
             file.display()
         ))
     })?;
-    text.parse().map_err(Failure::from_error)
+    text.parse().map_err(|error| Failure::from_error(&error))
 }
 
 fn held(file: &Path) -> Result<Checkpoint, Failure> {
@@ -90,8 +90,8 @@ fn held(file: &Path) -> Result<Checkpoint, Failure> {
             file.display()
         ))
     })?;
-    let note = Note::parse(&text).map_err(Failure::from_error)?;
-    Checkpoint::of_note(&note).map_err(Failure::from_error)
+    let note = Note::parse(&text).map_err(|error| Failure::from_error(&error))?;
+    Checkpoint::of_note(&note).map_err(|error| Failure::from_error(&error))
 }
 
 /// Prints a report.

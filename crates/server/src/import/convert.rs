@@ -206,7 +206,7 @@ enum Target {
 }
 
 struct Entries<'a> {
-    entries: &'a [Value<'a>],
+    given: &'a [Value<'a>],
     targets: Vec<Result<Target, String>>,
     links: HashMap<String, String>,
     linked: bool,
@@ -244,7 +244,7 @@ impl<'a> Entries<'a> {
             targets.push(target);
         }
         Self {
-            entries,
+            given: entries,
             targets,
             links,
             linked,
@@ -257,8 +257,8 @@ impl<'a> Entries<'a> {
             linked: self.linked,
             ..Prepared::default()
         };
-        let mut seen: HashMap<String, usize> = HashMap::with_capacity(self.entries.len());
-        for (index, (entry, target)) in self.entries.iter().zip(&self.targets).enumerate() {
+        let mut seen: HashMap<String, usize> = HashMap::with_capacity(self.given.len());
+        for (index, (entry, target)) in self.given.iter().zip(&self.targets).enumerate() {
             let item = match self.one(index, *entry, target) {
                 Ok(item) => item,
                 Err(refused) => {
@@ -267,7 +267,7 @@ impl<'a> Entries<'a> {
                 }
             };
             if let (Ok(Target::Put(..)), Some(first)) = (target, seen.get(&item.name)) {
-                if self.entries.get(*first).map(|first| first.raw()) == Some(entry.raw()) {
+                if self.given.get(*first).map(|first| first.raw()) == Some(entry.raw()) {
                     prepared.repeated.push(item.ty);
                 } else {
                     let why = format!(
@@ -433,11 +433,11 @@ mod tests {
     #[test]
     fn posts_become_puts_under_their_urn_and_references_follow() {
         let bundle = format!(
-            r##"{{"resourceType":"Bundle","type":"transaction","entry":[
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[
             {{"fullUrl":"urn:uuid:{ANA}","resource":{{"resourceType":"Patient"}},"request":{{"method":"POST","url":"Patient"}}}},
             {{"fullUrl":"urn:uuid:{}","resource":{{"resourceType":"Condition","id":"other","subject":{{"reference":"urn:uuid:{ANA}"}},"x":"urn:uuid:{ANA}"}},"request":{{"method":"POST","url":"Condition"}}}},
             {{"resource":{{"resourceType":"Goal","subject":{{"reference":"urn:uuid:9a9aaaaa-34f6-4707-8009-5ad742f901e7"}}}},"request":{{"method":"POST","url":"Goal"}}}},
-            {{"request":{{"method":"DELETE","url":"Patient/1"}}}}]}}"##,
+            {{"request":{{"method":"DELETE","url":"Patient/1"}}}}]}}"#,
             ANA.replace('0', "1")
         );
         let prepared = json(bundle.into_bytes()).unwrap();

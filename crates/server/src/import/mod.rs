@@ -242,12 +242,12 @@ async fn load_lines(
         match chunk {
             Ok((verdicts, refused, repeated)) => {
                 report.take(verdicts);
-                refused
-                    .into_iter()
-                    .for_each(|refusal| report.refuse(refusal));
-                repeated
-                    .into_iter()
-                    .for_each(|ty| report.counts(ty).repeated());
+                for refusal in refused {
+                    report.refuse(refusal);
+                }
+                for ty in repeated {
+                    report.counts(ty).repeated();
+                }
             }
             Err(failure) => {
                 outcome = Err(failure);

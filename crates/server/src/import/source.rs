@@ -303,7 +303,7 @@ mod tests {
         let lines: Vec<_> = source
             .lines()
             .unwrap()
-            .map(|line| line.unwrap_or_default())
+            .map(Result::unwrap_or_default)
             .collect();
         assert_eq!(
             lines,

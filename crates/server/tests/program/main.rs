@@ -1,0 +1,11 @@
+//! The built program from outside: an instance is made, filled, killed, filled again, exported, verified,
+//! tampered with, backed up and restored; exit codes are those of the table.
+
+#[cfg(test)]
+mod evidence;
+#[cfg(test)]
+mod imports;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod service;
