@@ -66,18 +66,19 @@ fn compare(
     }
     match (before, after) {
         (Some(a), Some(b)) if a.kind() == Kind::Object && b.kind() == Kind::Object => {
-            objects(path, a, b, found)
+            objects(path, a, b, found);
         }
         (Some(a), Some(b)) if a.kind() == Kind::Array && b.kind() == Kind::Array => {
-            arrays(path, a, b, found)
+            arrays(path, a, b, found);
         }
         (Some(a), Some(b)) => leaves(path, a, b, found),
         (one, other) => {
-            one.into_iter()
-                .for_each(|value| whole(path, value, true, found));
-            other
-                .into_iter()
-                .for_each(|value| whole(path, value, false, found));
+            if let Some(value) = one {
+                whole(path, value, true, found);
+            }
+            if let Some(value) = other {
+                whole(path, value, false, found);
+            }
         }
     }
 }
@@ -258,8 +259,8 @@ pub fn indented(value: Value<'_>) -> String {
 
 fn indent(value: Value<'_>, depth: usize, into: &mut String) {
     let (open, close) = match value.kind() {
-        Kind::Object if value.len() > 0 => ('{', '}'),
-        Kind::Array if value.len() > 0 => ('[', ']'),
+        Kind::Object if !value.is_empty() => ('{', '}'),
+        Kind::Array if !value.is_empty() => ('[', ']'),
         _ => {
             into.push_str(&String::from_utf8_lossy(value.raw()));
             return;

@@ -1,6 +1,11 @@
 //! The accessibility gate: axe-core in the system's Chromium over every fixture page, light and dark, at
 //! 320, 768 and 1280 pixels; any violation fails. One browser run per colour and width.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its pages are long lists"
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

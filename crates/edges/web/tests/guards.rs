@@ -1,6 +1,11 @@
 //! What every page must keep to, checked on every fixture: nothing off-origin, nothing inline, labels,
 //! headings, landmarks, known classes, contrast, weight. Must not need a browser: that is `axe.rs`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its pages are long lists"
+)]
+
 mod fixtures;
 mod markup;
 

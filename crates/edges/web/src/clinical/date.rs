@@ -166,6 +166,21 @@ pub fn short_date(date: Date) -> String {
     no_break(&date.strftime("%d-%b-%Y").to_string())
 }
 
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
 /// A date as somebody types it: `05-Mar-1941`, `5 March 1941` or `1941-03-05`. `None` for anything that
 /// could be read in two ways, such as `05/03/1941` (D+Tc-0005).
 #[must_use]
@@ -181,20 +196,6 @@ pub fn typed(text: &str) -> Option<Date> {
     let [day, month, year] = parts.as_slice() else {
         return None;
     };
-    const MONTHS: [&str; 12] = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ];
     let month = month.to_lowercase();
     let place = MONTHS
         .iter()

@@ -141,6 +141,9 @@ pub struct Row {
     pub raised: bool,
 }
 
+/// A cell with its column, and whether it is the first of its row.
+type NamedCell<'a> = (&'a Column, bool, &'a Cell);
+
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "components/table.html")]
@@ -205,7 +208,7 @@ impl Table {
         self
     }
     /// Each row as (column, first, cell).
-    fn named(&self) -> Vec<(bool, Vec<(&Column, bool, &Cell)>)> {
+    fn named(&self) -> Vec<(bool, Vec<NamedCell<'_>>)> {
         self.rows
             .iter()
             .map(|row| {

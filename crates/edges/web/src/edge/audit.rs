@@ -332,7 +332,7 @@ fn facts(visit: &Visit, entry: &AuditEntry) -> Vec<(String, String)> {
         ),
     ];
     let mut add = |label: &str, value: Option<String>| {
-        facts.extend(value.map(|value| (label.to_owned(), value)))
+        facts.extend(value.map(|value| (label.to_owned(), value)));
     };
     match &entry.payload {
         Some(payload) => {

@@ -55,6 +55,10 @@ pub async fn list(visit: Visit) -> Response {
     visit.answer(result)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one page from top to bottom; its parts are view models"
+)]
 async fn list_page(
     visit: &Visit,
     secret: Option<(String, String, String)>,

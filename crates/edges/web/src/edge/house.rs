@@ -190,6 +190,10 @@ async fn branch_step_of(
 }
 
 /// Runs the checks of a page: how many failed, and the table.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one page from top to bottom; its parts are view models"
+)]
 pub async fn checks(visit: &Visit) -> (usize, Table) {
     let mut table = Table::new(
         "Checks",

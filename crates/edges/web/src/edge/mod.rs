@@ -64,7 +64,6 @@ impl Web {
 
 /// Every page, with the public address taken from the use-cases' settings and times in the machine's
 /// zone.
-#[must_use]
 pub fn router(app: App) -> Router {
     let audience = &app.settings().token_audience;
     let public_url = audience.split("/t/").next().unwrap_or(audience).to_owned();
@@ -80,7 +79,6 @@ pub fn router(app: App) -> Router {
 }
 
 /// Every page.
-#[must_use]
 pub fn router_with(app: App, settings: WebSettings) -> Router {
     let web = Web {
         app,

@@ -138,6 +138,10 @@ fn what_happened(version: &StoredVersion) -> Cell {
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one page from top to bottom; its parts are view models"
+)]
 async fn show_history(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppError> {
     let key = key(visit, type_name, id)?;
     let after = visit.query.text("after");

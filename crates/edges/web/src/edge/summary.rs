@@ -131,6 +131,10 @@ fn medicines(visit: &Visit, requests: &Matches) -> Vec<MedicationLine> {
     lines
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one page from top to bottom; its parts are view models"
+)]
 async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let id = patient_id(id)?;
     let caller = visit.about(&id);

@@ -272,6 +272,10 @@ async fn seen(
     )
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one page from top to bottom; its parts are view models"
+)]
 async fn residents(visit: &Visit, figures: &mut Vec<Figure>) -> Option<Section> {
     const TITLE: &str = "Residents";
     let count = RESIDENTS.to_string();

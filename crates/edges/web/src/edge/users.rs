@@ -182,6 +182,10 @@ struct Shown<'a> {
     problem: Option<&'a AppError>,
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one page from top to bottom; its parts are view models"
+)]
 fn form_page(visit: &Visit, known: &[Branch], shown: &Shown<'_>) -> Response {
     let mut fields = Vec::new();
     let typed = |name: &str| shown.form.map_or("", |form| form.text(name));

@@ -124,6 +124,10 @@ pub struct Visit {
 impl FromRequestParts<Web> for Visit {
     type Rejection = Response;
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one page from top to bottom; its parts are view models"
+    )]
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
         let params = RawPathParams::from_request_parts(parts, web).await;
         let named = params.ok().and_then(|params| {
@@ -191,6 +195,7 @@ impl FromRequestParts<Web> for Visit {
 
 impl Visit {
     /// Sends those away who must do something else first.
+    #[expect(clippy::result_large_err, reason = "the error is the answer itself")]
     fn admitted(self) -> Result<Self, Response> {
         let allowed: &[&str] = match self.caller.subject.pending() {
             None => return Ok(self),

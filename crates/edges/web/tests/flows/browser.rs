@@ -1,5 +1,10 @@
 //! A browser without scripts: keeps cookies by path, reads forms from pages and submits them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its pages are long lists"
+)]
+
 use std::collections::BTreeMap;
 
 use axum::Router;

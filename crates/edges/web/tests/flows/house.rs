@@ -1,5 +1,11 @@
 //! An instance with two tenants, their users and records, on SQLite in a temporary folder.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its pages are long lists"
+)]
+
 use std::sync::Arc;
 
 use app::admin::branches::NewBranch;

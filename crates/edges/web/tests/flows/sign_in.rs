@@ -1,5 +1,10 @@
 //! Signing in and out, forged forms, codes, forced password changes, colours, headers.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and its pages are long lists"
+)]
+
 use axum::http::Method;
 
 use crate::browser::Browser;
