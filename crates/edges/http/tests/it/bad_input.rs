@@ -310,6 +310,12 @@ async fn addresses_that_mean_nothing_are_refused() {
             answer.headers,
             answer.text()
         );
+        if answer.status == 405 {
+            assert!(
+                !answer.header("allow").is_empty(),
+                "{heading} says what is offered"
+            );
+        }
         transcript.line(heading, &answer);
     }
     insta::assert_snapshot!(transcript.finish());
