@@ -387,7 +387,8 @@ pub struct Bench {
     /// Resources loaded before reads and searches are measured
     #[arg(long, default_value_t = 10_000)]
     pub resources: u64,
-    /// File holding a PostgreSQL connection string; measures that adapter beside SQLite
+    /// File with two PostgreSQL connection strings of an empty database, the owner role's and then the
+    /// application role's; measures that adapter beside SQLite
     #[arg(long, value_name = "FILE")]
     pub postgres_file: Option<PathBuf>,
 }

@@ -33,6 +33,7 @@ pub struct StoreLogs<P: FnMut(&str, u64, u64)> {
     heads: Option<PathBuf>,
     logs: HashMap<String, Place>,
     progress: P,
+    last: Option<(String, u64, Vec<LogEntry>)>,
     /// The failure behind the last source error, whose category says more.
     pub failure: Option<StoreError>,
 }
@@ -55,6 +56,7 @@ impl<P: FnMut(&str, u64, u64)> StoreLogs<P> {
             heads,
             logs: HashMap::new(),
             progress,
+            last: None,
             failure: None,
         }
     }
@@ -78,6 +80,13 @@ impl<P: FnMut(&str, u64, u64)> StoreLogs<P> {
             return Ok(None);
         };
         let first = bundle.index * u64::from(TILE_WIDTH);
+        // Entries and payloads of a bundle are asked for one after the other: read once.
+        if let Some((_, _, entries)) = self
+            .last
+            .take_if(|(of, from, _)| of == origin && *from == first)
+        {
+            return Ok(Some(entries));
+        }
         let reading = self
             .store
             .log_entries(&place.scope, place.log, first, u32::from(TILE_WIDTH));
@@ -91,7 +100,11 @@ impl<P: FnMut(&str, u64, u64)> StoreLogs<P> {
             .take_while(|(entry, index)| entry.index == *index)
             .map(|(entry, _)| entry)
             .collect();
-        Ok((!whole.is_empty()).then_some(whole))
+        if whole.is_empty() {
+            return Ok(None);
+        }
+        self.last = Some((origin.to_owned(), first, whole.clone()));
+        Ok(Some(whole))
     }
 }
 

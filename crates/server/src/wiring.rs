@@ -80,7 +80,7 @@ fn name(config: &Config, data: &Path) -> Result<String, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let written =
                 std::fs::create_dir_all(data).and_then(|()| std::fs::write(&path, configured));
-            written.map_err(|error| Failure::file(&path, &error))?;
+            written.map_err(|error| store::files::io_error(&path, &error))?;
             Ok(configured.to_owned())
         }
         Err(error) => Err(Failure::file(&path, &error)),
@@ -89,8 +89,23 @@ fn name(config: &Config, data: &Path) -> Result<String, Failure> {
 
 /// Opens the instance that the settings name.
 pub async fn open(config: &Config, opening: Opening) -> Result<Instance, Failure> {
-    let data = config.data_folder();
+    let key = config.data_folder().join(ROOT_KEY);
     let is_postgres = is_postgres(config)?;
+    let had_key = key.exists();
+    let opened = open_store(config, opening, is_postgres).await;
+    if opened.is_err() && is_postgres && !had_key {
+        // Made for a database that turned out to have another one: it must not pass for that one's.
+        let _ = std::fs::remove_file(&key);
+    }
+    opened
+}
+
+async fn open_store(
+    config: &Config,
+    opening: Opening,
+    is_postgres: bool,
+) -> Result<Instance, Failure> {
+    let data = config.data_folder();
     if opening == Opening::Existing && !is_postgres && !data.join("tenants").is_dir() {
         return Err(Failure::missing(format!(
             "there is no instance in {}: make one with `theriac init`, or name its folder with --data",

@@ -62,16 +62,14 @@ async fn of_store(
     if let Some(file) = postgres {
         store = "PostgreSQL";
         config.set("store.kind", "postgres".to_owned(), flag.clone())?;
-        config.set(
-            "store.postgres_file",
-            file.display().to_string(),
-            flag.clone(),
-        )?;
-        config.set(
-            "store.postgres_owner_file",
-            file.display().to_string(),
-            flag,
-        )?;
+        let text = std::fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+        let mut lines = text.lines();
+        for key in ["store.postgres_owner_file", "store.postgres_file"] {
+            let path = folder.path().join(key);
+            std::fs::write(&path, lines.next().unwrap_or_default())
+                .map_err(|error| Failure::file(&path, &error))?;
+            config.set(key, path.display().to_string(), flag.clone())?;
+        }
     }
     printer.note(&format!("measuring {store}"));
     let mut fixture = Fixture::open(&config, folder.path(), arguments, store).await?;

@@ -34,7 +34,7 @@ pub async fn run(config: &Config, arguments: &Backup, printer: Printer) -> Resul
     if wiring::is_postgres(config)? {
         return Err(Failure::new(
             Category::Unsupported,
-            "a PostgreSQL store is backed up with PostgreSQL's own tools (docs/guides): copy the folder of keys too",
+            "a PostgreSQL store is backed up with PostgreSQL's own tools: use pg_dump or pgBackRest, and copy the data folder with its keys and heads too",
         ));
     }
     let into = absolute(&arguments.into)?;

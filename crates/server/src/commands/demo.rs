@@ -60,7 +60,8 @@ pub async fn run(global: &Global, arguments: &Demo, printer: Printer) -> Result<
         (Ok(notes), Some(listener)) => (notes, listener),
         (prepared, _) => {
             wiring::close(&instance).await;
-            return prepared.map(|_| 0);
+            print(&prepared?, &wiring::public_url(&config), &folder, printer);
+            return Ok(0);
         }
     };
     let url = super::serve::shown_url(&instance, &listener);
@@ -379,7 +380,9 @@ fn print(notes: &Notes, url: &str, folder: &Path, printer: Printer) {
         return;
     }
     printer.rows(&["tenant", "sign-in", "role", "password"], &rows);
-    printer.text(&format!("\nTheriac serves synthetic people at {url}"));
+    printer.text(&format!(
+        "\nTheriac serves synthetic people. Sign in at {url}/sign-in"
+    ));
     for (slug, token) in &notes.tokens {
         printer.text(&format!("\nAs a program, in {slug}:\n  curl -H 'Authorization: Bearer {token}' '{url}/t/{slug}/fhir/Patient?_count=3'"));
     }

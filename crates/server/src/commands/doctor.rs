@@ -241,6 +241,12 @@ fn root_key(config: &Config) -> Found {
 
 fn backup(config: &Config) -> Found {
     const DAY_MS: i64 = 86_400_000;
+    if matches!(wiring::is_postgres(config), Ok(true)) {
+        return (
+            Health::Warn,
+            "PostgreSQL's own backups cannot be seen from here".to_owned(),
+        );
+    }
     if !config.data_folder().join("tenants").exists() {
         return (Health::Fine, "nothing to back up yet".to_owned());
     }
@@ -279,7 +285,7 @@ async fn store_checks(config: &Config) -> Vec<Row> {
     const LEDGER: (&str, &str, &str) = (
         "ledger",
         "a head behind its head file means an older copy was put back",
-        "run `theriac verify` on the folder, then recover as docs/guides says",
+        "run `theriac verify` on the folder, and put the newer copy back",
     );
     let row = |(id, why, remedy): (&'static str, &'static str, &'static str), found| {
         (id, why, remedy, found)

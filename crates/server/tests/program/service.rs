@@ -3,8 +3,10 @@
 #![expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::place::{Place, Server, fails, find, ok, run};
+use crate::place::{Place, Server, fails, find, ok, run, theriac};
 
 #[cfg(unix)]
 #[test]
@@ -143,4 +145,41 @@ fn the_help_is_locked() {
     let roles = ok(&["-o", "json", "role", "list"]);
     assert_eq!(roles.as_array().unwrap().len(), identity::Role::ALL.len());
     assert!(run(&["completions", "bash"]).stdout.len() > 1000);
+}
+
+#[test]
+fn a_killed_demo_goes_on_and_the_next_start_says_the_same() {
+    let place = Place::new();
+    let folder = place.at("demo");
+    let load = [
+        "-o",
+        "json",
+        "--quiet",
+        "demo",
+        "--folder",
+        &folder,
+        "--load-only",
+    ];
+    let mut child = theriac()
+        .args(load)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let first = ok(&load);
+    let people = first["sign_ins"].as_array().unwrap();
+    assert_eq!(people.len(), 13, "{first}");
+    assert_eq!(first["tokens"].as_object().unwrap().len(), 2);
+    assert_eq!(ok(&load), first);
+    let exported = place.at("export");
+    let args = [
+        "--data", &folder, "-o", "json", "--quiet", "export", &exported,
+    ];
+    let tenant = ["--tenant", "rosewood-house", "--type", "Patient"];
+    let files = ok(&[args.as_slice(), tenant.as_slice()].concat());
+    assert_eq!(files[0]["resources"], "40", "{files}");
+    assert_eq!(run(&["--quiet", "verify", &folder]).status.code(), Some(0));
 }
