@@ -5,7 +5,10 @@ use app::admin::{clients, tokens};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use identity::{InteractionSet, Jwk, Role, RoleAssignment, Scope, TokenOwner, Types, UserState};
+use identity::{
+    ApiClient, InteractionSet, Jwk, LongLivedToken, Role, RoleAssignment, Scope, TokenOwner, Types,
+    UserState,
+};
 use kernel::ClientId;
 
 use super::answer::{self, redirect, sentence, status_of};
@@ -55,48 +58,33 @@ pub async fn list(visit: Visit) -> Response {
     visit.answer(result)
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one page from top to bottom; its parts are view models"
-)]
-async fn list_page(
-    visit: &Visit,
-    secret: Option<(String, String, String)>,
-) -> Result<Response, AppError> {
-    let clients = clients::list(visit.app(), &visit.caller).await?;
-    let tokens = tokens::list(visit.app(), &visit.caller).await?;
-    let zone = visit.web.zone();
-    let mut table = Table::new(
-        "API clients",
-        &["Client", "May", "Keys", "State", "Step"],
-        "No API clients.",
-    );
-    for client in &clients {
+fn client_table(visit: &Visit, clients: &[ApiClient]) -> Table {
+    let columns = ["Client", "May", "Keys", "State", "Step"];
+    let mut table = Table::new("API clients", &columns, "No API clients.");
+    for client in clients {
         let active = client.state == UserState::Active;
-        let (step, label) = if active {
-            ("disable", "Suspend")
+        let (step, label, tone, state) = if active {
+            ("disable", "Suspend", Tone::Good, "Active")
         } else {
-            ("enable", "Readmit")
+            ("enable", "Readmit", Tone::Plain, "Suspended")
         };
         let action = visit.href(&format!("/clients/{}/{step}", client.id));
         table = table.row(vec![
             Cell::text(&client.name).and(Piece::Code(client.id.to_string())),
             Cell::text(&scopes_in_words(&client.scopes)),
             Cell::text(&client.jwks.len().to_string()),
-            if active {
-                Cell::tag(Tone::Good, "Active")
-            } else {
-                Cell::tag(Tone::Plain, "Suspended")
-            },
+            Cell::tag(tone, state),
             Cell(vec![button(visit, action, label, &client.name, active)]),
         ]);
     }
-    let mut kept = Table::new(
-        "Tokens",
-        &["Token", "Owner", "Made", "Expires", "Last used", "Step"],
-        "No tokens.",
-    );
-    for token in &tokens {
+    table
+}
+
+fn token_table(visit: &Visit, clients: &[ApiClient], tokens: &[LongLivedToken]) -> Table {
+    let zone = visit.web.zone();
+    let columns = ["Token", "Owner", "Made", "Expires", "Last used", "Step"];
+    let mut table = Table::new("Tokens", &columns, "No tokens.");
+    for token in tokens {
         let owner = match token.owner {
             TokenOwner::Client(id) => clients
                 .iter()
@@ -104,24 +92,33 @@ async fn list_page(
                 .map_or_else(|| id.to_string(), |client| client.name.clone()),
             TokenOwner::User(id) => format!("User {id}"),
         };
-        let live = token.is_live(visit.app().now());
+        let (tone, state) = if token.is_live(visit.app().now()) {
+            (Tone::Good, "In force")
+        } else {
+            (Tone::Plain, "Expired")
+        };
+        let used = token.last_used.map(|used| Cell::when(When::at(used, zone)));
         let action = visit.href(&format!("/tokens/{}/revoke", token.id));
-        kept = kept.row(vec![
+        table = table.row(vec![
             Cell::text(&token.name),
             Cell::text(&owner),
             Cell::when(When::at(token.created, zone)),
-            Cell::when(When::at(token.expires, zone)).and(if live {
-                Piece::Tag(Tone::Good, "In force".to_owned())
-            } else {
-                Piece::Tag(Tone::Plain, "Expired".to_owned())
-            }),
-            token.last_used.map_or_else(
-                || Cell::text("Never"),
-                |used| Cell::when(When::at(used, zone)),
-            ),
+            Cell::when(When::at(token.expires, zone)).and(Piece::Tag(tone, state.to_owned())),
+            used.unwrap_or_else(|| Cell::text("Never")),
             Cell(vec![button(visit, action, "Revoke", &token.name, true)]),
         ]);
     }
+    table
+}
+
+async fn list_page(
+    visit: &Visit,
+    secret: Option<(String, String, String)>,
+) -> Result<Response, AppError> {
+    let clients = clients::list(visit.app(), &visit.caller).await?;
+    let tokens = tokens::list(visit.app(), &visit.caller).await?;
+    let section = |id: &str, title: &str, table| (id.to_owned(), title.to_owned(), table);
+    let kept = token_table(visit, &clients, &tokens);
     let page = ListPage {
         shell: visit.shell("API clients and tokens"),
         lead: "Programs sign in with a signed assertion or with a long-lived token.".to_owned(),
@@ -129,8 +126,8 @@ async fn list_page(
         secret,
         summary: None,
         sections: vec![
-            ("clients".to_owned(), "Clients".to_owned(), table),
-            ("tokens".to_owned(), "Long-lived tokens".to_owned(), kept),
+            section("clients", "Clients", client_table(visit, &clients)),
+            section("tokens", "Long-lived tokens", kept),
         ],
         paging: Paging::default(),
     };

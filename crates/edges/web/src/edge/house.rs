@@ -189,73 +189,51 @@ async fn branch_step_of(
     Ok(redirect(&visit.href("/branches?done=saved")))
 }
 
-/// Runs the checks of a page: how many failed, and the table.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one page from top to bottom; its parts are view models"
-)]
+/// A check that was made: its name, what it found or what is wrong, and what to do then.
+type Check = (String, Result<String, String>, &'static str);
+
+/// Makes the checks of a page: how many failed, and the table.
 pub async fn checks(visit: &Visit) -> (usize, Table) {
-    let mut table = Table::new(
-        "Checks",
-        &["Check", "Result", "Found", "What to do"],
-        "No check has run. Nothing is known about the state of the system.",
-    );
-    let mut failed = 0;
-    let mut add = |name: &str, result: Result<String, String>, remedy: &str| {
-        let (good, cells) = match result {
-            Ok(found) => (
-                true,
-                vec![
-                    Cell::text(name),
-                    Cell::tag(Tone::Good, "OK"),
-                    Cell::text(&found),
-                    Cell::text("Nothing"),
-                ],
-            ),
-            Err(found) => (
-                false,
-                vec![
-                    Cell::text(name),
-                    Cell::tag(Tone::Bad, "Failed"),
-                    Cell::text(&found),
-                    Cell::text(remedy),
-                ],
-            ),
-        };
-        failed += usize::from(!good);
-        let taken = std::mem::replace(&mut table, Table::new("", &[], ""));
-        table = if good {
-            taken.row(cells)
-        } else {
-            taken.raised_row(cells)
-        };
-    };
     let storage = visit.app().health().await.map(|()| "Answers".to_owned());
-    add(
-        "Storage",
+    let mut made: Vec<Check> = vec![(
+        "Storage".to_owned(),
         storage.map_err(|error| answer::sentence(&error.public_text())),
         "Look into the server's log, and run theriac doctor",
-    );
-    let policy = audit::policy(visit.app()).ok();
+    )];
     for log in [Log::Changes, Log::Access] {
         let name = format!("Ledger of {}: signed checkpoint", log.as_str());
-        let found = audit::checkpoint(visit.app(), &visit.caller, log).await;
-        let checked = found
-            .map_err(|error| answer::sentence(&error.public_text()))
-            .and_then(|note| {
-                let note = ledger::note::Note::parse(&note)
-                    .map_err(|_| "The checkpoint cannot be read.".to_owned())?;
-                let policy = policy
-                    .as_ref()
-                    .ok_or("The verifier key cannot be read.".to_owned())?;
-                let checkpoint = policy
-                    .check(&note, false)
-                    .map_err(|_| "The signature is not right.".to_owned())?;
-                Ok(format!("{} entries, signature right", checkpoint.size))
-            });
-        add(&name, checked, "Run theriac verify on the data folder");
+        let remedy = "Run theriac verify on the data folder";
+        made.push((name, ledger_check(visit, log).await, remedy));
+    }
+    let failed = made.iter().filter(|(_, result, _)| result.is_err()).count();
+    let columns = ["Check", "Result", "Found", "What to do"];
+    let empty = "No check has run. Nothing is known about the state of the system.";
+    let mut table = Table::new("Checks", &columns, empty);
+    for (name, result, remedy) in &made {
+        let name = Cell::text(name);
+        table = match result {
+            Ok(found) => {
+                let good = Cell::tag(Tone::Good, "OK");
+                table.row(vec![name, good, Cell::text(found), Cell::text("Nothing")])
+            }
+            Err(found) => {
+                let bad = Cell::tag(Tone::Bad, "Failed");
+                table.raised_row(vec![name, bad, Cell::text(found), Cell::text(remedy)])
+            }
+        };
     }
     (failed, table)
+}
+
+async fn ledger_check(visit: &Visit, log: Log) -> Result<String, String> {
+    let note = audit::checkpoint(visit.app(), &visit.caller, log).await;
+    let note = note.map_err(|error| answer::sentence(&error.public_text()))?;
+    let note = ledger::note::Note::parse(&note).map_err(|_| "The checkpoint cannot be read.")?;
+    let policy = audit::policy(visit.app()).map_err(|_| "The verifier key cannot be read.")?;
+    let checkpoint = policy
+        .check(&note, false)
+        .map_err(|_| "The signature is not right.")?;
+    Ok(format!("{} entries, signature right", checkpoint.size))
 }
 
 /// Health.

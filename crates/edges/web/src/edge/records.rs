@@ -1,7 +1,7 @@
 //! Any resource: its fields and JSON, its history with differences, and lists of a type. Must not show a
 //! deleted or erased version as if it had content.
 
-use app::record::history::{HistoryRequest, history as history_of};
+use app::record::history::{HistoryAnswer, HistoryRequest, history as history_of};
 use app::record::search::CURSOR;
 use app::record::{read, render};
 use app::{AppError, Caller, ChangeKind, HistoryScope, ResourceKey, StoredVersion};
@@ -16,7 +16,7 @@ use super::found::{find, parse};
 use super::summary::{banner, key, patient_id};
 use super::visit::Visit;
 use super::{last, named};
-use crate::clinical::{When, code};
+use crate::clinical::{Banner, When, code};
 use crate::components::{Cell, Paging, Table, Tone};
 use crate::diff;
 use crate::pages::access::ListPage;
@@ -102,14 +102,8 @@ async fn show(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppE
     };
     let shown = ResourcePage {
         shell,
-        banner: match &patient {
-            Some(patient) => banner(visit, patient).await,
-            None => None,
-        },
-        patient_href: patient.map_or_else(
-            || visit.href("/patients"),
-            |patient| visit.href(&format!("/patients/{patient}")),
-        ),
+        banner: banner_of(visit, patient.as_ref()).await,
+        patient_href: patient_href(visit, patient.as_ref()),
         type_name: type_name.to_owned(),
         id: id.to_owned(),
         version: version.version.to_string(),
@@ -138,10 +132,37 @@ fn what_happened(version: &StoredVersion) -> Cell {
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one page from top to bottom; its parts are view models"
-)]
+/// The history, with the purpose of emergency access where that is what opens it.
+async fn readable_history(
+    visit: &Visit,
+    request: &HistoryRequest,
+) -> Result<(HistoryAnswer, Caller), AppError> {
+    match history_of(visit.app(), &visit.caller, request).await {
+        Err(AppError::Denied { .. } | AppError::NotFound { .. })
+            if visit.caller.subject.may_break_glass() =>
+        {
+            let caller = visit.with_purpose(kernel::PurposeOfUse::EmergencyTreatment);
+            Ok((history_of(visit.app(), &caller, request).await?, caller))
+        }
+        other => Ok((other?, visit.caller.clone())),
+    }
+}
+
+fn version_table(visit: &Visit, base: &str, versions: &[StoredVersion]) -> Table {
+    let columns = ["Version", "What happened", "When"];
+    let mut table = Table::new("Versions", &columns, "No versions.");
+    for version in versions {
+        let number = format!("Version {}", version.version);
+        let cell = match version.body {
+            Some(_) => Cell::link(&format!("{base}?version={}", version.version), &number),
+            None => Cell::text(&number),
+        };
+        let when = When::at_second(version.last_updated(), visit.web.zone());
+        table = table.row(vec![cell, what_happened(version), Cell::when(when)]);
+    }
+    table
+}
+
 async fn show_history(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppError> {
     let key = key(visit, type_name, id)?;
     let after = visit.query.text("after");
@@ -149,77 +170,37 @@ async fn show_history(visit: &Visit, type_name: &str, id: &str) -> Result<Respon
     if !after.is_empty() {
         params.push((CURSOR.to_owned(), after.to_owned()));
     }
+    let scope = HistoryScope::Instance(key.clone());
     let request = HistoryRequest {
-        scope: HistoryScope::Instance(key.clone()),
+        scope,
         params,
         lenient: false,
     };
-    let mut caller = visit.caller.clone();
-    let mut answer = history_of(visit.app(), &caller, &request).await;
-    if matches!(
-        answer,
-        Err(AppError::Denied { .. } | AppError::NotFound { .. })
-    ) && visit.caller.subject.may_break_glass()
-    {
-        caller = visit.with_purpose(kernel::PurposeOfUse::EmergencyTreatment);
-        answer = history_of(visit.app(), &caller, &request).await;
-    }
-    let answer = answer?;
-    let name = format!("{type_name}/{id}");
-    let base = visit.href(&format!("/records/{name}"));
-    let mut table = Table::new(
-        "Versions",
-        &["Version", "What happened", "When"],
-        "No versions.",
-    );
-    for version in &answer.versions {
-        let number = format!("Version {}", version.version);
-        let cell = match version.body {
-            Some(_) => Cell::link(&format!("{base}?version={}", version.version), &number),
-            None => Cell::text(&number),
-        };
-        table = table.row(vec![
-            cell,
-            what_happened(version),
-            Cell::when(When::at_second(version.last_updated(), visit.web.zone())),
-        ]);
-    }
-    let (from, to) = picked(visit, &answer.versions);
-    let documents = answer
-        .versions
+    let (answer, caller) = readable_history(visit, &request).await?;
+    let versions = &answer.versions;
+    let (from, to) = picked(visit, versions);
+    let document = versions
         .iter()
         .find_map(|version| parse(version).ok().flatten());
-    let patient = documents.and_then(|document| patient_of(type_name, &key.id, &document));
-    let comparison = match (from, to) {
-        (Some(from), Some(to)) => {
-            Some(compare(visit, &caller, &key, (from, to), &answer.versions).await?)
-        }
-        _ => None,
+    let patient = document.and_then(|document| patient_of(type_name, &key.id, &document));
+    let comparison = match from.zip(to) {
+        Some(pair) => Some(compare(visit, &caller, &key, pair, versions).await?),
+        None => None,
+    };
+    let name = format!("{type_name}/{id}");
+    let base = visit.href(&format!("/records/{name}"));
+    let choice = |version: &StoredVersion| {
+        let number = Some(version.version);
+        (version.version.to_string(), number == from, number == to)
     };
     let shown = HistoryPage {
         shell: visit.shell(&format!("History of {name}")),
-        banner: match &patient {
-            Some(patient) => banner(visit, patient).await,
-            None => None,
-        },
-        patient_href: patient.map_or_else(
-            || visit.href("/patients"),
-            |patient| visit.href(&format!("/patients/{patient}")),
-        ),
+        banner: banner_of(visit, patient.as_ref()).await,
+        patient_href: patient_href(visit, patient.as_ref()),
         name,
+        table: version_table(visit, &base, versions),
         resource_href: base,
-        versions: answer
-            .versions
-            .iter()
-            .map(|version| {
-                (
-                    version.version.to_string(),
-                    Some(version.version) == from,
-                    Some(version.version) == to,
-                )
-            })
-            .collect(),
-        table,
+        versions: versions.iter().map(choice).collect(),
         comparison,
         paging: Paging {
             words: String::new(),
@@ -231,6 +212,15 @@ async fn show_history(visit: &Visit, type_name: &str, id: &str) -> Result<Respon
         },
     };
     Ok(answer::page(StatusCode::OK, &shown))
+}
+
+async fn banner_of(visit: &Visit, patient: Option<&LogicalId>) -> Option<Banner> {
+    banner(visit, patient?).await
+}
+
+fn patient_href(visit: &Visit, patient: Option<&LogicalId>) -> String {
+    let below = patient.map(|patient| format!("/patients/{patient}"));
+    visit.href(below.as_deref().unwrap_or("/patients"))
 }
 
 /// The versions to compare: those asked for, else the newest two.

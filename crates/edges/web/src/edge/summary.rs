@@ -15,7 +15,7 @@ use super::found::{Matches, find, parse, part};
 use super::visit::Visit;
 use crate::chart::Trend;
 use crate::clinical::events::{self, Event};
-use crate::clinical::observation::observations;
+use crate::clinical::observation::{ResultLine, observations};
 use crate::clinical::{AllergyStatus, Banner, MedicationLine, Zone};
 use crate::pages::summary::{Part, SummaryPage};
 
@@ -131,74 +131,58 @@ fn medicines(visit: &Visit, requests: &Matches) -> Vec<MedicationLine> {
     lines
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one page from top to bottom; its parts are view models"
-)]
+/// Plots, latest results, and how many observations were entered in error.
+type Measured = (Part<Vec<Trend>>, Part<Vec<ResultLine>>, usize);
+
+async fn measured(visit: &Visit, caller: &Caller, id: &str) -> Measured {
+    let params = [("patient", id), ("_count", "500"), ("_sort", "-date")];
+    let found = find(visit, caller, "Observation", &params).await;
+    let mut in_error = 0;
+    let both = part(found, |matches| {
+        let shown = observations(&matches.values(visit, "Observation"), visit.web.zone());
+        in_error = shown.in_error;
+        let trend = |(index, series)| Trend::of(format!("trend-{index}"), series);
+        let trends = shown.series.into_iter().enumerate().filter_map(trend);
+        (trends.collect(), shown.latest)
+    });
+    let (trends, results) = both.split();
+    (trends, results, in_error)
+}
+
 async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let id = patient_id(id)?;
     let caller = visit.about(&id);
     let document = patient(visit, &caller, &id).await?;
-    let zone = visit.web.zone();
     let text = id.as_str();
-    let measured = [("patient", text), ("_count", "500"), ("_sort", "-date")];
-    let measured = find(visit, &caller, "Observation", &measured).await;
-    let mut in_error = 0;
-    let measured = part(measured, |matches| {
-        let shown = observations(&matches.values(visit, "Observation"), zone);
-        in_error = shown.in_error;
-        let trend = |(index, series)| Trend::of(format!("trend-{index}"), series);
-        let trends: Vec<Trend> = shown
-            .series
-            .into_iter()
-            .enumerate()
-            .filter_map(trend)
-            .collect();
-        (trends, shown.latest)
-    });
-    let (trends, results) = measured.split();
-    let requests = find(
+    let (trends, results, in_error) = measured(visit, &caller, text).await;
+    let params = [("patient", text), ("_count", "200")];
+    let requests = find(visit, &caller, "MedicationRequest", &params).await;
+    let newest = Some("-date");
+    let conditions = event_part(visit, &caller, ("Condition", text), None, events::condition);
+    let encounters = event_part(
         visit,
         &caller,
-        "MedicationRequest",
-        &[("patient", text), ("_count", "200")],
-    )
-    .await;
-    let about = |type_name: &'static str| (type_name, text);
+        ("Encounter", text),
+        newest,
+        events::encounter,
+    );
+    let vaccines = ("Immunization", text);
+    let immunisations = event_part(visit, &caller, vaccines, newest, events::immunisation);
+    let visits = ("Appointment", text);
+    let appointments = event_part(visit, &caller, visits, newest, events::appointment);
     let page = SummaryPage {
         shell: visit.shell_about("Summary", &id),
-        banner: Banner::of(document.root(), visit.app().now(), zone),
+        banner: Banner::of(document.root(), visit.app().now(), visit.web.zone()),
         base: visit.href(&format!("/patients/{id}")),
         allergies: allergies(visit, &caller, text).await,
         allergies_href: visit.href(&format!("/records/AllergyIntolerance?patient={id}")),
-        conditions: event_part(visit, &caller, about("Condition"), None, events::condition).await,
+        conditions: conditions.await,
         medicines: part(requests, |matches| medicines(visit, matches)),
         trends,
         results,
-        encounters: event_part(
-            visit,
-            &caller,
-            about("Encounter"),
-            Some("-date"),
-            events::encounter,
-        )
-        .await,
-        immunisations: event_part(
-            visit,
-            &caller,
-            about("Immunization"),
-            Some("-date"),
-            events::immunisation,
-        )
-        .await,
-        appointments: event_part(
-            visit,
-            &caller,
-            about("Appointment"),
-            Some("-date"),
-            events::appointment,
-        )
-        .await,
+        encounters: encounters.await,
+        immunisations: immunisations.await,
+        appointments: appointments.await,
         in_error,
         may_audit: visit.offers(Interaction::ViewAudit),
     };

@@ -272,10 +272,92 @@ async fn seen(
     )
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one page from top to bottom; its parts are view models"
-)]
+/// What was looked up about the residents of a page; `None` for what could not be seen completely.
+struct Looked {
+    observed: Option<Vec<String>>,
+    allergies: Option<Vec<String>>,
+}
+
+impl Looked {
+    async fn up(visit: &Visit, ids: &[String]) -> Self {
+        if ids.is_empty() {
+            return Self {
+                observed: Some(Vec::new()),
+                allergies: Some(Vec::new()),
+            };
+        }
+        let joined = ids.join(",");
+        let since = visit.app().now().plus_seconds(-OVERDUE_DAYS * 86_400);
+        let since = format!("ge{}", since.to_fhir_instant());
+        // Entries in error answer nothing.
+        let observed = [
+            ("date", since.as_str()),
+            ("status:not", "entered-in-error"),
+            ("_elements", "subject"),
+        ];
+        let allergies = [
+            ("verification-status:not", "entered-in-error"),
+            ("_elements", "patient"),
+        ];
+        Self {
+            observed: seen(visit, "Observation", &joined, &observed).await,
+            allergies: seen(visit, "AllergyIntolerance", &joined, &allergies).await,
+        }
+    }
+
+    /// What there is to do for one resident.
+    fn alerts(&self, id: &String) -> Vec<Piece> {
+        let alert = |seen: Option<&Vec<String>>, missing: &str, unchecked: &str| match seen {
+            None => Some(Piece::Tag(Tone::Info, unchecked.to_owned())),
+            Some(seen) if seen.contains(id) => None,
+            Some(_) => Some(Piece::Tag(Tone::Warn, missing.to_owned())),
+        };
+        let observed = self.observed.as_ref();
+        let allergies = self.allergies.as_ref();
+        [
+            alert(
+                observed,
+                "No observation in 30 days",
+                "Observations not checked",
+            ),
+            alert(allergies, "Allergies not recorded", "Allergies not checked"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// How many of the residents a look-up did not find, as a figure.
+fn missing_figure(seen: Option<&Vec<String>>, ids: &[String], label: &str) -> Figure {
+    let missing = seen.map(|seen| ids.iter().filter(|id| !seen.contains(id)).count());
+    let value = missing.map_or_else(|| "Not checked".to_owned(), |missing| missing.to_string());
+    figure(&value, label, "#residents".to_owned(), missing != Some(0))
+}
+
+/// The residents, those with something to do first.
+fn resident_table(visit: &Visit, matches: &Matches, ids: &[String], looked: &Looked) -> Table {
+    let columns = ["Name", "Born", "Gender", "Number", "To do"];
+    let empty = "No resident of your branches is recorded.";
+    let mut table = Table::new("Residents", &columns, empty).filtered("residents-table");
+    let mut quiet = Vec::new();
+    for (row, id) in rows(visit, matches).iter().zip(ids) {
+        let alerts = looked.alerts(id);
+        let mut cells = identity_cells(row);
+        if alerts.is_empty() {
+            cells.push(Cell::text("Nothing found"));
+            quiet.push(cells);
+        } else {
+            cells.push(Cell(alerts));
+            table = table.raised_row(cells);
+        }
+    }
+    for cells in quiet {
+        table = table.row(cells);
+    }
+    table
+}
+
 async fn residents(visit: &Visit, figures: &mut Vec<Figure>) -> Option<Section> {
     const TITLE: &str = "Residents";
     let count = RESIDENTS.to_string();
@@ -293,118 +375,35 @@ async fn residents(visit: &Visit, figures: &mut Vec<Figure>) -> Option<Section> 
         .iter()
         .map(|found| found.id.to_string())
         .collect();
-    let joined = ids.join(",");
-    let now = visit.app().now();
-    let since = format!(
-        "ge{}",
-        now.plus_seconds(-OVERDUE_DAYS * 86_400).to_fhir_instant()
-    );
-    let (observed, allergies) = if ids.is_empty() {
-        (Some(Vec::new()), Some(Vec::new()))
-    } else {
-        (
-            seen(
-                visit,
-                "Observation",
-                &joined,
-                &[("date", &since), ("_elements", "subject")],
-            )
-            .await,
-            seen(
-                visit,
-                "AllergyIntolerance",
-                &joined,
-                &[("_elements", "patient")],
-            )
-            .await,
-        )
-    };
-    let columns = ["Name", "Born", "Gender", "Number", "To do"];
-    let mut table = Table::new(TITLE, &columns, "No resident of your branches is recorded.")
-        .filtered("residents-table");
-    let (mut overdue, mut unrecorded) = (0_usize, 0_usize);
-    let mut quiet = Vec::new();
-    for (row, id) in rows(visit, &matches).iter().zip(&ids) {
-        let mut pieces = Vec::new();
-        pieces.extend(alert(
-            observed.as_deref(),
-            id,
-            "No observation in 30 days",
-            "Observations not checked",
-            &mut overdue,
-        ));
-        pieces.extend(alert(
-            allergies.as_deref(),
-            id,
-            "Allergies not recorded",
-            "Allergies not checked",
-            &mut unrecorded,
-        ));
-        let mut cells = identity_cells(row);
-        if pieces.is_empty() {
-            cells.push(Cell::text("Nothing found"));
-            quiet.push(cells);
-        } else {
-            cells.push(Cell(pieces));
-            table = table.raised_row(cells);
-        }
-    }
-    for cells in quiet {
-        table = table.row(cells);
-    }
-    let checked = |list: &Option<Vec<String>>, number: usize| {
-        if list.is_some() {
-            number.to_string()
-        } else {
-            "Not checked".to_owned()
-        }
-    };
+    let looked = Looked::up(visit, &ids).await;
+    let table = resident_table(visit, &matches, &ids, &looked);
     let more = matches.next.is_some();
-    let residents = if more {
+    let number = if more {
         format!("more than {RESIDENTS}")
     } else {
         ids.len().to_string()
     };
-    figures.push(figure(&residents, TITLE, visit.href("/patients"), false));
-    let raised = observed.is_none() || overdue > 0;
-    figures.push(figure(
-        &checked(&observed, overdue),
+    figures.push(figure(&number, TITLE, visit.href("/patients"), false));
+    let observed = looked.observed.as_ref();
+    figures.push(missing_figure(
+        observed,
+        &ids,
         "Without observation in 30 days",
-        "#residents".to_owned(),
-        raised,
     ));
-    let raised = allergies.is_none() || unrecorded > 0;
-    figures.push(figure(
-        &checked(&allergies, unrecorded),
+    figures.push(missing_figure(
+        looked.allergies.as_ref(),
+        &ids,
         "Allergies not recorded",
-        "#residents".to_owned(),
-        raised,
     ));
     let mut shown = section("residents", TITLE, table);
-    shown.lead = if more {
-        format!("The first {RESIDENTS} by name. Those with something to do come first.")
+    let first = if more {
+        format!("The first {RESIDENTS} by name. ")
     } else {
-        "Those with something to do come first.".to_owned()
+        String::new()
     };
+    shown.lead = format!("{first}Those with something to do come first.");
     shown.more = Some((visit.href("/patients"), "All residents".to_owned()));
     Some(shown)
-}
-
-fn alert(
-    seen: Option<&[String]>,
-    id: &String,
-    missing: &str,
-    unchecked: &str,
-    count: &mut usize,
-) -> Option<Piece> {
-    match seen {
-        None => Some(Piece::Tag(Tone::Info, unchecked.to_owned())),
-        Some(seen) if seen.contains(id) => None,
-        Some(_) => {
-            *count += 1;
-            Some(Piece::Tag(Tone::Warn, missing.to_owned()))
-        }
-    }
 }
 
 fn figure(value: &str, label: &str, href: String, raised: bool) -> Figure {

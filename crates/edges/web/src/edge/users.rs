@@ -182,51 +182,51 @@ struct Shown<'a> {
     problem: Option<&'a AppError>,
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one page from top to bottom; its parts are view models"
-)]
+impl Shown<'_> {
+    fn has_role(&self, role: Role) -> bool {
+        match (self.form, self.user) {
+            (Some(form), _) => form.has("roles", role.as_str()),
+            (None, Some(user)) => user.has_role(role),
+            (None, None) => false,
+        }
+    }
+    fn has_branch(&self, branch: BranchId) -> bool {
+        match (self.form, self.user) {
+            (Some(form), _) => form.has("branches", &branch.to_string()),
+            (None, Some(user)) => {
+                let mut held = user
+                    .roles
+                    .iter()
+                    .flat_map(|role| role.branches.iter().flatten());
+                held.any(|id| *id == branch)
+            }
+            (None, None) => false,
+        }
+    }
+    fn fields(&self, visit: &Visit, known: &[Branch]) -> Vec<Field> {
+        let typed = |name: &str| self.form.map_or("", |form| form.text(name));
+        let mut fields = Vec::new();
+        if self.user.is_none() {
+            let name = Field::text("name", "Full name").value(typed("name"));
+            let user = Field::text("user", "User name").value(typed("user"));
+            fields.push(name.autocomplete("off"));
+            fields.push(
+                user.hint("Letters, digits and . _ - + @")
+                    .autocomplete("off"),
+            );
+        }
+        let roles = role_choices(visit, |role| self.has_role(role));
+        fields.push(Field::checkboxes("roles", "Roles", roles));
+        if !known.is_empty() {
+            let hint = "Nurses and carers need at least one; doctors, pharmacists and receptionists without one see all";
+            let branches = branch_choices(known, |branch| self.has_branch(branch));
+            fields.push(Field::checkboxes("branches", "Branches", branches).hint(hint));
+        }
+        fields
+    }
+}
+
 fn form_page(visit: &Visit, known: &[Branch], shown: &Shown<'_>) -> Response {
-    let mut fields = Vec::new();
-    let typed = |name: &str| shown.form.map_or("", |form| form.text(name));
-    if shown.user.is_none() {
-        fields.push(
-            Field::text("name", "Full name")
-                .value(typed("name"))
-                .autocomplete("off"),
-        );
-        fields.push(
-            Field::text("user", "User name")
-                .value(typed("user"))
-                .hint("Letters, digits and . _ - + @")
-                .autocomplete("off"),
-        );
-    }
-    let chosen_role = |role: Role| match (shown.form, shown.user) {
-        (Some(form), _) => form.has("roles", role.as_str()),
-        (None, Some(user)) => user.has_role(role),
-        (None, None) => false,
-    };
-    let chosen_branch = |branch: BranchId| match (shown.form, shown.user) {
-        (Some(form), _) => form.has("branches", &branch.to_string()),
-        (None, Some(user)) => user
-            .roles
-            .iter()
-            .any(|a| a.branches.iter().flatten().any(|id| *id == branch)),
-        (None, None) => false,
-    };
-    fields.push(Field::checkboxes(
-        "roles",
-        "Roles",
-        role_choices(visit, chosen_role),
-    ));
-    if !known.is_empty() {
-        let hint = "Nurses and carers need at least one; doctors, pharmacists and receptionists without one see all";
-        fields.push(
-            Field::checkboxes("branches", "Branches", branch_choices(known, chosen_branch))
-                .hint(hint),
-        );
-    }
     let page = FormPage {
         shell: visit.shell(&shown.title),
         lead: String::new(),
@@ -235,7 +235,7 @@ fn form_page(visit: &Visit, known: &[Branch], shown: &Shown<'_>) -> Response {
             .problem
             .map(|error| ErrorSummary::whole(&sentence(&error.public_text()))),
         action: shown.action.clone(),
-        fields,
+        fields: shown.fields(visit, known),
         hidden: Vec::new(),
         button: "Save".to_owned(),
         danger: false,

@@ -121,22 +121,21 @@ pub struct Visit {
     pub parts: Parts,
 }
 
+/// The organisation an address names; none names the instance.
+async fn slug_of(parts: &mut Parts, web: &Web) -> String {
+    let params = RawPathParams::from_request_parts(parts, web).await.ok();
+    let named = params.and_then(|params| {
+        let tenant = params.iter().find(|(name, _)| *name == "tenant");
+        tenant.map(|(_, slug)| slug.to_owned())
+    });
+    named.unwrap_or_else(|| INSTANCE.to_owned())
+}
+
 impl FromRequestParts<Web> for Visit {
     type Rejection = Response;
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one page from top to bottom; its parts are view models"
-    )]
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
-        let params = RawPathParams::from_request_parts(parts, web).await;
-        let named = params.ok().and_then(|params| {
-            params
-                .iter()
-                .find(|(name, _)| *name == "tenant")
-                .map(|(_, value)| value.to_owned())
-        });
-        let slug = named.unwrap_or_else(|| INSTANCE.to_owned());
+        let slug = slug_of(parts, web).await;
         let original = parts
             .extensions
             .get::<axum::extract::OriginalUri>()
@@ -176,7 +175,10 @@ impl FromRequestParts<Web> for Visit {
                     cookie: text,
                     parts: parts.clone(),
                 };
-                visit.admitted()
+                match visit.must_go() {
+                    Some(first) => Err(redirect(&first)),
+                    None => Ok(visit),
+                }
             }
             // A missing organisation and a session that is not one of its own look the same.
             Err(AppError::SignIn(_) | AppError::NotFound { .. }) => Err(to_door()),
@@ -194,13 +196,11 @@ impl FromRequestParts<Web> for Visit {
 }
 
 impl Visit {
-    /// Sends those away who must do something else first.
-    #[expect(clippy::result_large_err, reason = "the error is the answer itself")]
-    fn admitted(self) -> Result<Self, Response> {
-        let allowed: &[&str] = match self.caller.subject.pending() {
-            None => return Ok(self),
-            Some(Pending::SecondStep) => &["/sign-in/code", "/sign-out", "/theme", "/help"],
-            Some(Pending::PasswordChange) => &[
+    /// Where somebody must go first who has something else to do before this page.
+    fn must_go(&self) -> Option<String> {
+        let allowed: &[&str] = match self.caller.subject.pending()? {
+            Pending::SecondStep => &["/sign-in/code", "/sign-out", "/theme", "/help"],
+            Pending::PasswordChange => &[
                 "/account",
                 "/account/password",
                 "/sign-out",
@@ -209,11 +209,8 @@ impl Visit {
             ],
         };
         let below = self.path.strip_prefix(&self.base).unwrap_or_default();
-        if allowed.contains(&below) {
-            return Ok(self);
-        }
         let first = allowed.first().copied().unwrap_or_default();
-        Err(redirect(&format!("{}{first}", self.base)))
+        (!allowed.contains(&below)).then(|| self.href(first))
     }
 
     /// The use-cases.

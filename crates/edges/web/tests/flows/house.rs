@@ -198,6 +198,10 @@ impl House {
             json!({"resourceType": "AllergyIntolerance", "id": format!("{slug}-a1"), "patient": subject,
                 "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]},
                 "code": {"coding": [{"system": "http://snomed.info/sct", "code": "91936005"}], "text": format!("penicillin {word}")}}),
+            // Entered in error: it neither names an allergy nor answers whether there is one.
+            json!({"resourceType": "AllergyIntolerance", "id": format!("{slug}-a2"), "patient": {"reference": format!("Patient/{slug}-p2")},
+                "verificationStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification", "code": "entered-in-error"}]},
+                "code": {"text": "nuts"}}),
             json!({"resourceType": "Condition", "id": format!("{slug}-c1"), "subject": subject, "code": {"text": format!("Gout {word}")}}),
             json!({"resourceType": "MedicationRequest", "id": format!("{slug}-m1"), "status": "active", "intent": "order", "subject": subject,
                 "medicationCodeableConcept": {"text": format!("allopurinol {word}")},
