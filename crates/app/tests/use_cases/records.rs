@@ -47,6 +47,23 @@ async fn a_resource_lives_and_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_that_changes_nothing_makes_no_version() {
+    let house = House::build().await;
+    let doctor = house.doctor().await;
+    house.put(&doctor, &patient("p1", "One")).await.unwrap();
+    house.clock.advance(60);
+    let same = house.put(&doctor, &patient("p1", "One")).await.unwrap();
+    assert_eq!(same.version.version, VersionId(1));
+    assert!(!same.created && same.receipt.is_none());
+    let other = house.put(&doctor, &patient("p1", "Two")).await.unwrap();
+    assert_eq!(other.version.version, VersionId(2));
+    // What it was once is a change again.
+    let back = house.put(&doctor, &patient("p1", "One")).await.unwrap();
+    assert_eq!(back.version.version, VersionId(3));
+    assert!(back.receipt.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deletion_is_a_version_and_happens_once() {
     let house = House::build().await;
     let doctor = house.doctor().await;
