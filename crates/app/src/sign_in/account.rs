@@ -13,7 +13,7 @@ use crate::App;
 use crate::admin::{Versioned, allow, changed};
 use crate::context::Caller;
 use crate::error::{AppError, SignInError};
-use crate::sign_in::password::{hashing, user_write};
+use crate::sign_in::password::{failed, hashing, user_write};
 use crate::sign_in::session::end_all_of;
 use crate::sign_in::{self, scope};
 use crate::unit::UnitOfWork;
@@ -76,16 +76,17 @@ pub async fn change_password(
     let found = own(app, caller).await?;
     let mut user = found.value;
     let now = app.now();
-    user.lock_out.check(now).map_err(|locked| {
-        SignInError::Locked(u32::try_from(locked.minutes()).unwrap_or(u32::MAX))
-    })?;
+    user.lock_out.check(now).map_err(sign_in::password::locked)?;
     let stored = user.password.clone();
     let right =
         hashing(move || PasswordCost::default().verify(&current, stored.as_deref())).await?;
     if !right {
-        user.lock_out = user.lock_out.failed(&Default::default(), now);
-        let what = "password-change-refused";
-        save(app, caller, &user, found.version, what, Vec::new()).await?;
+        let found = Versioned {
+            value: user,
+            version: found.version,
+        };
+        let what = "password-change";
+        failed(app, caller.scope.tenant(), found, &caller.context, what).await?;
         return Err(SignInError::Credentials.into());
     }
     user.password = Some(hashed(app, &user, new).await?);

@@ -9,7 +9,7 @@ use identity::password::PasswordCost;
 use identity::{
     AuthenticationLevel, Pending, SecretBytes, Session, SessionPolicy, SignInName, Tenant, User,
 };
-use kernel::{SessionId, TenantId, Timestamp};
+use kernel::{SessionId, TenantId, Timestamp, UserId};
 use ledger::leaf::Class;
 use store::{CommitError, DocExpected, DocKind, DocWrite};
 use tokio::sync::Semaphore;
@@ -58,7 +58,7 @@ pub(crate) fn policy(app: &App) -> SessionPolicy {
     }
 }
 
-fn locked(locked: Locked) -> AppError {
+pub(crate) fn locked(locked: Locked) -> AppError {
     SignInError::Locked(u32::try_from(locked.minutes()).unwrap_or(u32::MAX)).into()
 }
 
@@ -98,8 +98,7 @@ pub async fn password(
         let actor = found
             .as_ref()
             .map_or_else(|| unknown_actor(tenant.id), |found| actor_of(&found.value));
-        let detail = "locked after failed attempts".to_owned();
-        refused(app, tenant.id, &context, &actor, "password", detail).await?;
+        refused(app, tenant.id, &context, &actor, "password", LOCKED.to_owned()).await?;
         return Err(locked(refusal));
     }
     let stored = found
@@ -108,32 +107,75 @@ pub async fn password(
         .filter(|_| tenant.accepts_sign_in())
         .and_then(|found| found.value.password.clone());
     let (right, rehashed) = verify(app, password, stored.clone()).await?;
-    // Other attempts were counted while this one waited for its turn to be hashed.
-    let found = match found {
-        Some(found) => sign_in::user(app, &scope(tenant.id), found.value.id).await?,
-        None => None,
+    let Some(found) = found else {
+        return Err(nobody(app, tenant.id, name, &context).await?);
     };
-    let lock_out = match &found {
-        Some(found) => found.value.lock_out,
-        None => unknown(app, tenant.id, name),
+    let tried = Tried {
+        right,
+        stored,
+        rehashed,
     };
-    lock_out.check(app.now()).map_err(locked)?;
-    let right = right
-        && found.as_ref().is_some_and(|found| {
-            found.value.state == identity::UserState::Active && found.value.password == stored
-        });
-    match found {
-        Some(found) if right => first_step(app, &tenant, found, rehashed, context).await,
-        Some(found) => {
-            failed(app, &tenant, found, &context, "password").await?;
-            Err(SignInError::Credentials.into())
+    settle(app, &tenant, found.value.id, tried, context).await
+}
+
+/// Counts a try for a name that nobody has, and answers as for one that somebody has.
+async fn nobody(
+    app: &App,
+    tenant: TenantId,
+    name: &str,
+    context: &RequestContext,
+) -> Result<AppError, AppError> {
+    let actor = unknown_actor(tenant);
+    // Other tries were counted while this one waited for its turn to be hashed.
+    let (error, detail) = match count_unknown(app, tenant, name, app.now()) {
+        Ok(()) => (SignInError::Credentials.into(), "no such sign-in name"),
+        Err(refusal) => (locked(refusal), LOCKED),
+    };
+    refused(app, tenant, context, &actor, "password", detail.to_owned()).await?;
+    Ok(error)
+}
+
+const LOCKED: &str = "locked after failed attempts";
+
+/// What the hashing found.
+struct Tried {
+    right: bool,
+    /// The hash that the password was compared with.
+    stored: Option<String>,
+    rehashed: Option<String>,
+}
+
+/// Judges a try by the account as it is now, and commits against that very version of it: a lock, a
+/// suspension or another password committed while this try was hashed or committing undoes it, and no
+/// failure is lost to another one counted at the same time.
+async fn settle(
+    app: &App,
+    tenant: &Tenant,
+    id: UserId,
+    tried: Tried,
+    context: RequestContext,
+) -> Result<SignedIn, AppError> {
+    let mut retry = Retry::patient();
+    loop {
+        let Some(found) = sign_in::user(app, &scope(tenant.id), id).await? else {
+            return Err(SignInError::Credentials.into());
+        };
+        let user = &found.value;
+        let right = tried.right
+            && user.state == identity::UserState::Active
+            && user.password == tried.stored
+            && user.lock_out.check(app.now()).is_ok();
+        if !right {
+            failed(app, tenant.id, found, &context, "password").await?;
+            return Err(SignInError::Credentials.into());
         }
-        None => {
-            count_unknown(app, tenant.id, name, app.now());
-            let actor = unknown_actor(tenant.id);
-            let detail = "no such sign-in name".to_owned();
-            refused(app, tenant.id, &context, &actor, "password", detail).await?;
-            Err(SignInError::Credentials.into())
+        let rehashed = tried.rehashed.clone();
+        match first_step(app, tenant, found, rehashed, &context).await? {
+            Ok((user, session, cookie)) => {
+                return finish(app, tenant, &user, session, cookie, context).await;
+            }
+            Err(CommitError::DocConflict { .. }) if retry.again().await => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -163,10 +205,17 @@ fn unknown(app: &App, tenant: TenantId, name: &str) -> LockOut {
         .unwrap_or_else(LockOut::cleared)
 }
 
-fn count_unknown(app: &App, tenant: TenantId, name: &str, now: Timestamp) {
-    let next = unknown(app, tenant, name).failed(&LockOutPolicy::default(), now);
+/// Counts a failure of a name that nobody has, unless it is locked already.
+fn count_unknown(app: &App, tenant: TenantId, name: &str, now: Timestamp) -> Result<(), Locked> {
     let key = (tenant, name.chars().take(100).collect());
-    app.caches().unknown_names.0.insert(key, next);
+    let mut answer = Ok(());
+    // One try at a time: none is lost to another one counted at the same moment.
+    app.caches().unknown_names.0.entry(key).and_upsert_with(|known| {
+        let before = known.map_or_else(LockOut::cleared, moka::Entry::into_value);
+        answer = before.check(now);
+        before.failed(&LockOutPolicy::default(), now)
+    });
+    answer
 }
 
 // Whether the password is right, and its hash at today's cost where the stored one is at another.
@@ -188,33 +237,36 @@ async fn verify(
     .await
 }
 
-/// Counts a failure of a known user. Other attempts may be counting at the same time.
-async fn failed(
+/// Counts a failure of a known user, however many count at the same time. One that finds the account
+/// locked by then is written down as refused, and answered so.
+pub(crate) async fn failed(
     app: &App,
-    tenant: &Tenant,
+    tenant: TenantId,
     found: Versioned<User>,
     context: &RequestContext,
     what: &'static str,
 ) -> Result<(), AppError> {
     let id = found.value.id;
     let mut current = Some(found);
-    let mut retry = Retry::new();
+    let mut retry = Retry::patient();
     while let Some(found) = current {
         let mut user = found.value;
+        let actor = actor_of(&user);
+        if let Err(refusal) = user.lock_out.check(app.now()) {
+            refused(app, tenant, context, &actor, what, LOCKED.to_owned()).await?;
+            return Err(locked(refusal));
+        }
         user.lock_out = user.lock_out.failed(&LockOutPolicy::default(), app.now());
         let doc = user_write(app, &user, found.version)?;
         let detail = format!("failure {} in a row", user.lock_out.failures);
-        let actor = actor_of(&user);
         let entry = entry(app, context, &actor, Class::LoginFailed, what, Some(detail));
-        let unit = UnitOfWork::begin(app, &scope(tenant.id))
-            .doc(doc)
-            .entry(entry);
+        let unit = UnitOfWork::begin(app, &scope(tenant)).doc(doc).entry(entry);
         match unit.commit().await {
             Ok(_) => return Ok(()),
             Err(CommitError::DocConflict { .. }) if retry.again().await => {}
             Err(error) => return Err(error.into()),
         }
-        current = sign_in::user(app, &scope(tenant.id), id).await?;
+        current = sign_in::user(app, &scope(tenant), id).await?;
     }
     Ok(())
 }
@@ -274,32 +326,35 @@ pub(crate) fn session_write(
     })
 }
 
+type Begun = (User, Session, Zeroizing<String>);
+
+/// Commits a session over the version of the account that was judged: the account is written again even
+/// where nothing of it changes, so that whatever else changes it at the same moment comes before or fails.
 async fn first_step(
     app: &App,
     tenant: &Tenant,
     found: Versioned<User>,
     rehashed: Option<String>,
-    context: RequestContext,
-) -> Result<SignedIn, AppError> {
+    context: &RequestContext,
+) -> Result<Result<Begun, CommitError>, AppError> {
     let mut user = found.value;
-    if user.totp.is_on() {
-        let (session, cookie, doc) =
-            begin(app, tenant.id, &user, AuthenticationLevel::PasswordOnly)?;
-        app.store().operate(&scope(tenant.id), vec![doc]).await?;
-        return finish(app, tenant, &user, session, cookie, context).await;
-    }
-    let (session, cookie, doc) = begin(app, tenant.id, &user, AuthenticationLevel::Password)?;
-    let actor = actor_of(&user);
-    let mut unit = UnitOfWork::begin(app, &scope(tenant.id)).doc(doc);
-    if user.lock_out != LockOut::cleared() || rehashed.is_some() {
+    user.password = rehashed.or(user.password);
+    let (level, what) = if user.totp.is_on() {
+        (AuthenticationLevel::PasswordOnly, "password-first-step")
+    } else {
+        // With a second step, failures are forgotten only after both.
         user.lock_out = LockOut::cleared();
-        user.password = rehashed.or(user.password);
-        unit = unit.doc(user_write(app, &user, found.version)?);
-    }
-    unit.entry(entry(app, &context, &actor, Class::Login, "password", None))
+        (AuthenticationLevel::Password, "password")
+    };
+    let (session, cookie, doc) = begin(app, tenant.id, &user, level)?;
+    let actor = actor_of(&user);
+    let committed = UnitOfWork::begin(app, &scope(tenant.id))
+        .doc(doc)
+        .doc(user_write(app, &user, found.version)?)
+        .entry(entry(app, context, &actor, Class::Login, what, None))
         .commit()
-        .await?;
-    finish(app, tenant, &user, session, cookie, context).await
+        .await;
+    Ok(committed.map(|_| (user, session, cookie)))
 }
 
 async fn finish(
@@ -340,7 +395,14 @@ pub async fn second_step(
     let found = sign_in::user(app, &scope, first.value.user).await?;
     let found = found.ok_or(SignInError::Session)?;
     let now = app.now();
-    found.value.lock_out.check(now).map_err(locked)?;
+    if found.value.state != identity::UserState::Active || !tenant.accepts_sign_in() {
+        return Err(SignInError::Session.into());
+    }
+    if let Err(refusal) = found.value.lock_out.check(now) {
+        let (actor, what) = (actor_of(&found.value), "one-time-code");
+        refused(app, tenant.id, &context, &actor, what, LOCKED.to_owned()).await?;
+        return Err(locked(refusal));
+    }
     let is_recovery = code.chars().any(char::is_alphabetic);
     let next = if is_recovery {
         found.value.totp.recover(found.value.id, code)
@@ -348,7 +410,7 @@ pub async fn second_step(
         found.value.totp.verify(code, now)
     };
     let Ok(totp) = next else {
-        failed(app, &tenant, found, &context, "one-time-code").await?;
+        failed(app, tenant.id, found, &context, "one-time-code").await?;
         return Err(SignInError::Code.into());
     };
     let mut user = found.value;
@@ -376,8 +438,12 @@ pub async fn second_step(
         .await;
     match committed {
         Ok(_) => finish(app, &tenant, &user, session, text, context).await,
-        // Somebody else used this code or this session at the same moment.
-        Err(CommitError::DocConflict { .. }) => Err(SignInError::Code.into()),
+        // Somebody else used this code or this session, or changed the account, at the same moment.
+        Err(CommitError::DocConflict { .. }) => {
+            let detail = "the account changed at the same moment".to_owned();
+            refused(app, tenant.id, &context, &actor, what, detail).await?;
+            Err(SignInError::Code.into())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! A small house for the tests: an instance with two tenants on SQLite in a temporary folder, a fixed
 //! clock and seeded ids, users of several roles, and short ways to call use-cases.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use app::admin::tenants::{MadeTenant, NewTenant};
 use app::admin::users::NewUser;
@@ -9,7 +9,7 @@ use app::init::{self, NewOperator};
 use app::record::{self, Outcome};
 use app::{App, AppError, Caller, RequestContext, ResourceKey, Settings};
 use identity::{Placement, Role, RoleAssignment};
-use kernel::{ActorId, PurposeOfUse, RequestId};
+use kernel::{ActorId, Ids, PurposeOfUse, RequestId, RowId};
 use serde_json::{Value, json};
 use store::sqlite::{SqliteSettings, SqliteStore};
 use testkit::clock::FixedClock;
@@ -19,9 +19,43 @@ use zeroize::Zeroizing;
 
 pub const PASSWORD: &str = "quartz lantern meadow";
 
+/// Ids that let something else happen at a moment inside a use-case: when it asks for a 32-byte secret.
+pub struct MeddledIds {
+    ids: SeededIds,
+    meddling: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl MeddledIds {
+    pub fn at_the_next_secret(&self, what: impl FnOnce() + Send + 'static) {
+        *self.meddling.lock().unwrap() = Some(Box::new(what));
+    }
+}
+
+impl Ids for MeddledIds {
+    fn uuid(&self) -> Uuid {
+        self.ids.uuid()
+    }
+    fn row_id(&self) -> RowId {
+        self.ids.row_id()
+    }
+    fn raise_row_floor(&self, floor: RowId) {
+        self.ids.raise_row_floor(floor);
+    }
+    fn fill(&self, buffer: &mut [u8]) {
+        if buffer.len() == 32 {
+            let what = self.meddling.lock().unwrap().take();
+            if let Some(what) = what {
+                what();
+            }
+        }
+        self.ids.fill(buffer);
+    }
+}
+
 pub struct House {
     pub app: App,
     pub clock: Arc<FixedClock>,
+    pub ids: Arc<MeddledIds>,
     pub operator: Caller,
     _folder: tempfile::TempDir,
 }
@@ -35,13 +69,16 @@ impl House {
     pub async fn build_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FixedClock::default());
-        let ids = Arc::new(SeededIds::new(7, clock.clone()));
+        let ids = Arc::new(MeddledIds {
+            ids: SeededIds::new(7, clock.clone()),
+            meddling: Mutex::new(None),
+        });
         let mut sqlite = SqliteSettings::new(folder.path().to_path_buf(), "house.example");
         sqlite.access_window = std::time::Duration::ZERO;
         let store = SqliteStore::open(sqlite, clock.clone(), ids.clone()).unwrap();
         let mut settings = Settings::with_secret([9; 32]);
         change(&mut settings);
-        let app = App::new(Arc::new(store), clock.clone(), ids, settings).unwrap();
+        let app = App::new(Arc::new(store), clock.clone(), ids.clone(), settings).unwrap();
         let operator = NewOperator {
             sign_in_name: "operator".to_owned(),
             display_name: "Olive Operator".to_owned(),
@@ -53,6 +90,7 @@ impl House {
         let house = Self {
             app,
             clock,
+            ids,
             operator,
             _folder: folder,
         };

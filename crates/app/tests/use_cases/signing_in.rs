@@ -254,3 +254,152 @@ async fn tokens_are_bound_narrowed_and_revoked_at_once() {
         "expired"
     );
 }
+
+async fn user(house: &House, name: &str) -> identity::User {
+    let admin = house.admin("ash").await;
+    let users = app::admin::users::list(&house.app, &admin).await.unwrap();
+    users
+        .into_iter()
+        .find(|user| user.sign_in_name.as_str() == name)
+        .unwrap()
+}
+
+async fn entries(house: &House, start: &str) -> usize {
+    let trail = house.trail("ash", Log::Access, 200).await;
+    trail.iter().filter(|line| line.starts_with(start)).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tries_at_the_same_time_are_all_counted() {
+    let house = House::build().await;
+    house.doctor().await;
+    let wrong = (0..4).map(|_| attempt(&house, "doctor", "wrong password"));
+    for answer in futures_util::future::join_all(wrong).await {
+        assert!(matches!(
+            answer,
+            Err(AppError::SignIn(SignInError::Credentials))
+        ));
+    }
+    assert_eq!(user(&house, "doctor").await.lock_out.failures, 4);
+    assert!(attempt(&house, "doctor", PASSWORD).await.is_ok());
+    assert_eq!(
+        user(&house, "doctor").await.lock_out.failures,
+        0,
+        "forgotten after a success"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_tries_locks_and_the_right_one_in_it_gives_nothing() {
+    for name in ["doctor", "nobody"] {
+        let house = House::build().await;
+        house.doctor().await;
+        let wrong = (0..20).map(|_| attempt(&house, name, "wrong password"));
+        // It comes when all others are under way, and is hashed last.
+        let last = async {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            attempt(&house, name, PASSWORD).await
+        };
+        let (burst, right) = tokio::join!(futures_util::future::join_all(wrong), last);
+        let counted = burst
+            .iter()
+            .filter(|answer| matches!(answer, Err(AppError::SignIn(SignInError::Credentials))))
+            .count();
+        assert_eq!(counted, 5, "{name}: as many as one after the other");
+        for answer in burst.iter().chain([&right]) {
+            assert!(
+                matches!(
+                    answer,
+                    Err(AppError::SignIn(
+                        SignInError::Credentials | SignInError::Locked(_)
+                    ))
+                ),
+                "{name}: {answer:?}"
+            );
+        }
+        assert!(
+            matches!(right, Err(AppError::SignIn(SignInError::Locked(_)))),
+            "{name}: {right:?}"
+        );
+        assert_eq!(entries(&house, "login-failed failed").await, 21, "{name}");
+        assert_eq!(entries(&house, "login success").await, 0, "{name}");
+        if name == "doctor" {
+            let lock_out = user(&house, "doctor").await.lock_out;
+            assert_eq!(lock_out.failures, 5);
+            assert!(lock_out.locked_until.is_some());
+        }
+    }
+}
+
+/// Signs in with the right password while something else commits between the check and the commit.
+async fn meddled<F: Future + Send>(
+    house: &House,
+    meddle: impl FnOnce(app::App) -> F + Send + 'static,
+) -> Result<sign_in::SignedIn, AppError> {
+    let app = house.app.clone();
+    let handle = tokio::runtime::Handle::current();
+    house.ids.at_the_next_secret(move || {
+        tokio::task::block_in_place(|| handle.block_on(meddle(app)));
+    });
+    attempt(house, "doctor", PASSWORD).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_while_somebody_signs_in_counts() {
+    let house = House::build().await;
+    house.doctor().await;
+    let admin = house.admin("ash").await;
+    let doctor = user(&house, "doctor").await.id;
+
+    let context = house.context();
+    let locked = meddled(&house, async move |app| {
+        for _ in 0..5 {
+            let wrong = Zeroizing::new("wrong password".to_owned());
+            let tried = sign_in::password(&app, "ash", "doctor", wrong, context.clone()).await;
+            assert!(tried.is_err());
+        }
+    })
+    .await;
+    assert!(
+        matches!(locked, Err(AppError::SignIn(SignInError::Locked(_)))),
+        "{locked:?}"
+    );
+    app::admin::users::unlock(&house.app, &admin, doctor)
+        .await
+        .unwrap();
+
+    let context = house.context();
+    let counted = meddled(&house, async move |app| {
+        let wrong = Zeroizing::new("wrong password".to_owned());
+        let tried = sign_in::password(&app, "ash", "doctor", wrong, context).await;
+        assert!(tried.is_err());
+    })
+    .await;
+    assert!(counted.is_ok(), "one failure beside it locks nobody out");
+
+    let by = admin.clone();
+    let suspended = meddled(&house, async move |app| {
+        app::admin::users::set_state(&app, &by, doctor, UserState::Suspended)
+            .await
+            .unwrap();
+    })
+    .await;
+    assert!(
+        matches!(suspended, Err(AppError::SignIn(SignInError::Credentials))),
+        "{suspended:?}"
+    );
+    app::admin::users::set_state(&house.app, &admin, doctor, UserState::Active)
+        .await
+        .unwrap();
+
+    let replaced = meddled(&house, async move |app| {
+        app::admin::users::reset_password(&app, &admin, doctor)
+            .await
+            .unwrap();
+    })
+    .await;
+    assert!(
+        matches!(replaced, Err(AppError::SignIn(SignInError::Credentials))),
+        "{replaced:?}"
+    );
+}
