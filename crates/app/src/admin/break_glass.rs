@@ -7,7 +7,7 @@ use store::{DocExpected, DocKind};
 use uuid::Uuid;
 
 use crate::App;
-use crate::admin::{Versioned, acting_user, all, allow, changed, commit, load, write};
+use crate::admin::{Versioned, acting_user, all, allow, changed, commit, load, refuse, write};
 use crate::context::Caller;
 use crate::error::AppError;
 
@@ -24,31 +24,28 @@ pub struct Wanted {
     pub minutes: Option<u32>,
 }
 
-fn refused(error: &identity::GrantError) -> AppError {
+async fn refused(app: &App, caller: &Caller, error: identity::GrantError) -> AppError {
     use kernel::{Categorised as _, Category};
+    let sentence = error.to_string();
     match error.category() {
-        Category::Forbidden => AppError::Denied {
-            reason: error.to_string(),
-            code: "own-grant".to_owned(),
-        },
-        Category::Conflict => AppError::Conflict(error.to_string()),
-        _ => AppError::Unprocessable(error.to_string()),
+        Category::Forbidden => refuse(app, caller, Class::BreakGlassReview, "own-grant", &sentence)
+            .await
+            .unwrap_or_else(|error| error),
+        Category::Conflict => AppError::Conflict(sentence),
+        _ => AppError::Unprocessable(sentence),
     }
 }
 
-/// Takes emergency access. The grant counts from the next request of the same person on.
+/// Takes emergency access. The grant counts from the next request of the same person on. One to a
+/// patient who is not there is made and recorded like any other: whether there is such a patient is
+/// told by no answer to somebody who may not know, and the grant opens nothing.
 pub async fn request(
     app: &App,
     caller: &Caller,
     wanted: Wanted,
 ) -> Result<BreakGlassGrant, AppError> {
     allow(app, caller, Interaction::BreakGlass).await?;
-    let key = app.patient_key(&wanted.patient);
-    let heads = app.store().heads(&caller.scope, &[key]).await?;
-    if !heads.into_iter().flatten().any(|head| !head.is_deleted()) {
-        return Err(AppError::not_found("patient"));
-    }
-    let grant = BreakGlassGrant::request(
+    let made = BreakGlassGrant::request(
         caller.scope.tenant(),
         app.ids().uuid(),
         acting_user(caller.subject.actor()),
@@ -58,8 +55,11 @@ pub async fn request(
         wanted.minutes,
         &BreakGlassPolicy::default(),
         app.now(),
-    )
-    .map_err(|error| refused(&error))?;
+    );
+    let grant = match made {
+        Ok(grant) => grant,
+        Err(error) => return Err(refused(app, caller, error).await),
+    };
     let doc = write(
         app,
         DocKind::BreakGlass,
@@ -135,10 +135,10 @@ pub async fn review(
     allow(app, caller, Interaction::ReviewBreakGlass).await?;
     let found = grant(app, caller, id).await?;
     let by = acting_user(caller.subject.actor());
-    let reviewed = found
-        .value
-        .reviewed(by, outcome, note, app.now())
-        .map_err(|error| refused(&error))?;
+    let reviewed = match found.value.reviewed(by, outcome, note, app.now()) {
+        Ok(reviewed) => reviewed,
+        Err(error) => return Err(refused(app, caller, error).await),
+    };
     store_changed(
         app,
         caller,

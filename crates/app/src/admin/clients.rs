@@ -50,9 +50,22 @@ fn check_keys(keys: &[Jwk]) -> Result<(), AppError> {
     Ok(())
 }
 
+/// A client holds roles for programs only: with a person's role it could administer whoever made it.
+fn check_roles(roles: &[RoleAssignment]) -> Result<(), AppError> {
+    match roles.iter().find(|held| held.role.is_for_people()) {
+        None => Ok(()),
+        Some(held) => Err(AppError::Unprocessable(format!(
+            "role {} is for people: give a client the role integration-service, and scopes that \
+             narrow it",
+            held.role
+        ))),
+    }
+}
+
 /// Makes a client.
 pub async fn create(app: &App, caller: &Caller, new: NewClient) -> Result<ApiClient, AppError> {
     allow(app, caller, Interaction::ManageClients).await?;
+    check_roles(&new.roles)?;
     check_keys(&new.jwks)?;
     let name = new.name.trim().to_owned();
     if name.is_empty() || name.chars().count() > 120 {

@@ -19,7 +19,7 @@ use store::{DocExpected, DocKind, DocWrite, Entry, Log};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
-use crate::entry::house_entry;
+use crate::entry::{Refused, house_entry, refusal_entry};
 use crate::error::AppError;
 use crate::unit::UnitOfWork;
 
@@ -39,6 +39,33 @@ pub(crate) async fn allow(
 ) -> Result<(), AppError> {
     authorise(app, caller, &Ask::operation(interaction)).await?;
     Ok(())
+}
+
+/// The refusal of what the caller's role may do in general but not here. It is in the access ledger
+/// before it is answered.
+pub(crate) async fn refuse(
+    app: &App,
+    caller: &Caller,
+    class: Class,
+    code: &'static str,
+    sentence: &str,
+) -> Result<AppError, AppError> {
+    let refused = Refused {
+        class,
+        key: None,
+        type_name: None,
+        patient: None,
+        code,
+        sentence,
+    };
+    let entry = refusal_entry(app, caller, &refused);
+    app.store()
+        .record_access(&caller.scope, vec![entry])
+        .await?;
+    Ok(AppError::Denied {
+        reason: sentence.to_owned(),
+        code: code.to_owned(),
+    })
 }
 
 /// Reads a document.

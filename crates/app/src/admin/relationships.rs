@@ -7,7 +7,7 @@ use store::{DocExpected, DocKind};
 use uuid::Uuid;
 
 use crate::App;
-use crate::admin::{Versioned, acting_user, all, allow, changed, commit, load, write};
+use crate::admin::{Versioned, acting_user, all, allow, changed, commit, load, refuse, write};
 use crate::context::Caller;
 use crate::error::AppError;
 
@@ -40,13 +40,23 @@ pub async fn list(
         .collect())
 }
 
-/// Makes a relationship from now on.
+/// Makes a relationship from now on, for somebody else: nobody gives themselves reach, nor a branch that
+/// they belong to.
 pub async fn create(
     app: &App,
     caller: &Caller,
     new: NewRelationship,
 ) -> Result<Relationship, AppError> {
     allow(app, caller, Interaction::ManageUsers).await?;
+    let own = match new.party {
+        Party::User(user) => !caller.subject.may_administer(user),
+        Party::Branch(branch) => caller.subject.belongs_to(branch),
+    };
+    if own {
+        let sentence = "nobody relates themselves or their own branch to a patient: ask another \
+             administrator, or take emergency access";
+        return Err(refuse(app, caller, Class::Relationship, "own-reach", sentence).await?);
+    }
     let now = app.now();
     if new.until.is_some_and(|until| until <= now) {
         return Err(AppError::Unprocessable(

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::App;
-use crate::admin::{Versioned, all, allow, changed, commit, load, write};
+use crate::admin::{Versioned, all, allow, changed, commit, load, refuse, write};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::sign_in::{self, bearer};
@@ -61,10 +61,9 @@ fn needed(caller: &Caller, owner: TokenOwner) -> Interaction {
 pub async fn create(app: &App, caller: &Caller, new: NewToken) -> Result<MadeToken, AppError> {
     allow(app, caller, needed(caller, new.owner)).await?;
     if matches!(new.owner, TokenOwner::User(_)) && !is_own(caller, new.owner) {
-        return Err(AppError::Unprocessable(
-            "a person's token is made by that person: let them make it, or make one for a client"
-                .to_owned(),
-        ));
+        let sentence =
+            "a person's token is made by that person: let them make it, or make one for a client";
+        return Err(refuse(app, caller, Class::Token, "not-own-token", sentence).await?);
     }
     if !(1..=730).contains(&new.days) {
         return Err(AppError::Unprocessable(

@@ -9,9 +9,8 @@ use store::{DocExpected, DocKind, DocWrite};
 use zeroize::Zeroizing;
 
 use crate::App;
-use crate::admin::{Versioned, all, allow, changed, write};
+use crate::admin::{Versioned, all, allow, changed, refuse, write};
 use crate::context::Caller;
-use crate::entry::{Refused, refusal_entry};
 use crate::error::AppError;
 use crate::sign_in::account::hashed;
 use crate::sign_in::password::user_write;
@@ -230,31 +229,15 @@ async fn refuse_last(app: &App, caller: &Caller, id: UserId) -> Result<(), AppEr
     }
 }
 
-/// Refuses somebody who changes their own roles, state or second step: nobody gives themselves anything.
-/// The refusal is in the access ledger before it is answered.
+/// Refuses somebody who administers their own account: nobody gives themselves anything, and nobody who
+/// took over a session gets round the questions that the account's owner is asked.
 async fn refuse_oneself(app: &App, caller: &Caller, id: UserId) -> Result<(), AppError> {
     if caller.subject.may_administer(id) {
         return Ok(());
     }
-    let code = "own-account";
-    let sentence =
-        "nobody changes their own roles, state or second step: ask another administrator";
-    let refused = Refused {
-        class: Class::User,
-        key: None,
-        type_name: None,
-        patient: None,
-        code,
-        sentence,
-    };
-    let entry = refusal_entry(app, caller, &refused);
-    app.store()
-        .record_access(&caller.scope, vec![entry])
-        .await?;
-    Err(AppError::Denied {
-        reason: sentence.to_owned(),
-        code: code.to_owned(),
-    })
+    let sentence = "nobody administers their own account: change the password under your account, and \
+         ask another administrator for the rest";
+    Err(refuse(app, caller, Class::User, "own-account", sentence).await?)
 }
 
 /// Suspends, readmits or retires a user, never oneself. Sessions end at once.
@@ -285,9 +268,12 @@ pub async fn set_state(
     Ok(user)
 }
 
-/// Makes a new password, to be changed at the next sign-in; ends all sessions and lifts a lock.
+/// Makes a new password for somebody else, to be changed at the next sign-in; ends all sessions and
+/// lifts a lock. One's own is changed with the current one
+/// ([`change_password`](crate::sign_in::account::change_password)).
 pub async fn reset_password(app: &App, caller: &Caller, id: UserId) -> Result<MadeUser, AppError> {
     allow(app, caller, Interaction::ManageUsers).await?;
+    refuse_oneself(app, caller, id).await?;
     let found = load(app, caller, id).await?;
     let mut user = found.value;
     let made = made_password(app);
@@ -304,9 +290,10 @@ pub async fn reset_password(app: &App, caller: &Caller, id: UserId) -> Result<Ma
     })
 }
 
-/// Lifts a lock after failed attempts.
+/// Lifts somebody else's lock after failed attempts.
 pub async fn unlock(app: &App, caller: &Caller, id: UserId) -> Result<User, AppError> {
     allow(app, caller, Interaction::ManageUsers).await?;
+    refuse_oneself(app, caller, id).await?;
     let found = load(app, caller, id).await?;
     let mut user = found.value;
     user.lock_out = LockOut::cleared();

@@ -76,7 +76,9 @@ pub async fn change_password(
     let found = own(app, caller).await?;
     let mut user = found.value;
     let now = app.now();
-    user.lock_out.check(now).map_err(sign_in::password::locked)?;
+    user.lock_out
+        .check(now)
+        .map_err(sign_in::password::locked)?;
     let stored = user.password.clone();
     let right =
         hashing(move || PasswordCost::default().verify(&current, stored.as_deref())).await?;

@@ -98,7 +98,15 @@ pub async fn password(
         let actor = found
             .as_ref()
             .map_or_else(|| unknown_actor(tenant.id), |found| actor_of(&found.value));
-        refused(app, tenant.id, &context, &actor, "password", LOCKED.to_owned()).await?;
+        refused(
+            app,
+            tenant.id,
+            &context,
+            &actor,
+            "password",
+            LOCKED.to_owned(),
+        )
+        .await?;
         return Err(locked(refusal));
     }
     let stored = found
@@ -210,11 +218,15 @@ fn count_unknown(app: &App, tenant: TenantId, name: &str, now: Timestamp) -> Res
     let key = (tenant, name.chars().take(100).collect());
     let mut answer = Ok(());
     // One try at a time: none is lost to another one counted at the same moment.
-    app.caches().unknown_names.0.entry(key).and_upsert_with(|known| {
-        let before = known.map_or_else(LockOut::cleared, moka::Entry::into_value);
-        answer = before.check(now);
-        before.failed(&LockOutPolicy::default(), now)
-    });
+    app.caches()
+        .unknown_names
+        .0
+        .entry(key)
+        .and_upsert_with(|known| {
+            let before = known.map_or_else(LockOut::cleared, moka::Entry::into_value);
+            answer = before.check(now);
+            before.failed(&LockOutPolicy::default(), now)
+        });
     answer
 }
 
@@ -377,6 +389,16 @@ async fn finish(
     })
 }
 
+/// The write that ends a session, unless it changed.
+fn over(session: &Versioned<Session>, now: Timestamp) -> Result<DocWrite, AppError> {
+    let expected = DocExpected::Version(session.version);
+    Ok(DocWrite {
+        body: None,
+        expires: None,
+        ..session_write(&session.value, expected, now)?
+    })
+}
+
 /// The second step: a one-time code, or a recovery code. Answers a new session in place of the first
 /// step's.
 pub async fn second_step(
@@ -418,11 +440,7 @@ pub async fn second_step(
     user.lock_out = LockOut::cleared();
     let level = AuthenticationLevel::PasswordAndCode;
     let (session, text, doc) = begin(app, tenant.id, &user, level)?;
-    let ended = DocWrite {
-        body: None,
-        expires: None,
-        ..session_write(&first.value, DocExpected::Version(first.version), now)?
-    };
+    let ended = over(&first, now)?;
     let actor = actor_of(&user);
     let what = if is_recovery {
         "recovery-code"

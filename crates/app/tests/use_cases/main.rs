@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod administration;
+#[cfg(test)]
 mod assertions;
 #[cfg(test)]
 mod bundles;

@@ -166,6 +166,13 @@ A request is allowed when a role of the caller has the letter of the interaction
 - **API clients** and narrowed tokens need a matching scope as well, and operations must be listed for the client.
 - **Emergency access** (break-glass) adds the column `emergency access` for one patient, for a limited time, with the purpose `ETREAT`; each use is marked and the grant is reviewed by somebody else.
 - **Operators** belong to the instance. In a tenant they need a support grant; the column `operator` and the operations erase, export and import need one for content.
+- **Nobody gives themselves anything.** An administrator does not change the roles, state, second step or lock of their own account, nor reset its \
+password (the own-password change asks for the current one); does not relate themselves or their own branch to a patient; makes tokens for themselves and \
+for programs, never for another person; and nobody reviews their own emergency access. Each refusal is an entry of the access ledger.
+- **Others may be given more than the giver has.** Administrators hold no clinical role, so a house could not be run otherwise. What guards it: the change \
+ledger names giver, receiver and roles of every grant and cannot be rewritten; a password that an administrator resets must be changed at the next sign-in; \
+programs hold program roles only, so that none can administer whoever made it; the last administrator cannot be removed. Auditors, who are given nothing \
+clinical, should look at the grants of roles regularly.
 - What no row allows is denied. A resource out of reach answers as if it did not exist.
 
 ";

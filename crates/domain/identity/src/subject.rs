@@ -398,8 +398,18 @@ impl Subject {
             })
     }
 
-    /// Whether it may change the roles, state or second step of a user, beside
-    /// [`Interaction::ManageUsers`]: nobody gives themselves anything.
+    /// Whether a role of it counts at a branch, or it acts there.
+    #[must_use]
+    pub fn belongs_to(&self, branch: BranchId) -> bool {
+        self.actor.branch == Some(branch)
+            || self.standings.iter().any(|standing| match &standing.reach {
+                Reach::Branches(links) => links.iter().any(|link| link.branch == branch),
+                Reach::Tenant | Reach::OwnRecord(_) => false,
+            })
+    }
+
+    /// Whether it may administer a user (roles, state, password, second step, lock, relationships),
+    /// beside [`Interaction::ManageUsers`]: nobody gives themselves anything.
     #[must_use]
     pub fn may_administer(&self, user: UserId) -> bool {
         self.actor.id != ActorId::from(user)

@@ -17,6 +17,8 @@ mod conversation;
 #[cfg(test)]
 mod finding;
 #[cfg(test)]
+mod hidden;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod product;

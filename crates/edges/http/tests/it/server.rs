@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::admin::branches::{self, NewBranch};
 use app::admin::clients::{self, NewClient};
 use app::admin::tenants::{self, NewTenant};
 use app::admin::tokens::{self, NewToken};
@@ -18,9 +19,10 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use http_edge::{Edge, EdgeSettings, Metrics};
 use identity::{
-    Interaction, InteractionSet, Placement, Role, RoleAssignment, Scope, TokenOwner, Types,
+    BranchKind, Interaction, InteractionSet, Placement, Role, RoleAssignment, Scope, TokenOwner,
+    Types,
 };
-use kernel::{ActorId, Clock, Ids, PurposeOfUse, UserId};
+use kernel::{ActorId, BranchId, Clock, Ids, PurposeOfUse, UserId};
 use serde_json::Value;
 use store::sqlite::{SqliteSettings, SqliteStore};
 use testkit::clock::FixedClock;
@@ -162,8 +164,53 @@ impl TestServer {
             .await
     }
 
+    /// A branch, and the id of the Organization that it stands for.
+    pub async fn branch(&self, tenant: &str, name: &str) -> (BranchId, String) {
+        let new = NewBranch {
+            name: name.to_owned(),
+            kind: BranchKind::Ward,
+            organization: None,
+        };
+        let administrator = self.administrator(tenant).await;
+        let made = branches::create(&self.app, &administrator, new)
+            .await
+            .unwrap();
+        (made.id, made.organization.as_str().to_owned())
+    }
+
+    /// A token of a program that may do everything with the patients of a branch.
+    pub async fn program_at(&self, tenant: &str, branch: BranchId) -> String {
+        let new = NewClient {
+            name: format!("feed of {branch}"),
+            roles: vec![RoleAssignment::at(Role::IntegrationService, vec![branch])],
+            scopes: vec![Scope {
+                types: Types::All,
+                interactions: InteractionSet::ALL,
+            }],
+            operations: Vec::new(),
+            jwks: Vec::new(),
+        };
+        let administrator = self.administrator(tenant).await;
+        let client = clients::create(&self.app, &administrator, new)
+            .await
+            .unwrap();
+        self.token_of(&administrator, TokenOwner::Client(client.id))
+            .await
+    }
+
+    /// A token of a person with one role at a branch, who is named after the role.
+    pub async fn person_at(&self, tenant: &str, role: Role, branch: BranchId) -> String {
+        self.person_with(tenant, RoleAssignment::at(role, vec![branch]))
+            .await
+    }
+
     /// A token of a person with one role, who is named after it. The administrator is there already.
     pub async fn person(&self, tenant: &str, role: Role) -> String {
+        self.person_with(tenant, RoleAssignment::of(role)).await
+    }
+
+    async fn person_with(&self, tenant: &str, assignment: RoleAssignment) -> String {
+        let role = assignment.role;
         let administrator = self.administrator(tenant).await;
         let person = if matches!(role, Role::Administrator | Role::Operator) {
             administrator
@@ -171,7 +218,7 @@ impl TestServer {
             let new = NewUser {
                 sign_in_name: role.as_str().to_owned(),
                 display_name: format!("Test {role}"),
-                roles: vec![RoleAssignment::of(role)],
+                roles: vec![assignment],
                 practitioner: None,
                 patients: Vec::new(),
                 password: Some(Zeroizing::new(PASSWORD.to_owned())),

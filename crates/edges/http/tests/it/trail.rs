@@ -8,7 +8,7 @@ use crate::server::{Call, ROSEWOOD, TestServer, Transcript};
 const API: &str = "/t/rosewood/api/v1";
 
 /// Emergency access asked for in ways that are refused.
-fn refused_grants() -> [(&'static str, Value); 3] {
+fn refused_grants() -> [(&'static str, Value); 2] {
     [
         (
             "too short a reason",
@@ -17,10 +17,6 @@ fn refused_grants() -> [(&'static str, Value); 3] {
         (
             "too long",
             json!({ "patient": "a", "reason": "other", "text": "a reason in words", "minutes": 241 }),
-        ),
-        (
-            "nobody",
-            json!({ "patient": "never", "reason": "other", "text": "a reason in words" }),
         ),
     ]
 }

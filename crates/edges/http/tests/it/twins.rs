@@ -330,7 +330,7 @@ async fn no_search_parameter_reaches_the_other_tenant() {
 }
 
 /// An answer without what differs from request to request.
-fn plain(answer: &Answer, id: &str) -> String {
+pub fn plain(answer: &Answer, id: &str) -> String {
     let mut headers = answer.headers.clone();
     headers.remove("x-request-id");
     let mut body = answer.text().replace(id, "<id>");
