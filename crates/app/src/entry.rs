@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use kernel::{LogicalId, VersionId};
 use ledger::leaf::{Class, Outcome};
 use ledger::payload::{Payload, ResourceFacts};
+use sha2::{Digest as _, Sha256};
 use store::{ChangeKind, Entry, Log, ResourceKey};
 
 use crate::App;
@@ -48,7 +49,7 @@ fn resource_facts(app: &App, key: &ResourceKey, version: Option<VersionId>) -> R
 /// The entry of a new version.
 pub(crate) fn change_entry(app: &App, caller: &Caller, facts: &Facts<'_>) -> Entry {
     let (class, word) = match facts.kind {
-        ChangeKind::Create => (Class::Create, "create"),
+        ChangeKind::Create | ChangeKind::CreateByUpdate => (Class::Create, "create"),
         ChangeKind::Update => (Class::Update, "update"),
         ChangeKind::Delete => (Class::Delete, "delete"),
         ChangeKind::Erase => (Class::Erase, "erase"),
@@ -62,14 +63,32 @@ pub(crate) fn change_entry(app: &App, caller: &Caller, facts: &Facts<'_>) -> Ent
     entry
 }
 
+/// Bytes of a query that an entry keeps.
+const QUERY_BYTES: usize = 4096;
+
+/// A query as entries keep it: whole, or its beginning with the length and SHA-256 of the whole, so that
+/// somebody who has the whole can show that it was this one.
+fn recorded(query: &str) -> String {
+    if query.len() <= QUERY_BYTES {
+        return query.to_owned();
+    }
+    let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(query.as_bytes()));
+    let tail = format!(" ... ({} bytes, sha256 {hash})", query.len());
+    let begin = query.floor_char_boundary(QUERY_BYTES.saturating_sub(tail.len()));
+    let mut kept = query.get(..begin).unwrap_or_default().to_owned();
+    kept.push_str(&tail);
+    kept
+}
+
 /// The entries of a look: one per patient.
 pub(crate) fn look_entries(app: &App, caller: &Caller, look: &Look<'_>) -> Vec<Entry> {
+    let query = look.query.map(recorded);
     let one = |patient: Option<&LogicalId>| {
         let mut payload = payload(caller, look.class.as_str());
         payload.resource = look
             .object
             .map(|(key, version)| resource_facts(app, key, version));
-        payload.query = look.query.map(str::to_owned);
+        payload.query.clone_from(&query);
         payload.patient = patient.map(|patient| patient.as_str().to_owned());
         let time = app.now();
         let mut entry = Entry::new(app.ids().uuid(), time, Log::Access, look.class, payload);
@@ -133,4 +152,24 @@ pub(crate) fn refusal_entry(app: &App, caller: &Caller, refused: &Refused<'_>) -
     entry.object = refused.key.map(|key| (key.clone(), None));
     entry.reason = Some(refused.code.to_owned());
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_queries_are_cut_and_named_by_their_hash() {
+        let short = "Patient?family=a".repeat(256);
+        assert_eq!(short.len(), QUERY_BYTES);
+        assert_eq!(recorded(&short), short);
+        let long = format!("Patient?family={}", "\u{e4}".repeat(3000));
+        let kept = recorded(&long);
+        assert!((QUERY_BYTES - 4..=QUERY_BYTES).contains(&kept.len()));
+        assert!(kept.starts_with("Patient?family=\u{e4}"));
+        let hash = data_encoding::HEXLOWER.encode(&Sha256::digest(long.as_bytes()));
+        assert!(kept.ends_with(&format!(" ... ({} bytes, sha256 {hash})", long.len())));
+        let other = recorded(&format!("{long}b"));
+        assert_ne!(kept, other);
+    }
 }

@@ -52,7 +52,7 @@ pub async fn begin<'a>(
 impl Export<'_> {
     /// How many resources of a type there are now.
     pub async fn count(&self, ty: TypeId) -> Result<u64, AppError> {
-        let mut plan = plan(ty, 0, None);
+        let mut plan = self.plan(ty, 0, None);
         plan.total = Total::Accurate;
         let page = self.app.store().search(&self.caller.scope, &plan).await?;
         Ok(page.total.unwrap_or_default())
@@ -65,7 +65,7 @@ impl Export<'_> {
         count: u32,
         after: Option<Onward>,
     ) -> Result<ExportPage, AppError> {
-        let plan = plan(ty, count, after.map(|after| after.0));
+        let plan = self.plan(ty, count, after.map(|after| after.0));
         let page = self.app.store().search(&self.caller.scope, &plan).await?;
         let bodies = page
             .matches
@@ -77,18 +77,19 @@ impl Export<'_> {
             next: page.next.map(Onward),
         })
     }
-}
 
-fn plan(ty: TypeId, count: u32, after: Option<Position>) -> SearchPlan {
-    SearchPlan {
-        ty,
-        all_of: Vec::new(),
-        sort: Sort {
-            key: SortKey::Row,
-            descending: false,
-        },
-        count,
-        after,
-        total: Total::None,
+    fn plan(&self, ty: TypeId, count: u32, after: Option<Position>) -> SearchPlan {
+        SearchPlan {
+            ty,
+            all_of: Vec::new(),
+            sort: Sort {
+                key: SortKey::Row,
+                descending: false,
+            },
+            count,
+            bytes: self.app.settings().limits.answer_bytes,
+            after,
+            total: Total::None,
+        }
     }
 }

@@ -16,6 +16,9 @@ pub struct Limits {
     pub page_default: u32,
     /// Most matches per page; a greater `_count` is cut to it.
     pub page_max: u32,
+    /// Bytes of resources in one answer: a page of a search or history ends early there and links to the
+    /// next; further GET entries of a bundle fail.
+    pub answer_bytes: usize,
     /// Most alternatives (comma values) of one search parameter.
     pub alternatives: usize,
     /// Most repetitions of parameters in one search.
@@ -30,6 +33,7 @@ impl Default for Limits {
             bundle_entries: 50_000,
             page_default: 20,
             page_max: 1000,
+            answer_bytes: 32 << 20,
             alternatives: 500,
             clauses: 50,
         }

@@ -195,6 +195,13 @@ pub const SETTINGS: &[Setting] = &[
         "most matches per page",
     ),
     number(
+        "search.answer_mib",
+        "32",
+        1,
+        1024,
+        "MiB of resources in one answer; a page of a search or history ends early there, further GET entries of a bundle fail",
+    ),
+    number(
         "search.time_limit_ms",
         "10000",
         10,

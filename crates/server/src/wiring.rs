@@ -232,6 +232,7 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
         usize::try_from(number("http.body_limit_mib")).unwrap_or(64) << 20;
     settings.limits.page_default = u32::try_from(number("search.default_count")).unwrap_or(20);
     settings.limits.page_max = u32::try_from(number("search.max_count")).unwrap_or(1000);
+    settings.limits.answer_bytes = usize::try_from(number("search.answer_mib")).unwrap_or(32) << 20;
     settings.session.idle_s = number("session.idle_minutes") * 60;
     settings.session.absolute_s = number("session.absolute_hours") * 3600;
     settings.token_audience = format!("{}/t/{{tenant}}/token", public_url(config));

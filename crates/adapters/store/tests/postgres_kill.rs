@@ -213,6 +213,7 @@ async fn versions(store: &dyn Store, scope: &TenantScope) -> usize {
         until: None,
         before: None,
         limit: 1000,
+        bytes: usize::MAX,
         restriction: None,
     };
     loop {

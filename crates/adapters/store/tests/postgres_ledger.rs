@@ -318,6 +318,7 @@ async fn cut_connections_cost_nothing_acknowledged() {
         until: None,
         before: None,
         limit: 5000,
+        bytes: usize::MAX,
         restriction: None,
     };
     let versions = store

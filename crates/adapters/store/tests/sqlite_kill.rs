@@ -159,6 +159,7 @@ async fn check(data: &Path, round: u64, names: &BTreeSet<String>, looks: &BTreeS
         until: None,
         before: None,
         limit: 1000,
+        bytes: usize::MAX,
         restriction: None,
     };
     loop {

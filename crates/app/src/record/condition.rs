@@ -67,6 +67,8 @@ impl Condition {
             )));
         }
         planned.plan.count = 2;
+        // A page that ended early would hide a second match.
+        planned.plan.bytes = usize::MAX;
         planned.plan.total = Total::None;
         planned.plan.after = None;
         Ok(Self {

@@ -48,8 +48,39 @@ pub async fn history(
     caller: &Caller,
     request: &HistoryRequest,
 ) -> Result<HistoryAnswer, AppError> {
+    history_within(app, caller, request, app.settings().limits.answer_bytes).await
+}
+
+/// Refuses a history that would be refused, without reading it. `made` is whether the same unit makes a
+/// version of the resource, so that it is there by the time it is read.
+pub(crate) async fn check(
+    app: &App,
+    caller: &Caller,
+    request: &HistoryRequest,
+    made: bool,
+) -> Result<(), AppError> {
+    match (&request.scope, made) {
+        (HistoryScope::Instance(key), true) => {
+            authorise(app, caller, &Ask::of_type(Interaction::History, key.ty)).await?;
+        }
+        (scope, _) => {
+            allow(app, caller, scope).await?;
+        }
+    }
+    Asked::parse(app, caller, request)?;
+    Ok(())
+}
+
+/// Answers a page of history of at most about so many bytes.
+pub(crate) async fn history_within(
+    app: &App,
+    caller: &Caller,
+    request: &HistoryRequest,
+    bytes: usize,
+) -> Result<HistoryAnswer, AppError> {
     let allowed = allow(app, caller, &request.scope).await?;
     let mut asked = Asked::parse(app, caller, request)?;
+    asked.query.bytes = bytes;
     asked.query.restriction = match &request.scope {
         HistoryScope::Type(ty) => narrow::clause(app, caller, *ty),
         // An instance's head was decided above; the whole system is only for roles not narrowed.
@@ -160,6 +191,7 @@ impl Asked {
                 until: None,
                 before: None,
                 limit: limits.page_default,
+                bytes: limits.answer_bytes,
                 restriction: None,
             },
             at: None,

@@ -83,6 +83,7 @@ pub(crate) fn plan(
                 descending: true,
             },
             count: limits.page_default,
+            bytes: limits.answer_bytes,
             after: None,
             total: Total::None,
         },

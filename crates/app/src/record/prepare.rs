@@ -60,13 +60,18 @@ impl Slot {
         head: Option<&Head>,
     ) -> Result<Self, AppError> {
         match head {
-            None => Ok(Self::first(app, key)),
+            None => Ok(Self {
+                kind: ChangeKind::CreateByUpdate,
+                ..Self::first(app, key)
+            }),
             Some(head) if head.kind == ChangeKind::Erase => Err(AppError::Gone {
                 what: super::name_of(&key),
                 version: Some(head.version),
                 erased: true,
             }),
-            Some(head) if head.is_deleted() => Ok(Self::over(app, key, head, ChangeKind::Create)),
+            Some(head) if head.is_deleted() => {
+                Ok(Self::over(app, key, head, ChangeKind::CreateByUpdate))
+            }
             Some(head) => Ok(Self::over(app, key, head, ChangeKind::Update)),
         }
     }
@@ -78,7 +83,7 @@ impl Slot {
 
     /// Whether the resource does not exist before.
     pub(crate) fn creates(&self) -> bool {
-        self.kind == ChangeKind::Create
+        self.kind.is_create()
     }
 }
 
@@ -228,7 +233,7 @@ impl Prepared {
         hide: bool,
     ) -> Result<Change, AppError> {
         let mut change = self.change;
-        let interaction = if change.kind == ChangeKind::Create {
+        let interaction = if change.kind.is_create() {
             Interaction::Create
         } else {
             Interaction::Update

@@ -40,6 +40,12 @@ pub async fn vread(
     show(app, caller, Class::Vread, version).await
 }
 
+/// Refuses a read that the role or token would be refused, whatever is there.
+pub(crate) async fn check(app: &App, caller: &Caller, key: &ResourceKey) -> Result<(), AppError> {
+    authorise(app, caller, &Ask::of_type(Interaction::Read, key.ty)).await?;
+    Ok(())
+}
+
 async fn show(
     app: &App,
     caller: &Caller,

@@ -179,10 +179,11 @@ pub fn history(base: &str, path: &str, answer: &HistoryAnswer) -> Vec<u8> {
 
 fn history_entry(out: &mut Vec<u8>, base: &str, version: &StoredVersion) {
     let name = name_of(&version.key);
-    let (method, status) = match version.kind {
-        ChangeKind::Create => ("PUT", "201 Created"),
-        ChangeKind::Update => ("PUT", "200 OK"),
-        ChangeKind::Delete | ChangeKind::Erase => ("DELETE", "204 No Content"),
+    let (method, url, status) = match version.kind {
+        ChangeKind::Create => ("POST", type_name(version.key.ty), "201 Created"),
+        ChangeKind::CreateByUpdate => ("PUT", name.as_str(), "201 Created"),
+        ChangeKind::Update => ("PUT", name.as_str(), "200 OK"),
+        ChangeKind::Delete | ChangeKind::Erase => ("DELETE", name.as_str(), "204 No Content"),
     };
     out.push(b'{');
     member(out, "fullUrl", &format!("{base}/{name}"));
@@ -192,7 +193,7 @@ fn history_entry(out: &mut Vec<u8>, base: &str, version: &StoredVersion) {
     }
     out.extend_from_slice(b",\"request\":{");
     member(out, "method", method);
-    member(out, "url", &name);
+    member(out, "url", url);
     out.extend_from_slice(b"},\"response\":{");
     member(out, "status", status);
     member(out, "location", &location(version));

@@ -50,6 +50,38 @@ pub async fn search(
     caller: &Caller,
     request: &SearchRequest,
 ) -> Result<SearchAnswer, AppError> {
+    search_within(app, caller, request, app.settings().limits.answer_bytes).await
+}
+
+/// Searches, with a page of at most about so many bytes.
+pub(crate) async fn search_within(
+    app: &App,
+    caller: &Caller,
+    request: &SearchRequest,
+    bytes: usize,
+) -> Result<SearchAnswer, AppError> {
+    let (allowed, mut planned) = planned(app, caller, request).await?;
+    planned.plan.bytes = bytes;
+    let page = app.store().search(&caller.scope, &planned.plan).await?;
+    record_looks(app, caller, &allowed, &planned, &page).await?;
+    answer(app, caller, planned, page)
+}
+
+/// Refuses a search that would be refused, without searching.
+pub(crate) async fn check(
+    app: &App,
+    caller: &Caller,
+    request: &SearchRequest,
+) -> Result<(), AppError> {
+    planned(app, caller, request).await?;
+    Ok(())
+}
+
+async fn planned(
+    app: &App,
+    caller: &Caller,
+    request: &SearchRequest,
+) -> Result<(Allowed, Planned), AppError> {
     let ask = Ask::of_type(Interaction::Search, request.ty);
     let allowed = authorise(app, caller, &ask).await?;
     let mut planned = plan::plan(
@@ -65,9 +97,7 @@ pub async fn search(
         .plan
         .all_of
         .extend(narrow::clause(app, caller, request.ty));
-    let page = app.store().search(&caller.scope, &planned.plan).await?;
-    record_looks(app, caller, &allowed, &planned, &page).await?;
-    answer(app, caller, planned, page)
+    Ok((allowed, planned))
 }
 
 async fn record_looks(

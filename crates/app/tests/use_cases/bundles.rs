@@ -1,6 +1,7 @@
 //! Batches and transactions.
 
-use app::AppError;
+use app::{AppError, record};
+use kernel::Categorised as _;
 use serde_json::{Value, json};
 
 use crate::house::{House, entry, observation, patient, transaction};
@@ -280,5 +281,152 @@ async fn other_bundles_and_limits_are_refused() {
     assert_eq!(
         house.bundle(&doctor, &empty).await.unwrap()["type"],
         "transaction-response"
+    );
+}
+
+/// A look that fails fails the transaction, and nothing of it is stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_look_fails_the_transaction() {
+    let house = House::build().await;
+    let doctor = house.doctor().await;
+    for id in ["there", "gone", "going"] {
+        house.put(&doctor, &patient(id, "Old")).await.unwrap();
+    }
+    let service = house.integration("ash").await;
+    record::delete::delete(&house.app, &service, &house.key("Patient/gone"), None)
+        .await
+        .unwrap();
+    let looks = [
+        ("Patient/nobody", 404),
+        ("Patient/nobody/_history", 404),
+        ("Patient/nobody/_history/1", 404),
+        ("Patient/there/_history/9", 404),
+        ("Patient/gone", 410),
+        ("Patient/going", 410),
+        ("Patient/going/_history/2", 410),
+        ("Patient?nonsense=1", 400),
+        ("Patient/there/_history?nonsense=1", 400),
+        ("_history?_count=x", 400),
+        ("AuditEvent", 403),
+        ("AuditEvent/a", 403),
+        ("AuditEvent/_history", 403),
+    ];
+    for (url, status) in looks {
+        // Deleting is for programs; a program sees no audit events either.
+        let entries = [
+            entry("PUT", "Patient/made", Some(patient("made", "New"))),
+            entry("DELETE", "Patient/going", None),
+            entry("GET", url, None),
+        ];
+        let error = house.bundle(&service, &transaction(&entries)).await;
+        let error = error.unwrap_err();
+        assert_eq!(
+            error.category().mapping().http_status,
+            status,
+            "{url}: {error}"
+        );
+        assert!(
+            matches!(&error, AppError::Entry { index: 2, .. }),
+            "{url}: {error:?}"
+        );
+        assert_eq!(error.issues()[0].expression, "Bundle.entry[2]");
+        assert!(house.read(&doctor, "Patient/made").await.is_err(), "{url}");
+        assert!(house.read(&doctor, "Patient/going").await.is_ok(), "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looks_of_a_transaction_see_what_it_did() {
+    let house = House::build().await;
+    let service = house.integration("ash").await;
+    house.put(&service, &patient("old", "Old")).await.unwrap();
+    house.put(&service, &patient("left", "Left")).await.unwrap();
+    let bundle = transaction(&[
+        entry("GET", "Patient/new", None),
+        entry("GET", "Patient/new/_history", None),
+        entry("GET", "Patient/new/_history/1", None),
+        entry("GET", "Patient/old", None),
+        entry("GET", "Patient/old/_history/1", None),
+        entry("GET", "Patient/left", None),
+        entry("GET", "Patient?family=new", None),
+        entry("PUT", "Patient/new", Some(patient("new", "New"))),
+        entry("PUT", "Patient/old", Some(patient("old", "New"))),
+    ]);
+    let answer = house.bundle(&service, &bundle).await.unwrap();
+    let resource = |at: usize| &answer["entry"][at]["resource"];
+    for at in 0..7 {
+        assert_eq!(answer["entry"][at]["response"]["status"], "200 OK", "{at}");
+    }
+    let family = |at: usize| resource(at)["name"][0]["family"].clone();
+    assert_eq!(family(0), "New");
+    assert_eq!(resource(1)["entry"].as_array().unwrap().len(), 1);
+    assert_eq!(family(2), "New");
+    assert_eq!(family(3), "New");
+    assert_eq!(family(4), "Old");
+    assert_eq!(family(5), "Left");
+    assert_eq!(resource(6)["entry"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_bounded_in_bytes() {
+    const MOST: usize = 40_000;
+    let house = House::build_with(|settings| settings.limits.answer_bytes = MOST).await;
+    let doctor = house.doctor().await;
+    for n in 0..12 {
+        let long = format!("Long {}", "x".repeat(9_000));
+        house
+            .put(&doctor, &patient(&format!("p{n}"), &long))
+            .await
+            .unwrap();
+    }
+    // A page ends early and links to the next; nothing is left out.
+    let mut found = 0;
+    let mut query = "Patient?_count=100".to_owned();
+    loop {
+        let (ids, next) = house.search(&doctor, &query).await.unwrap();
+        assert!((1..=5).contains(&ids.len()), "{}", ids.len());
+        found += ids.len();
+        let Some(next) = next else { break };
+        query = format!("Patient?_count=100&_cursor={next}");
+    }
+    assert_eq!(found, 12);
+
+    let looks: Vec<Value> = (0..12)
+        .map(|n| entry("GET", &format!("Patient/p{n}"), None))
+        .collect();
+    let mut batch = transaction(&looks);
+    batch["type"] = json!("batch");
+    let answer = house.bundle(&doctor, &batch).await.unwrap();
+    assert!(answer.to_string().len() < MOST + 12 * 1000);
+    let statuses: Vec<&str> = answer["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["response"]["status"].as_str().unwrap())
+        .collect();
+    let shown = statuses
+        .iter()
+        .filter(|status| **status == "200 OK")
+        .count();
+    let refused = statuses
+        .iter()
+        .filter(|status| **status == "413 Content Too Large")
+        .count();
+    assert_eq!((shown, refused), (4, 8), "{statuses:?}");
+    let outcome = answer["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["response"]["status"] == "413 Content Too Large")
+        .unwrap();
+    assert_eq!(
+        outcome["response"]["outcome"]["issue"][0]["code"],
+        "too-long"
+    );
+
+    let error = house.bundle(&doctor, &transaction(&looks)).await;
+    assert!(
+        matches!(&error, Err(AppError::Entry { source, .. }) if matches!(**source, AppError::TooLarge(_))),
+        "{error:?}"
     );
 }

@@ -1,9 +1,9 @@
 //! Create, read, update, delete, history, conditions and idempotency.
 
-use app::record::{create, delete, history, read, update};
+use app::record::{create, delete, history, read, render, update};
 use app::{AppError, HistoryScope};
 use kernel::VersionId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::house::{House, observation, patient};
 
@@ -289,4 +289,68 @@ async fn an_idempotency_key_does_a_thing_once() {
     house.clock.advance(25 * 3600);
     let later = house.create(&keyed, &observation("y", "p1")).await.unwrap();
     assert!(!ids.contains(&later.version.key.id.as_str().to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_say_how_each_version_was_made() {
+    let house = House::build().await;
+    let service = house.integration("ash").await;
+    let versions = async |name: &str| {
+        let request = history::HistoryRequest {
+            scope: HistoryScope::Instance(house.key(name)),
+            params: Vec::new(),
+            lenient: false,
+        };
+        let answer = history::history(&house.app, &service, &request)
+            .await
+            .unwrap();
+        let bundle = render::history("http://h/fhir", name, &answer);
+        let bundle: Value = serde_json::from_slice(&bundle).unwrap();
+        let entries = bundle["entry"].as_array().unwrap();
+        let lines: Vec<String> = entries
+            .iter()
+            .map(|entry| {
+                let response = &entry["response"];
+                assert!(response["lastModified"].is_string(), "{entry}");
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                format!(
+                    "{} {}: {} {}",
+                    text(&entry["request"]["method"]),
+                    text(&entry["request"]["url"]),
+                    text(&response["status"]),
+                    text(&response["etag"])
+                )
+            })
+            .collect();
+        lines
+    };
+    let made = house.create(&service, &patient("x", "One")).await.unwrap();
+    let id = made.version.key.id.as_str().to_owned();
+    let name = format!("Patient/{id}");
+    house.put(&service, &patient(&id, "Two")).await.unwrap();
+    house.put(&service, &patient("named", "One")).await.unwrap();
+    for name in [name.as_str(), "Patient/named"] {
+        delete::delete(&house.app, &service, &house.key(name), None)
+            .await
+            .unwrap();
+    }
+    house.put(&service, &patient("named", "Two")).await.unwrap();
+    assert_eq!(
+        versions(&name).await,
+        [
+            format!("DELETE {name}: 204 No Content W/\"3\""),
+            format!("PUT {name}: 200 OK W/\"2\""),
+            "POST Patient: 201 Created W/\"1\"".to_owned(),
+        ]
+    );
+    assert_eq!(
+        versions("Patient/named").await,
+        [
+            "PUT Patient/named: 201 Created W/\"3\"",
+            "DELETE Patient/named: 204 No Content W/\"2\"",
+            "PUT Patient/named: 201 Created W/\"1\"",
+        ]
+    );
+    let (live, _) = house.search(&service, "Patient?family=two").await.unwrap();
+    assert_eq!(live, ["named"], "made by an update, and found");
 }

@@ -15,7 +15,9 @@ use crate::index::PackedIndex;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ChangeKind {
-    /// The first version, or the first after a deletion by create.
+    /// The first version, or the first after a deletion, by an update of a name that the client chose.
+    CreateByUpdate = 0,
+    /// The first version, under a name that the server chose.
     Create = 1,
     /// A later version.
     Update = 2,
@@ -23,6 +25,14 @@ pub enum ChangeKind {
     Delete = 3,
     /// The subject's key was destroyed.
     Erase = 4,
+}
+
+impl ChangeKind {
+    /// Whether nothing (or a deletion) was there before.
+    #[must_use]
+    pub const fn is_create(self) -> bool {
+        matches!(self, Self::Create | Self::CreateByUpdate)
+    }
 }
 
 /// What the head must be for a change to apply; decided inside the writer.

@@ -63,6 +63,26 @@ impl StoredVersion {
     }
 }
 
+/// Counts the bytes of a page's bodies.
+#[derive(Debug)]
+pub(crate) struct PageBytes {
+    left: usize,
+}
+
+impl PageBytes {
+    /// For a page of at most so many bytes.
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { left: limit }
+    }
+
+    /// Counts one that is in the page; whether another one still fits.
+    pub(crate) fn counts(&mut self, version: &StoredVersion) -> bool {
+        let bytes = version.body.as_ref().map_or(0, Bytes::len);
+        self.left = self.left.saturating_sub(bytes);
+        self.left > 0
+    }
+}
+
 /// Whose history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HistoryScope {
@@ -87,6 +107,8 @@ pub struct HistoryQuery {
     pub before: Option<RowId>,
     /// At most this many.
     pub limit: u32,
+    /// Bytes of bodies after which a page ends early; it has at least one version, where there is one.
+    pub bytes: usize,
     /// Narrowing by role, as in a search: only resources with one of these keys.
     pub restriction: Option<super::search::Clause>,
 }

@@ -198,6 +198,8 @@ pub struct SearchPlan {
     pub sort: Sort,
     /// Page size; 0 asks for the total alone.
     pub count: u32,
+    /// Bytes of bodies after which a page ends early; it has at least one match, where there is one.
+    pub bytes: usize,
     /// Where the page before ended.
     pub after: Option<Position>,
     /// Whether to count.

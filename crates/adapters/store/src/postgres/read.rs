@@ -13,7 +13,7 @@ use crate::codec;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{
-    Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion,
+    Head, HistoryPage, HistoryQuery, HistoryScope, PageBytes, ResourceKey, StoredVersion,
 };
 use crate::query::plan::clause_of;
 use crate::query::render::{self, Bind, Sql};
@@ -27,6 +27,7 @@ const VREAD: &str = "SELECT r.rid, v.ver, v.vid, v.kind, v.body FROM res r JOIN 
 /// The kind stored as a number; an unknown one reads as a deletion, which serves nothing.
 pub(super) const fn kind_of(number: i16) -> ChangeKind {
     match number {
+        0 => ChangeKind::CreateByUpdate,
         1 => ChangeKind::Create,
         2 => ChangeKind::Update,
         4 => ChangeKind::Erase,
@@ -212,22 +213,56 @@ pub(super) async fn history(
     );
     transaction.batch_execute(&setting).await.map_err(failed)?;
     let rows = search::run(&transaction, &sql).await.map_err(failed)?;
+    let vids: Vec<i64> = rows.iter().map(|row| row.get(2)).collect();
+    let bodies = search::bodies(&transaction, tenant, &vids, query.bytes)
+        .await
+        .map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     drop(connection);
-    let mut versions = Vec::with_capacity(rows.len());
+    opened(keys, query, &rows, &bodies).await
+}
+
+/// Rows of a history with their bodies, as far as the page goes.
+async fn opened(
+    keys: &Keyring,
+    query: &HistoryQuery,
+    rows: &[Row],
+    bodies: &[(i64, Option<Vec<u8>>)],
+) -> Result<HistoryPage, StoreError> {
+    let mut versions: Vec<StoredVersion> = Vec::with_capacity(rows.len());
+    let mut bytes = PageBytes::new(query.bytes);
     for row in rows.iter().take(query.limit as usize) {
-        let id = row.get::<_, &str>(6).parse().map_err(|_| damaged_id())?;
+        let vid: i64 = row.get(2);
+        let Ok(at) = bodies.binary_search_by_key(&vid, |(vid, _)| *vid) else {
+            // Beyond what the page may hold.
+            break;
+        };
+        let id = row.get::<_, &str>(5).parse().map_err(|_| damaged_id())?;
         let key = ResourceKey {
-            ty: fhir::TypeId(row.get::<_, i32>(5) as u16),
+            ty: fhir::TypeId(row.get::<_, i32>(4) as u16),
             id,
         };
-        versions.push(version_of(keys, key, row).await?);
+        let version = open_version(
+            keys,
+            key,
+            RowId(row.get(0)),
+            VersionId(row.get::<_, i32>(1) as u32),
+            RowId(vid),
+            kind_of(row.get(3)),
+            bodies.get(at).and_then(|(_, body)| body.as_deref()),
+        )
+        .await?;
+        let fits = bytes.counts(&version);
+        versions.push(version);
+        if !fits {
+            break;
+        }
     }
-    let more = rows.len() > query.limit as usize;
+    let more = rows.len() > versions.len();
     let next = versions
         .last()
         .filter(|_| more)
-        .map(|last: &StoredVersion| last.version_row);
+        .map(|last| last.version_row);
     Ok(HistoryPage { versions, next })
 }
 
@@ -238,7 +273,7 @@ fn history_sql(
     row: Option<RowId>,
 ) -> Result<Sql, StoreError> {
     let mut text = format!(
-        "SELECT v.rid, v.ver, v.vid, v.kind, v.body, v.ty, r.fid FROM ver v JOIN res r ON r.tn = v.tn AND r.rid = v.rid
+        "SELECT v.rid, v.ver, v.vid, v.kind, v.ty, r.fid FROM ver v JOIN res r ON r.tn = v.tn AND r.rid = v.rid
          WHERE v.tn = '{tenant}'"
     );
     let mut binds = Vec::new();

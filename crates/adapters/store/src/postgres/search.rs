@@ -11,12 +11,18 @@ use super::read::{kind_of, open_version};
 use super::writer::storable;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
-use crate::port::resource::ResourceKey;
+use crate::port::resource::{PageBytes, ResourceKey};
 use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
 use crate::query::plan::{Query, Strategy};
 use crate::query::render::{self, Bind, Dialect, Sql};
 
-const BODIES: &str = "SELECT vid, body FROM ver WHERE tn = $1 AND vid = ANY($2)";
+// In the order of the page, those that begin before so many stored bytes; packed bodies are smaller than
+// what they become, so that none is missed.
+const BODIES: &str = "SELECT vid, body FROM (
+   SELECT v.vid, v.body, sum(s.bytes) OVER (ORDER BY w.place) - s.bytes AS before
+   FROM unnest($2::bigint[]) WITH ORDINALITY AS w (vid, place) JOIN ver v ON v.tn = $1 AND v.vid = w.vid
+   CROSS JOIN LATERAL (SELECT coalesce(octet_length(v.body), 0) AS bytes) s
+ ) AS sized WHERE before < $3";
 
 /// How PostgreSQL writes what differs; the tenant is written into every condition, so that the planner
 /// sees it beside the policy.
@@ -72,12 +78,10 @@ pub(super) async fn search(
         total,
     } = found.map_err(|error| db.failed(&error))?;
     let wanted = plan.count as usize;
-    let more = items.len() > wanted;
+    let found = items.len();
     items.truncate(wanted);
-    let next = items.last().filter(|_| more).map(|last| Position {
-        value: last.value.clone(),
-        row: last.rid,
-    });
+    let mut last = None;
+    let mut bytes = PageBytes::new(plan.bytes);
     let mut matches = Vec::with_capacity(items.len());
     for item in items {
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
@@ -102,10 +106,19 @@ pub(super) async fn search(
             )
             .await?,
         );
+        last = Some((item.value, item.rid));
+        // Bodies beyond the budget were not fetched.
+        if matches.last().is_some_and(|version| !bytes.counts(version))
+            || matches.len() == bodies.len()
+        {
+            break;
+        }
     }
+    let more = found > matches.len();
+    let next = last.filter(|_| more);
     Ok(SearchPage {
         matches,
-        next,
+        next: next.map(|(value, row)| Position { value, row }),
         total,
     })
 }
@@ -142,7 +155,8 @@ async fn find(
         0 => Vec::new(),
         count => page(&transaction, tenant, query, strategy, count + 1).await?,
     };
-    let bodies = bodies(&transaction, tenant, &items).await?;
+    let vids: Vec<i64> = items.iter().map(|item| item.vid).collect();
+    let bodies = bodies(&transaction, tenant, &vids, plan.bytes).await?;
     transaction.commit().await?;
     Ok(Found {
         items,
@@ -151,18 +165,21 @@ async fn find(
     })
 }
 
-async fn bodies(
+/// The bodies of versions in the order of a page, sorted by version, as far as `most` bytes go: the
+/// first is always among them.
+pub(super) async fn bodies(
     transaction: &Transaction<'_>,
     tenant: TenantId,
-    items: &[Item],
+    vids: &[i64],
+    most: usize,
 ) -> Result<Vec<(i64, Option<Vec<u8>>)>, Error> {
-    if items.is_empty() {
+    if vids.is_empty() {
         return Ok(Vec::new());
     }
-    let vids: Vec<i64> = items.iter().map(|item| item.vid).collect();
+    let most = i64::try_from(most.max(1)).unwrap_or(i64::MAX);
     let statement = transaction.prepare_cached(BODIES).await?;
     let rows = transaction
-        .query(&statement, &[&tenant.as_uuid(), &vids])
+        .query(&statement, &[&tenant.as_uuid(), &vids, &most])
         .await?;
     let mut bodies: Vec<(i64, Option<Vec<u8>>)> =
         rows.iter().map(|row| (row.get(0), row.get(1))).collect();

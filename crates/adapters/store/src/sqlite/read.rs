@@ -13,7 +13,7 @@ use crate::codec;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{
-    Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion,
+    Head, HistoryPage, HistoryQuery, HistoryScope, PageBytes, ResourceKey, StoredVersion,
 };
 use crate::query::plan::clause_of;
 use crate::query::render::{self, Bind};
@@ -160,16 +160,19 @@ pub(super) fn history(
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(params_from_iter(&sql.binds))?;
     let mut page = nothing;
+    let mut bytes = PageBytes::new(query.bytes);
+    let mut full = false;
     while let Some(row) = rows.next()? {
-        if page.versions.len() >= query.limit as usize {
+        if full || page.versions.len() >= query.limit as usize {
             page.next = page.versions.last().map(|last| last.version_row);
             break;
         }
         let id = row.get_ref(6)?.as_str().ok();
         let id = id.and_then(|id| id.parse().ok()).ok_or_else(damaged_id)?;
         let ty = fhir::TypeId(row.get(5)?);
-        page.versions
-            .push(version_of(keys, ResourceKey { ty, id }, row)?);
+        let version = version_of(keys, ResourceKey { ty, id }, row)?;
+        full = !bytes.counts(&version);
+        page.versions.push(version);
     }
     Ok(page)
 }

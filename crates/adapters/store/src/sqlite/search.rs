@@ -9,7 +9,7 @@ use super::readers::ReadError;
 use super::tenant::Sealing;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
-use crate::port::resource::ResourceKey;
+use crate::port::resource::{PageBytes, ResourceKey};
 use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
 use crate::query::plan::{Query, Strategy};
 use crate::query::render::{self, Bind, Dialect, Sql};
@@ -54,6 +54,7 @@ struct Item {
 /// The kind stored as a number; an unknown one reads as a deletion, which serves nothing.
 pub(super) const fn kind_of(number: u8) -> ChangeKind {
     match number {
+        0 => ChangeKind::CreateByUpdate,
         1 => ChangeKind::Create,
         2 => ChangeKind::Update,
         4 => ChangeKind::Erase,
@@ -82,12 +83,10 @@ pub(super) fn search(
     }
     let wanted = plan.count as usize;
     let mut items = page(connection, &query, strategy, u64::from(plan.count) + 1)?;
-    let more = items.len() > wanted;
+    let found = items.len();
     items.truncate(wanted);
-    let next = items.last().filter(|_| more).map(|last| Position {
-        value: last.value.clone(),
-        row: last.rid,
-    });
+    let mut last = None;
+    let mut bytes = PageBytes::new(plan.bytes);
     let mut body = connection.prepare_cached("SELECT body FROM ver WHERE vid = ?1")?;
     let mut matches = Vec::with_capacity(items.len());
     for item in items {
@@ -111,10 +110,16 @@ pub(super) fn search(
             item.kind,
             stored,
         )?);
+        last = Some((item.value, item.rid));
+        if matches.last().is_some_and(|version| !bytes.counts(version)) {
+            break;
+        }
     }
+    let more = found > matches.len();
+    let next = last.filter(|_| more);
     Ok(SearchPage {
         matches,
-        next,
+        next: next.map(|(value, row)| Position { value, row }),
         total,
     })
 }

@@ -60,6 +60,7 @@ pub async fn entries_pair_with_versions_and_verify(bed: &mut impl Bed) {
         until: None,
         before: None,
         limit: 1000,
+        bytes: usize::MAX,
         restriction: None,
     };
     assert_eq!(

@@ -46,6 +46,7 @@ macro_rules! conformance {
         $crate::conformance!(@ $bed,
             records::first_versions_updates_and_deletions,
             records::histories_page_newest_first,
+            records::pages_end_early_when_bodies_are_large,
             records::heads_that_moved_are_refused,
             records::a_unit_is_stored_whole_or_not_at_all,
             records::parallel_conditional_creates_make_one,

@@ -340,6 +340,7 @@ pub async fn random_searches_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
                 all_of,
                 sort,
                 count: 100,
+                bytes: usize::MAX,
                 after: None,
                 total: Total::Accurate,
             };

@@ -120,6 +120,7 @@ pub async fn histories_page_newest_first(bed: &mut impl Bed) {
         until: None,
         before: None,
         limit,
+        bytes: usize::MAX,
         restriction: None,
     };
     let mut all: Vec<(String, u32)> = Vec::new();
@@ -507,5 +508,55 @@ impl World {
             .nth(1)
             .and_then(|rest| rest.split('"').next())
             .unwrap())
+    }
+}
+
+/// A page is bounded in bytes as well as in items: it ends early, and goes on where it ended.
+pub async fn pages_end_early_when_bodies_are_large(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    let long = "long ".repeat(2000);
+    let mut bytes = 0;
+    for name in ["a", "b", "c", "d", "e"] {
+        let body = patient(name, &long);
+        world.put(&*store, &[&body]).await.unwrap();
+        bytes = body.len();
+    }
+    world.delete(&*store, "Patient/c", Some("c")).await.unwrap();
+    // What one page may hold, and how many items that is at most.
+    for (most, items) in [(1, 1), (bytes, 1), (2 * bytes, 2), (bytes * 9, 10)] {
+        let mut plan = world.plan("Patient", "");
+        plan.bytes = most;
+        let mut found = Vec::new();
+        loop {
+            let page = store.search(&world.scope, &plan).await.unwrap();
+            assert!((1..=items).contains(&page.matches.len()), "{most}");
+            found.extend(page.matches.iter().map(|one| one.key.id.to_string()));
+            let Some(next) = page.next else { break };
+            plan.after = Some(next);
+        }
+        assert_eq!(found, ["e", "d", "b", "a"], "{most}");
+
+        let mut query = HistoryQuery {
+            scope: HistoryScope::Type(ty("Patient")),
+            since: None,
+            until: None,
+            before: None,
+            limit: 100,
+            bytes: most,
+            restriction: None,
+        };
+        let mut found = Vec::new();
+        loop {
+            let page = store.history(&world.scope, &query).await.unwrap();
+            let bodies = page.versions.iter().filter(|one| one.body.is_some());
+            assert!(bodies.count() <= items, "{most}");
+            assert!(!page.versions.is_empty(), "{most}");
+            found.extend(page.versions.iter().map(|one| one.key.id.to_string()));
+            let Some(next) = page.next else { break };
+            query.before = Some(next);
+        }
+        assert_eq!(found, ["c", "e", "d", "c", "b", "a"], "{most}");
     }
 }

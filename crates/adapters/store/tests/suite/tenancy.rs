@@ -75,6 +75,7 @@ pub async fn twins_never_meet(bed: &mut impl Bed) {
             until: None,
             before: None,
             limit: 10,
+            bytes: usize::MAX,
             restriction: None,
         };
         assert_eq!(

@@ -218,6 +218,7 @@ impl World {
             all_of,
             sort: NEWEST,
             count: 100,
+            bytes: usize::MAX,
             after: None,
             total: Total::None,
         }

@@ -9,11 +9,12 @@ use crate::App;
 use crate::context::{Caller, RequestContext};
 use crate::error::AppError;
 use crate::record::bundle::address::{Address, Item, Method};
+use crate::record::bundle::look::{Budget, LOOKS_AT_A_TIME};
 use crate::record::bundle::{BundleAnswer, Done, ORDER, Parsed, look, outcomes};
 use crate::record::render::{self, ResponseEntry};
 use crate::record::{Deleted, Outcome, create, delete, etag, query_string, update};
 
-/// Entries done at the same time; the store merges their commits.
+/// Changes done at the same time; the store merges their commits.
 const AT_A_TIME: usize = 16;
 
 pub(super) async fn run(
@@ -27,6 +28,7 @@ pub(super) async fn run(
         .into_iter()
         .map(|resource| resource.map(|resource| Bytes::copy_from_slice(resource.raw())))
         .collect();
+    let budget = Arc::new(Budget::new(app));
     let mut answers: Vec<ResponseEntry> = vec![ResponseEntry::default(); parsed.items.len()];
     for method in ORDER {
         // Owned by each entry's future: futures that borrow from an iterator's items cannot be sent
@@ -42,18 +44,24 @@ pub(super) async fn run(
         let phase = places.into_iter().map(|place| {
             let body = bodies.get(place).cloned().flatten();
             let (app, caller, parsed) = (app.clone(), caller.clone(), Arc::clone(parsed));
+            let budget = Arc::clone(&budget);
             async move {
                 let Some(item) = parsed.items.get(place) else {
                     return (place, ResponseEntry::default());
                 };
-                let answer = entry(&app, &caller, item, body, representation).await;
+                let answer = entry(&app, &caller, item, body, representation, &budget).await;
                 (
                     item.index,
                     answer.unwrap_or_else(|error| look::failed(&error)),
                 )
             }
         });
-        let mut done = futures_util::stream::iter(phase).buffer_unordered(AT_A_TIME);
+        let at_a_time = if method == Method::Get {
+            LOOKS_AT_A_TIME
+        } else {
+            AT_A_TIME
+        };
+        let mut done = futures_util::stream::iter(phase).buffer_unordered(at_a_time);
         while let Some((index, answer)) = done.next().await {
             if let Some(slot) = answers.get_mut(index) {
                 *slot = answer;
@@ -80,6 +88,7 @@ async fn entry(
     item: &Item,
     body: Option<Bytes>,
     representation: bool,
+    budget: &Budget,
 ) -> Result<ResponseEntry, AppError> {
     let request = match &item.request {
         Ok(request) => request,
@@ -93,7 +102,7 @@ async fn entry(
         })
     };
     match (request.method, &request.address) {
-        (Method::Get, _) => look::look(app, caller, request).await,
+        (Method::Get, _) => look::look(app, caller, request, budget).await,
         (Method::Post, Address::Type(ty, _)) => {
             let condition = request.if_none_exist.as_deref();
             let outcome = create::create(app, caller, *ty, body, condition).await?;

@@ -1,6 +1,11 @@
-//! GET entries of bundles: read, vread, history and search, with their answers as response entries.
+//! GET entries of bundles: read, vread, history and search, with their answers as response entries, and
+//! the bytes that all answers of a bundle may take together.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+
+use fhir::definitions::TypeId;
 
 use crate::App;
 use crate::context::Caller;
@@ -14,11 +19,103 @@ use store::{HistoryScope, StoredVersion};
 use super::Done;
 use super::address::{Address, Request};
 
+/// Looks done at the same time.
+pub(super) const LOOKS_AT_A_TIME: usize = 4;
+
+/// The bytes of resources that the answer to a bundle may still take.
+pub(super) struct Budget {
+    limit: usize,
+    left: AtomicUsize,
+}
+
+impl Budget {
+    /// A whole one.
+    pub(super) fn new(app: &App) -> Self {
+        let limit = app.settings().limits.answer_bytes;
+        Self {
+            limit,
+            left: AtomicUsize::new(limit),
+        }
+    }
+
+    fn spent(&self) -> AppError {
+        AppError::TooLarge(format!(
+            "the answer to this bundle would have more than {} bytes: send this request by itself, or ask for less",
+            self.limit
+        ))
+    }
+
+    /// What a page may take now, so that all that are read at the same time fit together.
+    fn page(&self) -> Result<usize, AppError> {
+        match self.left.load(Ordering::Relaxed) {
+            0 => Err(self.spent()),
+            left => Ok((left / LOOKS_AT_A_TIME).max(1)),
+        }
+    }
+
+    /// Takes what an answer needs, or refuses it.
+    fn take(&self, answer: ResponseEntry) -> Result<ResponseEntry, AppError> {
+        let bytes = answer.resource.as_ref().map_or(0, Bytes::len);
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(bytes)
+            });
+        match taken {
+            Ok(_) => Ok(answer),
+            Err(_) => Err(self.spent()),
+        }
+    }
+}
+
 /// Answers a GET entry.
 pub(super) async fn look(
     app: &App,
     caller: &Caller,
     request: &Request,
+    budget: &Budget,
+) -> Result<ResponseEntry, AppError> {
+    let page = budget.page()?;
+    budget.take(looked(app, caller, request, page).await?)
+}
+
+/// Refuses a search or history that would be refused, without doing it.
+pub(super) async fn check(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+    made: bool,
+) -> Result<(), AppError> {
+    match &request.address {
+        Address::Type(ty, query) => search::check(app, caller, &search_of(*ty, query)?).await,
+        Address::History(scope, query) => {
+            history::check(app, caller, &history_of(scope, query)?, made).await
+        }
+        Address::Instance(key) | Address::Version(key, _) => read::check(app, caller, key).await,
+    }
+}
+
+fn search_of(ty: TypeId, query: &str) -> Result<SearchRequest, QueryError> {
+    Ok(SearchRequest {
+        ty,
+        params: params(query)?,
+        lenient: false,
+    })
+}
+
+fn history_of(scope: &HistoryScope, query: &str) -> Result<HistoryRequest, QueryError> {
+    Ok(HistoryRequest {
+        scope: scope.clone(),
+        params: params(query)?,
+        lenient: false,
+    })
+}
+
+async fn looked(
+    app: &App,
+    caller: &Caller,
+    request: &Request,
+    page: usize,
 ) -> Result<ResponseEntry, AppError> {
     match &request.address {
         Address::Instance(key) => {
@@ -37,12 +134,8 @@ pub(super) async fn look(
             Ok(shown(caller, &version))
         }
         Address::Type(ty, query) => {
-            let request = SearchRequest {
-                ty: *ty,
-                params: params(query)?,
-                lenient: false,
-            };
-            let answer = search::search(app, caller, &request).await?;
+            let request = search_of(*ty, query)?;
+            let answer = search::search_within(app, caller, &request, page).await?;
             let name = app.definitions().resource_name(*ty);
             let body = render::searchset(&caller.context.base, name, &answer);
             Ok(found(body))
@@ -53,12 +146,8 @@ pub(super) async fn look(
                 HistoryScope::Type(ty) => app.definitions().resource_name(*ty).to_owned(),
                 HistoryScope::System => String::new(),
             };
-            let request = HistoryRequest {
-                scope: scope.clone(),
-                params: params(query)?,
-                lenient: false,
-            };
-            let answer = history::history(app, caller, &request).await?;
+            let request = history_of(scope, query)?;
+            let answer = history::history_within(app, caller, &request, page).await?;
             Ok(found(render::history(&caller.context.base, &path, &answer)))
         }
     }

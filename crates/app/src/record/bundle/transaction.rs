@@ -1,6 +1,8 @@
 //! A transaction: conditions and references are resolved, all resources prepared (on two threads when
-//! there are many), and everything committed at once. GET entries look after the commit and so see
-//! what it did; one that finds nothing says so in its own answer.
+//! there are many), and everything committed at once. GET entries see what the commit did, and one that
+//! fails fails the whole: what it asks of resources that the transaction leaves alone is answered before
+//! the commit; the rest is checked before and answered after, where only the storage can still fail, and
+//! such a failure stands in the entry's own answer.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,7 +13,7 @@ use fhir::definitions::TypeId;
 use fhir::json::Value;
 use futures_util::future::try_join_all;
 use kernel::LogicalId;
-use store::{Change, CommitError, Guard, Head, ResourceKey, StoredVersion};
+use store::{Change, CommitError, Guard, Head, HistoryScope, ResourceKey, StoredVersion};
 
 use crate::App;
 use crate::authorise::{Allowed, Organizations};
@@ -20,6 +22,7 @@ use crate::error::AppError;
 use crate::idempotency::{self, Kept, KeptEntry, Request as KeyRequest};
 use crate::record::bundle::address::{Address, Item, Method, Request};
 use crate::record::bundle::links::{self, Links};
+use crate::record::bundle::look::Budget;
 use crate::record::bundle::{
     BundleAnswer, Done, ORDER, Parsed, SMALL_BYTES, look, on_worker, outcomes,
 };
@@ -158,6 +161,8 @@ impl Transaction<'_> {
         let mut answers = self.answers(&steps, &changes);
         changes.sort_by_key(|(index, _)| self.rank(*index));
         let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
+        let budget = Budget::new(self.app);
+        let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;
         if !changes.is_empty() {
             match self.commit(guards, changes, &answers).await {
@@ -165,7 +170,7 @@ impl Transaction<'_> {
                 Err(error) => return Ok(Attempt::Lost(error)),
             }
         }
-        self.look(&mut answers).await?;
+        self.look_after(looks, &mut answers, &budget).await?;
         Ok(Attempt::Done(BundleAnswer {
             body: render::response("transaction-response", &answers).into(),
             done: outcomes(&mut answers),
@@ -514,7 +519,7 @@ impl Transaction<'_> {
                     ..ResponseEntry::default()
                 }
             } else {
-                let created = change.kind == store::ChangeKind::Create;
+                let created = change.kind.is_create();
                 let body = self
                     .representation
                     .then(|| Bytes::copy_from_slice(&change.body));
@@ -547,14 +552,60 @@ impl Transaction<'_> {
         unit.commit().await.map(crate::record::first_receipt)
     }
 
-    async fn look(&self, answers: &mut [ResponseEntry]) -> Result<(), AppError> {
-        for item in &self.parsed.items {
+    /// Answers or checks the GET entries before anything is committed; the first that fails fails all.
+    /// Gives those that are to be answered after the commit.
+    async fn look_before(
+        &self,
+        changes: &[Change],
+        answers: &mut [ResponseEntry],
+        budget: &Budget,
+    ) -> Result<Vec<&Item>, AppError> {
+        let mut after = Vec::new();
+        let looks = |item: &&Item| matches!(&item.request, Ok(one) if one.method == Method::Get);
+        if !self.parsed.items.iter().any(|item| looks(&item)) {
+            return Ok(after);
+        }
+        let changed: HashMap<&ResourceKey, &Change> =
+            changes.iter().map(|change| (&change.key, change)).collect();
+        for item in self.parsed.items.iter().filter(looks) {
             let request = item.asked()?;
-            if request.method == Method::Get {
-                let answer = look::look(self.app, self.caller, request).await;
-                if let Some(slot) = answers.get_mut(item.index) {
-                    *slot = answer.unwrap_or_else(|error| look::failed(&error));
+            match seen(request, &changed) {
+                Seen::Before => {
+                    let answer = look::look(self.app, self.caller, request, budget).await;
+                    let answer = answer.map_err(|error| item.error(error))?;
+                    if let Some(slot) = answers.get_mut(item.index) {
+                        *slot = answer;
+                    }
                 }
+                Seen::After { made } => {
+                    let checked = look::check(self.app, self.caller, request, made).await;
+                    checked.map_err(|error| item.error(error))?;
+                    after.push(item);
+                }
+                Seen::Deleted(key, version) => {
+                    return Err(item.error(AppError::Gone {
+                        what: name_of(key),
+                        version: Some(version),
+                        erased: false,
+                    }));
+                }
+            }
+        }
+        Ok(after)
+    }
+
+    /// Answers the GET entries that see what was committed.
+    async fn look_after(
+        &self,
+        looks: Vec<&Item>,
+        answers: &mut [ResponseEntry],
+        budget: &Budget,
+    ) -> Result<(), AppError> {
+        for item in looks {
+            let request = item.asked()?;
+            let answer = look::look(self.app, self.caller, request, budget).await;
+            if let Some(slot) = answers.get_mut(item.index) {
+                *slot = answer.unwrap_or_else(|error| look::failed(&error));
             }
         }
         Ok(())
@@ -605,6 +656,37 @@ impl Transaction<'_> {
             Some(item) => item.error(error.into()),
             None => error.into(),
         }
+    }
+}
+
+/// When a GET entry is answered.
+enum Seen<'a> {
+    /// Before the commit, which does not touch what it asks for.
+    Before,
+    /// After it; `made` says that the resource is written by it.
+    After { made: bool },
+    /// Never: the transaction deletes what it asks for.
+    Deleted(&'a ResourceKey, kernel::VersionId),
+}
+
+fn seen<'a>(request: &'a Request, changed: &HashMap<&ResourceKey, &Change>) -> Seen<'a> {
+    match &request.address {
+        Address::Instance(key) => match changed.get(key) {
+            None => Seen::Before,
+            Some(change) if change.body.is_empty() => Seen::Deleted(key, change.version),
+            Some(_) => Seen::After { made: true },
+        },
+        Address::Version(key, version) => match changed.get(key) {
+            Some(change) if change.version == *version && change.body.is_empty() => {
+                Seen::Deleted(key, change.version)
+            }
+            Some(change) if change.version == *version => Seen::After { made: true },
+            _ => Seen::Before,
+        },
+        Address::History(HistoryScope::Instance(key), _) => Seen::After {
+            made: changed.contains_key(key),
+        },
+        Address::Type(..) | Address::History(..) => Seen::After { made: false },
     }
 }
 

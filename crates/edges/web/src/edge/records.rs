@@ -126,7 +126,7 @@ pub async fn history(visit: Visit, Path(params): Path<Vec<(String, String)>>) ->
 fn what_happened(version: &StoredVersion) -> Cell {
     match (version.kind, version.erased) {
         (_, true) | (ChangeKind::Erase, _) => Cell::tag(Tone::Bad, "Erased: its key was destroyed"),
-        (ChangeKind::Create, _) => Cell::tag(Tone::Good, "Created"),
+        (ChangeKind::Create | ChangeKind::CreateByUpdate, _) => Cell::tag(Tone::Good, "Created"),
         (ChangeKind::Update, _) => Cell::tag(Tone::Info, "Changed"),
         (ChangeKind::Delete, _) => Cell::tag(Tone::Warn, "Deleted"),
     }
