@@ -62,7 +62,7 @@ pub enum Command {
     Import(Import),
     /// Write a tenant's resources as NDJSON, or its ledger for `verify`
     Export(Export),
-    /// Verify a ledger export or a data folder, offline (exit 0 sound, 1 altered, 2 incomplete, 3 untrusted)
+    /// Verify a ledger export, or a store with its record (exit 0 sound, 1 altered, 2 incomplete, 3 untrusted)
     Verify(Verify),
     /// Check this machine and instance, and say how to mend what is wrong
     Doctor,
@@ -173,8 +173,8 @@ pub struct Export {
 /// Flags of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct Verify {
-    /// A ledger export, or a data folder
-    pub source: PathBuf,
+    /// A ledger export, or a data folder (default: the store that the settings name, while nothing writes)
+    pub source: Option<PathBuf>,
     /// File of trusted verifier keys, one a line (default: the keys beside the export, which proves
     /// integrity but not origin)
     #[arg(long, value_name = "FILE")]

@@ -100,6 +100,34 @@ pub async fn open(config: &Config, opening: Opening) -> Result<Instance, Failure
     opened
 }
 
+/// Opens the store alone, to look at it: a data folder is not written to, whatever is in it.
+pub async fn open_to_examine(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let data = config.data_folder();
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds::new(0));
+    let name = if data.join(NAME).exists() {
+        name(config, &data)?
+    } else {
+        config.text("instance.name").to_owned()
+    };
+    if is_postgres(config)? {
+        let (store, _) = postgres(config, &name, &ids, Opening::Existing).await?;
+        return Ok(store);
+    }
+    if !data.join("tenants").is_dir() {
+        return Err(no_instance(&data));
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let settings = SqliteSettings::new(data, name);
+    Ok(Arc::new(SqliteStore::examine(settings, clock, ids)?))
+}
+
+fn no_instance(data: &Path) -> Failure {
+    Failure::missing(format!(
+        "there is no instance in {}: make one with `theriac init`, or name its folder with --data",
+        data.display()
+    ))
+}
+
 async fn open_store(
     config: &Config,
     opening: Opening,
@@ -107,10 +135,7 @@ async fn open_store(
 ) -> Result<Instance, Failure> {
     let data = config.data_folder();
     if opening == Opening::Existing && !is_postgres && !data.join("tenants").is_dir() {
-        return Err(Failure::missing(format!(
-            "there is no instance in {}: make one with `theriac init`, or name its folder with --data",
-            data.display()
-        )));
+        return Err(no_instance(&data));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ids: Arc<dyn Ids> = Arc::new(SystemIds::new(

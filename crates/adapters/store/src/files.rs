@@ -42,11 +42,24 @@ pub fn lock_folder(data: &Path) -> Result<File, StoreError> {
         .truncate(false)
         .open(&path)
         .map_err(failed)?;
+    locked(file, data)
+}
+
+/// Takes a data folder that is there, to look at it: works on a read-only medium too.
+pub fn hold_folder(data: &Path) -> Result<File, StoreError> {
+    match File::open(data.join("lock")) {
+        Ok(file) => locked(file, data),
+        Err(error) if error.kind() == ErrorKind::NotFound => lock_folder(data),
+        Err(error) => Err(io_error(data, &error)),
+    }
+}
+
+fn locked(file: File, data: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
             place: data.display().to_string(),
         }),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
+        Err(TryLockError::Error(error)) => Err(io_error(data, &error)),
     }
 }

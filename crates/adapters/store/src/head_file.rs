@@ -52,12 +52,7 @@ impl HeadFile {
         if is_new {
             sync_folder(path);
         }
-        let slots = [read_slot(&file, 0), read_slot(&file, 1)];
-        let newest = slots
-            .iter()
-            .enumerate()
-            .filter_map(|(at, slot)| slot.map(|head| (at, head)))
-            .max_by_key(|(_, head)| head.size);
+        let newest = newest(&file);
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -65,6 +60,14 @@ impl HeadFile {
             next_slot: newest.map_or(0, |(at, _)| 1 - at as u64),
             dirty: false,
         })
+    }
+    /// The greatest head published, without making or holding the file; `None` where nothing was.
+    pub fn read(path: &Path) -> Result<Option<PublishedHead>, StoreError> {
+        match File::open(path) {
+            Ok(file) => Ok(newest(&file).map(|(_, head)| head)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(path, &error)),
+        }
     }
     /// The greatest head published; `None` where nothing was.
     #[must_use]
@@ -97,6 +100,15 @@ impl HeadFile {
         }
         Ok(())
     }
+}
+
+/// The greater valid slot.
+fn newest(file: &File) -> Option<(usize, PublishedHead)> {
+    [read_slot(file, 0), read_slot(file, 1)]
+        .iter()
+        .enumerate()
+        .filter_map(|(at, slot)| slot.map(|head| (at, head)))
+        .max_by_key(|(_, head)| head.size)
 }
 
 fn read_slot(file: &File, slot: u64) -> Option<PublishedHead> {

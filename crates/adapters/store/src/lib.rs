@@ -8,6 +8,7 @@
 pub mod assemble;
 pub mod blob;
 pub mod codec;
+pub mod evidence;
 pub mod files;
 pub mod head_file;
 pub mod index;
@@ -16,6 +17,7 @@ pub mod keys;
 pub mod port;
 pub mod postgres;
 pub mod prepare;
+mod prove;
 pub mod query;
 pub mod sqlite;
 
@@ -25,6 +27,7 @@ pub use port::{
     change::{Change, ChangeKind, CommitError, EntryReceipt, Expected, Guard, Receipt, Unit},
     doc::{Doc, DocExpected, DocKind, DocWrite},
     error::StoreError,
+    evidence::{Unplaced, VersionEvidence, VersionProof},
     ledger::{Log, LogEntry, LogHead, StoredCheckpoint},
     resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion},
     search::{

@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::leaf::Class;
-use ledger::verify::{Report, Verdict};
+use ledger::verify::Verdict;
 use server::Server;
 use store::postgres::PostgresStore;
 use store::{CommitError, HistoryQuery, HistoryScope, Log, Store, StoreError};
+use suite::adversary::{Expected, of_changes, verify_open, worst};
 use suite::source::Logs;
 use suite::world::{World, key, patient};
 
@@ -44,52 +45,11 @@ async fn set_up(entries: usize) -> Option<(Server, World, Arc<PostgresStore>)> {
     Some((server, world, store))
 }
 
-async fn verify(store: &PostgresStore, world: &World) -> Report {
-    Logs::read(store, &world.scope)
-        .await
-        .verify(&store.log_verifier())
-}
-
-/// What the report says of the first thing that is wrong.
-fn first(report: &Report) -> (Verdict, Option<u64>) {
-    (
-        report.verdict(),
-        report.findings.iter().find_map(|finding| finding.index),
-    )
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn edited_and_swapped_entries_are_found() {
-    let cases = [
-        ("an edited leaf", "UPDATE theriac.log_stage SET leaf = overlay(leaf placing 'x'::bytea from 20) WHERE n = 3 AND log = 1", 2),
-        ("an edited payload", "UPDATE theriac.log_stage SET payload = overlay(payload placing '\\x00'::bytea from 40) WHERE n = 4 AND log = 1", 3),
-        (
-            "two swapped entries",
-            "UPDATE theriac.log_entry SET idx = idx + 1000 WHERE log = 1 AND idx IN (1, 4);
-             UPDATE theriac.log_entry SET idx = 4 WHERE log = 1 AND idx = 1001;
-             UPDATE theriac.log_entry SET idx = 1 WHERE log = 1 AND idx = 1004",
-            1,
-        ),
-        (
-            "an entry repeated over another",
-            "UPDATE theriac.log_stage SET leaf = (SELECT leaf FROM theriac.log_stage WHERE log = 1 AND n = 1),
-             payload = (SELECT payload FROM theriac.log_stage WHERE log = 1 AND n = 1) WHERE log = 1 AND n = 5",
-            4,
-        ),
-    ];
-    for (name, sql, index) in cases {
-        let Some((server, world, store)) = set_up(6).await else {
-            return;
-        };
-        assert_eq!(verify(&store, &world).await.verdict(), Verdict::Sound);
-        server.database.execute(sql).unwrap();
-        assert_eq!(
-            first(&verify(&store, &world).await),
-            (Verdict::Altered, Some(index)),
-            "{name}"
-        );
-        store.close().await;
-    }
+/// What the verifier finds first.
+async fn verified(server: &Server, store: &Arc<PostgresStore>) -> Expected {
+    let data = server.folder.path().join("replica");
+    let (report, _) = verify_open(Arc::clone(store) as _, data, Vec::new()).await;
+    worst(&report)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +177,20 @@ async fn an_entry_taken_out_of_the_queue_raises_the_alarm() {
         detail.contains("acknowledged") && detail.contains("changes"),
         "{detail}"
     );
+    // Nobody has to have been there: it was committed and has no place.
+    assert_eq!(verified(&server, &store).await, of_changes(2, Some(2)));
     store.close().await;
+    let ids = Arc::clone(&world.ids) as _;
+    let later = server.replica(ids, "replica", Duration::ZERO).await;
+    assert_eq!(verified(&server, &later).await, of_changes(2, Some(2)));
+    // The next entry of the same writer would show the gap; another writer's does not hide it.
+    world
+        .put(&*later, &[&patient("next", "Later")])
+        .await
+        .unwrap();
+    later.settle(&world.scope).await.unwrap();
+    assert_eq!(verified(&server, &later).await, of_changes(2, Some(3)));
+    later.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +221,12 @@ async fn an_entry_edited_before_it_is_sequenced_is_never_signed() {
                 .unwrap()
                 .size,
             2,
+            "{edit}"
+        );
+        // Its version has no entry that anybody signed.
+        assert_eq!(
+            verified(&server, &store).await,
+            of_changes(1, None),
             "{edit}"
         );
         store.close().await;

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
+#[expect(dead_code, reason = "shared with the other tests of this adapter")]
+mod folder;
 #[expect(dead_code, reason = "the suite is shared; not every case is used here")]
 mod suite;
 
@@ -10,42 +12,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use folder::{copy_folder, settings};
 use ledger::leaf::Class;
 use ledger::verify::Verdict;
-use store::sqlite::{SqliteSettings, SqliteStore};
+use store::sqlite::SqliteStore;
 use store::{CommitError, Guard, Log, Store, StoreError, Unit};
 use suite::source::Logs;
 use suite::world::{World, id, key, observation, patient};
 
-fn settings(data: &Path) -> SqliteSettings {
-    SqliteSettings::new(data.to_owned(), "test.example")
-}
-
 fn open(world: &World, data: &Path) -> Result<SqliteStore, StoreError> {
-    SqliteStore::open(
-        settings(data),
-        Arc::clone(&world.clock) as _,
-        Arc::clone(&world.ids) as _,
-    )
+    folder::open(world, settings(data))
 }
 
 fn record(world: &World, data: &Path) -> PathBuf {
-    data.join("tenants")
-        .join(world.scope.tenant().to_string())
-        .join("record.db")
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for item in std::fs::read_dir(from).unwrap() {
-        let item = item.unwrap();
-        let target = to.join(item.file_name());
-        if item.file_type().unwrap().is_dir() {
-            copy_folder(&item.path(), &target);
-        } else {
-            std::fs::copy(item.path(), target).unwrap();
-        }
-    }
+    folder::record(data, &world.scope)
 }
 
 /// A closed store with one patient in it.

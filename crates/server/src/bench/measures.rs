@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use kernel::{Category, Clock};
+use store::evidence::{StoreLogs, verify_logs};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 
 use crate::bench::ceilings;
 use crate::bench::fixture::Fixture;
 use crate::bench::load::{self, LoadError, MakeRequest, Measured};
-use crate::data_folder::{self, StoreLogs};
+use crate::data_folder;
 use crate::failure::Failure;
 use crate::import::Loader;
 use crate::ports::SystemClock;
@@ -361,7 +362,7 @@ pub async fn verify(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
         let policy = data_folder::own_policy(&*store)?;
         let mut logs = StoreLogs::new(store, handle, Some(&data), |_, _, _| {});
         let begun = clock.monotonic_ns();
-        let report = data_folder::verify_store(&mut logs, &policy, &[])?;
+        let report = verify_logs(&mut logs, &policy, &[])?;
         Ok::<_, Failure>((
             report,
             clock.monotonic_ns().saturating_sub(begun) as f64 / 1e9,

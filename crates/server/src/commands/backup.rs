@@ -12,6 +12,7 @@ use identity::{SystemTask, system_scope};
 use kernel::{Category, Clock as _};
 use serde_json::json;
 use store::StoreError;
+use store::evidence::StoreLogs;
 use tokio::runtime::Handle;
 
 use crate::archive::{Sealer, Summary};
@@ -20,7 +21,7 @@ use crate::cli::Backup;
 use crate::commands::restore;
 use crate::commands::secret_file;
 use crate::config::Config;
-use crate::data_folder::{self, StoreLogs};
+use crate::data_folder;
 use crate::failure::Failure;
 use crate::output::Printer;
 use crate::ports::SystemClock;
@@ -258,7 +259,7 @@ async fn verify_copy(instance: &Instance, folder: &Path) -> Result<u64, Failure>
         folder.to_owned(),
     );
     worker(move || {
-        let store: Arc<dyn store::Store> = Arc::new(store::sqlite::SqliteStore::open(
+        let store: Arc<dyn store::Store> = Arc::new(store::sqlite::SqliteStore::examine(
             store::sqlite::SqliteSettings::new(folder.clone(), name),
             clock,
             ids,
@@ -270,9 +271,9 @@ async fn verify_copy(instance: &Instance, folder: &Path) -> Result<u64, Failure>
             Some(&folder),
             |_, _, _| {},
         );
-        let report = data_folder::verify_store(&mut logs, &policy, &[]);
+        let examined = data_folder::examine(&mut logs, &policy, &[]);
         handle.block_on(store.close());
-        let report = report?;
+        let (report, _) = examined?;
         match report.findings.first() {
             None => Ok(report.logs.iter().map(|log| log.entries).sum()),
             Some(finding) => Err(Failure::new(

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use identity::{SystemTask, system_scope};
 use kernel::Category;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::data_folder;
 use crate::failure::Failure;
 use crate::output::Printer;
+use crate::wiring::{self, Opening};
 
 /// What a backup says about itself.
 pub const MANIFEST: &str = "backup.json";
@@ -52,7 +54,7 @@ pub fn run(config: &Config, arguments: &Restore, printer: Printer) -> Result<u8,
     let _ = std::fs::remove_dir(&data);
     std::fs::rename(&unpacked, &data).map_err(failed)?;
     let verify = Verify {
-        source: data.clone(),
+        source: Some(data.clone()),
         policy: None,
         from: Vec::new(),
     };
@@ -60,6 +62,7 @@ pub fn run(config: &Config, arguments: &Restore, printer: Printer) -> Result<u8,
     printer.note("verifying what was restored");
     let code = data_folder::verify(
         &verify,
+        Some(&data),
         &[],
         config,
         printer.format(),
@@ -69,6 +72,9 @@ pub fn run(config: &Config, arguments: &Restore, printer: Printer) -> Result<u8,
             printer
         },
     )?;
+    if code == 0 {
+        replay_erasures(config)?;
+    }
     printer.object(&json!({
         "folder": data.display().to_string(),
         "instance": manifest.instance,
@@ -77,6 +83,25 @@ pub fn run(config: &Config, arguments: &Restore, printer: Printer) -> Result<u8,
     }));
     printer.note("\nhint: add the lines of a newer erased.log to the one in the folder before serving, so that what was erased since stays erased");
     Ok(code)
+}
+
+/// Opens every tenant once: what was erased before the backup stays erased, whatever keys came back with it.
+fn replay_erasures(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        Failure::new(
+            Category::Fault,
+            format!("the runtime did not start: {error}"),
+        )
+    })?;
+    runtime.block_on(async {
+        let instance = wiring::open(config, Opening::Existing).await?;
+        for tenant in instance.store.tenants().await? {
+            let scope = system_scope(tenant, SystemTask::Ledger);
+            instance.store.health(&scope).await?;
+        }
+        instance.app.close().await;
+        Ok(())
+    })
 }
 
 #[derive(serde::Deserialize)]

@@ -1,6 +1,7 @@
-//! `theriac verify`: the offline verifier over an export or a data folder. Needs no network, no database
-//! and no key for an export. Exit codes are the verdict's: 0 sound, 1 altered, 2 incomplete, 3 untrusted.
+//! `theriac verify`: the offline verifier over an export, a data folder or the configured store. Needs no
+//! network, no database and no key for an export; of a store it checks the record too. Exit codes are the verdict's: 0 sound, 1 altered, 2 incomplete, 3 untrusted.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use ledger::export::KEYS;
 use ledger::verify::{LogSource, Report, Request, verify};
 use ledger::{Checkpoint, Note, Policy};
 use serde_json::json;
+use store::evidence::RecordSummary;
 
 use crate::cli::{Format, Global, Verify};
 use crate::failure::Failure;
@@ -19,21 +21,25 @@ use crate::ports::SystemClock;
 /// Verifies and prints; returns the exit code.
 pub fn run(arguments: &Verify, global: &Global, printer: Printer) -> Result<u8, Failure> {
     let format = printer.format();
-    let source = &arguments.source;
+    let held: Vec<Checkpoint> = arguments
+        .from
+        .iter()
+        .map(|file| held(file))
+        .collect::<Result<_, _>>()?;
+    let Some(source) = &arguments.source else {
+        let config = super::config(global)?;
+        return crate::data_folder::verify(arguments, None, &held, &config, format, printer);
+    };
     if !source.is_dir() {
         return Err(Failure::missing(format!(
             "{} is no folder: give an export or a data folder",
             source.display()
         )));
     }
-    let held: Vec<Checkpoint> = arguments
-        .from
-        .iter()
-        .map(|file| held(file))
-        .collect::<Result<_, _>>()?;
     if source.join("tenants").is_dir() {
         return crate::data_folder::verify(
             arguments,
+            Some(source),
             &held,
             &super::config(global)?,
             format,
@@ -47,7 +53,14 @@ pub fn run(arguments: &Verify, global: &Global, printer: Printer) -> Result<u8, 
     })
     .map_err(|error| Failure::from_error(&error))?;
     let report = examine(&mut logs, &policy, &held)?;
-    print(&report, arguments.policy.is_some(), format, printer);
+    let record = BTreeMap::new();
+    print(
+        &report,
+        &record,
+        arguments.policy.is_some(),
+        format,
+        printer,
+    );
     Ok(report.verdict().exit_code())
 }
 
@@ -94,29 +107,18 @@ fn held(file: &Path) -> Result<Checkpoint, Failure> {
     Checkpoint::of_note(&note).map_err(|error| Failure::from_error(&error))
 }
 
-/// Prints a report.
-pub fn print(report: &Report, has_policy: bool, format: Format, printer: Printer) {
-    let verdict = report.verdict().as_str();
+/// Prints a report; `record` says what was looked at beside the logs, by change log.
+pub fn print(
+    report: &Report,
+    record: &BTreeMap<String, RecordSummary>,
+    has_policy: bool,
+    format: Format,
+    printer: Printer,
+) {
     if format == Format::Json {
-        printer.object(&json!({
-            "verdict": verdict,
-            "logs": report.logs.iter().map(|log| json!({
-                "origin": log.origin,
-                "entries": log.entries,
-                "checkpoints": log.checkpoints,
-                "payloads": log.payloads,
-                "absent_payloads": log.absent_payloads,
-            })).collect::<Vec<_>>(),
-            "findings": report.findings.iter().map(|finding| json!({
-                "verdict": finding.verdict.as_str(),
-                "log": finding.log,
-                "index": finding.index,
-                "what": finding.what,
-            })).collect::<Vec<_>>(),
-            "unlisted_findings": report.unlisted,
-        }));
-        return;
+        return print_json(report, record, printer);
     }
+    let versions = |origin: &str| record.get(origin).map(|of| of.versions);
     let rows: Vec<Vec<String>> = report
         .logs
         .iter()
@@ -127,13 +129,22 @@ pub fn print(report: &Report, has_policy: bool, format: Format, printer: Printer
                 log.payloads,
                 log.absent_payloads,
             ];
+            let versions = versions(&log.origin).map_or_else(String::new, |of| of.to_string());
             std::iter::once(log.origin.clone())
                 .chain(counts.map(|count| count.to_string()))
+                .chain([versions])
                 .collect()
         })
         .collect();
     printer.rows(
-        &["log", "entries", "checkpoints", "payloads", "erased"],
+        &[
+            "log",
+            "entries",
+            "checkpoints",
+            "payloads",
+            "erased",
+            "versions",
+        ],
         &rows,
     );
     for finding in &report.findings {
@@ -142,10 +153,37 @@ pub fn print(report: &Report, has_policy: bool, format: Format, printer: Printer
     if report.unlisted > 0 {
         printer.text(&format!("and {} more findings", report.unlisted));
     }
-    printer.text(&format!("\n{verdict}"));
+    printer.text(&format!("\n{}", report.verdict().as_str()));
     if !has_policy {
         printer.note("hint: the keys came with the logs; give --policy with keys you trust to check the origin too");
     }
+}
+
+fn print_json(report: &Report, record: &BTreeMap<String, RecordSummary>, printer: Printer) {
+    let logs = report.logs.iter().map(|log| {
+        json!({
+            "origin": log.origin,
+            "entries": log.entries,
+            "checkpoints": log.checkpoints,
+            "payloads": log.payloads,
+            "absent_payloads": log.absent_payloads,
+            "versions": record.get(&log.origin).map(|of| of.versions),
+        })
+    });
+    let findings = report.findings.iter().map(|finding| {
+        json!({
+            "verdict": finding.verdict.as_str(),
+            "log": finding.log,
+            "index": finding.index,
+            "what": finding.what,
+        })
+    });
+    printer.object(&json!({
+        "verdict": report.verdict().as_str(),
+        "logs": logs.collect::<Vec<_>>(),
+        "findings": findings.collect::<Vec<_>>(),
+        "unlisted_findings": report.unlisted,
+    }));
 }
 
 /// Progress over several logs.

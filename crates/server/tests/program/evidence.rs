@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::place::{Place, bundles, fails, find, ok, run, total};
+use crate::place::{Place, bundles, fails, find, ok, record, run, total};
 
 #[test]
 fn exports_verify_and_changed_ones_do_not() {
@@ -56,6 +56,131 @@ fn exports_verify_and_changed_ones_do_not() {
             .code(),
         Some(3)
     );
+}
+
+/// What `theriac verify` says of a folder: its exit code, the worst finding's log and index, and the text.
+fn verified(data: &str) -> (Option<i32>, String, Option<u64>, String) {
+    let json = run(&["-o", "json", "--quiet", "verify", data]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let worst = report["findings"].as_array().unwrap().iter();
+    let worst = worst
+        .clone()
+        .find(|one| one["verdict"] == report["verdict"]);
+    let text = run(&["--quiet", "verify", data]);
+    assert_eq!(text.status.code(), json.status.code());
+    (
+        json.status.code(),
+        worst.map_or(String::new(), |one| one["log"].as_str().unwrap().to_owned()),
+        worst.and_then(|one| one["index"].as_u64()),
+        String::from_utf8(text.stdout).unwrap(),
+    )
+}
+
+#[test]
+fn a_data_folder_changed_behind_the_programs_back_is_found() {
+    let place = Place::new();
+    let (data, early, source) = (place.at("data"), place.at("early"), place.at("source"));
+    bundles(Path::new(&source), 1);
+    ok(&["--data", &data, "-o", "json", "--quiet", "import", &source]);
+    let tenants = Path::new(&data).join("tenants");
+    copy(&tenants, Path::new(&early));
+    bundles(Path::new(&source), 3);
+    ok(&["--data", &data, "-o", "json", "--quiet", "import", &source]);
+    let (code, _, _, text) = verified(&data);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.trim_end().ends_with("sound"), "{text}");
+
+    let record = record(&data);
+    let whole = place.at("whole");
+    copy(&tenants, Path::new(&whole));
+    let entries = |path: &Path| -> u64 {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection
+            .query_row("SELECT count(*) FROM log_changes", [], |row| row.get(0))
+            .unwrap()
+    };
+    let (size, before) = (entries(&record), {
+        let early = Path::new(&early).join(record.strip_prefix(&tenants).unwrap());
+        entries(&early)
+    });
+    assert!(before > 20 && size > before + 40, "{before} {size}");
+    // The first import was of one bundle: its first version is its first entry.
+    let first_change =
+        "SELECT min(idx) FROM log_changes WHERE CAST(leaf AS TEXT) LIKE '%\"class\":\"create\"%'";
+    let first_change: u64 = rusqlite::Connection::open(&record)
+        .unwrap()
+        .query_row(first_change, [], |row| row.get(0))
+        .unwrap();
+    let cases = [
+        (
+            "a payload edited",
+            "UPDATE log_changes SET payload = CAST(substr(payload, 1, 40) || x'00' || substr(payload, 42) AS BLOB) WHERE idx = 5",
+            (1, Some(5)),
+        ),
+        (
+            "a version edited",
+            "UPDATE ver SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB) WHERE vid = (SELECT min(vid) FROM ver)",
+            (1, Some(first_change)),
+        ),
+        (
+            "a version removed",
+            "DELETE FROM ver WHERE vid = (SELECT min(vid) FROM ver)",
+            (2, Some(first_change)),
+        ),
+        (
+            "the log cut short",
+            "DELETE FROM log_changes WHERE idx >= 30",
+            (2, Some(30)),
+        ),
+        ("an older backup put back", "", (2, Some(before))),
+    ];
+    for (name, sql, (expected, index)) in cases {
+        if sql.is_empty() {
+            std::fs::remove_dir_all(&tenants).unwrap();
+            copy(Path::new(&early), &tenants);
+        } else {
+            let connection = rusqlite::Connection::open(&record).unwrap();
+            connection.execute_batch(sql).unwrap();
+        }
+        let (code, log, found, text) = verified(&data);
+        assert_eq!((code, found), (Some(expected), index), "{name}: {text}");
+        assert!(log.contains("/changes/"), "{name}: {log}");
+        let shown = format!("{log} at {}: ", index.unwrap());
+        assert!(text.contains(&shown), "{name}: {text}");
+        // Looking changes nothing: the same is found again.
+        assert_eq!(verified(&data).0, Some(expected), "{name}");
+        std::fs::remove_dir_all(&tenants).unwrap();
+        copy(Path::new(&whole), &tenants);
+    }
+    let (code, _, _, text) = verified(&data);
+    assert_eq!(code, Some(0), "{text}");
+    // An outsider's checkpoint finds what the folder alone cannot show.
+    let export = place.at("ledger");
+    ok(&[
+        "--data", &data, "-o", "json", "--quiet", "export", &export, "--ledger",
+    ]);
+    let kept = Path::new(&export).join("main/changes/checkpoint");
+    std::fs::remove_dir_all(&tenants).unwrap();
+    copy(Path::new(&early), &tenants);
+    std::fs::remove_dir_all(Path::new(&data).join("heads")).unwrap();
+    assert_eq!(verified(&data).0, Some(0));
+    let from = kept.display().to_string();
+    let output = run(&["--quiet", "verify", &data, "--from", &from]);
+    assert_eq!(output.status.code(), Some(2));
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(shown.contains(&format!(" at {before}: ")), "{shown}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(item.file_name());
+        if item.path().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -103,6 +103,18 @@ pub fn total(report: &Value, what: &str) -> u64 {
         .unwrap_or_else(|| panic!("{report}"))
 }
 
+/// The record of the only tenant beside the instance.
+pub fn record(data: &str) -> PathBuf {
+    let instance = "00000000-0000-0000-0000-000000000000";
+    let tenants = std::fs::read_dir(Path::new(data).join("tenants")).unwrap();
+    let mut tenants = tenants
+        .map(|item| item.unwrap().path())
+        .filter(|path| !path.ends_with(instance));
+    let tenant = tenants.next().unwrap();
+    assert!(tenants.next().is_none());
+    tenant.join("record.db")
+}
+
 pub fn find(folder: &Path, below: &str) -> PathBuf {
     let mut folders = vec![folder.join(below)];
     while let Some(folder) = folders.pop() {

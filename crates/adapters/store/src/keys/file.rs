@@ -90,16 +90,33 @@ fn create(path: &Path, ids: &dyn Ids) -> Result<Zeroizing<String>, StoreError> {
         text.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
     }
     text.push('\n');
+    // Under another name first: a full disk or a crash must not leave part of a key in its place.
+    let aside = path.with_extension(ids.uuid().simple().to_string());
+    let placed = write_secret(&aside, text.as_bytes()).and_then(|()| place(&aside, path));
+    let _ = std::fs::remove_file(&aside);
+    placed.map_err(failed)?;
+    crate::files::sync_folder(path);
+    Ok(text)
+}
+
+fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    crate::files::sync_folder(path);
-    Ok(text)
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Gives a file its name, unless another process was first.
+fn place(aside: &Path, path: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(aside, path) {
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            std::fs::rename(aside, path)
+        }
+        linked => linked,
+    }
 }
 
 fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {

@@ -5,6 +5,7 @@ pub mod access;
 pub mod change;
 pub mod doc;
 pub mod error;
+pub mod evidence;
 pub mod ledger;
 pub mod resource;
 pub mod search;
@@ -18,6 +19,7 @@ use self::access::Entry;
 use self::change::{CommitError, Receipt, Unit};
 use self::doc::{Doc, DocKind, DocWrite};
 use self::error::StoreError;
+use self::evidence::{Unplaced, VersionEvidence};
 use self::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use self::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use self::search::{SearchPage, SearchPlan};
@@ -135,7 +137,8 @@ pub trait Store: Send + Sync {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<StoredCheckpoint>, StoreError>;
-    /// The hashes of a tile, concatenated: 256 when full, fewer at the right edge; `None` beyond it.
+    /// The hashes of a tile, concatenated: 256 when full, fewer at the right edge; `None` beyond it. Fewer
+    /// than there should be, or `None`, where what it is made of is gone.
     async fn log_tile(
         &self,
         scope: &TenantScope,
@@ -174,6 +177,17 @@ pub trait Store: Send + Sync {
         scope: &TenantScope,
         entry: &LogEntry,
     ) -> Result<Option<::ledger::payload::Payload>, StoreError>;
+
+    /// Version rows above `after`, ascending, at most `limit`, as a verifier must see them.
+    async fn version_evidence(
+        &self,
+        scope: &TenantScope,
+        after: Option<RowId>,
+        limit: u32,
+    ) -> Result<Vec<VersionEvidence>, StoreError>;
+    /// Entries that were committed and that the log neither has nor is about to have. To be asked when
+    /// everything is settled.
+    async fn unplaced(&self, scope: &TenantScope, log: Log) -> Result<Vec<Unplaced>, StoreError>;
 
     /// Destroys a patient's key: bodies, payloads and commitments of that patient become unreadable in
     /// every copy, index rows go, heads answer as erased; the `entry` records it. Returns how many

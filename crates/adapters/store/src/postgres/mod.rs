@@ -14,6 +14,7 @@
 
 mod connect;
 mod docs;
+mod evidence;
 mod failure;
 mod keys;
 mod ledger;

@@ -11,7 +11,7 @@ use super::connect::begin;
 use super::ledger::read as log;
 use super::open::PostgresStore;
 use super::tenant::Tenant;
-use super::{docs, read, search};
+use super::{docs, evidence, read, search};
 use crate::assemble::PreparedEntry;
 use crate::codec;
 use crate::index::{self, PackedIndex};
@@ -20,6 +20,7 @@ use crate::port::access::Entry;
 use crate::port::change::{CommitError, EntryReceipt, Receipt, Unit};
 use crate::port::doc::{Doc, DocKind, DocWrite};
 use crate::port::error::StoreError;
+use crate::port::evidence::{Unplaced, VersionEvidence};
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{SearchPage, SearchPlan};
@@ -384,6 +385,21 @@ impl Store for PostgresStore {
         Payload::parse(&plain)
             .map(Some)
             .map_err(|_| damaged("its payload cannot be read"))
+    }
+
+    async fn version_evidence(
+        &self,
+        scope: &TenantScope,
+        after: Option<RowId>,
+        limit: u32,
+    ) -> Result<Vec<VersionEvidence>, StoreError> {
+        let tenant = self.tenant(scope).await?;
+        evidence::versions(&tenant.db, &tenant.keyring, tenant.id, after, limit).await
+    }
+
+    async fn unplaced(&self, scope: &TenantScope, log: Log) -> Result<Vec<Unplaced>, StoreError> {
+        let tenant = self.tenant(scope).await?;
+        evidence::unplaced(&tenant.db, tenant.id, log).await
     }
 
     async fn erase(

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::failure::failed;
-use super::schema::{KEY_MIGRATIONS, open_writer};
+use super::schema::{KEY_MIGRATIONS, open_examiner, open_writer};
 use crate::keys::{Kid, SubjectTag, TENANT_SUBJECT, WrappedDek, WrappedSecret};
 use crate::port::error::StoreError;
 
@@ -26,6 +26,14 @@ impl KeysDb {
         Ok(Self {
             path: path.to_owned(),
             connection: Mutex::new(connection),
+        })
+    }
+
+    /// Opens it to be read only.
+    pub(super) fn examine(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Mutex::new(open_examiner(path, &KEY_MIGRATIONS, 512)?),
         })
     }
 

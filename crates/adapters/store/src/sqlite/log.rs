@@ -87,17 +87,24 @@ pub(super) fn tile(
         return Ok(None);
     };
     if tile.width == TILE_WIDTH {
-        return full_tile(connection, log, level, index).map(Some);
+        return full_tile(connection, log, level, index);
     }
     let first = index * u64::from(TILE_WIDTH);
     let mut hashes = Vec::with_capacity(usize::from(tile.width) * Hash::LEN);
     if level == 0 {
-        for entry in entries(connection, log, first, u32::from(tile.width))? {
+        let stored = entries(connection, log, first, u32::from(tile.width))?;
+        for (entry, _) in stored
+            .iter()
+            .zip(first..)
+            .take_while(|(entry, at)| entry.index == *at)
+        {
             hashes.extend_from_slice(leaf_hash(&entry.leaf).as_bytes());
         }
     } else {
         for below in first..first + u64::from(tile.width) {
-            let below = full_tile(connection, log, level - 1, below)?;
+            let Some(below) = full_tile(connection, log, level - 1, below)? else {
+                break;
+            };
             hashes.extend_from_slice(tile_root(&below).as_bytes());
         }
     }
@@ -109,18 +116,11 @@ fn full_tile(
     log: Log,
     level: u8,
     index: u64,
-) -> Result<Vec<u8>, ReadError> {
-    connection
+) -> Result<Option<Vec<u8>>, ReadError> {
+    Ok(connection
         .prepare_cached("SELECT hashes FROM log_tile WHERE log = ?1 AND level = ?2 AND idx = ?3")?
         .query_row(params![log as u8, level, index], |row| row.get(0))
-        .optional()?
-        .ok_or_else(|| {
-            StoreError::Damaged {
-                place: format!("log {}", log.as_str()),
-                detail: "a tile is missing".to_owned(),
-            }
-            .into()
-        })
+        .optional()?)
 }
 
 fn tile_root(hashes: &[u8]) -> Hash {

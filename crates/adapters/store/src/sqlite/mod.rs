@@ -13,6 +13,7 @@
 
 mod docs;
 mod erased;
+mod evidence;
 mod failure;
 mod keys_db;
 mod log;

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use super::erased::ErasedList;
 use super::settings::SqliteSettings;
 use super::tenant::{Places, Shared, Tenant, pointer};
-use crate::files::{io_error, lock_folder};
+use crate::files::{hold_folder, io_error, lock_folder};
 use crate::keys::{FileKeyRing, KeyRing};
 use crate::port::TenantSpec;
 use crate::port::error::StoreError;
@@ -51,7 +51,20 @@ impl SqliteStore {
             may_create,
             Arc::clone(&ids),
         )?;
-        Self::with_lock(settings, clock, ids, Arc::new(ring), lock)
+        Self::with_lock(settings, clock, ids, Arc::new(ring), (lock, false))
+    }
+
+    /// Opens a data folder to be examined: nothing is written, repaired or made, so that what is found is
+    /// what was there. Writes answer [`StoreError::ReadOnly`].
+    pub fn examine(
+        settings: SqliteSettings,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self, StoreError> {
+        let lock = hold_folder(&settings.data)?;
+        let root = settings.data.join("keys").join("root.key");
+        let ring = FileKeyRing::open(&root, false, Arc::clone(&ids))?;
+        Self::with_lock(settings, clock, ids, Arc::new(ring), (lock, true))
     }
 
     /// Opens a data folder with another key ring.
@@ -62,7 +75,7 @@ impl SqliteStore {
         ring: Arc<dyn KeyRing>,
     ) -> Result<Self, StoreError> {
         let lock = lock_folder(&settings.data)?;
-        Self::with_lock(settings, clock, ids, ring, lock)
+        Self::with_lock(settings, clock, ids, ring, (lock, false))
     }
 
     fn with_lock(
@@ -70,7 +83,7 @@ impl SqliteStore {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn Ids>,
         ring: Arc<dyn KeyRing>,
-        lock: File,
+        (lock, examined): (File, bool),
     ) -> Result<Self, StoreError> {
         let seed = ring.signing_seed()?;
         let signer = SigningKey::from_seed(&settings.instance, KeyKind::Log, &seed)
@@ -84,6 +97,7 @@ impl SqliteStore {
                 ring,
                 signer,
                 erased,
+                examined,
             }),
             tenants: RwLock::new(HashMap::new()),
             opening: Mutex::new(false),
@@ -116,6 +130,11 @@ impl SqliteStore {
             return Err(StoreError::UnknownTenant(spec.tenant));
         }
         let data = &self.shared.settings.data;
+        if self.shared.examined {
+            return Err(StoreError::ReadOnly {
+                place: data.display().to_string(),
+            });
+        }
         if let Some(folder) = &spec.dedicated {
             place(data, id, folder)?;
         }
@@ -147,7 +166,8 @@ impl SqliteStore {
         found.dedup();
         let mut made = Vec::with_capacity(found.len());
         for tenant in found {
-            if Tenant::is_half_made(&Places::of(&self.shared.settings.data, tenant)?)? {
+            let places = Places::of(&self.shared.settings.data, tenant)?;
+            if Tenant::is_half_made(&self.shared, &places)? {
                 tracing::warn!(%tenant, "a tenant whose making was cut short is left out: make it again");
             } else {
                 made.push(tenant);

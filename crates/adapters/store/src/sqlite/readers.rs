@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use super::failure::failed;
-use super::schema::open_reader;
+use super::schema::{MIGRATIONS, open_examiner, open_reader};
 use crate::port::error::StoreError;
 
 const CONNECTIONS: usize = 4;
@@ -16,6 +16,7 @@ const CACHE_KIB: u32 = 4096;
 
 pub(super) struct Readers {
     path: PathBuf,
+    examined: bool,
     slots: [Mutex<Option<Connection>>; CONNECTIONS],
 }
 
@@ -28,9 +29,11 @@ thread_local! {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
+    /// `examined`: the medium may be read-only.
+    pub(super) fn new(path: &Path, examined: bool) -> Self {
         Self {
             path: path.to_owned(),
+            examined,
             slots: [const { Mutex::new(None) }; CONNECTIONS],
         }
     }
@@ -47,6 +50,9 @@ impl Readers {
         let mut slot = self.take();
         let connection = match &mut *slot {
             Some(connection) => connection,
+            None if self.examined => {
+                slot.insert(open_examiner(&self.path, &MIGRATIONS, CACHE_KIB)?)
+            }
             None => slot.insert(open_reader(&self.path, CACHE_KIB)?),
         };
         work(connection).map_err(|error| match error {

@@ -1,6 +1,7 @@
 //! The SQLite schema, its migrations and how connections are opened. Migrations only go forward: each
 //! entry of [`MIGRATIONS`] lifts the database by one version and is never changed after a release.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,18 +49,73 @@ pub(super) fn open_writer(
 
 /// Opens a database for reading only.
 pub(super) fn open_reader(path: &Path, cache_kib: u32) -> Result<Connection, StoreError> {
-    let prepare = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
-        Ok(connection)
+    read_only(path, OpenFlags::empty(), cache_kib).map_err(|error| failed(path, error))
+}
+
+fn read_only(
+    name: impl AsRef<Path>,
+    how: OpenFlags,
+    cache_kib: u32,
+) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | how;
+    let connection = Connection::open_with_flags(name, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+    Ok(connection)
+}
+
+/// Opens a database that is only looked at, also on a medium that cannot be written. Refuses newer schemas.
+pub(super) fn open_examiner(
+    path: &Path,
+    migrations: &[&str],
+    cache_kib: u32,
+) -> Result<Connection, StoreError> {
+    check_file(path)?;
+    let connection = match open_reader(path, cache_kib) {
+        // The shared memory beside it cannot be made. Nobody writes here, so none is needed.
+        Err(StoreError::ReadOnly { .. }) if !has_wal(path) => {
+            read_only(immutable(path), OpenFlags::SQLITE_OPEN_URI, cache_kib)
+                .map_err(|error| failed(path, error))?
+        }
+        opened => opened?,
     };
-    prepare().map_err(|error| failed(path, error))
+    let (found, known) = (
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)),
+        migrations.len() as u32,
+    );
+    match found.map_err(|error| failed(path, error))? {
+        found if found > known => Err(StoreError::NewerSchema {
+            place: path.display().to_string(),
+            found,
+            known,
+        }),
+        _ => Ok(connection),
+    }
+}
+
+/// The name of a database that does not change while it is open.
+fn immutable(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte));
+            }
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri.push_str("?immutable=1");
+    uri
+}
+
+/// Whether something waits in the write-ahead log.
+fn has_wal(path: &Path) -> bool {
+    let wal = std::path::PathBuf::from(format!("{}-wal", path.display()));
+    std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
 }
 
 fn migrate(
@@ -126,9 +182,7 @@ fn check_file(path: &Path) -> Result<(), StoreError> {
         1 => 65_536,
         size => size,
     };
-    let wal = std::path::PathBuf::from(format!("{}-wal", path.display()));
-    let has_wal = std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0);
-    if !has_wal && length < number(28, 4) * page {
+    if !has_wal(path) && length < number(28, 4) * page {
         return Err(damaged("it was cut off"));
     }
     Ok(())

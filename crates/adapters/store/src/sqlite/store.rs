@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use super::open::SqliteStore;
 use super::readers::ReadError;
 use super::tenant::{Shared, Tenant};
-use super::{docs, log, read, search};
+use super::{docs, evidence, log, read, search};
 use crate::codec;
 use crate::index::{self, PackedIndex};
 use crate::journal::Appended;
@@ -21,6 +21,7 @@ use crate::port::access::Entry;
 use crate::port::change::{CommitError, Receipt, Unit};
 use crate::port::doc::{Doc, DocKind, DocWrite};
 use crate::port::error::StoreError;
+use crate::port::evidence::{Unplaced, VersionEvidence};
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{SearchPage, SearchPlan};
@@ -415,6 +416,26 @@ impl Store for SqliteStore {
         Payload::parse(&plain)
             .map(Some)
             .map_err(|_| damaged("its payload cannot be read"))
+    }
+
+    async fn version_evidence(
+        &self,
+        scope: &TenantScope,
+        after: Option<RowId>,
+        limit: u32,
+    ) -> Result<Vec<VersionEvidence>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        blocking(move || {
+            tenant
+                .scans
+                .run(|connection| evidence::versions(connection, &tenant.sealing, after, limit))
+        })
+        .await
+    }
+
+    async fn unplaced(&self, scope: &TenantScope, _log: Log) -> Result<Vec<Unplaced>, StoreError> {
+        // An entry gets its place in the transaction that writes it.
+        self.tenant(scope).map(|_| Vec::new())
     }
 
     async fn erase(

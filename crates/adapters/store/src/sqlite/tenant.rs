@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::erased::ErasedList;
 use super::keys_db::KeysDb;
-use super::readers::Readers;
+use super::readers::{ReadError, Readers};
 use super::settings::SqliteSettings;
 use super::writer::{Writer, WriterParts};
 use crate::journal::Journal;
@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) ring: Arc<dyn KeyRing>,
     pub(super) signer: ::ledger::SigningKey,
     pub(super) erased: ErasedList,
+    /// Nothing may be written, repaired or made: somebody looks at what is there.
+    pub(super) examined: bool,
 }
 
 /// An open tenant.
@@ -123,6 +125,22 @@ impl Sealing {
     }
 }
 
+fn keys_db(shared: &Shared, places: &Places) -> Result<KeysDb, StoreError> {
+    if shared.examined {
+        KeysDb::examine(&places.keys())
+    } else {
+        KeysDb::open(&places.keys())
+    }
+}
+
+/// The keys that the record says are destroyed.
+fn destroyed(connection: &rusqlite::Connection) -> Result<Vec<Kid>, ReadError> {
+    Ok(connection
+        .prepare("SELECT kid FROM erasure")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
 /// Where a tenant's files are.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
@@ -183,14 +201,14 @@ impl Tenant {
 
     /// Whether making the tenant was cut short: no key was stored yet, so nothing can be there that needs
     /// one. A record without keys is no such case: its keys were lost.
-    pub(super) fn is_half_made(places: &Places) -> Result<bool, StoreError> {
+    pub(super) fn is_half_made(shared: &Shared, places: &Places) -> Result<bool, StoreError> {
         if places.record().exists() {
             return Ok(false);
         }
         if !places.keys().exists() {
             return Ok(true);
         }
-        Ok(KeysDb::open(&places.keys())?.tenant_dek()?.is_none())
+        Ok(keys_db(shared, places)?.tenant_dek()?.is_none())
     }
 
     /// Opens a tenant: keys, erasures to repeat, logs against their head files, journal, writer thread.
@@ -208,7 +226,7 @@ impl Tenant {
                 StoreError::UnknownTenant(tenant)
             });
         }
-        let db = KeysDb::open(&places.keys())?;
+        let db = keys_db(shared, places)?;
         let secrets = db.secrets()?;
         let Some(tenant_dek) = db.tenant_dek()? else {
             return Err(StoreError::Key {
@@ -222,18 +240,26 @@ impl Tenant {
             erased: RwLock::new(shared.erased.of_tenant(tenant)),
         });
         let journal = Arc::new(Journal::new(&places.folder, shared.settings.access_backlog));
-        let writer = Writer::start(WriterParts {
-            shared: Arc::clone(shared),
-            keyring: Arc::clone(&keyring),
-            journal: Arc::clone(&journal),
-            tenant,
-            places: places.clone(),
-        })?;
+        let record = places.record();
+        let readers = || Readers::new(&record, shared.examined);
+        let (points, scans) = (readers(), readers());
+        let writer = if shared.examined {
+            keyring.erased.write().extend(points.run(destroyed)?);
+            Writer::none(&record)
+        } else {
+            Writer::start(WriterParts {
+                shared: Arc::clone(shared),
+                keyring: Arc::clone(&keyring),
+                journal: Arc::clone(&journal),
+                tenant,
+                places: places.clone(),
+            })?
+        };
         Ok(Self {
             shared: Arc::clone(shared),
             sealing: keyring,
-            points: Readers::new(&places.record()),
-            scans: Readers::new(&places.record()),
+            points,
+            scans,
             writer,
             journal,
         })

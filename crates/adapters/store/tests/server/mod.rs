@@ -2,18 +2,19 @@
 
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kernel::Ids;
+use kernel::{Ids, TenantScope};
 use store::keys::FileKeyRing;
 use store::postgres::{PostgresSettings, PostgresStore};
 use store::{Store, TenantSpec};
 use testkit::postgres::{TestDatabase, fresh_database};
 
 use crate::suite::Bed;
+use crate::suite::adversary::{Hand, Sql};
 use crate::suite::world::World;
 
 /// The application's role; one for all databases of the cluster.
@@ -111,5 +112,88 @@ impl Bed for Placed {
         }
         self.open = Some(Arc::clone(&store));
         store
+    }
+}
+
+impl Placed {
+    fn superuser(&self) -> TestDatabase {
+        TestDatabase {
+            name: "postgres".to_owned(),
+            ..self.server.database.clone()
+        }
+    }
+    /// Makes a database out of another, in its place.
+    fn copy(&self, from: &str, to: &str) {
+        let superuser = self.superuser();
+        for sql in [
+            format!(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ('{from}', '{to}')"
+            ),
+            format!("DROP DATABASE IF EXISTS {to}"),
+            format!("CREATE DATABASE {to} TEMPLATE {from}"),
+        ] {
+            superuser.execute(&sql).expect("copies");
+        }
+    }
+    fn kept(&self, name: &str) -> String {
+        format!("{}_{name}", self.server.database.name)
+    }
+}
+
+#[async_trait]
+impl Hand for Placed {
+    const ONE_NEWEST: bool = false;
+
+    async fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.close().await;
+        }
+    }
+
+    async fn examine(&mut self, world: &World) -> Arc<dyn Store> {
+        let store = self.open(world, Duration::ZERO).await;
+        // Whatever waits gets its place; a store that refuses that is looked at as it is.
+        for tenant in store.tenants().await.expect("tenants") {
+            let scope = identity::system_scope(tenant, identity::SystemTask::Ledger);
+            let _ = store.settle(&scope).await;
+        }
+        store
+    }
+
+    fn sql(&self, _: &TenantScope, sql: &Sql) {
+        let text = format!("SET search_path TO theriac; {}", sql.postgres);
+        self.server.database.execute(&text).expect("runs");
+    }
+
+    fn keep(&self, name: &str) {
+        self.copy(&self.server.database.name, &self.kept(name));
+    }
+
+    fn put_back(&self, name: &str) {
+        self.copy(&self.kept(name), &self.server.database.name);
+    }
+
+    fn swap(&self, one: &TenantScope, other: &TenantScope) {
+        let (one, other) = (one.tenant(), other.tenant());
+        let aside = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+        let step = |from: &dyn core::fmt::Display, to: &dyn core::fmt::Display| {
+            format!(
+                "EXECUTE format('UPDATE theriac.%I SET tn = ''{to}'' WHERE tn = ''{from}''', t);"
+            )
+        };
+        let sql = format!(
+            "DO $$ DECLARE t text; BEGIN
+               FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'theriac' AND tablename <> 'placement' LOOP
+                 {} {} {}
+               END LOOP; END $$",
+            step(&one, &aside),
+            step(&other, &one),
+            step(&aside, &other)
+        );
+        self.server.database.execute(&sql).expect("runs");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.server.folder.path().join("replica")
     }
 }

@@ -10,8 +10,10 @@
     reason = "test code outside of test functions; a case tells a whole story"
 )]
 
+pub mod adversary;
 pub mod documents;
 pub mod erasure;
+pub mod kill;
 pub mod ledgers;
 pub mod looks;
 pub mod oracle;
@@ -80,6 +82,33 @@ macro_rules! conformance {
             async fn $case() {
                 let mut bed = $bed;
                 suite::$module::$case(&mut bed).await;
+            }
+        )*
+    };
+}
+
+/// Makes one test per attack; `$hand` is an expression that gives a fresh [`adversary::Hand`], and may return early.
+#[macro_export]
+macro_rules! adversary {
+    ($hand:expr) => {
+        $crate::adversary!(@ $hand,
+            an_untouched_store_is_sound,
+            edits_are_found,
+            edits_of_a_long_log_are_found,
+            a_log_cut_short_is_found,
+            a_checkpoint_of_a_stranger_is_not_trusted,
+            an_older_backup_in_place_of_the_store_is_found,
+            a_fork_is_found_by_the_head_file_and_by_whoever_kept_a_checkpoint,
+            swapped_tenants_are_found,
+            an_erased_patient_is_no_finding,
+        );
+    };
+    (@ $hand:expr, $($case:ident,)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let mut hand = $hand;
+                suite::adversary::$case(&mut hand).await;
             }
         )*
     };

@@ -10,7 +10,7 @@ use kernel::{
     VersionId,
 };
 use ledger::leaf::Class;
-use ledger::payload::Payload;
+use ledger::payload::{Payload, ResourceFacts};
 use store::index::predicate;
 use store::{
     Change, ChangeKind, Clause, CommitError, Entry, Expected, Head, Log, Receipt, ResourceKey,
@@ -155,6 +155,11 @@ impl World {
         let version = head.map_or(VersionId::FIRST, |head| head.version.next());
         let mut entry = self.entry(Log::Changes, class, subject.as_ref().map(LogicalId::as_str));
         entry.object = Some((key.clone(), Some(version)));
+        entry.payload.resource = Some(ResourceFacts {
+            ty: Definitions::r4().resource_name(key.ty).into(),
+            id: Some(key.id.as_str().to_owned()),
+            version: Some(version.0),
+        });
         Change {
             key,
             expected: head.map_or(Expected::Absent, |head| Expected::Version(head.version)),

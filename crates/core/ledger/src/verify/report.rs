@@ -108,7 +108,8 @@ impl Report {
         self.worst.unwrap_or(Verdict::Sound)
     }
 
-    pub(super) fn add(
+    /// Adds a finding: the verifier's own, or of whoever checks what the logs speak of.
+    pub fn add(
         &mut self,
         verdict: Verdict,
         log: &str,

@@ -85,7 +85,16 @@ impl From<RolledBack> for StoreError {
 pub(super) struct Writer {
     jobs: Sender<Job>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    rolled_back: Option<RolledBack>,
+    refusal: Option<Refusal>,
+}
+
+/// Why nothing is written.
+enum Refusal {
+    RolledBack(RolledBack),
+    /// The store was opened to be examined.
+    Examined {
+        place: String,
+    },
 }
 
 impl Writer {
@@ -112,13 +121,29 @@ impl Writer {
         Ok(Self {
             jobs,
             thread: Mutex::new(Some(thread)),
-            rolled_back,
+            refusal: rolled_back.map(Refusal::RolledBack),
         })
     }
 
-    /// An error where writes are refused until recovery.
+    /// No writer: for a store that is only examined.
+    pub(super) fn none(record: &std::path::Path) -> Self {
+        let place = record.display().to_string();
+        Self {
+            jobs: crossbeam_channel::bounded(0).0,
+            thread: Mutex::new(None),
+            refusal: Some(Refusal::Examined { place }),
+        }
+    }
+
+    /// An error where writes are refused: until recovery, or because the store is only examined.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.rolled_back.map_or(Ok(()), |state| Err(state.into()))
+        match &self.refusal {
+            None => Ok(()),
+            Some(Refusal::RolledBack(state)) => Err((*state).into()),
+            Some(Refusal::Examined { place }) => Err(StoreError::ReadOnly {
+                place: place.clone(),
+            }),
+        }
     }
 
     pub(super) async fn commit(&self, unit: PreparedUnit) -> Result<Receipt, CommitError> {
