@@ -57,6 +57,7 @@ pub struct House {
     pub clock: Arc<FixedClock>,
     pub ids: Arc<MeddledIds>,
     pub operator: Caller,
+    pub store: Arc<SqliteStore>,
     _folder: tempfile::TempDir,
 }
 
@@ -75,10 +76,10 @@ impl House {
         });
         let mut sqlite = SqliteSettings::new(folder.path().to_path_buf(), "house.example");
         sqlite.access_window = std::time::Duration::ZERO;
-        let store = SqliteStore::open(sqlite, clock.clone(), ids.clone()).unwrap();
+        let store = Arc::new(SqliteStore::open(sqlite, clock.clone(), ids.clone()).unwrap());
         let mut settings = Settings::with_secret([9; 32]);
         change(&mut settings);
-        let app = App::new(Arc::new(store), clock.clone(), ids.clone(), settings).unwrap();
+        let app = App::new(store.clone(), clock.clone(), ids.clone(), settings).unwrap();
         let operator = NewOperator {
             sign_in_name: "operator".to_owned(),
             display_name: "Olive Operator".to_owned(),
@@ -92,6 +93,7 @@ impl House {
             clock,
             ids,
             operator,
+            store,
             _folder: folder,
         };
         for slug in ["ash", "birch"] {

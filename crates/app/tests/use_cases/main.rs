@@ -9,6 +9,8 @@ mod assertions;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod platform;

@@ -54,6 +54,7 @@ macro_rules! conformance {
             records::parallel_conditional_creates_make_one,
             records::a_guard_sees_what_was_committed,
             records::everything_is_there_after_opening_again,
+            records::clocks_may_jump_by_a_year,
             records::large_and_odd_bodies_come_back_exactly,
             searches::every_kind_finds_what_it_should,
             searches::references_by_bare_id_are_many_keys,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::{Clock as _, RowId, VersionId};
+use kernel::{Clock as _, Ids as _, RowId, VersionId};
 use store::{ChangeKind, CommitError, Expected, Guard, HistoryQuery, HistoryScope, Unit};
 
 use super::world::{World, id, key, observation, patient, ty};
@@ -421,6 +421,50 @@ pub async fn a_guard_sees_what_was_committed(bed: &mut impl Bed) {
     world.delete(&*store, "Patient/b", Some("b")).await.unwrap();
     let fits = conditional(&world, &*store, "c", "1", vec![row]);
     store.commit(&world.scope, fits).await.unwrap();
+}
+
+/// Each start is a process of its own, with a clock that is a year ahead or behind of the one before.
+pub async fn clocks_may_jump_by_a_year(bed: &mut impl Bed) {
+    const YEAR: i64 = 365 * 24 * 3600;
+    let mut rows: Vec<RowId> = Vec::new();
+    for (start, years) in [0, 1, -1, -3, 0].into_iter().enumerate() {
+        let world = World::of_seed(50 + start as u64);
+        world.clock.advance(years * YEAR);
+        let store = bed.open(&world, WINDOW).await;
+        world.found(&*store).await;
+        if let Some(floor) = store.greatest_row(&world.scope).await.unwrap() {
+            assert_eq!(Some(&floor), rows.last());
+            world.ids.raise_row_floor(floor);
+        }
+        for jump in [0, YEAR, -2 * YEAR] {
+            world.clock.advance(jump);
+            let json = patient("p", &format!("Start{start}"));
+            world.put(&*store, &[&json]).await.unwrap();
+            let look = world.entry(store::Log::Access, ledger::leaf::Class::Read, Some("p"));
+            store.record_access(&world.scope, vec![look]).await.unwrap();
+            let head = world.head(&*store, &key("Patient/p")).await.unwrap();
+            assert!(rows.iter().all(|row| *row < head.version_row), "{rows:?}");
+            rows.push(head.version_row);
+        }
+        store.settle(&world.scope).await.unwrap();
+        let report = super::source::Logs::read(&*store, &world.scope)
+            .await
+            .verify(&store.log_verifier());
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+        let query = format!("family=start{start}");
+        assert_eq!(world.search(&*store, "Patient", &query).await, ["p"]);
+        store.close().await;
+    }
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    let mut versions = Vec::new();
+    for version in 1..=rows.len() as u32 {
+        let read = store
+            .vread(&world.scope, &key("Patient/p"), VersionId(version))
+            .await;
+        versions.push(read.unwrap().unwrap().version_row);
+    }
+    assert_eq!(versions, rows);
 }
 
 pub async fn everything_is_there_after_opening_again(bed: &mut impl Bed) {
