@@ -21,6 +21,11 @@ use crate::port::ledger::Log;
 const ROTATE_BYTES: u64 = 64 << 20;
 const HEADER_BYTES: usize = 12;
 const FRAME_LIMIT: usize = 1 << 20;
+/// A frame's place in its file goes into its checksum times this, and comes out again.
+const PLACE: u64 = 0x9e37_79b9_7f4a_7c15;
+const PLACE_INVERSE: u64 = 0xf1de_83e1_9937_733d;
+/// Above every place in a file: a checksum that gives more is none.
+const PLACES: u64 = 1 << 32;
 
 /// A place in the journal: file number and offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +39,9 @@ pub(crate) struct JournalPlace {
 pub(crate) struct Waiting {
     pub(crate) entry: PreparedEntry,
     pub(crate) end: JournalPlace,
+    /// Looks before it were taken out of the journal: its writer leaves out a counter, which every
+    /// verifier finds.
+    pub(crate) after_gap: bool,
 }
 
 pub(crate) struct Journal {
@@ -111,8 +119,10 @@ impl Journal {
     /// Appends looks.
     pub(crate) fn append(&self, entries: Vec<PreparedEntry>) -> Result<Appended, StoreError> {
         let mut frames = Vec::with_capacity(entries.len() * 1024);
+        let mut starts = Vec::with_capacity(entries.len());
         let mut ends = Vec::with_capacity(entries.len());
         for entry in &entries {
+            starts.push(frames.len());
             write_frame(&mut frames, entry)?;
             ends.push(frames.len() as u64);
         }
@@ -127,6 +137,9 @@ impl Journal {
         }
         let path = self.path(state.place.file);
         let State { file, place, .. } = &mut *state;
+        for start in starts {
+            bind(&mut frames, start, place.offset + start as u64);
+        }
         let open = if let Some(open) = file {
             open
         } else {
@@ -136,7 +149,13 @@ impl Journal {
         };
         if let Err(error) = open.write_all(&frames) {
             // Part of a frame may be there: cut it off, so that what follows can be read.
-            let _ = open.set_len(place.offset);
+            if open.set_len(place.offset).is_err() {
+                *file = None;
+                *place = JournalPlace {
+                    file: place.file + 1,
+                    offset: 0,
+                };
+            }
             return Err(io_error(&path, &error));
         }
         let was_empty = state.waiting.is_empty();
@@ -146,12 +165,13 @@ impl Journal {
             file: start.file,
             offset: start.offset + end,
         });
-        state.waiting.extend(
-            entries
-                .into_iter()
-                .zip(ends)
-                .map(|(entry, end)| Waiting { entry, end }),
-        );
+        state
+            .waiting
+            .extend(entries.into_iter().zip(ends).map(|(entry, end)| Waiting {
+                entry,
+                end,
+                after_gap: false,
+            }));
         Ok(if state.waiting.len() >= self.limit {
             Appended::Full
         } else if was_empty {
@@ -228,7 +248,7 @@ impl Journal {
     }
 }
 
-/// Length and checksum, then: subject flag and key, leaf length, leaf, payload. Refuses what
+/// Length and checksum (to be bound to its place by [`bind`]), then: subject flag and key, leaf length, leaf, payload. Refuses what
 /// [`read_frame`] would not take.
 fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreError> {
     let leaf = entry
@@ -264,10 +284,34 @@ fn write_frame(out: &mut Vec<u8>, entry: &PreparedEntry) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Reads frames from `start` on; stops at the first that is not whole, which was never acknowledged.
+/// Writes the place of a frame into its checksum, so that frames cannot be taken out unnoticed.
+fn bind(frames: &mut [u8], start: usize, place: u64) {
+    let Some(check) = frames
+        .get_mut(start + 4..)
+        .and_then(|rest| rest.first_chunk_mut::<8>())
+    else {
+        return;
+    };
+    *check = (u64::from_le_bytes(*check) ^ place.wrapping_mul(PLACE)).to_le_bytes();
+}
+
+/// Reads frames from `start` on. Whatever comes after the last whole one was never acknowledged; what is
+/// missing or broken before it was, and is marked.
 fn read_frames(bytes: &[u8], file: u64, start: u64, into: &mut Vec<Waiting>) {
-    let mut at = start as usize;
-    while let Some((entry, length)) = bytes.get(at..).and_then(read_frame) {
+    let (mut at, mut removed, mut after_gap) = (start as usize, 0, false);
+    while at < bytes.len() {
+        let expected = at as u64 + removed;
+        let frame = bytes.get(at..).and_then(read_frame);
+        let Some((entry, length, place)) = frame.filter(|(.., place)| *place >= expected) else {
+            // Torn, broken or not of this place: go on at the next frame that is whole and in order.
+            let Some(next) = next_frame(bytes, at + 1, removed) else {
+                return;
+            };
+            (at, after_gap) = (next, true);
+            continue;
+        };
+        after_gap |= place > expected;
+        removed = place - at as u64;
         at += length;
         into.push(Waiting {
             entry,
@@ -275,16 +319,29 @@ fn read_frames(bytes: &[u8], file: u64, start: u64, into: &mut Vec<Waiting>) {
                 file,
                 offset: at as u64,
             },
+            after_gap,
         });
+        after_gap = false;
     }
 }
 
-fn read_frame(bytes: &[u8]) -> Option<(PreparedEntry, usize)> {
+fn next_frame(bytes: &[u8], from: usize, removed: u64) -> Option<usize> {
+    (from..bytes.len().saturating_sub(HEADER_BYTES)).find(|at| {
+        bytes
+            .get(*at..)
+            .and_then(read_frame)
+            .is_some_and(|(.., place)| place >= *at as u64 + removed)
+    })
+}
+
+/// A frame, its length and the place it was written to.
+fn read_frame(bytes: &[u8]) -> Option<(PreparedEntry, usize, u64)> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (check, rest) = rest.split_first_chunk::<8>()?;
     let length = u32::from_le_bytes(*length) as usize;
     let body = rest.get(..length).filter(|_| length <= FRAME_LIMIT)?;
-    if xxh3_64(body).to_le_bytes() != *check {
+    let place = (xxh3_64(body) ^ u64::from_le_bytes(*check)).wrapping_mul(PLACE_INVERSE);
+    if place >= PLACES {
         return None;
     }
     let (flag, rest) = body.split_first()?;
@@ -297,7 +354,7 @@ fn read_frame(bytes: &[u8]) -> Option<(PreparedEntry, usize)> {
         payload: payload.to_vec(),
         subject: (*flag == 1).then(|| i64::from_le_bytes(*subject)),
     };
-    Some((entry, HEADER_BYTES + length))
+    Some((entry, HEADER_BYTES + length, place))
 }
 
 #[cfg(test)]
@@ -363,6 +420,57 @@ mod tests {
         let last = Journal::new(folder.path(), 100);
         last.recover(JournalPlace { file: 2, offset: 0 }).unwrap();
         assert_eq!(last.take(100).len(), 1);
+    }
+
+    /// A journal of five looks, changed, as the next process reads it: payload and mark of each.
+    fn read_after(change: impl FnOnce(&mut Vec<u8>, &[usize])) -> Vec<(u8, bool)> {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), 100);
+        journal.recover(JournalPlace::default()).unwrap();
+        let mut starts = vec![0];
+        for number in 1..=5 {
+            journal.append(vec![entry(number)]).unwrap();
+            let length = std::fs::metadata(journal.path(1)).unwrap().len();
+            starts.push(length as usize);
+        }
+        let mut bytes = std::fs::read(journal.path(1)).unwrap();
+        change(&mut bytes, &starts);
+        std::fs::write(journal.path(1), &bytes).unwrap();
+        let again = Journal::new(folder.path(), 100);
+        again.recover(JournalPlace::default()).unwrap();
+        let read = again.take(100).into_iter();
+        read.map(|look| (look.entry.payload[0], look.after_gap))
+            .collect()
+    }
+
+    #[test]
+    fn looks_taken_out_or_broken_leave_a_mark_and_the_others_stay() {
+        assert_eq!(PLACE.wrapping_mul(PLACE_INVERSE), 1);
+        let plain = |numbers: &[u8]| numbers.iter().map(|n| (*n, false)).collect::<Vec<_>>();
+        assert_eq!(read_after(|_, _| ()), plain(&[1, 2, 3, 4, 5]));
+        let marked = |numbers: &[u8], at: usize| {
+            let mut looks = plain(numbers);
+            looks[at].1 = true;
+            looks
+        };
+        // Two taken out of the middle, the first taken out, one overwritten, one bit turned.
+        let out = read_after(|bytes, starts| drop(bytes.drain(starts[1]..starts[3])));
+        assert_eq!(out, marked(&[1, 4, 5], 1));
+        let out = read_after(|bytes, starts| drop(bytes.drain(..starts[1])));
+        assert_eq!(out, marked(&[2, 3, 4, 5], 0));
+        let out = read_after(|bytes, starts| bytes[starts[2]..starts[3]].fill(0));
+        assert_eq!(out, marked(&[1, 2, 4, 5], 2));
+        let out = read_after(|bytes, starts| bytes[starts[2] + 40] ^= 1);
+        assert_eq!(out, marked(&[1, 2, 4, 5], 2));
+        // One repeated over the next.
+        let out = read_after(|bytes, starts| {
+            let one = bytes[starts[1]..starts[2]].to_vec();
+            bytes.splice(starts[2]..starts[3], one);
+        });
+        assert_eq!(out, marked(&[1, 2, 4, 5], 2));
+        // Cut off at the end: as if it had never been acknowledged.
+        let out = read_after(|bytes, starts| bytes.truncate(starts[4] + 7));
+        assert_eq!(out, plain(&[1, 2, 3, 4]));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use ledger::leaf::Class;
 use ledger::verify::Verdict;
 use store::sqlite::SqliteStore;
 use store::{CommitError, Guard, Log, Store, StoreError, Unit};
+use suite::adversary::{Expected, verify_open, worst};
 use suite::source::Logs;
 use suite::world::{World, id, key, observation, patient};
 
@@ -419,6 +420,52 @@ async fn a_condition_that_takes_too_long_refuses_its_unit_alone() {
     stored.unwrap();
     let late = store.read(&world.scope, &key("Patient/late")).await;
     assert!(late.unwrap().is_none());
+}
+
+/// Looks that wait in the journal when the process is killed, and one taken out before the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_taken_out_of_the_journal_is_found_by_every_verifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, killed) = (folder.path().join("data"), folder.path().join("killed"));
+    let world = World::new();
+    filled(&world, &data).await;
+    let mut settings = settings(&data);
+    settings.access_window = Duration::from_hours(1);
+    let store = folder::open(&world, settings).unwrap();
+    for _ in 0..4 {
+        let look = world.entry(Log::Access, Class::Read, Some("p"));
+        store.record_access(&world.scope, vec![look]).await.unwrap();
+    }
+    // What the disk holds now is what a kill leaves.
+    copy_folder(&data, &killed);
+    store.close().await;
+    let journals = std::fs::read_dir(record(&world, &killed).parent().unwrap()).unwrap();
+    let journal = journals
+        .map(|item| item.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "journal")
+        })
+        .max()
+        .unwrap();
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let frame = 12 + u32::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    assert!(bytes.len() >= 3 * frame);
+    bytes.drain(frame..2 * frame);
+    std::fs::write(&journal, bytes).unwrap();
+    let store: Arc<dyn Store> = Arc::new(open(&world, &killed).unwrap());
+    store.settle(&world.scope).await.unwrap();
+    store.close().await;
+    drop(store);
+    let store: Arc<dyn Store> = Arc::new(open(&world, &killed).unwrap());
+    let (report, _) = verify_open(Arc::clone(&store), killed, Vec::new()).await;
+    let expected = Expected {
+        code: 2,
+        log: Log::Access,
+        index: Some(1),
+    };
+    assert_eq!(worst(&report), expected, "{:#?}", report.findings);
+    store.close().await;
 }
 
 /// A process may end at any moment of a tenant's making: the next start and the next attempt must work.

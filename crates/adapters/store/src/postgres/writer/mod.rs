@@ -406,6 +406,9 @@ impl WriterParts {
             let moved = self.looks.moved(&transaction).await;
             let moved = moved.map_err(|error| self.failed(&error))?;
             for look in looks.iter().filter(|look| look.end > moved) {
+                if look.after_gap {
+                    counters.skip(look.entry.log);
+                }
                 batch.stage(&look.entry, counters)?;
             }
             let set = self

@@ -249,6 +249,9 @@ impl Core {
         }
         rows.flush(&self.connection)?;
         for look in waiting {
+            if look.after_gap {
+                self.logs[1].skip_counter();
+            }
             self.append(&mut look.entry)?;
         }
         if let Some(moved) = moved {
