@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::super::failure::Failure;
 use super::super::read::kind_of;
-use super::super::search;
 use super::docs::Docs;
+use super::guards::criteria;
 use super::rows::{HeadRow, Rows, StageRow};
 use crate::assemble::PreparedEntry;
 use crate::index::{Difference, PackedIndex};
@@ -21,13 +21,8 @@ use crate::port::change::{ChangeKind, CommitError, EntryReceipt, Expected};
 use crate::port::error::StoreError;
 use crate::port::ledger::Log;
 use crate::port::resource::Head;
-use crate::prepare::{PreparedChange, PreparedGuard, PreparedUnit};
-use crate::query::plan::Test;
+use crate::prepare::{PreparedChange, PreparedUnit};
 
-const CRITERIA: &str =
-    "INSERT INTO crit (tn, h) SELECT $1, h FROM unnest($2::int8[]) AS c (h) ORDER BY h
-    ON CONFLICT (tn, h) DO UPDATE SET h = excluded.h";
-const CRITERIA_DONE: &str = "DELETE FROM crit WHERE tn = $1 AND h = ANY($2)";
 const KEYS: &str = "SELECT kid FROM dek WHERE tn = $1 AND kid = ANY($2) ORDER BY kid FOR KEY SHARE";
 const HEADS: &str = "SELECT rid, ty, fid, ver, vid, kind, pm, ix FROM res WHERE tn = $1 AND rh = ANY($2) ORDER BY rid FOR UPDATE";
 const TAKEN: &str = "SELECT vid FROM ver WHERE tn = $1 AND vid = ANY($2)";
@@ -91,10 +86,10 @@ pub(super) struct Batch<'u, 't> {
     docs: Docs<'u>,
     alive: HashSet<Kid>,
     taken: HashSet<i64>,
-    criteria: Vec<i64>,
+    pub(super) criteria: Vec<i64>,
     rows: Rows<'u>,
     /// Changes since the last flush.
-    waiting: Vec<&'u PreparedChange>,
+    pub(super) waiting: Vec<&'u PreparedChange>,
     pub(super) staged: Vec<Staged>,
 }
 
@@ -183,14 +178,7 @@ impl<'u, 't> Batch<'u, 't> {
         self.flush().await?;
         let docs = self.docs.flush(self.transaction, self.tenant).await;
         docs.map_err(|error| self.failed(&error))?;
-        if !self.criteria.is_empty() {
-            let done = self
-                .transaction
-                .execute(CRITERIA_DONE, &[&self.tenant.as_uuid(), &self.criteria])
-                .await;
-            done.map_err(|error| self.failed(&error))?;
-        }
-        Ok(())
+        self.release_criteria().await
     }
 
     /// Stages an entry: its leaf gets the writer's next counter.
@@ -225,17 +213,6 @@ impl<'u, 't> Batch<'u, 't> {
             leaf: hash,
             index: None,
         })
-    }
-
-    async fn lock_criteria(&self) -> Result<(), Failure> {
-        if self.criteria.is_empty() {
-            return Ok(());
-        }
-        let locked = self
-            .transaction
-            .execute(CRITERIA, &[&self.tenant.as_uuid(), &self.criteria])
-            .await;
-        locked.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
     /// Patients' keys must not be destroyed while this transaction seals with them.
@@ -363,21 +340,6 @@ impl<'u, 't> Batch<'u, 't> {
         (!self.alive.contains(&change.kid)).then_some(CommitError::Store(StoreError::Busy))
     }
 
-    async fn first_changed_guard(&mut self, unit: &PreparedUnit) -> Result<Option<usize>, Failure> {
-        for (at, guard) in unit.guards.iter().enumerate() {
-            if self.waiting.iter().any(|change| may_touch(change, guard)) {
-                self.flush().await?;
-            }
-            let same =
-                search::matches_exactly(self.transaction, self.tenant, &guard.query, &guard.seen)
-                    .await;
-            if !same.map_err(|error| self.failed(&error))? {
-                return Ok(Some(at));
-            }
-        }
-        Ok(None)
-    }
-
     fn apply(&mut self, change: &'u PreparedChange) {
         let head = Head {
             row: change.row,
@@ -418,7 +380,7 @@ impl<'u, 't> Batch<'u, 't> {
         self.waiting.push(change);
     }
 
-    async fn flush(&mut self) -> Result<(), Failure> {
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         let tenant_kid = self.tenant_kid;
         let mut dirty: Vec<&mut HeadState<'u>> = self
             .heads
@@ -470,56 +432,4 @@ fn head_row(change: &PreparedChange, tenant_kid: Kid) -> HeadRow<'_> {
         pm: change.index.presence(),
         ix: if deletes { &[] } else { &change.ix },
     }
-}
-
-/// One number per criteria, sorted: whoever decides the same criteria waits for the row of that number.
-fn criteria(units: &[&PreparedUnit]) -> Vec<i64> {
-    let guards = units.iter().flat_map(|unit| &unit.guards);
-    let mut all: Vec<i64> = guards
-        .map(|guard| {
-            xxhash_rust::xxh3::xxh3_64(
-                format!("{:?} {:?}", guard.query.ty, guard.query.clauses).as_bytes(),
-            ) as i64
-        })
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// Whether a change that is not written yet may matter to a guard. One that makes a new row matters only
-/// if every clause of plain keys has one of its keys.
-fn may_touch(change: &PreparedChange, guard: &PreparedGuard) -> bool {
-    let elsewhere = |test: &Test| matches!(test, Test::PatientOrganization { .. });
-    if guard
-        .query
-        .clauses
-        .iter()
-        .flat_map(|clause| &clause.any_of)
-        .any(elsewhere)
-    {
-        return true;
-    }
-    if change.key.ty != guard.query.ty {
-        return false;
-    }
-    if change.expected != Expected::Absent {
-        return true;
-    }
-    guard
-        .query
-        .clauses
-        .iter()
-        .filter(|clause| !clause.negated)
-        .all(|clause| {
-            clause.any_of.iter().any(|test| match test {
-                Test::Key { p, v } => change
-                    .index
-                    .keys()
-                    .iter()
-                    .any(|row| i64::from(row.p) == *p && row.v == *v),
-                Test::Nothing => false,
-                _ => true,
-            })
-        })
 }

@@ -5,6 +5,7 @@
 mod batch;
 mod docs;
 mod erase;
+mod guards;
 mod rows;
 
 use std::sync::Arc;
