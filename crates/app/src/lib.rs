@@ -59,6 +59,8 @@ struct Caches {
     tenants: tenants::Cache,
     /// Failed sign-ins of names that nobody has.
     unknown_names: sign_in::password::UnknownNames,
+    /// When uses of tokens were written down.
+    token_uses: sign_in::token_use::Noted,
     /// Signed-in principals by session or token.
     principals: sign_in::cache::Principals,
 }
@@ -83,6 +85,7 @@ impl App {
             organizations: moka::sync::Cache::new(200_000),
             tenants: tenants::Cache::default(),
             unknown_names: sign_in::password::UnknownNames::default(),
+            token_uses: sign_in::token_use::Noted::default(),
             principals: sign_in::cache::Principals::default(),
         };
         Ok(Self(Arc::new(Inner {

@@ -1,7 +1,10 @@
 //! Long-lived tokens: made once, shown once, kept as hashes, revoked at once.
 
+use std::collections::HashMap;
+
 use identity::credential::{Credential, CredentialKind};
-use identity::{Interaction, LongLivedToken, Scope, TokenOwner};
+use identity::{Interaction, LongLivedToken, Scope, TokenOwner, TokenUse};
+use kernel::Timestamp;
 use ledger::leaf::Class;
 use store::{DocExpected, DocKind, DocWrite};
 use uuid::Uuid;
@@ -12,6 +15,7 @@ use crate::admin::{Versioned, all, allow, changed, commit, load, refuse, write};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::sign_in::{self, bearer};
+use crate::unit::UnitOfWork;
 
 /// A token to be made.
 #[derive(Debug, Clone)]
@@ -35,11 +39,19 @@ pub struct MadeToken {
     pub text: Zeroizing<String>,
 }
 
-/// The tenant's tokens, newest first.
+/// The tenant's tokens, newest first, with when each was last used.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<LongLivedToken>, AppError> {
     allow(app, caller, Interaction::ManageClients).await?;
     let found: Vec<Versioned<LongLivedToken>> = all(app, &caller.scope, DocKind::Token).await?;
+    let uses: Vec<Versioned<TokenUse>> = all(app, &caller.scope, DocKind::TokenUse).await?;
+    let uses: HashMap<Uuid, Timestamp> = uses
+        .into_iter()
+        .map(|found| (found.value.token, found.value.used))
+        .collect();
     let mut tokens: Vec<LongLivedToken> = found.into_iter().map(|found| found.value).collect();
+    for token in &mut tokens {
+        token.last_used = uses.get(&token.id).copied();
+    }
     tokens.sort_by_key(|token| std::cmp::Reverse(token.created));
     Ok(tokens)
 }
@@ -129,8 +141,22 @@ pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<(), AppError
         body: None,
         ..write(app, DocKind::Token, id, expected, &found.value, Vec::new())?
     };
+    let used = DocWrite {
+        kind: DocKind::TokenUse,
+        id: id.to_string(),
+        expected: DocExpected::Any,
+        body: None,
+        time: app.now(),
+        expires: None,
+        lookups: Vec::new(),
+    };
     let entry = changed(app, caller, Class::Token, "token-revoke", found.value.name);
-    commit(app, &caller.scope, doc, entry).await?;
+    UnitOfWork::begin(app, &caller.scope)
+        .doc(doc)
+        .doc(used)
+        .entry(entry)
+        .commit()
+        .await?;
     app.caches().principals.forget_tenant(caller.scope.tenant());
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::admin::{Versioned, load};
 use crate::context::{Caller, RequestContext};
 use crate::error::{AppError, SignInError};
 use crate::sign_in::cache::Principals;
-use crate::sign_in::{self, branches, refused, scope, unknown_actor};
+use crate::sign_in::{self, branches, refused, scope, token_use, unknown_actor};
 use crate::tenants;
 
 /// The caller a bearer token stands for.
@@ -74,6 +74,9 @@ async fn verified(
         None
     };
     if let Some(subject) = subject {
+        if credential.kind == CredentialKind::LongLived {
+            token_use::note(app, tenant.id, credential.id);
+        }
         return Ok((subject, found.until));
     }
     let actor = unknown_actor(tenant.id);

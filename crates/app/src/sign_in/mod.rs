@@ -8,6 +8,7 @@ pub(crate) mod cache;
 pub mod client_credentials;
 pub mod password;
 pub mod session;
+pub(crate) mod token_use;
 
 use std::borrow::Cow;
 use std::sync::Arc;

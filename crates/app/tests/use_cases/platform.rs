@@ -11,6 +11,7 @@ use identity::{Role, SystemTask, system_scope};
 use kernel::{TenantId, TenantScope};
 use ledger::proof::TlogProof;
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::house::{House, observation, patient};
@@ -156,6 +157,99 @@ async fn erasure_makes_everything_unreadable_and_says_so() {
             .await
             .is_err()
     );
+}
+
+/// What is about several patients, or mentions one beside another, is not sealed under one patient's key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn erasure_lists_what_still_mentions_the_patient() {
+    let house = House::build().await;
+    let service = house.integration("ash").await;
+    for (id, name) in [("p1", "One"), ("p2", "Two"), ("twin", "Link")] {
+        house.put(&service, &patient(id, name)).await.unwrap();
+    }
+    let with = |mut body: Value, name: &str, value: Value| {
+        body[name] = value;
+        body
+    };
+    let to = |id: &str| json!({"reference": format!("Patient/{id}")});
+    let group = |id: &str, members: &[&str]| {
+        let members: Vec<Value> = members.iter().map(|id| json!({"entity": to(id)})).collect();
+        json!({"resourceType": "Group", "id": id, "type": "person", "actual": true, "member": members})
+    };
+    let participants = ["p1", "p2"].map(|id| json!({"actor": to(id), "status": "accepted"}));
+    let stored = [
+        observation("own", "p1"),
+        group("alone", &["p1"]),
+        observation("other", "p2"),
+        group("others", &["p2", "twin"]),
+        group("both", &["p1", "p2"]),
+        with(observation("focus", "p2"), "focus", json!([to("p1")])),
+        with(
+            patient("twin", "Link"),
+            "link",
+            json!([{"other": to("p1"), "type": "seealso"}]),
+        ),
+        json!({"resourceType": "Appointment", "id": "both", "status": "booked", "participant": participants}),
+    ];
+    for body in &stored {
+        house.put(&service, body).await.unwrap();
+    }
+    let shared = [
+        "Appointment/both",
+        "Group/both",
+        "Observation/focus",
+        "Patient/twin",
+    ];
+    let admin = house.admin("ash").await;
+    let id = "p1".parse().unwrap();
+    let preview = app::erase::preview(&house.app, &admin, &id).await.unwrap();
+    assert_eq!(
+        (preview.resources, preview.shared.as_slice()),
+        (3, &shared.map(str::to_owned)[..])
+    );
+    let doctor = house.doctor().await;
+    assert!(app::erase::preview(&house.app, &doctor, &id).await.is_err());
+
+    let erased = app::erase::erase(&house.app, &admin, &id, "request-17")
+        .await
+        .unwrap();
+    assert_eq!(
+        (erased.resources, erased.shared),
+        (preview.resources, preview.shared)
+    );
+    for name in ["Patient/p1", "Observation/own", "Group/alone"] {
+        assert!(house.read(&service, name).await.is_err(), "{name}");
+    }
+    for name in shared {
+        let text = house.read(&service, name).await.unwrap().to_string();
+        assert!(text.contains("Patient/p1"), "{name}: {text}");
+    }
+    let auditor = house.caller("ash", Role::Auditor).await;
+    let page = audit::recent(
+        &house.app,
+        &auditor,
+        &audit::Filter::newest(Log::Changes, 5),
+    )
+    .await
+    .unwrap();
+    let texts: Vec<&str> = page
+        .entries
+        .iter()
+        .filter_map(|entry| entry.payload.as_ref()?.outcome_text.as_deref())
+        .collect();
+    assert!(
+        texts.contains(&"4 shared resources still mention this patient: Appointment/both, Group/both, Observation/focus, Patient/twin"),
+        "{texts:?}"
+    );
+    // Emergency access to somebody erased answers as to anybody.
+    let wanted = app::admin::break_glass::Wanted {
+        patient: "p1".parse().unwrap(),
+        reason: identity::BreakGlassReason::UrgentCare,
+        text: "found unconscious in the garden".to_owned(),
+        minutes: None,
+    };
+    let granted = app::admin::break_glass::request(&house.app, &doctor, wanted).await;
+    assert!(granted.is_ok(), "{granted:?}");
 }
 
 #[derive(Default)]

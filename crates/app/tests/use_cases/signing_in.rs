@@ -403,3 +403,55 @@ async fn what_is_committed_while_somebody_signs_in_counts() {
         "{replaced:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_use_of_a_token_is_written_down_once_an_hour() {
+    let house = House::build().await;
+    let admin = house.admin("ash").await;
+    let (text, id) = house.client_token("ash", None).await;
+    let (_, unused) = house.client_token("ash", None).await;
+    let last_used = async |id| {
+        let tokens = app::admin::tokens::list(&house.app, &admin).await.unwrap();
+        let found = tokens.into_iter().find(|token| token.id == id).unwrap();
+        found.last_used
+    };
+    let mut expected = None;
+    // Seconds that pass before the use, and whether it is written down.
+    for (pass, written) in [
+        (0, true),
+        (1800, false),
+        (1793, false),
+        (7, true),
+        (10, false),
+    ] {
+        house.clock.advance(pass);
+        if written {
+            expected = Some(house.app.now());
+        }
+        sign_in::bearer(&house.app, "ash", &text, house.context())
+            .await
+            .unwrap();
+        if !written {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        // Nobody waits for it.
+        for _ in 0..200 {
+            if last_used(id).await == expected {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(last_used(id).await, expected, "after {pass} s more");
+    }
+    assert_eq!(last_used(unused).await, None);
+    // A wrong secret is no use.
+    let wrong = format!("{}x", &text[..text.len() - 1]);
+    house.clock.advance(7200);
+    let refused = sign_in::bearer(&house.app, "ash", &wrong, house.context()).await;
+    assert!(refused.is_err());
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(last_used(id).await, expected);
+    app::admin::tokens::revoke(&house.app, &admin, id)
+        .await
+        .unwrap();
+}

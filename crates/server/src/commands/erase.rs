@@ -1,17 +1,13 @@
 //! `theriac erase`: destroys a patient's key. Without `--confirm` it only says what would be destroyed.
 
-use app::record::search::SearchRequest;
-use app::record::{read, search};
-use fhir::definitions::Definitions;
 use identity::SystemTask;
-use kernel::{Category, LogicalId};
+use kernel::LogicalId;
 use serde_json::json;
 
 use crate::cli::Erase;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::Printer;
-use crate::wiring::Instance;
 use crate::{console, tenancy};
 
 /// Runs it.
@@ -26,14 +22,19 @@ pub async fn run(config: &Config, arguments: &Erase, printer: Printer) -> Result
             printer.object(&json!({
                 "patient": patient.as_str(),
                 "resources_erased": erased.resources,
+                "resources_still_mentioning": erased.shared,
                 "reason": arguments.reason,
             }));
+            left(printer, &erased.shared);
             return Ok(());
         }
-        let count = dependants(&instance, &caller, &patient).await?;
-        printer.object(
-            &json!({ "patient": patient.as_str(), "resources_that_would_be_erased": count }),
-        );
+        let preview = app::erase::preview(&instance.app, &caller, &patient).await?;
+        printer.object(&json!({
+            "patient": patient.as_str(),
+            "resources_that_would_be_erased": preview.resources,
+            "resources_still_mentioning": preview.shared,
+        }));
+        left(printer, &preview.shared);
         printer.note(
             "\nhint: this cannot be undone, also not from a backup; repeat with --confirm to do it",
         );
@@ -42,42 +43,18 @@ pub async fn run(config: &Config, arguments: &Erase, printer: Printer) -> Result
     .await
 }
 
-// The patient and what lies in the patient's compartment, by one count per type.
-async fn dependants(
-    instance: &Instance,
-    caller: &app::Caller,
-    patient: &LogicalId,
-) -> Result<u64, Failure> {
-    let definitions = Definitions::r4();
-    let ty = definitions
-        .resource("Patient")
-        .ok_or_else(|| Failure::new(Category::Fault, "the definitions lack Patient"))?;
-    let key = app::ResourceKey {
-        ty,
-        id: patient.clone(),
-    };
-    read::read(&instance.app, caller, &key).await?;
-    let mut count = 1;
-    for ty in definitions.resource_types() {
-        let refers = ["patient", "subject"]
-            .into_iter()
-            .find(|code| definitions.search_param(ty, code).is_some());
-        let Some(code) = refers else { continue };
-        let params = vec![
-            (code.to_owned(), format!("Patient/{}", patient.as_str())),
-            ("_summary".to_owned(), "count".to_owned()),
-        ];
-        let answer = search::search(
-            &instance.app,
-            caller,
-            &SearchRequest {
-                ty,
-                params,
-                lenient: false,
-            },
-        )
-        .await?;
-        count += answer.total.unwrap_or_default();
+/// Says what stays and what to do about it.
+fn left(printer: Printer, shared: &[String]) {
+    const NAMED: usize = 20;
+    if shared.is_empty() {
+        return;
     }
-    Ok(count)
+    let named: Vec<&str> = shared.iter().take(NAMED).map(String::as_str).collect();
+    let more = if shared.len() > NAMED { ", ..." } else { "" };
+    printer.note(&format!(
+        "\nhint: {} shared resources still mention this patient: {}{more}; they are about several patients or \
+         about somebody else and stay readable, with their older versions; correct each by hand",
+        shared.len(),
+        named.join(", ")
+    ));
 }

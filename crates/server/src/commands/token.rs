@@ -2,7 +2,7 @@
 
 use app::admin::tokens::{self, NewToken};
 use identity::{SystemTask, TokenOwner};
-use kernel::Category;
+use kernel::{Category, Timestamp};
 use serde_json::json;
 
 use crate::cli::Token;
@@ -42,10 +42,11 @@ pub async fn run(config: &Config, what: &Token, printer: Printer) -> Result<u8, 
                         TokenOwner::User(id) => format!("user {id}"),
                         TokenOwner::Client(id) => format!("client {id}"),
                     };
-                    vec![token.name, owner, token.expires.to_fhir_instant(), token.id.to_string()]
+                    let used = token.last_used.map_or("never".to_owned(), Timestamp::to_fhir_instant);
+                    vec![token.name, owner, token.expires.to_fhir_instant(), used, token.id.to_string()]
                 })
                 .collect();
-            printer.rows(&["token", "owner", "expires", "id"], &rows);
+            printer.rows(&["token", "owner", "expires", "last used", "id"], &rows);
             Ok(())
         }
         Token::Revoke { tenant, id } => {

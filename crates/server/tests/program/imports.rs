@@ -131,3 +131,36 @@ fn one_bad_resource_does_not_lose_the_rest() {
         "neither .json nor .ndjson",
     );
 }
+
+#[test]
+fn an_erasure_names_what_still_mentions_the_patient() {
+    let place = Place::new();
+    let (data, source) = (place.at("data"), place.at("some.ndjson"));
+    let lines = [
+        r#"{"resourceType":"Patient","id":"p1"}"#,
+        r#"{"resourceType":"Patient","id":"p2"}"#,
+        r#"{"resourceType":"Basic","id":"own","code":{"text":"note"},"subject":{"reference":"Patient/p1"}}"#,
+        r#"{"resourceType":"Group","id":"both","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p1"}},{"entity":{"reference":"Patient/p2"}}]}"#,
+    ];
+    std::fs::write(&source, lines.join("\n")).unwrap();
+    let summary = ok(&["--data", &data, "-o", "json", "--quiet", "import", &source]);
+    assert_eq!(total(&summary, "stored"), 4, "{summary}");
+    let tenants = ok(&["--data", &data, "-o", "json", "tenant", "list"]);
+    let tenant = tenants[0]["tenant"].as_str().unwrap().to_owned();
+    let erase = [
+        "--data", &data, "-o", "json", "erase", "--tenant", &tenant, "p1", "--reason", "gdpr-17",
+    ];
+    let preview = ok(&erase);
+    assert_eq!(preview["resources_that_would_be_erased"], 2, "{preview}");
+    assert_eq!(preview["resources_still_mentioning"][0], "Group/both");
+    let output = run(&[&erase[..], &["--confirm"]].concat());
+    assert!(output.status.success());
+    let erased: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(erased["resources_erased"], 2, "{erased}");
+    assert_eq!(erased["resources_still_mentioning"][0], "Group/both");
+    let hint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        hint.contains("1 shared resources still mention this patient: Group/both;"),
+        "{hint}"
+    );
+}

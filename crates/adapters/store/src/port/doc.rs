@@ -39,6 +39,8 @@ pub enum DocKind {
     Assertion = 70,
     /// An import's progress.
     Import = 71,
+    /// When a long-lived token was last used.
+    TokenUse = 72,
 }
 
 impl DocKind {

@@ -228,8 +228,20 @@ pub struct LongLivedToken {
     pub created: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
-    /// When it was last used, to the hour.
+    /// When it was last used, to the hour; filled in from its [`TokenUse`] when tokens are listed.
     pub last_used: Option<Timestamp>,
+}
+
+/// When a long-lived token was last used. Kept apart from the token, which changes only by an
+/// administrator's hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TokenUse {
+    /// Schema of this document.
+    pub schema: Schema<1>,
+    /// The token.
+    pub token: Uuid,
+    /// When, to the hour.
+    pub used: Timestamp,
 }
 
 /// A token that lives for minutes, answered to client credentials. Text form `tha_<id>_<secret>`.
@@ -260,11 +272,13 @@ impl LongLivedToken {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.created <= now && now < self.expires
     }
-    /// Whether `last_used` should be written again (once an hour, so that use is not a write each).
+}
+
+impl TokenUse {
+    /// Whether a use now should be written over this one (once an hour, so that use is not a write each).
     #[must_use]
-    pub fn wants_touch(&self, now: Timestamp) -> bool {
-        self.last_used
-            .is_none_or(|last| now.seconds_since(last) >= 3600)
+    pub fn is_old(&self, now: Timestamp) -> bool {
+        now.seconds_since(self.used) >= 3600
     }
 }
 

@@ -14,7 +14,7 @@ pub use access::{
 };
 pub use client::{
     AccessToken, ApiClient, Jwk, JwkError, LongLivedToken, Scope, SigningAlgorithm, TokenOwner,
-    Types,
+    TokenUse, Types,
 };
 pub use place::{Branch, BranchKind, BranchState, Placement, Tenant, TenantState};
 pub use session::{AuthenticationLevel, Expired, Session, SessionPolicy};

@@ -31,6 +31,9 @@ pub struct EraseInput {
 pub struct ErasedView {
     /// How many resources cannot be read any more.
     resources: u64,
+    /// `Type/id` of the resources that still mention the patient: they are about several patients, or about
+    /// somebody else, and stay readable. Deal with each by hand.
+    shared: Vec<String>,
 }
 
 #[utoipa::path(
@@ -48,5 +51,6 @@ pub(super) async fn erase(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let erased = app::erase::erase(arrival.app(), &caller, &patient, &wanted.reason).await?;
     json_answer(&ErasedView {
         resources: erased.resources,
+        shared: erased.shared,
     })
 }

@@ -44,6 +44,8 @@ pub struct TokenView {
     created: String,
     /// When it ends.
     expires: String,
+    /// When it was last used, to the hour; null where it was not.
+    last_used: Option<String>,
 }
 
 impl From<LongLivedToken> for TokenView {
@@ -62,6 +64,7 @@ impl From<LongLivedToken> for TokenView {
                 .map(|scopes| scopes.into_iter().map(ScopeGrant::from).collect()),
             created: token.created.to_string(),
             expires: token.expires.to_string(),
+            last_used: token.last_used.map(|used| used.to_string()),
         }
     }
 }

@@ -435,6 +435,10 @@ impl Transcript {
             {
                 out.push_str("<hash>");
                 rest = &rest[64..];
+            } else if let Some(after) = rest.strip_prefix("\"lastUsed\": ") {
+                // Written beside the request that uses it: whether it is there yet is no matter here.
+                out.push_str("\"lastUsed\": <when>");
+                rest = &after[after.find([',', '\n']).unwrap_or(after.len())..];
             } else if let Some(after) = rest.strip_prefix("_cursor=") {
                 out.push_str("_cursor=<cursor>");
                 let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)));
