@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use identity::Subject;
-use kernel::{PurposeOfUse, RequestId, TenantId, TenantScope, TenantSlug, Timestamp};
+use kernel::{PurposeOfUse, RequestId, TenantId, TenantScope, TenantSlug, Timestamp, ZoneName};
 
 /// What is known of a tenant while serving it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct TenantInfo {
     pub slug: TenantSlug,
     /// Its name for people.
     pub name: String,
+    /// The zone its times are shown in; the instance's where it has none of its own.
+    pub time_zone: Option<ZoneName>,
 }
 
 /// One request as use-cases see it.

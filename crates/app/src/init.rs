@@ -109,6 +109,7 @@ fn instance_tenant(app: &App) -> Result<Tenant, AppError> {
         state: TenantState::Active,
         created: app.now(),
         region: "instance".to_owned(),
+        time_zone: None,
     })
 }
 

@@ -139,6 +139,11 @@ impl App {
         ty == self.0.patient
     }
 
+    /// The type Patient.
+    pub(crate) fn patient_type(&self) -> TypeId {
+        self.0.patient
+    }
+
     /// The key of a patient.
     pub(crate) fn patient_key(&self, id: &LogicalId) -> ResourceKey {
         ResourceKey {

@@ -65,5 +65,6 @@ pub(crate) fn info(tenant: &Tenant) -> Arc<TenantInfo> {
         id: tenant.id,
         slug: tenant.slug.clone(),
         name: tenant.name.clone(),
+        time_zone: tenant.time_zone.clone(),
     })
 }

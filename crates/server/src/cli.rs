@@ -201,6 +201,14 @@ pub enum Tenant {
         #[arg(long)]
         dedicated: Option<String>,
     },
+    /// Change a tenant's settings
+    Set {
+        /// Name in addresses
+        slug: String,
+        /// Zone its times are shown in, such as Europe/London; `default` takes the instance's
+        #[arg(long, value_name = "ZONE")]
+        time_zone: String,
+    },
     /// List tenants
     List,
 }

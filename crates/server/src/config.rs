@@ -157,6 +157,11 @@ pub const SETTINGS: &[Setting] = &[
         1023,
         "number of this replica among those sharing a PostgreSQL database",
     ),
+    text(
+        "instance.time_zone",
+        "UTC",
+        "zone times are shown in where a tenant has none of its own: an IANA name such as Europe/London",
+    ),
     text("store.kind", "sqlite", "`sqlite` or `postgres`"),
     text(
         "store.postgres_file",

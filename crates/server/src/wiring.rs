@@ -272,6 +272,14 @@ pub fn public_url(config: &Config) -> String {
     }
 }
 
+/// The zone times are shown in where a tenant has none of its own.
+pub fn time_zone(config: &Config) -> Result<kernel::ZoneName, Failure> {
+    config
+        .text("instance.time_zone")
+        .parse()
+        .map_err(|error| Failure::from_error(&error))
+}
+
 /// Every route of the instance.
 pub fn routes(instance: &Instance) -> Result<Router, Failure> {
     let metrics = Metrics::new().map_err(|error| {
@@ -285,7 +293,14 @@ pub fn routes(instance: &Instance) -> Result<Router, Failure> {
         trust_forwarded: false,
     };
     let edge = Edge::new(instance.app.clone(), metrics, settings);
-    let pages = web_edge::router(instance.app.clone());
+    let pages = web_edge::router_with(
+        instance.app.clone(),
+        web_edge::WebSettings {
+            public_url: public_url(&instance.config),
+            trust_forwarded: false,
+            zone: time_zone(&instance.config)?,
+        },
+    );
     Ok(http_edge::router(edge).merge(pages))
 }
 

@@ -1,21 +1,25 @@
 //! Emergency access: asked for with a reason, limited in time, reviewed by somebody else.
 
-use identity::{BreakGlassGrant, BreakGlassPolicy, BreakGlassReason, Interaction, ReviewOutcome};
-use kernel::LogicalId;
-use ledger::leaf::Class;
-use store::{DocExpected, DocKind};
+use identity::{
+    BreakGlassGrant, BreakGlassPolicy, BreakGlassReason, Interaction, ReviewOutcome, User,
+};
+use kernel::{LogicalId, UserId};
+use ledger::leaf::{Class, Outcome};
+use store::{DocExpected, DocKind, Log};
 use uuid::Uuid;
 
 use crate::App;
 use crate::admin::{Versioned, acting_user, all, allow, changed, commit, load, refuse, write};
+use crate::audit::subject::{self, Sought};
 use crate::context::Caller;
+use crate::entry::house_entry;
 use crate::error::AppError;
 
 /// What somebody asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// To which patient.
-    pub patient: LogicalId,
+    /// To which patient: by the record's id or by a number.
+    pub patient: Sought,
     /// Why, coded.
     pub reason: BreakGlassReason,
     /// Why, in words: 10 to 1000 characters.
@@ -45,11 +49,12 @@ pub async fn request(
     wanted: Wanted,
 ) -> Result<BreakGlassGrant, AppError> {
     allow(app, caller, Interaction::BreakGlass).await?;
+    let patient = patient_of(app, caller, &wanted.patient).await?;
     let made = BreakGlassGrant::request(
         caller.scope.tenant(),
         app.ids().uuid(),
         acting_user(caller.subject.actor()),
-        wanted.patient,
+        patient,
         wanted.reason,
         &wanted.text,
         wanted.minutes,
@@ -81,6 +86,50 @@ pub async fn request(
     commit(app, &caller.scope, doc, entry).await?;
     app.caches().principals.forget_tenant(caller.scope.tenant());
     Ok(grant)
+}
+
+/// The one patient that is meant. A number that no record has is taken for an id: the grant is made and
+/// recorded like any other, opens nothing, and so the answer does not tell whether there is a patient.
+async fn patient_of(app: &App, caller: &Caller, sought: &Sought) -> Result<LogicalId, AppError> {
+    let forms = match sought {
+        Sought::Id(id) => return Ok(id.clone()),
+        Sought::Number(forms) => forms,
+    };
+    let mut found = subject::of_number(app, caller, forms).await?;
+    if found.len() > 1 {
+        let (log, class) = (Log::Access, Class::BreakGlass);
+        let mut entry = house_entry(app, caller, log, class, "break-glass", None);
+        entry.outcome = Outcome::Failed;
+        entry.payload.query = Some(format!("number={}", forms.join(",")));
+        app.store()
+            .record_access(&caller.scope, vec![entry])
+            .await?;
+        return Err(AppError::Conflict(
+            "this number does not name one record alone: give the record id".to_owned(),
+        ));
+    }
+    found
+        .pop()
+        .or_else(|| forms.iter().find_map(|form| form.parse().ok()))
+        .ok_or_else(|| {
+            AppError::Unprocessable(
+                "a number has letters, digits, dots and hyphens only: correct it".to_owned(),
+            )
+        })
+}
+
+/// One's own emergency access that is in force, newest first.
+pub async fn own(app: &App, caller: &Caller) -> Result<Vec<BreakGlassGrant>, AppError> {
+    let user = acting_user(caller.subject.actor());
+    let found: Vec<Versioned<BreakGlassGrant>> =
+        all(app, &caller.scope, DocKind::BreakGlass).await?;
+    let mut grants: Vec<BreakGlassGrant> = found
+        .into_iter()
+        .map(|found| found.value)
+        .filter(|grant| grant.user == user && grant.is_active(app.now()))
+        .collect();
+    grants.sort_by_key(|grant| core::cmp::Reverse(grant.granted));
+    Ok(grants)
 }
 
 /// Ends one's own emergency access.
@@ -122,6 +171,16 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<BreakGlassGrant>, Ap
     let mut grants: Vec<BreakGlassGrant> = found.into_iter().map(|found| found.value).collect();
     grants.sort_by_key(|grant| grant.granted);
     Ok(grants)
+}
+
+/// Names of users, for those who review: whose emergency access it was, and who reviewed it.
+pub async fn people(app: &App, caller: &Caller) -> Result<Vec<(UserId, String)>, AppError> {
+    allow(app, caller, Interaction::ReviewBreakGlass).await?;
+    let users: Vec<Versioned<User>> = all(app, &caller.scope, DocKind::User).await?;
+    let names = users
+        .into_iter()
+        .map(|found| (found.value.id, found.value.display_name));
+    Ok(names.collect())
 }
 
 /// Reviews emergency access of somebody else.

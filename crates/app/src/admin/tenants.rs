@@ -7,7 +7,7 @@ use identity::{
     Interaction, Placement, Role, RoleAssignment, SupportGrant, SystemTask, Tenant, TenantState,
     admit, system_scope,
 };
-use kernel::{TenantId, TenantSlug};
+use kernel::{TenantId, TenantSlug, ZoneName};
 use ledger::leaf::Class;
 use store::{DocExpected, DocKind, TenantSpec};
 
@@ -104,6 +104,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewTenant) -> Result<MadeTe
         state: TenantState::Active,
         created: app.now(),
         region: new.region,
+        time_zone: None,
     };
     save(app, caller, &tenant, DocExpected::Absent, "tenant-create").await?;
     Ok(MadeTenant {
@@ -125,6 +126,23 @@ pub async fn set_state(
     tenant.state = state;
     let expected = DocExpected::Version(found.version);
     save(app, caller, &tenant, expected, "tenant-state").await?;
+    app.caches().principals.forget_tenant(tenant.id);
+    Ok(tenant)
+}
+
+/// Sets the zone a tenant's times are shown in; `None`: the instance's.
+pub async fn set_time_zone(
+    app: &App,
+    caller: &Caller,
+    slug: &TenantSlug,
+    zone: Option<ZoneName>,
+) -> Result<Tenant, AppError> {
+    allow(app, caller, Interaction::ManageTenants).await?;
+    let found = find(app, caller, slug).await?;
+    let mut tenant = found.value;
+    tenant.time_zone = zone;
+    let expected = DocExpected::Version(found.version);
+    save(app, caller, &tenant, expected, "tenant-time-zone").await?;
     app.caches().principals.forget_tenant(tenant.id);
     Ok(tenant)
 }
@@ -154,7 +172,11 @@ async fn save(
 ) -> Result<(), AppError> {
     let lookups = vec![(SLUG, tenant.slug.as_str().to_owned())];
     let doc = write(app, DocKind::Tenant, tenant.id, expected, tenant, lookups)?;
-    let detail = format!("{} ({:?})", tenant.slug, tenant.state);
+    let zone = tenant
+        .time_zone
+        .as_ref()
+        .map_or("default", ZoneName::as_str);
+    let detail = format!("{} ({:?}, time zone {zone})", tenant.slug, tenant.state);
     let entry = changed(app, caller, Class::Tenant, what, detail);
     commit(app, &caller.scope, doc, entry).await?;
     app.caches().tenants.forget(&tenant.slug);

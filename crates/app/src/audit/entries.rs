@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use identity::Interaction;
 use kernel::{LogicalId, Timestamp};
 use ledger::leaf::{Class, Leaf, Outcome};
-use store::Log;
+use store::{Log, LogEntry};
 
 use crate::App;
-use crate::audit::{AuditEntry, AuditPage, allow, leaf_of, proofs, readable, record_view};
+use crate::audit::{AuditEntry, AuditPage, Matched, allow, leaf_of, proofs, readable, record_view};
 use crate::context::Caller;
 use crate::error::AppError;
 
@@ -17,6 +17,8 @@ use crate::error::AppError;
 pub struct Filter {
     /// Which log.
     pub log: Log,
+    /// Only entries about this patient.
+    pub patient: Option<LogicalId>,
     /// Only these classes; empty for all.
     pub classes: Vec<Class>,
     /// Only this outcome.
@@ -31,6 +33,10 @@ pub struct Filter {
     pub before: Option<u64>,
     /// At most this many, 1 to 1000.
     pub count: u32,
+    /// Whether each entry comes with its inclusion proof.
+    pub prove: bool,
+    /// Whether all entries that fit are counted, also those of other pages.
+    pub tally: bool,
 }
 
 impl Filter {
@@ -39,6 +45,7 @@ impl Filter {
     pub fn newest(log: Log, count: u32) -> Self {
         Self {
             log,
+            patient: None,
             classes: Vec::new(),
             outcome: None,
             actor: None,
@@ -46,6 +53,8 @@ impl Filter {
             until: None,
             before: None,
             count,
+            prove: false,
+            tally: false,
         }
     }
 
@@ -67,9 +76,23 @@ impl Filter {
         })
     }
 
-    fn described(&self) -> String {
+    /// Whether every entry of the log fits.
+    fn is_open(&self) -> bool {
+        self.patient.is_none()
+            && self.classes.is_empty()
+            && self.outcome.is_none()
+            && self.actor.is_none()
+            && self.from.is_none()
+            && self.until.is_none()
+    }
+
+    /// The filter in words of the log: kept in the entry that a look at the trail makes.
+    pub(super) fn described(&self) -> String {
         let classes: Vec<&str> = self.classes.iter().map(|class| class.as_str()).collect();
         let mut text = format!("log={}", self.log.as_str());
+        if let Some(patient) = &self.patient {
+            let _ = write!(text, "&patient={}", patient.as_str());
+        }
         if !classes.is_empty() {
             let _ = write!(text, "&class={}", classes.join(","));
         }
@@ -96,61 +119,15 @@ const STEP: u32 = 500;
 /// The newest entries that fit, newest first.
 pub async fn recent(app: &App, caller: &Caller, filter: &Filter) -> Result<AuditPage, AppError> {
     allow(app, caller, Interaction::ViewAudit).await?;
-    record_view(app, caller, "audit-search", filter.described(), None).await?;
+    let what = if filter.patient.is_some() {
+        "audit-patient"
+    } else {
+        "audit-search"
+    };
+    let patient = filter.patient.as_ref();
+    record_view(app, caller, what, filter.described(), patient).await?;
     app.store().settle(&caller.scope).await?;
-    let head = app.store().log_head(&caller.scope, filter.log).await?;
-    let wanted = filter.count.clamp(1, 1000) as usize;
-    let mut found: Vec<AuditEntry> = Vec::new();
-    let mut before = filter.before;
-    let mut looked = 0;
-    let mut next = None;
-    'pages: loop {
-        let page = app
-            .store()
-            .log_recent(&caller.scope, filter.log, before, STEP)
-            .await?;
-        let full = page.len() == STEP as usize;
-        for entry in page {
-            looked += 1;
-            before = Some(entry.index);
-            let leaf = leaf_of(&entry)?;
-            if filter.from.is_some_and(|from| leaf.time < from) && is_far_before(filter, &leaf) {
-                break 'pages;
-            }
-            if !filter.leaf_fits(&leaf) {
-                continue;
-            }
-            let entry = readable(app, &caller.scope, &entry, leaf).await?;
-            if filter.actor_fits(&entry) {
-                found.push(entry);
-            }
-            if found.len() == wanted {
-                next = before;
-                break 'pages;
-            }
-        }
-        if !full {
-            break;
-        }
-        if looked >= LOOK_THROUGH {
-            next = before;
-            break;
-        }
-    }
-    Ok(AuditPage {
-        entries: found,
-        next: next.filter(|index| *index > 0),
-        size: head.size,
-        checkpoint: head.checkpoint,
-    })
-}
-
-// Entries are in the order they were sequenced, not of their times: an hour covers any difference
-// between writers.
-fn is_far_before(filter: &Filter, leaf: &Leaf) -> bool {
-    filter
-        .from
-        .is_some_and(|from| leaf.time.plus_seconds(3600) < from)
+    page(app, caller, filter).await
 }
 
 /// Everything about one patient below index `before`, newest first, each with its inclusion proof.
@@ -162,34 +139,169 @@ pub async fn about_patient(
     before: Option<u64>,
     count: u32,
 ) -> Result<AuditPage, AppError> {
-    allow(app, caller, Interaction::ViewAudit).await?;
-    let query = format!("log={}&patient={}", log.as_str(), patient.as_str());
-    record_view(app, caller, "audit-patient", query, Some(patient)).await?;
-    app.store().settle(&caller.scope).await?;
-    let count = count.clamp(1, 1000);
-    let head = app.store().log_head(&caller.scope, log).await?;
-    let stored = app
-        .store()
-        .log_subject(&caller.scope, log, patient, before, count)
-        .await?;
-    let next = stored
-        .last()
-        .filter(|_| stored.len() == count as usize)
-        .map(|entry| entry.index);
-    let prover = proofs::Prover::new(app, &caller.scope, log, &head);
-    let mut entries = Vec::with_capacity(stored.len());
-    for entry in &stored {
-        let leaf = leaf_of(entry)?;
-        let mut readable = readable(app, &caller.scope, entry, leaf).await?;
-        if entry.index < head.size {
-            readable.proof = Some(prover.proof(entry.index).await?);
+    let filter = Filter {
+        patient: Some(patient.clone()),
+        before,
+        prove: true,
+        ..Filter::newest(log, count)
+    };
+    recent(app, caller, &filter).await
+}
+
+/// A page, without asking and without recording: the callers of this module did both.
+pub(super) async fn page(
+    app: &App,
+    caller: &Caller,
+    filter: &Filter,
+) -> Result<AuditPage, AppError> {
+    let head = app.store().log_head(&caller.scope, filter.log).await?;
+    let mut walk = Walk::new(filter);
+    while !walk.is_done() {
+        let read = walk.read(app, caller).await?;
+        let full = read.len() == STEP as usize;
+        for entry in read {
+            walk.take(app, caller, &entry).await?;
+            if walk.is_done() {
+                break;
+            }
         }
-        entries.push(readable);
+        walk.has_ended(full);
+    }
+    let matched = filter.tally.then(|| {
+        if filter.is_open() {
+            Matched {
+                entries: head.size,
+                complete: true,
+            }
+        } else {
+            Matched {
+                entries: walk.matched,
+                complete: walk.saw_all,
+            }
+        }
+    });
+    let mut entries = walk.found;
+    if filter.prove {
+        let prover = proofs::Prover::new(app, &caller.scope, filter.log, &head);
+        prover.prove(&mut entries).await?;
     }
     Ok(AuditPage {
         entries,
-        next,
+        next: walk.next.filter(|index| *index > 0),
         size: head.size,
         checkpoint: head.checkpoint,
+        matched,
     })
+}
+
+/// Going through a log from its newest entry to older ones.
+struct Walk<'a> {
+    filter: &'a Filter,
+    wanted: usize,
+    /// Whether entries are still counted after the page is full.
+    counts: bool,
+    at: Option<u64>,
+    looked: usize,
+    found: Vec<AuditEntry>,
+    matched: u64,
+    next: Option<u64>,
+    saw_all: bool,
+    stopped: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(filter: &'a Filter) -> Self {
+        let counts = filter.tally && !filter.is_open();
+        Self {
+            filter,
+            wanted: filter.count.clamp(1, 1000) as usize,
+            counts,
+            // A count is of all pages, so it begins at the newest entry.
+            at: if counts { None } else { filter.before },
+            looked: 0,
+            found: Vec::new(),
+            matched: 0,
+            next: None,
+            saw_all: false,
+            stopped: false,
+        }
+    }
+
+    async fn read(&self, app: &App, caller: &Caller) -> Result<Vec<LogEntry>, AppError> {
+        let (store, log) = (app.store(), self.filter.log);
+        Ok(match &self.filter.patient {
+            Some(patient) => {
+                store
+                    .log_subject(&caller.scope, log, patient, self.at, STEP)
+                    .await?
+            }
+            None => store.log_recent(&caller.scope, log, self.at, STEP).await?,
+        })
+    }
+
+    async fn take(
+        &mut self,
+        app: &App,
+        caller: &Caller,
+        stored: &LogEntry,
+    ) -> Result<(), AppError> {
+        self.looked += 1;
+        self.at = Some(stored.index);
+        let leaf = leaf_of(stored)?;
+        if is_far_before(self.filter, &leaf) {
+            (self.saw_all, self.stopped) = (true, true);
+            return Ok(());
+        }
+        if !self.filter.leaf_fits(&leaf) {
+            return Ok(());
+        }
+        let is_here = self
+            .filter
+            .before
+            .is_none_or(|before| stored.index < before);
+        let is_shown = is_here && self.found.len() < self.wanted;
+        if is_shown || self.filter.actor.is_some() {
+            let entry = readable(app, &caller.scope, stored, leaf).await?;
+            if !self.filter.actor_fits(&entry) {
+                return Ok(());
+            }
+            if is_shown {
+                self.found.push(entry);
+            }
+        }
+        self.matched += 1;
+        if is_shown && self.found.len() == self.wanted {
+            self.next = self.at;
+            self.stopped = !self.counts;
+        }
+        Ok(())
+    }
+
+    /// After a read: whether it was the last one.
+    fn has_ended(&mut self, full: bool) {
+        if self.stopped {
+            return;
+        }
+        if !full {
+            (self.saw_all, self.stopped) = (true, true);
+        } else if self.looked >= LOOK_THROUGH {
+            self.stopped = true;
+            // A page that is not full goes on where the look-through ended.
+            if self.found.len() < self.wanted {
+                self.next = self.at;
+            }
+        }
+    }
+
+    const fn is_done(&self) -> bool {
+        self.stopped
+    }
+}
+
+// Entries are in the order they were sequenced, not of their times: an hour covers any difference
+// between writers.
+fn is_far_before(filter: &Filter, leaf: &Leaf) -> bool {
+    filter
+        .from
+        .is_some_and(|from| leaf.time.plus_seconds(3600) < from)
 }

@@ -3,8 +3,10 @@
 
 pub mod entries;
 pub mod export;
+pub mod extract;
 pub mod instance_log;
 pub mod proofs;
+pub mod subject;
 
 use identity::Interaction;
 use kernel::{LogicalId, TenantScope};
@@ -20,7 +22,9 @@ use crate::error::AppError;
 
 pub use entries::{Filter, about_patient, recent};
 pub use export::{ExportSink, export, policy};
+pub use extract::extract;
 pub use proofs::{checkpoint, consistency, entries_bundle, proof, tile};
+pub use subject::{Sought, patients_named};
 
 /// One entry of a log, readable.
 #[derive(Debug, Clone)]
@@ -50,6 +54,17 @@ pub struct AuditPage {
     pub size: u64,
     /// The signed checkpoint over that size.
     pub checkpoint: String,
+    /// How many entries fit in all, where that was asked for.
+    pub matched: Option<Matched>,
+}
+
+/// How many entries fit a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matched {
+    /// This many.
+    pub entries: u64,
+    /// Whether the whole log was looked through; else there may be more.
+    pub complete: bool,
 }
 
 fn leaf_of(entry: &LogEntry) -> Result<Leaf, AppError> {

@@ -1,7 +1,7 @@
 //! Checkpoints, tiles, bundles and proofs: what verifiers and monitors ask for. None of it names
 //! anybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use identity::Interaction;
 use kernel::TenantScope;
@@ -11,7 +11,7 @@ use ledger::tile::{Bundle, Tile};
 use store::{Log, LogHead};
 
 use crate::App;
-use crate::audit::allow;
+use crate::audit::{AuditEntry, allow};
 use crate::context::Caller;
 use crate::error::AppError;
 
@@ -145,20 +145,42 @@ impl<'a> Prover<'a> {
     }
 
     pub(super) async fn proof(&self, index: u64) -> Result<String, AppError> {
-        let size = self.head.size;
-        let tiles = self.tiles(proof::inclusion_tiles(index, size)?).await?;
+        let tiles = self
+            .tiles(proof::inclusion_tiles(index, self.head.size)?)
+            .await?;
+        self.of_tiles(index, &tiles)
+    }
+
+    fn of_tiles(&self, index: u64, tiles: &BTreeMap<Tile, Vec<u8>>) -> Result<String, AppError> {
         let checkpoint = Note::parse(&self.head.checkpoint)
             .map_err(|error| AppError::Fault(format!("the stored checkpoint: {error}")))?;
         let proof = TlogProof {
             extra: None,
             index,
-            hashes: proof::inclusion(index, size, &tiles)?,
+            hashes: proof::inclusion(index, self.head.size, tiles)?,
             checkpoint,
         };
         Ok(proof.to_string())
     }
 
-    async fn tiles(&self, wanted: Vec<Tile>) -> Result<BTreeMap<Tile, Vec<u8>>, AppError> {
+    /// Adds each entry's proof, reading every tile once; entries newer than the checkpoint have none yet.
+    pub(super) async fn prove(&self, entries: &mut [AuditEntry]) -> Result<(), AppError> {
+        let size = self.head.size;
+        let mut wanted = BTreeSet::new();
+        for entry in entries.iter().filter(|entry| entry.index < size) {
+            wanted.extend(proof::inclusion_tiles(entry.index, size)?);
+        }
+        let tiles = self.tiles(wanted).await?;
+        for entry in entries.iter_mut().filter(|entry| entry.index < size) {
+            entry.proof = Some(self.of_tiles(entry.index, &tiles)?);
+        }
+        Ok(())
+    }
+
+    async fn tiles(
+        &self,
+        wanted: impl IntoIterator<Item = Tile>,
+    ) -> Result<BTreeMap<Tile, Vec<u8>>, AppError> {
         let mut tiles = BTreeMap::new();
         for tile in wanted {
             if let Some(bytes) = read_tile(self.app, self.scope, self.log, tile).await? {

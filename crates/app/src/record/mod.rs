@@ -8,7 +8,7 @@ pub mod cursor;
 pub mod delete;
 pub mod history;
 mod narrow;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod prepare;
 pub mod project;
 pub mod query_string;

@@ -236,7 +236,7 @@ async fn emergency_access_is_for_its_purpose_marked_and_reviewed() {
     let house = &wards.house;
     let nurse = wards.nurse(PurposeOfUse::Treatment).await;
     let wanted = break_glass::Wanted {
-        patient: "south".parse().unwrap(),
+        patient: app::audit::Sought::Id("south".parse().unwrap()),
         reason: BreakGlassReason::UrgentCare,
         text: "collapsed in the corridor, nobody of the ward here".to_owned(),
         minutes: Some(30),

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod ports;
 pub mod scope;
 pub mod time;
+pub mod zone;
 
 pub use actor::{Actor, ActorKind, PurposeOfUse};
 pub use category::{Categorised, Category};
@@ -20,3 +21,4 @@ pub use ids::{
 pub use ports::{Clock, Ids};
 pub use scope::TenantScope;
 pub use time::Timestamp;
+pub use zone::{ZoneError, ZoneName};

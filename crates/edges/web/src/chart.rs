@@ -4,12 +4,13 @@
 use askama::Template;
 
 use crate::clinical::observation::{Point, Series};
+use crate::clinical::quantity::with_unit;
 
 const WIDTH: f64 = 420.0;
-const HEIGHT: f64 = 190.0;
+const HEIGHT: f64 = 202.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 16.0;
-const TOP: f64 = 14.0;
+const TOP: f64 = 26.0;
 const BOTTOM: f64 = 34.0;
 
 /// A plot ready to be written.
@@ -104,6 +105,11 @@ impl Trend {
         })
     }
 
+    /// A value of it with its unit.
+    fn shown(&self, value: &str) -> String {
+        with_unit(value, &self.series.unit)
+    }
+
     /// The newest point.
     #[must_use]
     pub fn last(&self) -> Option<&Point> {
@@ -137,7 +143,11 @@ fn mark(point: &Point, x: f64, y: f64, unit: &str) -> Mark {
         x: place(x),
         y: place(y),
         diamond,
-        title: format!("{} {unit}, {}{flag}", point.value, point.when.text),
+        title: format!(
+            "{}, {}{flag}",
+            with_unit(&point.value, unit),
+            point.when.text
+        ),
     }
 }
 
@@ -232,6 +242,7 @@ mod tests {
             })
             .collect();
         Series {
+            group: crate::clinical::observation::Group::Laboratory,
             name: "Weight".to_owned(),
             unit: "kg".to_owned(),
             points,

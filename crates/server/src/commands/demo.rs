@@ -201,10 +201,15 @@ async fn ensure_tenant(
         password: password(notes, tenant, "administrator"),
     };
     let caller = console::operator(&instance.app)?;
-    Ok(app::admin::tenants::create(&instance.app, &caller, new)
-        .await?
-        .tenant
-        .id)
+    let made = app::admin::tenants::create(&instance.app, &caller, new).await?;
+    let zone = match tenant {
+        population::Tenant::RosewoodHouse => "Europe/London",
+        population::Tenant::HarbourClinic => "Asia/Kolkata",
+    };
+    let zone = zone.parse().map_err(|error| Failure::from_error(&error))?;
+    let slug = made.tenant.slug;
+    app::admin::tenants::set_time_zone(&instance.app, &caller, &slug, Some(zone)).await?;
+    Ok(made.tenant.id)
 }
 
 async fn load(

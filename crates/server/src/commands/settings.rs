@@ -64,6 +64,12 @@ pub fn problems(config: &Config) -> Vec<Failure> {
             "setting http.public_url is {url:?}: begin it with https://"
         )));
     }
+    if let Err(error) = config
+        .text("instance.time_zone")
+        .parse::<kernel::ZoneName>()
+    {
+        found.push(invalid(format!("setting instance.time_zone: {error}")));
+    }
     let level = config.text("log.level");
     if let Err(error) = level.parse::<tracing_subscriber::EnvFilter>() {
         found.push(invalid(format!(

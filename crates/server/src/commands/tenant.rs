@@ -42,26 +42,54 @@ pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8,
             printer.note("\nhint: the password is told once");
             Ok(())
         }
+        Tenant::Set { slug, time_zone } => {
+            let zone = match time_zone.as_str() {
+                "default" => None,
+                name => Some(
+                    name.parse()
+                        .map_err(|error: kernel::ZoneError| Failure::from_error(&error))?,
+                ),
+            };
+            let slug = slug.parse().map_err(Failure::of_id)?;
+            let caller = console::operator(&instance.app)?;
+            let tenant = tenants::set_time_zone(&instance.app, &caller, &slug, zone).await?;
+            printer.object(&json!({
+                "tenant": tenant.slug.as_str(),
+                "time_zone": shown_zone(&instance, &tenant)?,
+            }));
+            Ok(())
+        }
         Tenant::List => {
             let rows: Vec<Vec<String>> = crate::tenancy::tenants(&instance)
                 .await?
                 .into_iter()
                 .map(|tenant| {
                     let state = format!("{:?}", tenant.state).to_lowercase();
-                    vec![
+                    let zone = shown_zone(&instance, &tenant)?;
+                    Ok(vec![
                         tenant.slug.to_string(),
                         tenant.name,
                         state,
                         tenant.id.to_string(),
                         tenant.created.to_fhir_instant(),
-                    ]
+                        zone,
+                    ])
                 })
-                .collect();
-            printer.rows(&["tenant", "name", "state", "id", "created"], &rows);
+                .collect::<Result<_, Failure>>()?;
+            let columns = ["tenant", "name", "state", "id", "created", "time zone"];
+            printer.rows(&columns, &rows);
             Ok(())
         }
     })
     .await
+}
+
+/// The zone a tenant's times are shown in.
+fn shown_zone(instance: &Instance, tenant: &identity::Tenant) -> Result<String, Failure> {
+    Ok(match &tenant.time_zone {
+        Some(zone) => zone.to_string(),
+        None => format!("{} (default)", crate::wiring::time_zone(&instance.config)?),
+    })
 }
 
 /// Where a new tenant's data goes.

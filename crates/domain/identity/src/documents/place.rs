@@ -1,6 +1,6 @@
 //! Tenants and branches.
 
-use kernel::{BranchId, LogicalId, TenantId, TenantSlug, Timestamp};
+use kernel::{BranchId, LogicalId, TenantId, TenantSlug, Timestamp, ZoneName};
 
 use super::Schema;
 
@@ -51,6 +51,9 @@ pub struct Tenant {
     pub created: Timestamp,
     /// Region the data must stay in, such as `eu-west-2` or `on-premises`.
     pub region: String,
+    /// The zone its times are shown in; the instance's where it has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<ZoneName>,
 }
 
 impl Tenant {

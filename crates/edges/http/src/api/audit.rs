@@ -143,6 +143,11 @@ pub(super) async fn entries(mut arrival: Arrival) -> Result<Response, EdgeError>
     params(
         ("tenant" = String, Path), ("id" = String, Path, description = "logical id of the Patient"),
         ("log" = Option<String>, Query, description = "changes (the default) or access"),
+        ("class" = Option<String>, Query, description = "classes of entries, separated by commas"),
+        ("outcome" = Option<String>, Query, description = "success, denied or failed"),
+        ("actor" = Option<String>, Query, description = "an actor's id, or part of a name"),
+        ("from" = Option<String>, Query, description = "at or after this instant"),
+        ("until" = Option<String>, Query, description = "before this instant"),
         ("before" = Option<u64>, Query, description = "only entries below this number"),
         ("count" = Option<u32>, Query, description = "at most this many, 1 to 1000; 100 where it is left out"),
     ),
@@ -153,10 +158,12 @@ pub(super) async fn about_patient(mut arrival: Arrival) -> Result<Response, Edge
     let (tenant, id): (String, String) = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
     takes_json(&arrival)?;
-    let asked = filter(&query(arrival.raw_query())?)?;
-    let patient = logical_id(&id)?;
-    let (app, before, count) = (arrival.app(), asked.before, asked.count);
-    let page = app::audit::about_patient(app, &caller, asked.log, &patient, before, count).await?;
+    let asked = Filter {
+        patient: Some(logical_id(&id)?),
+        prove: true,
+        ..filter(&query(arrival.raw_query())?)?
+    };
+    let page = app::audit::recent(arrival.app(), &caller, &asked).await?;
     json_answer(&AuditPageView::new(&page, &caller.context.base))
 }
 

@@ -164,7 +164,7 @@ pub(super) async fn request(mut arrival: Arrival) -> Result<Response, EdgeError>
     let caller = arrival.caller(&tenant).await?;
     let asked: GrantInput = input(&mut arrival).await?;
     let wanted = Wanted {
-        patient: logical_id(&asked.patient)?,
+        patient: logical_id(&asked.patient)?.into(),
         reason: asked.reason,
         text: asked.text,
         minutes: asked.minutes,

@@ -1,10 +1,11 @@
 //! Tenants of the instance, for its operators; they sign in to the instance's own tenant.
 
+use app::AppError;
 use app::admin::tenants::{self as use_case, NewTenant};
 use app::init::INSTANCE_SLUG;
 use axum::response::Response;
 use identity::{Placement, Tenant, TenantState};
-use kernel::TenantSlug;
+use kernel::{TenantSlug, ZoneName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -23,6 +24,12 @@ pub(super) fn table() -> Vec<Route> {
             "tenant-state",
             failed,
             set_state,
+        ),
+        Route::put(
+            "/operator/api/v1/tenants/{slug}/time-zone",
+            "tenant-time-zone",
+            failed,
+            set_time_zone,
         ),
     ]
 }
@@ -48,6 +55,8 @@ pub struct TenantView {
     /// Whether it is served.
     #[schema(schema_with = states)]
     state: TenantState,
+    /// The IANA name of the zone its times are shown in; null: the instance's.
+    time_zone: Option<String>,
     /// When it was made.
     created: String,
 }
@@ -96,6 +105,7 @@ impl From<Tenant> for TenantView {
             placement: tenant.placement.into(),
             region: tenant.region,
             state: tenant.state,
+            time_zone: tenant.time_zone.map(String::from),
             created: tenant.created.to_string(),
         }
     }
@@ -148,6 +158,14 @@ pub struct StateInput {
     state: TenantState,
 }
 
+/// Another zone for a tenant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TimeZoneInput {
+    /// An IANA name such as `Europe/London`; null: the instance's.
+    time_zone: Option<String>,
+}
+
 #[utoipa::path(
     get, path = "/operator/api/v1/tenants", tag = "tenants",
     responses((status = 200, description = "every tenant, by name in addresses", body = Vec<TenantView>), ProblemResponses),
@@ -196,5 +214,22 @@ pub(super) async fn set_state(mut arrival: Arrival) -> Result<Response, EdgeErro
     let wanted: StateInput = input(&mut arrival).await?;
     let slug: TenantSlug = id(&slug)?;
     let changed = use_case::set_state(arrival.app(), &caller, &slug, wanted.state).await?;
+    json_answer(&TenantView::from(changed))
+}
+
+#[utoipa::path(
+    put, path = "/operator/api/v1/tenants/{slug}/time-zone", tag = "tenants",
+    params(("slug" = String, Path)), request_body = TimeZoneInput,
+    responses((status = 200, description = "the tenant in this zone", body = TenantView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn set_time_zone(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let slug: String = arrival.path().await?;
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    let wanted: TimeZoneInput = input(&mut arrival).await?;
+    let slug: TenantSlug = id(&slug)?;
+    let zone = wanted.time_zone.map(ZoneName::try_from).transpose();
+    let zone = zone.map_err(|error| AppError::Unprocessable(error.to_string()))?;
+    let changed = use_case::set_time_zone(arrival.app(), &caller, &slug, zone).await?;
     json_answer(&TenantView::from(changed))
 }

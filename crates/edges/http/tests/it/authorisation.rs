@@ -363,6 +363,12 @@ const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 401)),
         Some((Who::InstanceOperator, 200)),
     ),
+    (
+        "PUT",
+        "/operator/api/v1/tenants/{slug}/time-zone",
+        Some((ADMINISTRATOR, 401)),
+        Some((Who::InstanceOperator, 200)),
+    ),
     ("POST", "/t/{tenant}/token", None, None),
     ("GET", "/healthz", None, None),
     ("GET", "/readyz", None, None),
@@ -484,6 +490,7 @@ impl House {
                 json!({ "patient": "a", "reason": "other", "text": "a reason in words" })
             }
             "review" => json!({ "outcome": "justified", "note": "seen" }),
+            "time-zone" => json!({ "timeZone": "Europe/London" }),
             "erase" => json!({ "reason": "test" }),
             "tenants" => json!({
                 "slug": "hillside", "name": "Hillside", "placement": { "kind": "file" }, "region": "on-premises",

@@ -293,6 +293,16 @@ async fn operators_make_tenants() {
         .map(|tenant| tenant["slug"].as_str().unwrap())
         .collect();
     assert_eq!(slugs, ["hillside", "instance", "lakeside", "rosewood"]);
+    for (zone, status, shown) in [
+        (json!("asia/kolkata"), 200, json!("Asia/Kolkata")),
+        (json!("Mars/Base"), 422, json!(null)),
+        (json!(null), 200, json!(null)),
+    ] {
+        let change = Call::put("/operator/api/v1/tenants/lakeside/time-zone");
+        let change = change.json(&json!({ "timeZone": zone })).bearer(&operator);
+        let answer = server.send(change).await.expect(status).json();
+        assert_eq!(answer["timeZone"], shown, "{answer}");
+    }
     let program = server.program(LAKESIDE).await;
     let search = || Call::get("/t/lakeside/fhir/Patient").bearer(&program);
     server.send(search()).await.expect(200);

@@ -17,10 +17,20 @@ impl Zone {
     pub fn named(name: &str) -> Self {
         Self(jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC))
     }
-    /// The machine's own zone.
+    /// The zone of a name.
     #[must_use]
-    pub fn system() -> Self {
-        Self(jiff::tz::TimeZone::system())
+    pub fn of(name: &kernel::ZoneName) -> Self {
+        Self(name.zone())
+    }
+    /// The zone at a point in time, in words: `Europe/London (GMT)`.
+    #[must_use]
+    pub fn words_at(&self, time: kernel::Timestamp) -> String {
+        let name = self.0.iana_name().unwrap_or("UTC").to_owned();
+        let short = self
+            .zoned(time)
+            .map(|zoned| zoned.strftime("%Z").to_string())
+            .filter(|short| *short != name);
+        short.map_or_else(|| name.clone(), |short| format!("{name} ({short})"))
     }
     /// The date in this zone at a point in time.
     #[must_use]
@@ -70,6 +80,39 @@ impl When {
     #[must_use]
     pub fn at(time: kernel::Timestamp, zone: &Zone) -> Self {
         Self::shown(time, zone, "%d-%b-%Y %H:%M %Z")
+    }
+    /// From one point in time to another: the day is said once where it is the same, and so is the zone.
+    #[must_use]
+    pub fn span(from: kernel::Timestamp, to: kernel::Timestamp, zone: &Zone) -> Self {
+        let end = |format: &str| Self::shown(to, zone, format).text;
+        let (Some(first), Some(last)) = (zone.zoned(from), zone.zoned(to)) else {
+            return Self::unknown(super::NOT_AVAILABLE);
+        };
+        let start = |format: &str| no_break(&first.strftime(format).to_string());
+        let text = if first.offset() != last.offset() {
+            format!(
+                "{} to {}",
+                start("%d-%b-%Y %H:%M %Z"),
+                end("%d-%b-%Y %H:%M %Z")
+            )
+        } else if first.date() == last.date() {
+            let until = no_break(&last.strftime("%H:%M %Z").to_string());
+            format!(
+                "{} to {}",
+                start("%d-%b-%Y %H:%M"),
+                until.replace(' ', "\u{a0}")
+            )
+        } else {
+            format!(
+                "{} to {}",
+                start("%d-%b-%Y %H:%M"),
+                end("%d-%b-%Y %H:%M %Z")
+            )
+        };
+        Self {
+            text,
+            machine: String::new(),
+        }
     }
     /// With seconds, for audit.
     #[must_use]

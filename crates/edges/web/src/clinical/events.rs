@@ -45,6 +45,20 @@ fn when(written: Option<&str>, zone: &Zone) -> When {
     )
 }
 
+/// From when until when: one text where both are points in time, so that the day is said once.
+fn period(start: Option<&str>, end: Option<&str>, zone: &Zone) -> (When, Option<When>) {
+    let instant = |written: Option<&str>| match written.and_then(FhirDate::parse) {
+        Some(FhirDate::Instant(time)) => {
+            Some(kernel::Timestamp::from_micros(time.as_microsecond()))
+        }
+        _ => None,
+    };
+    match (instant(start), instant(end)) {
+        (Some(from), Some(to)) => (When::span(from, to, zone), None),
+        _ => (when(start, zone), end.map(|text| When::fhir(text, zone))),
+    }
+}
+
 fn status(resource: Value<'_>) -> String {
     text(resource, "status").map_or_else(|| "Status not recorded".to_owned(), |code| words(&code))
 }
@@ -96,6 +110,8 @@ pub fn encounter(resource: Value<'_>, zone: &Zone, href: String) -> Option<Event
     }
     let period = resource.get("period");
     let start = period.and_then(|period| text(period, "start"));
+    let end = period.and_then(|period| text(period, "end"));
+    let (from, until) = self::period(start.as_deref(), end.as_deref(), zone);
     let class = resource.get("class").and_then(|class| {
         text(class, "display").or_else(|| {
             Some(match text(class, "code")?.as_str() {
@@ -126,9 +142,9 @@ pub fn encounter(resource: Value<'_>, zone: &Zone, href: String) -> Option<Event
             code.as_deref(),
             Some("planned" | "arrived" | "triaged" | "in-progress" | "onleave")
         ),
-        when: when(start.as_deref(), zone),
+        when: from,
         order: ordering(start.as_deref()),
-        until: period.and_then(|period| When::member(period, "end", zone)),
+        until,
         details,
         href,
     })
@@ -170,6 +186,8 @@ pub fn appointment(resource: Value<'_>, zone: &Zone, href: String) -> Option<Eve
         return None;
     }
     let start = text(resource, "start");
+    let end = text(resource, "end");
+    let (from, until) = period(start.as_deref(), end.as_deref(), zone);
     let mut details = concepts(resource, "reasonCode");
     details.extend(text(resource, "description"));
     details.extend(items(resource, "participant").filter_map(|person| {
@@ -180,13 +198,14 @@ pub fn appointment(resource: Value<'_>, zone: &Zone, href: String) -> Option<Eve
     let what = concept_at(resource, "appointmentType")
         .or_else(|| concepts(resource, "serviceType").into_iter().next())
         .unwrap_or_else(|| "Appointment".to_owned());
+    details.retain(|detail| *detail != what); // nothing is said twice
     Some(Event {
         what,
         status: status(resource),
         current: !matches!(code.as_deref(), Some("fulfilled" | "cancelled" | "noshow")),
-        when: when(start.as_deref(), zone),
+        when: from,
         order: ordering(start.as_deref()),
-        until: When::member(resource, "end", zone),
+        until,
         details,
         href,
     })

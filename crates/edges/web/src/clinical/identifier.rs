@@ -147,6 +147,59 @@ pub fn is_nhs_number(digits: &str) -> bool {
     }
 }
 
+/// A number as somebody types it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypedNumber {
+    /// The ways the same number may have been recorded; the typed one first.
+    pub forms: Vec<String>,
+    /// What is wrong with it, as a sentence; a number of another kind may look like this all the same.
+    pub problem: Option<String>,
+}
+
+/// Reads a number as typed, with or without groups; `None` where nothing was typed. A national number is
+/// found however its digits were grouped, and a check digit that does not fit is said.
+#[must_use]
+pub fn typed_number(text: &str) -> Option<TypedNumber> {
+    let typed = text.trim();
+    if typed.is_empty() {
+        return None;
+    }
+    let compact: String = typed
+        .chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '\u{2010}' | '\u{2011}'))
+        .collect();
+    let groups: &[usize] = match compact.len() {
+        10 => &[3, 3, 4],
+        14 => &[2, 4, 4, 4],
+        _ => &[],
+    };
+    let mut forms = vec![typed.to_owned()];
+    let digits = compact.bytes().all(|b| b.is_ascii_digit());
+    if digits {
+        forms.push(compact.clone());
+        let spaced = grouped(&compact, groups).map(|shown| shown.replace('\u{a0}', " "));
+        forms.extend(spaced.iter().map(|shown| shown.replace(' ', "-")));
+        forms.extend(spaced);
+    }
+    forms.sort_by_key(|form| form != typed);
+    forms.dedup();
+    let length = compact.len();
+    let problem = match (digits, length) {
+        (true, 10) if !is_nhs_number(&compact) => Some(format!(
+            "{} is not a valid NHS number: its check digit does not fit. Compare it digit by digit",
+            grouped(&compact, groups).unwrap_or(compact)
+        )),
+        (true, 9 | 11) => Some(format!(
+            "An NHS number has 10 digits; this has {length}. Compare it digit by digit"
+        )),
+        (true, 13 | 15) => Some(format!(
+            "An ABHA number has 14 digits; this has {length}. Compare it digit by digit"
+        )),
+        _ => None,
+    };
+    Some(TypedNumber { forms, problem })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +234,54 @@ mod tests {
             (found[1].label.as_str(), found[1].value.as_str()),
             ("MRN", "H-77")
         );
+    }
+
+    #[test]
+    fn num_0002_typed_numbers_are_found_however_they_are_grouped() {
+        for typed in [
+            "9434765919",
+            "943 476 5919",
+            "943-476-5919",
+            " 94 34\u{a0}765919 ",
+        ] {
+            let read = typed_number(typed).unwrap();
+            for form in ["9434765919", "943 476 5919", "943-476-5919"] {
+                assert!(
+                    read.forms.iter().any(|known| known == form),
+                    "{typed}: {form}"
+                );
+            }
+            assert_eq!(read.problem, None, "{typed}");
+        }
+        assert_eq!(typed_number("RH-0012").unwrap().forms, ["RH-0012"]);
+        assert!(
+            typed_number("91234567890123")
+                .unwrap()
+                .forms
+                .contains(&"91-2345-6789-0123".to_owned())
+        );
+        assert_eq!(typed_number("  "), None);
+    }
+
+    #[test]
+    fn num_0003_a_wrong_check_digit_or_length_is_said() {
+        for (typed, said) in [
+            (
+                "943 476 5918",
+                Some("943\u{a0}476\u{a0}5918 is not a valid NHS number"),
+            ),
+            ("943 476 591", Some("10 digits; this has 9")),
+            ("94347659199", Some("10 digits; this has 11")),
+            ("9123456789012", Some("14 digits; this has 13")),
+            ("12345", None),
+            ("94347659AB", None),
+        ] {
+            let problem = typed_number(typed).unwrap().problem;
+            match said {
+                Some(said) => assert!(problem.unwrap().contains(said), "{typed}"),
+                None => assert_eq!(problem, None, "{typed}"),
+            }
+        }
     }
 
     #[test]

@@ -75,6 +75,19 @@ impl PatientName {
     }
 }
 
+/// A name of staff in speaking order: `Dr Asha Rao`; `None` where none is recorded.
+#[must_use]
+pub fn plain(person: Value<'_>) -> Option<String> {
+    let name = items(person, "name").next()?;
+    let mut words = texts(name, "prefix");
+    words.extend(texts(name, "given"));
+    words.extend(text(name, "family"));
+    if words.is_empty() {
+        return text(name, "text");
+    }
+    Some(words.join(" "))
+}
+
 /// The official name first; a former one only where there is no other.
 fn rank(name: Value<'_>) -> u8 {
     match text(name, "use").as_deref() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use fhir::json::Value;
 use kernel::WrittenDecimal;
 
-use super::code::{concept, concept_at, first_code, items, text};
+use super::code::{concept, concept_at, first_code, has_code, items, text};
 use super::date::{FhirDate, When, Zone};
 use super::quantity::{measured_number, measured_quantity, unit_of};
 
@@ -57,9 +57,70 @@ pub struct Point {
     pub flag: Option<Flag>,
 }
 
+/// What kind of measurement, in the order they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Blood pressure, pulse, and so on.
+    VitalSigns,
+    /// From a laboratory.
+    Laboratory,
+    /// Anything else.
+    Other,
+}
+
+impl Group {
+    /// Its heading.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::VitalSigns => "Vital signs",
+            Self::Laboratory => "Laboratory",
+            Self::Other => "Other measurements",
+        }
+    }
+    fn of(resource: Value<'_>) -> Self {
+        let coded =
+            |code: &str| items(resource, "category").any(|category| has_code(category, &[code]));
+        if coded("vital-signs") {
+            Self::VitalSigns
+        } else if coded("laboratory") {
+            Self::Laboratory
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// LOINC codes of vital signs in the order clinicians read them; what belongs together stands together.
+const READING_ORDER: [&[&str]; 9] = [
+    &["8480-6"],
+    &["8462-4"],
+    &["8867-4"],
+    &["9279-1"],
+    &["2708-6", "59408-5"],
+    &["8310-5"],
+    &["88330-6", "88331-4"],
+    &["29463-7"],
+    &["39156-5"],
+];
+
+fn reading_place(part: Value<'_>) -> usize {
+    part.get("code").map_or(READING_ORDER.len(), |code| {
+        READING_ORDER
+            .iter()
+            .position(|codes| has_code(code, codes))
+            .unwrap_or(READING_ORDER.len())
+    })
+}
+
+/// Where a series stands: group, place in the reading order, name, unit.
+type Place = (Group, usize, String, String);
+
 /// A measurement over time, in one unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
+    /// Under which heading it stands.
+    pub group: Group,
     /// What is measured: `Systolic blood pressure`.
     pub name: String,
     /// Its unit as shown.
@@ -75,7 +136,7 @@ pub struct Series {
 /// Observations sorted for display.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observations {
-    /// Measurements with at least two numeric points, by name.
+    /// Measurements with at least two numeric points, by group, reading order and name.
     pub series: Vec<Series>,
     /// The newest result of everything, newest first.
     pub latest: Vec<ResultLine>,
@@ -86,7 +147,7 @@ pub struct Observations {
 /// Sorts resources (each with its address) into series and latest results.
 #[must_use]
 pub fn observations(resources: &[(Value<'_>, String)], zone: &Zone) -> Observations {
-    let mut series: BTreeMap<(String, String), Series> = BTreeMap::new();
+    let mut series: BTreeMap<Place, Series> = BTreeMap::new();
     let mut latest: BTreeMap<String, ResultLine> = BTreeMap::new();
     let mut in_error = 0;
     for (resource, href) in resources {
@@ -96,7 +157,7 @@ pub fn observations(resources: &[(Value<'_>, String)], zone: &Zone) -> Observati
         }
         for part in parts(*resource) {
             if let Some(point) = point(*resource, part, zone) {
-                add_point(&mut series, part, point);
+                add_point(&mut series, Group::of(*resource), part, point);
             }
         }
         let line = result_line(*resource, zone, href.clone());
@@ -156,14 +217,15 @@ fn point(resource: Value<'_>, part: Value<'_>, zone: &Zone) -> Option<Point> {
     })
 }
 
-fn add_point(series: &mut BTreeMap<(String, String), Series>, part: Value<'_>, point: Point) {
+fn add_point(series: &mut BTreeMap<Place, Series>, group: Group, part: Value<'_>, point: Point) {
     let unit = part
         .get("valueQuantity")
         .map_or_else(String::new, |quantity| unit_of(quantity, false));
     let name = name_of(part);
     let entry = series
-        .entry((name.clone(), unit.clone()))
+        .entry((group, reading_place(part), name.clone(), unit.clone()))
         .or_insert_with(|| Series {
+            group,
             name,
             unit,
             points: Vec::new(),

@@ -136,6 +136,12 @@ pub fn measured_quantity(quantity: Value<'_>) -> Option<String> {
     ))
 }
 
+/// A number as shown with its unit.
+#[must_use]
+pub fn with_unit(number: &str, unit: &str) -> String {
+    joined("", number, unit)
+}
+
 /// The unit of a Quantity, as shown.
 #[must_use]
 pub fn unit_of(quantity: Value<'_>, one: bool) -> String {

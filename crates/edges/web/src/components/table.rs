@@ -43,6 +43,8 @@ pub enum Piece {
     Strong(String),
     /// Less important words, on a line of their own.
     Minor(String),
+    /// Less important words before what they name.
+    Label(String),
     /// A date or time.
     When(When),
     /// A link: address, words.
@@ -130,6 +132,19 @@ pub struct Column {
     pub name: String,
     /// Whether its cells are numbers.
     pub number: bool,
+    /// The address that sorts by it, and whether it is sorted now and downwards.
+    pub sort: Option<(String, Option<bool>)>,
+}
+
+impl Column {
+    /// `aria-sort`.
+    fn order(&self) -> &'static str {
+        match &self.sort {
+            Some((_, Some(true))) => "descending",
+            Some((_, Some(false))) => "ascending",
+            _ => "none",
+        }
+    }
 }
 
 /// A row; its first cell names it.
@@ -172,6 +187,7 @@ impl Table {
             .map(|name| Column {
                 name: name.trim_start_matches('#').to_owned(),
                 number: name.starts_with('#'),
+                sort: None,
             })
             .collect();
         Self {
@@ -199,6 +215,16 @@ impl Table {
             cells,
             raised: true,
         });
+        self
+    }
+    /// With a column that can be sorted by: a link, which works without scripts. `now` is whether it is
+    /// sorted by this column, downwards or not.
+    #[must_use]
+    pub fn sorted_by(mut self, name: &str, href: String, now: Option<bool>) -> Self {
+        let column = self.columns.iter_mut().find(|column| column.name == name);
+        if let Some(column) = column {
+            column.sort = Some((href, now));
+        }
         self
     }
     /// With a filter box, where scripts run.

@@ -1,268 +1,411 @@
-//! The audit explorer. A proof is called proven only where it was verified while the page was made.
+//! The audit explorer: filters, and the entries that fit. A proof is called proven only where it was
+//! verified while the page was made.
 
-use app::audit::{AuditEntry, ExportSink, Filter};
+use std::fmt::Write as _;
+
+use app::audit::{Filter, Sought};
 use app::{AppError, Log, audit};
 use axum::extract::Path;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use identity::Interaction;
-use kernel::Timestamp;
+use kernel::{LogicalId, Timestamp};
 use ledger::leaf::{Class, Outcome};
 use ledger::note::Note;
 use ledger::policy::Policy;
-use ledger::proof::TlogProof;
 
 use super::answer;
+use super::audit_entry::{Checker, Standing, entry_table};
+use super::form::Form;
+use super::last;
 use super::summary::{banner, patient_id};
 use super::visit::Visit;
-use super::{last, named};
+use crate::clinical::identifier::{TypedNumber, typed_number};
+use crate::clinical::quantity::dose_number;
 use crate::clinical::{When, code, date};
-use crate::components::{Cell, Choice, Field, Paging, Piece, Table, Tone};
-use crate::pages::audit::{AuditEntryPage, AuditPage, Checkpoint, Proof};
+use crate::components::{Choice, ErrorSummary, Field, Paging};
+use crate::pages::audit::{AuditPage, Checkpoint};
 
 const PAGE: u32 = 50;
-/// The largest log that is exported through a page; larger ones through the command line.
-const EXPORT_ENTRIES: u64 = 200_000;
 
-fn log_named(name: &str) -> Option<Log> {
+/// A log by its name.
+pub fn log_named(name: &str) -> Option<Log> {
     [Log::Changes, Log::Access]
         .into_iter()
         .find(|log| log.as_str() == name)
 }
 
-/// What is known about an entry's proof.
-enum Standing {
-    Proven(TlogProof),
-    Pending,
-    Broken(String),
-}
-
-fn standing(entry: &AuditEntry, policy: Option<&Policy>) -> Standing {
-    let Some(text) = &entry.proof else {
-        return Standing::Pending;
-    };
-    let proof: TlogProof = match text.parse() {
-        Ok(proof) => proof,
-        Err(_) => return Standing::Broken("The proof could not be read.".to_owned()),
-    };
-    if proof.verify(entry.hash).is_err() {
-        return Standing::Broken(
-            "The hashes do not lead from this entry to the signed root.".to_owned(),
+/// How many entries there are and how their proofs stand.
+fn found_words(page: &audit::AuditPage, policy: &Policy) -> String {
+    let number = |count: u64| dose_number(&count.to_string());
+    let shown = page.entries.len() as u64;
+    let matched = page.matched.map_or_else(String::new, |matched| {
+        let entries = if matched.entries == 1 {
+            "entry matches"
+        } else {
+            "entries match"
+        };
+        if matched.complete {
+            format!("{} {entries}. ", number(matched.entries))
+        } else {
+            format!(
+                "At least {} {entries}; older ones were not looked through. ",
+                number(matched.entries)
+            )
+        }
+    });
+    let mut checker = Checker::new(Some(policy));
+    let (mut proven, mut waiting, mut broken) = (0, 0, 0);
+    for entry in &page.entries {
+        match checker.standing(entry) {
+            Standing::Proven(_) => proven += 1,
+            Standing::Pending => waiting += 1,
+            Standing::Broken(_) => broken += 1,
+        }
+    }
+    let mut words = format!(
+        "{matched}{} on this page: {} proven",
+        number(shown),
+        number(proven)
+    );
+    if waiting > 0 {
+        let _ = write!(
+            words,
+            ", {} waiting for the next checkpoint",
+            number(waiting)
         );
     }
-    let signed = policy.is_some_and(|policy| policy.check(&proof.checkpoint, false).is_ok());
-    if signed {
-        Standing::Proven(proof)
-    } else {
-        Standing::Broken("The checkpoint's signature is not right.".to_owned())
+    if broken > 0 {
+        let _ = write!(words, ", {} not proven", number(broken));
     }
-}
-
-fn proof_cell(entry: &AuditEntry, policy: Option<&Policy>) -> Cell {
-    match standing(entry, policy) {
-        Standing::Proven(_) => Cell::tag(Tone::Good, "Proven"),
-        Standing::Pending => Cell::tag(Tone::Info, "Open the entry to check"),
-        Standing::Broken(_) => Cell::tag(Tone::Bad, "Not proven"),
-    }
-}
-
-fn who(entry: &AuditEntry) -> Cell {
-    match &entry.payload {
-        Some(payload) => Cell::text(&payload.actor.name).minor(&code::words(&payload.actor.role)),
-        None => Cell::text("Not readable").minor("The key was destroyed"),
-    }
-}
-
-fn what(visit: &Visit, entry: &AuditEntry) -> Cell {
-    let class = code::words(entry.leaf.class.as_str());
-    let Some(payload) = &entry.payload else {
-        return Cell::text(&class);
-    };
-    let mut cell = Cell::text(&class);
-    if let Some(resource) = &payload.resource {
-        let name = resource.reference();
-        cell = match &resource.id {
-            Some(id) => cell.and(Piece::Link(
-                visit.href(&format!("/records/{}/{id}", resource.ty)),
-                name,
-            )),
-            None => cell.and(Piece::Text(name)),
-        };
-    }
-    if let Some(patient) = &payload.patient {
-        cell = cell.minor(&format!("Patient {patient}"));
-    }
-    cell.minor(payload.query.as_deref().unwrap_or_default())
-        .minor(payload.outcome_text.as_deref().unwrap_or_default())
-}
-
-fn outcome(entry: &AuditEntry) -> Cell {
-    let (tone, words) = match entry.leaf.outcome {
-        Outcome::Success => (Tone::Good, "Success"),
-        Outcome::Denied => (Tone::Bad, "Denied"),
-        Outcome::Failed => (Tone::Warn, "Failed"),
-    };
-    let cell = Cell::tag(tone, words);
-    if is_emergency(entry) {
-        cell.and(Piece::Tag(Tone::Warn, "Emergency access".to_owned()))
-    } else {
-        cell
-    }
-}
-
-fn is_emergency(entry: &AuditEntry) -> bool {
-    let purpose = entry.payload.as_ref().map(|payload| payload.purpose);
-    entry.leaf.class == Class::BreakGlass
-        || purpose == Some(kernel::PurposeOfUse::EmergencyTreatment)
-}
-
-/// Entries as a table; proofs are shown where the entries carry them.
-pub fn entry_table(visit: &Visit, entries: &[AuditEntry], policy: Option<&Policy>) -> Table {
-    let empty = "No entries match. That is no proof that nothing happened outside these filters.";
-    let mut table = Table::new(
-        "Entries",
-        &["When", "Who", "What", "Outcome", "Proof"],
-        empty,
-    );
-    for entry in entries {
-        let href = visit.href(&format!("/audit/{}/{}", entry.log.as_str(), entry.index));
-        let when = When::at_second(entry.leaf.time, visit.web.zone());
-        let cells = vec![
-            Cell::link(&href, &when.text).minor(&format!(
-                "{} log, entry {}",
-                code::words(entry.log.as_str()),
-                entry.index
-            )),
-            who(entry),
-            what(visit, entry),
-            outcome(entry),
-            proof_cell(entry, policy),
-        ];
-        table = if entry.leaf.outcome == Outcome::Success {
-            table.row(cells)
-        } else {
-            table.raised_row(cells)
-        };
-    }
-    table
+    words.push('.');
+    words
 }
 
 /// The explorer.
 pub async fn page(visit: Visit) -> Response {
-    let patient = visit.query.text("patient").to_owned();
-    let result = show(&visit, &patient).await;
+    let result = show(&visit, Asked::of(&visit)).await;
     visit.answer(result)
 }
 
 /// Everything about one patient.
 pub async fn about(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
-    let patient = last(&params).to_owned();
-    let result = show(&visit, &patient).await;
+    let result = match patient_id(last(&params)) {
+        Ok(id) => show(&visit, Asked::Record(id)).await,
+        Err(error) => Err(error),
+    };
     visit.answer(result)
 }
 
-fn filters(visit: &Visit, patient: &str, log: Log) -> Vec<Field> {
+/// About whom the trail is asked for.
+pub enum Asked {
+    Nobody,
+    Record(LogicalId),
+    Typed(String, TypedNumber),
+}
+
+impl Asked {
+    /// By the filter of an address: `Patient/id` is a record, anything else a number.
+    pub fn of(visit: &Visit) -> Self {
+        let text = visit.query.text("patient").to_owned();
+        match (
+            text.strip_prefix("Patient/").map(str::parse),
+            typed_number(&text),
+        ) {
+            (Some(Ok(id)), _) => Self::Record(id),
+            (_, Some(typed)) => Self::Typed(text, typed),
+            (_, None) => Self::Nobody,
+        }
+    }
+}
+
+/// Whom somebody asked for, found out: the field's text, the patient, and what is wrong with the text.
+#[derive(Default)]
+pub struct Meant {
+    text: String,
+    pub patient: Option<LogicalId>,
+    problem: Option<String>,
+}
+
+/// Finds out who is meant.
+pub async fn meant(visit: &Visit, asked: Asked) -> Result<Meant, AppError> {
+    let (text, typed) = match asked {
+        Asked::Nobody => return Ok(Meant::default()),
+        Asked::Record(id) => {
+            return Ok(Meant {
+                text: format!("Patient/{id}"),
+                patient: Some(id),
+                problem: None,
+            });
+        }
+        Asked::Typed(text, typed) => (text, typed),
+    };
+    let sought = Sought::Number(typed.forms);
+    let mut found = audit::patients_named(visit.app(), &visit.caller, &sought).await?;
+    let several = found.len() > 1;
+    let patient = found.pop().filter(|_| !several);
+    if patient.is_some() || several {
+        let problem = several.then(|| {
+            let ids: Vec<String> = found.iter().map(|id| format!("Patient/{id}")).collect();
+            format!(
+                "Several records have this number. Give one of them: {}",
+                ids.join(", ")
+            )
+        });
+        return Ok(Meant {
+            text,
+            patient,
+            problem,
+        });
+    }
+    // A record id, also of a record that is gone; ten digits are meant as a number.
+    let patient = text.parse().ok().filter(|_| typed.problem.is_none());
+    let problem = match (&patient, typed.problem) {
+        (Some(_), _) => None,
+        (None, Some(problem)) => Some(problem),
+        (None, None) => Some("No record has this number".to_owned()),
+    };
+    Ok(Meant {
+        text,
+        patient,
+        problem,
+    })
+}
+
+/// Kinds of entries as people ask for them.
+const KINDS: [(&str, &str, &[Class]); 10] = [
+    (
+        "looks",
+        "Looks at records",
+        &[Class::Read, Class::Vread, Class::Search, Class::History],
+    ),
+    (
+        "changes",
+        "Changes of records",
+        &[Class::Create, Class::Update, Class::Delete],
+    ),
+    (
+        "sign-in",
+        "Signing in and out",
+        &[Class::Login, Class::Logout, Class::LoginFailed],
+    ),
+    (
+        "emergency",
+        "Emergency access",
+        &[Class::BreakGlass, Class::BreakGlassReview],
+    ),
+    ("audit", "Looks at the audit trail", &[Class::AuditRead]),
+    (
+        "out",
+        "Export, import, backup, restore",
+        &[Class::Export, Class::Import, Class::Backup, Class::Restore],
+    ),
+    (
+        "erasure",
+        "Erasure, retention, legal hold",
+        &[Class::Erase, Class::Purge, Class::Hold],
+    ),
+    (
+        "access",
+        "Users, clients, tokens, relationships",
+        &[
+            Class::User,
+            Class::Client,
+            Class::Token,
+            Class::Relationship,
+        ],
+    ),
+    (
+        "house",
+        "Settings, branches, tenants, keys",
+        &[Class::Config, Class::Branch, Class::Tenant, Class::Key],
+    ),
+    (
+        "platform",
+        "The platform itself",
+        &[
+            Class::Job,
+            Class::Lifecycle,
+            Class::Clock,
+            Class::Checkpoint,
+            Class::Epoch,
+            Class::Discontinuity,
+        ],
+    ),
+];
+
+const LOGS: [(Log, &str); 2] = [
+    (Log::Access, "Access: who looked"),
+    (Log::Changes, "Changes: who changed what"),
+];
+
+/// The classes asked for: a kind of ours, or one class by its word.
+fn classes(word: &str) -> Vec<Class> {
+    let kind = KINDS.iter().find(|(name, _, _)| *name == word);
+    kind.map_or_else(
+        || Class::from_word(word).into_iter().collect(),
+        |(_, _, classes)| classes.to_vec(),
+    )
+}
+
+/// The fields, each with what is wrong with it.
+pub fn filters(visit: &Visit, meant: &Meant, log: Log) -> Vec<Field> {
     let query = &visit.query;
-    let logs = [(Log::Access, "Looks"), (Log::Changes, "Changes")];
+    let asked = query.text("kind");
+    let mut kinds = vec![Choice::new("", "Every kind", asked.is_empty())];
+    kinds.extend(
+        KINDS
+            .iter()
+            .map(|(name, words, _)| Choice::new(name, words, *name == asked)),
+    );
+    if let Some(class) =
+        Class::from_word(asked).filter(|_| !KINDS.iter().any(|(name, _, _)| *name == asked))
+    {
+        kinds.push(Choice::new(
+            class.as_str(),
+            &code::words(class.as_str()),
+            true,
+        ));
+    }
+    let logs = LOGS
+        .iter()
+        .map(|(one, words)| Choice::new(one.as_str(), words, *one == log));
+    let outcomes = [
+        ("", "Every outcome"),
+        ("success", "Success"),
+        ("denied", "Denied"),
+        ("failed", "Failed"),
+    ];
+    let outcomes = outcomes
+        .iter()
+        .map(|(value, words)| Choice::new(value, words, *value == query.text("outcome")));
     let mut fields = vec![
         Field::search("patient", "Patient")
-            .value(patient)
-            .hint("The record id; with it, every entry is proven"),
-        Field::select(
-            "log",
-            "What",
-            logs.iter()
-                .map(|(one, words)| Choice::new(one.as_str(), words, *one == log))
-                .collect(),
-        ),
+            .value(&meant.text)
+            .hint("NHS No., other number or record id"),
         Field::search("who", "Who")
             .value(query.text("who"))
-            .hint("Part of the name"),
-        Field::select(
-            "outcome",
-            "Outcome",
-            [
-                ("", "Every outcome"),
-                ("success", "Success"),
-                ("denied", "Denied"),
-                ("failed", "Failed"),
-            ]
-            .iter()
-            .map(|(value, words)| Choice::new(value, words, *value == query.text("outcome")))
-            .collect(),
-        ),
+            .hint("Part of the name, or the user's id"),
         Field::date("from", "From").value(query.text("from")),
         Field::date("to", "To, included").value(query.text("to")),
+        Field::select("log", "Log", logs.collect()),
+        Field::select("kind", "Kind", kinds),
+        Field::select("outcome", "Outcome", outcomes.collect()),
     ];
     for field in &mut fields {
         let is_date = field.name == "from" || field.name == "to";
         if is_date && !field.value.is_empty() && date::typed(&field.value).is_none() {
-            field.error = Some("Not used: write it like 05-Mar-2026".to_owned());
+            field.error =
+                Some("Write the date with the month in letters, like 05-Mar-2026".to_owned());
+        }
+        if field.name == "patient" {
+            field.error.clone_from(&meant.problem);
         }
         field.required = true; // none is marked "(optional)": all of them are
     }
     fields
 }
 
-fn filter(visit: &Visit, log: Log) -> Filter {
+/// What the use-case is asked for.
+pub fn filter(visit: &Visit, patient: Option<LogicalId>) -> Filter {
     let query = &visit.query;
+    let log = log_named(query.text("log")).unwrap_or(Log::Access);
     let day = |name: &str, next: bool| -> Option<Timestamp> {
         let date = date::typed(query.text(name))?;
         visit
-            .web
             .zone()
             .start_of(if next { date.tomorrow().ok()? } else { date })
     };
     Filter {
+        patient,
+        classes: classes(query.text("kind")),
         outcome: Outcome::from_word(query.text("outcome")),
         actor: Some(query.text("who").to_owned()).filter(|who| !who.is_empty()),
         from: day("from", false),
         until: day("to", true),
         before: query.text("before").parse().ok(),
+        prove: true,
+        tally: true,
         ..Filter::newest(log, PAGE)
     }
 }
 
-async fn show(visit: &Visit, patient: &str) -> Result<Response, AppError> {
-    let log = log_named(visit.query.text("log")).unwrap_or(Log::Access);
-    let filter = filter(visit, log);
-    let policy = audit::policy(visit.app()).ok();
-    let mut shown_banner = None;
-    let page = if patient.is_empty() {
-        audit::recent(visit.app(), &visit.caller, &filter).await?
-    } else {
-        let id = patient_id(patient)?;
-        shown_banner = banner(visit, &id).await;
-        audit::about_patient(visit.app(), &visit.caller, log, &id, filter.before, PAGE).await?
+/// The filters of this page as a query string, with one of them replaced.
+fn query_with(visit: &Visit, meant: &Meant, name: &str, value: &str) -> String {
+    let kept = Form::parse(visit.query.without("before").trim_start_matches('?'));
+    let kept = Form::parse(kept.with("patient", &meant.text).trim_start_matches('?'));
+    kept.with(name, value)
+}
+
+async fn show(visit: &Visit, asked: Asked) -> Result<Response, AppError> {
+    let meant = meant(visit, asked).await?;
+    let filter = filter(visit, meant.patient.clone());
+    let fields = filters(visit, &meant, filter.log);
+    let problem = ErrorSummary::of(&fields);
+    let policy = audit::policy(visit.app())?;
+    // Entries of another patient, or of other days, are no answer to filters that could not be read.
+    let found = match &problem {
+        Some(_) => None,
+        None => Some(audit::recent(visit.app(), &visit.caller, &filter).await?),
     };
+    let banner = match &meant.patient {
+        Some(id) => banner(visit, id).await,
+        None => None,
+    };
+    let log = filter.log;
+    let at = |below: &str, name: &str, value: &str| {
+        visit.href(&format!(
+            "{below}{}",
+            query_with(visit, &meant, name, value)
+        ))
+    };
+    let same = at("/audit", "log", log.as_str());
+    let exports = visit.offers(Interaction::ExportAudit);
+    let allowed = |href: String| if exports { href } else { String::new() };
+    let entries = found
+        .as_ref()
+        .map_or(&[][..], |page| page.entries.as_slice());
+    let other = if log == Log::Access {
+        Log::Changes
+    } else {
+        Log::Access
+    };
+    let id = meant.patient.as_ref().map_or("", LogicalId::as_str);
+    let next = found.as_ref().and_then(|page| page.next);
+    let shown = AuditPage {
+        shell: visit.shell("Who changed or saw what"),
+        banner,
+        patient_href: visit.href(&format!("/patients/{id}")),
+        problem,
+        action: visit.href("/audit"),
+        filters: fields,
+        about: meant.patient.as_ref().map(ToString::to_string),
+        found: found.as_ref().map(|page| found_words(page, &policy)),
+        table: entry_table(visit, entries, Some(&policy)),
+        other: found.as_ref().map(|_| {
+            let words = format!("The same filters in the {} log", other.as_str());
+            (at("/audit", "log", other.as_str()), words)
+        }),
+        paging: Paging {
+            words: String::new(),
+            first: filter.before.map(|_| same),
+            next: next.map(|next| at("/audit", "before", &next.to_string())),
+        },
+        checkpoints: checkpoints(visit).await,
+        export_href: allowed(at("/audit/export", "log", log.as_str())),
+        whole_href: allowed(visit.href(&format!("/audit/export?whole=1&log={}", log.as_str()))),
+    };
+    Ok(answer::page(StatusCode::OK, &shown))
+}
+
+async fn checkpoints(visit: &Visit) -> Vec<Checkpoint> {
     let mut checkpoints = Vec::new();
     for one in [Log::Changes, Log::Access] {
         if let Ok(note) = audit::checkpoint(visit.app(), &visit.caller, one).await {
             checkpoints.extend(checkpoint(visit, one, &note));
         }
     }
-    let export = visit.offers(Interaction::ExportAudit);
-    let shown = AuditPage {
-        shell: visit.shell("Who changed or saw what"),
-        banner: shown_banner,
-        patient_href: visit.href(&format!("/patients/{patient}")),
-        filters: filters(visit, patient, log),
-        table: entry_table(visit, &page.entries, policy.as_ref()),
-        paging: Paging {
-            words: format!("{} of {} entries of the log", page.entries.len(), page.size),
-            first: filter.before.map(|_| visit.query.without("before")),
-            next: page
-                .next
-                .map(|next| visit.query.with("before", &next.to_string())),
-        },
-        checkpoints,
-        export_href: if export {
-            visit.href(&format!("/audit/export?log={}", log.as_str()))
-        } else {
-            String::new()
-        },
-    };
-    Ok(answer::page(StatusCode::OK, &shown))
+    checkpoints
 }
 
 fn checkpoint(visit: &Visit, log: Log, note: &str) -> Option<Checkpoint> {
@@ -271,175 +414,25 @@ fn checkpoint(visit: &Visit, log: Log, note: &str) -> Option<Checkpoint> {
         log: code::words(log.as_str()),
         size: crate::clinical::quantity::dose_number(&parsed.size.to_string()),
         root: data_encoding::BASE64.encode(&parsed.root.0),
-        read: When::at_second(visit.app().now(), visit.web.zone()),
+        read: When::at_second(visit.app().now(), visit.zone()),
         note: note.to_owned(),
     })
 }
 
-/// One entry with its proof.
-pub async fn entry(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
-    let result = show_entry(&visit, named(&params, "log"), named(&params, "index")).await;
-    visit.answer(result)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn show_entry(visit: &Visit, log: &str, index: &str) -> Result<Response, AppError> {
-    let missing = || AppError::NotFound {
-        what: "entry".to_owned(),
-    };
-    let log = log_named(log).ok_or_else(missing)?;
-    let index: u64 = index.parse().map_err(|_| missing())?;
-    let filter = Filter {
-        before: index.checked_add(1),
-        ..Filter::newest(log, 1)
-    };
-    let page = audit::recent(visit.app(), &visit.caller, &filter).await?;
-    let mut entry = page
-        .entries
-        .into_iter()
-        .find(|entry| entry.index == index)
-        .ok_or_else(missing)?;
-    entry.proof = match audit::proof(visit.app(), &visit.caller, log, index).await {
-        Ok(proof) => Some(proof),
-        Err(AppError::Proof(_)) => None,
-        Err(error) => return Err(error),
-    };
-    let policy = audit::policy(visit.app()).ok();
-    let name = format!("{} log, entry {index}", code::words(log.as_str()));
-    let shown = AuditEntryPage {
-        shell: visit.shell(&name),
-        facts: facts(visit, &entry),
-        proof: proof_of(standing(&entry, policy.as_ref())),
-        leaf: entry.leaf.to_bytes().map_or_else(
-            |_| "Not readable".to_owned(),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        ),
-        back: visit.href(&format!("/audit?log={}", log.as_str())),
-        name,
-    };
-    Ok(answer::page(StatusCode::OK, &shown))
-}
-
-fn facts(visit: &Visit, entry: &AuditEntry) -> Vec<(String, String)> {
-    let mut facts = vec![
-        (
-            "When".to_owned(),
-            When::at_second(entry.leaf.time, visit.web.zone()).text,
-        ),
-        ("What".to_owned(), code::words(entry.leaf.class.as_str())),
-        (
-            "Outcome".to_owned(),
-            code::words(entry.leaf.outcome.as_str()),
-        ),
-    ];
-    let mut add = |label: &str, value: Option<String>| {
-        facts.extend(value.map(|value| (label.to_owned(), value)));
-    };
-    match &entry.payload {
-        Some(payload) => {
-            add("Who", Some(format!("{}, {}", payload.actor.name, payload.actor.role)));
-            add("Resource", payload.resource.as_ref().map(ledger::payload::ResourceFacts::reference));
-            add("Patient", payload.patient.clone());
-            add("Query", payload.query.clone());
-            add("Purpose", Some(payload.purpose.code().to_owned()));
-            add("Client address", payload.client_address.clone());
-            add("Request", payload.request.map(|request| request.to_string()));
-            add("Words", payload.outcome_text.clone());
+    #[test]
+    fn every_class_belongs_to_one_kind() {
+        for class in Class::ALL {
+            let kinds = KINDS
+                .iter()
+                .filter(|(_, _, classes)| classes.contains(class))
+                .count();
+            assert_eq!(kinds, 1, "{class:?}");
         }
-        None => add("Content", Some("Not readable: the key was destroyed. The entry itself still proves that it existed.".to_owned())),
+        assert_eq!(classes("read"), [Class::Read]);
+        assert!(classes("nonsense").is_empty());
     }
-    add("Reason", entry.leaf.reason.clone());
-    add(
-        "Rests on grant",
-        entry.leaf.prior.map(|prior| prior.to_string()),
-    );
-    facts
-}
-
-fn proof_of(standing: Standing) -> Proof {
-    match standing {
-        Standing::Proven(proof) => {
-            let root = ledger::checkpoint::Checkpoint::of_note(&proof.checkpoint)
-                .map_or_else(|_| String::new(), |checkpoint| data_encoding::BASE64.encode(&checkpoint.root.0));
-            Proof {
-                tone: Tone::Good,
-                words: "Proven".to_owned(),
-                detail: "The entry is in the signed log. The hashes and the signature were checked just now.".to_owned(),
-                path: proof.hashes.iter().map(|hash| data_encoding::BASE64.encode(&hash.0)).collect(),
-                root,
-            }
-        }
-        Standing::Pending => Proof {
-            tone: Tone::Info,
-            words: "Not yet in a checkpoint".to_owned(),
-            detail: "The entry is written and waits for the next checkpoint. Open this page again in a moment.".to_owned(),
-            path: Vec::new(),
-            root: String::new(),
-        },
-        Standing::Broken(detail) => Proof {
-            tone: Tone::Bad,
-            words: "Not proven".to_owned(),
-            detail: format!("{detail} Tell your administrator, and run theriac verify."),
-            path: Vec::new(),
-            root: String::new(),
-        },
-    }
-}
-
-/// Collects the files of an export into one tar archive.
-struct Archive(tar::Builder<Vec<u8>>, u64);
-
-impl ExportSink for Archive {
-    fn file(&mut self, path: &str, bytes: &[u8]) -> Result<(), AppError> {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_mtime(self.1);
-        header.set_cksum();
-        self.0
-            .append_data(&mut header, path, bytes)
-            .map_err(|error| AppError::Fault(error.to_string()))
-    }
-}
-
-/// A log as a tar archive that `theriac verify` reads.
-pub async fn export(visit: Visit) -> Response {
-    let result = export_of(&visit).await;
-    visit.answer(result)
-}
-
-async fn export_of(visit: &Visit) -> Result<Response, AppError> {
-    let log = log_named(visit.query.text("log"))
-        .ok_or_else(|| AppError::Invalid("name the log to export, changes or access".to_owned()))?;
-    let note = audit::checkpoint(visit.app(), &visit.caller, log).await?;
-    let size = Note::parse(&note)
-        .ok()
-        .and_then(|note| ledger::checkpoint::Checkpoint::of_note(&note).ok())
-        .map_or(0, |checkpoint| checkpoint.size);
-    if size > EXPORT_ENTRIES {
-        return Err(AppError::TooLarge(format!(
-            "the log has {size} entries, a page exports at most {EXPORT_ENTRIES}: use theriac export --ledger"
-        )));
-    }
-    let seconds = u64::try_from(visit.app().now().as_millis() / 1000).unwrap_or(0);
-    let mut archive = Archive(tar::Builder::new(Vec::new()), seconds);
-    audit::export(visit.app(), &visit.caller, log, &mut archive).await?;
-    let bytes = archive
-        .0
-        .into_inner()
-        .map_err(|error| AppError::Fault(error.to_string()))?;
-    let mut response = bytes.into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/x-tar"),
-    );
-    let name = format!(
-        "attachment; filename=\"{}-{}.tar\"",
-        visit.slug,
-        log.as_str()
-    );
-    if let Ok(value) = HeaderValue::from_str(&name) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
-    }
-    Ok(response)
 }

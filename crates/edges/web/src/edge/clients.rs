@@ -16,7 +16,7 @@ use super::form::Form;
 use super::users::id_of;
 use super::visit::Visit;
 use super::{last, named};
-use crate::clinical::When;
+use crate::clinical::{When, code};
 use crate::components::table::PostButton;
 use crate::components::{Cell, Choice, ErrorSummary, Field, Paging, Piece, Table, Tone};
 use crate::pages::access::{FormPage, ListPage};
@@ -43,7 +43,16 @@ fn scopes_in_words(scopes: &[Scope]) -> String {
             Types::All => "every type".to_owned(),
             Types::Named(names) => names.join(", "),
         };
-        format!("{} of {types}", scope.interactions)
+        let may: Vec<String> = scope
+            .interactions
+            .to_string()
+            .chars()
+            .filter_map(|letter| {
+                let known = LETTERS.iter().find(|(known, _)| known.starts_with(letter));
+                known.map(|(_, words)| words.to_lowercase())
+            })
+            .collect();
+        code::words(&format!("{} of {types}", may.join(", ")))
     };
     if scopes.is_empty() {
         "Nothing".to_owned()
@@ -59,7 +68,7 @@ pub async fn list(visit: Visit) -> Response {
 }
 
 fn client_table(visit: &Visit, clients: &[ApiClient]) -> Table {
-    let columns = ["Client", "May", "Keys", "State", "Step"];
+    let columns = ["Client", "May", "Keys", "State", "Action"];
     let mut table = Table::new("API clients", &columns, "No API clients.");
     for client in clients {
         let active = client.state == UserState::Active;
@@ -81,8 +90,8 @@ fn client_table(visit: &Visit, clients: &[ApiClient]) -> Table {
 }
 
 fn token_table(visit: &Visit, clients: &[ApiClient], tokens: &[LongLivedToken]) -> Table {
-    let zone = visit.web.zone();
-    let columns = ["Token", "Owner", "Made", "Expires", "Last used", "Step"];
+    let zone = visit.zone();
+    let columns = ["Token", "Owner", "Made", "Expires", "Last used", "Action"];
     let mut table = Table::new("Tokens", &columns, "No tokens.");
     for token in tokens {
         let owner = match token.owner {
@@ -145,6 +154,7 @@ fn form_page(
         shell: visit.shell(title),
         lead: String::new(),
         warning: None,
+        running: None,
         problem: problem.map(|error| ErrorSummary::whole(&sentence(&error.public_text()))),
         action: visit.href(action),
         fields,

@@ -17,7 +17,7 @@ use super::visit::{
     FORM_COOKIE, INSTANCE, SESSION_COOKIE, Visit, base_of, context, cookie, from_our_pages,
     outside_token_is_right, theme,
 };
-use crate::components::ErrorSummary;
+use crate::components::{ErrorSummary, Notice, Tone};
 use crate::pages::Shell;
 use crate::pages::sign_in::SignInPage;
 
@@ -59,7 +59,13 @@ fn door(
     } else {
         "Sign in"
     };
-    let (shell, cookie) = outside_shell(web, parts, title, action);
+    let (mut shell, cookie) = outside_shell(web, parts, title, action);
+    if problem.is_none() && form.has("ended", "1") {
+        let words = "Sign in again; you come back to the page you were on. What was typed there and not saved is lost.";
+        shell
+            .notices
+            .push(Notice::new(Tone::Info, "Your session has ended", words));
+    }
     let mut fields = SignInPage::fields(form.text("tenant"), form.text("user"));
     if operator {
         fields.remove(0);

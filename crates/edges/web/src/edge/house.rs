@@ -13,6 +13,7 @@ use super::users::id_of;
 use super::visit::Visit;
 use super::{last, named};
 use crate::clinical::When;
+use crate::clinical::quantity::dose_number;
 use crate::components::table::PostButton;
 use crate::components::{Cell, Choice, ErrorSummary, Field, Notice, Paging, Piece, Table, Tone};
 use crate::pages::access::{FormPage, ListPage};
@@ -48,7 +49,7 @@ async fn branch_list(visit: &Visit) -> Result<Response, AppError> {
     let found = branches::list(visit.app(), &visit.caller).await?;
     let mut table = Table::new(
         "Branches",
-        &["Branch", "Kind", "State", "Step"],
+        &["Branch", "Kind", "State", "Action"],
         "No branches. Nurses and carers need one.",
     );
     for branch in &found {
@@ -111,6 +112,7 @@ fn branch_page(visit: &Visit, name: &str, problem: Option<&AppError>) -> Respons
         shell: visit.shell("Add a branch"),
         lead: String::new(),
         warning: None,
+        running: None,
         problem: problem.map(|error| ErrorSummary::whole(&answer::sentence(&error.public_text()))),
         action: visit.href("/branches"),
         fields: vec![
@@ -233,7 +235,8 @@ async fn ledger_check(visit: &Visit, log: Log) -> Result<String, String> {
     let checkpoint = policy
         .check(&note, false)
         .map_err(|_| "The signature is not right.")?;
-    Ok(format!("{} entries, signature right", checkpoint.size))
+    let size = dose_number(&checkpoint.size.to_string());
+    Ok(format!("{size} entries, signature right"))
 }
 
 /// Health.
@@ -253,7 +256,7 @@ async fn health_of(visit: &Visit) -> Result<Response, AppError> {
     let (failed, table) = checks(visit).await;
     let when = format!(
         "Checked {}. Disk, backups and clock: run theriac doctor on the machine.",
-        When::at_second(visit.app().now(), visit.web.zone()).text
+        When::at_second(visit.app().now(), visit.zone()).text
     );
     let summary = match failed {
         0 => Notice::new(Tone::Good, "Every check made here is OK", &when),

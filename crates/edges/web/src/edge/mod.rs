@@ -4,12 +4,15 @@
 mod account;
 mod answer;
 mod audit;
+mod audit_entry;
+mod audit_export;
 mod clients;
 mod door;
 mod emergency;
 mod form;
 mod found;
 mod house;
+mod names;
 mod operator;
 mod patients;
 mod public;
@@ -26,10 +29,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
+use kernel::ZoneName;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-
-use crate::clinical::Zone;
 
 /// The largest form, in bytes.
 const FORM_BYTES: usize = 64 * 1024;
@@ -42,8 +44,8 @@ pub struct WebSettings {
     pub public_url: String,
     /// Whether `X-Forwarded-For` comes from a proxy of ours.
     pub trust_forwarded: bool,
-    /// The zone times are shown in.
-    pub zone: Zone,
+    /// The zone times are shown in where an organisation has none of its own.
+    pub zone: ZoneName,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -57,23 +59,19 @@ impl Web {
     fn secure(&self) -> bool {
         self.settings.public_url.starts_with("https:")
     }
-    fn zone(&self) -> &Zone {
-        &self.settings.zone
-    }
 }
 
-/// Every page, with the public address taken from the use-cases' settings and times in the machine's
-/// zone.
+/// Every page, with the public address taken from the use-cases' settings, and times in UTC where an
+/// organisation has no zone of its own.
 pub fn router(app: App) -> Router {
     let audience = &app.settings().token_audience;
     let public_url = audience.split("/t/").next().unwrap_or(audience).to_owned();
-    let zone = Zone::system();
     router_with(
         app,
         WebSettings {
             public_url,
             trust_forwarded: false,
-            zone,
+            zone: ZoneName::utc(),
         },
     )
 }
@@ -139,8 +137,8 @@ fn tenant() -> Router<Web> {
         .route("/records/{type}/{id}", get(records::page))
         .route("/records/{type}/{id}/history", get(records::history))
         .route("/audit", get(audit::page))
-        .route("/audit/export", get(audit::export))
-        .route("/audit/{log}/{index}", get(audit::entry))
+        .route("/audit/export", get(audit_export::export))
+        .route("/audit/{log}/{index}", get(audit_entry::entry))
         .route("/branches", get(house::branches).post(house::create_branch))
         .route("/branches/{id}/{step}", post(house::branch_step))
         .route("/clients", get(clients::list))
@@ -155,6 +153,7 @@ fn tenant() -> Router<Web> {
             "/break-glass",
             get(emergency::page).post(emergency::request),
         )
+        .route("/break-glass/{id}", get(emergency::grant))
         .route("/break-glass/{id}/end", post(emergency::end))
         .route("/break-glass/{id}/review", post(emergency::review))
 }
@@ -166,7 +165,10 @@ fn instance() -> Router<Web> {
             "/tenants/new",
             get(operator::new_form).post(operator::create),
         )
-        .route("/tenants/{slug}/{step}", post(operator::step))
+        .route(
+            "/tenants/{slug}/{step}",
+            get(operator::edit).post(operator::step),
+        )
 }
 
 /// The last parameter of an address: the one a handler is about, wherever its routes are nested.

@@ -12,7 +12,7 @@ use super::answer::{self, redirect, sentence, status_of};
 use super::form::Form;
 use super::visit::{INSTANCE, Visit};
 use super::{last, named};
-use crate::clinical::When;
+use crate::clinical::{When, Zone};
 use crate::components::table::PostButton;
 use crate::components::{Cell, Choice, ErrorSummary, Field, Paging, Piece, Table, Tone};
 use crate::pages::access::{FormPage, ListPage};
@@ -55,10 +55,20 @@ fn tenant_row(visit: &Visit, tenant: &Tenant) -> Vec<Cell> {
         Cell::text(&tenant.name).minor(tenant.slug.as_str()),
         Cell::text(&storage),
         Cell::text(&tenant.region),
+        zone_cell(visit, tenant),
         Cell::tag(tone, state),
-        Cell::when(When::at(tenant.created, visit.web.zone())),
+        Cell::when(When::at(tenant.created, visit.zone())),
         Cell(vec![Piece::Post(Box::new(button))]),
     ]
+}
+
+/// The zone of a tenant's times, leading to where it is set.
+fn zone_cell(visit: &Visit, tenant: &Tenant) -> Cell {
+    let href = visit.href(&format!("/tenants/{}/time-zone", tenant.slug));
+    match &tenant.time_zone {
+        Some(zone) => Cell::link(&href, zone.as_str()),
+        None => Cell::link(&href, visit.web.settings.zone.as_str()).minor("As the instance"),
+    }
 }
 
 async fn list(
@@ -66,7 +76,15 @@ async fn list(
     secret: Option<(String, String, String)>,
 ) -> Result<Response, AppError> {
     let found = tenants::list(visit.app(), &visit.caller).await?;
-    let columns = ["Tenant", "Storage", "Region", "State", "Made", "Step"];
+    let columns = [
+        "Tenant",
+        "Storage",
+        "Region",
+        "Time zone",
+        "State",
+        "Made",
+        "Action",
+    ];
     let mut table = Table::new("Tenants", &columns, "No tenants yet.").filtered("tenants-table");
     for tenant in found
         .iter()
@@ -101,6 +119,7 @@ fn form_page(visit: &Visit, form: &Form, problem: Option<&AppError>) -> Response
         shell: visit.shell("Add a tenant"),
         lead: String::new(),
         warning: None,
+        running: None,
         problem: problem.map(|error| ErrorSummary::whole(&sentence(&error.public_text()))),
         action: visit.href("/tenants/new"),
         fields: vec![
@@ -197,7 +216,88 @@ async fn create_of(visit: &Visit, body: &str) -> Result<Response, AppError> {
     }
 }
 
-/// Suspends or opens a tenant.
+/// Where the zone of a tenant's times is set.
+pub async fn edit(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
+    let missing = || AppError::NotFound {
+        what: "page".to_owned(),
+    };
+    let result = if last(&params) == "time-zone" {
+        zone_form(&visit, named(&params, "slug"), None).await
+    } else {
+        Err(missing())
+    };
+    visit.answer(result)
+}
+
+async fn zone_form(
+    visit: &Visit,
+    slug: &str,
+    wrong: Option<(&str, &AppError)>,
+) -> Result<Response, AppError> {
+    let found = tenants::list(visit.app(), &visit.caller).await?;
+    let tenant = found
+        .into_iter()
+        .find(|tenant| tenant.slug.as_str() == slug && slug != INSTANCE)
+        .ok_or_else(|| AppError::NotFound {
+            what: "tenant".to_owned(),
+        })?;
+    let now = visit.app().now();
+    let set = tenant.time_zone.as_ref();
+    let in_force = set.unwrap_or(&visit.web.settings.zone);
+    let mut field = Field::text("zone", "Time zone")
+        .value(wrong.map_or_else(
+            || set.map_or("", kernel::ZoneName::as_str),
+            |(typed, _)| typed,
+        ))
+        .hint("An IANA name such as Europe/London or Asia/Kolkata; empty takes the instance's")
+        .autocomplete("off")
+        .optional();
+    field.error = wrong.map(|(_, error)| sentence(&error.public_text()));
+    let fields = vec![field];
+    let page = FormPage {
+        shell: visit.shell(&format!("Time zone of {}", tenant.name)),
+        lead: "Every time on its pages is shown in this zone. What is stored does not change."
+            .to_owned(),
+        warning: None,
+        running: None,
+        problem: ErrorSummary::of(&fields),
+        action: visit.href(&format!("/tenants/{slug}/time-zone")),
+        fields,
+        hidden: Vec::new(),
+        button: "Save".to_owned(),
+        danger: false,
+        facts: vec![(
+            "In force".to_owned(),
+            format!(
+                "{}, now {}",
+                Zone::of(in_force).words_at(now),
+                When::at(now, &Zone::of(in_force)).text
+            ),
+        )],
+        steps: Vec::new(),
+        back: Some((visit.href("/"), "Back to tenants".to_owned())),
+    };
+    let status = wrong.map_or(StatusCode::OK, |(_, error)| status_of(error));
+    Ok(answer::page(status, &page))
+}
+
+async fn set_zone(visit: &Visit, slug: &TenantSlug, form: &Form) -> Result<Response, AppError> {
+    let typed = form.text("zone");
+    let zone = (!typed.is_empty()).then(|| typed.parse()).transpose();
+    match zone {
+        Ok(zone) => {
+            tenants::set_time_zone(visit.app(), &visit.caller, slug, zone).await?;
+            Ok(redirect(&visit.href("/?done=saved")))
+        }
+        Err(error) => {
+            let error: kernel::ZoneError = error;
+            let error = AppError::Unprocessable(error.to_string());
+            zone_form(visit, slug.as_str(), Some((typed, &error))).await
+        }
+    }
+}
+
+/// Suspends or opens a tenant, or sets its zone.
 pub async fn step(
     visit: Visit,
     Path(params): Path<Vec<(String, String)>>,
@@ -208,7 +308,7 @@ pub async fn step(
 }
 
 async fn step_of(visit: &Visit, slug: &str, step: &str, body: &str) -> Result<Response, AppError> {
-    visit.form(body)?;
+    let form = visit.form(body)?;
     let missing = || AppError::NotFound {
         what: "tenant".to_owned(),
     };
@@ -217,6 +317,7 @@ async fn step_of(visit: &Visit, slug: &str, step: &str, body: &str) -> Result<Re
         return Err(missing());
     }
     let state = match step {
+        "time-zone" => return set_zone(visit, &slug, &form).await,
         "suspend" => TenantState::Suspended,
         "open" => TenantState::Active,
         _ => return Err(missing()),

@@ -6,10 +6,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::answer;
+use super::form::Form;
 use super::found::{Matches, escaped, find};
+use super::names;
 use super::visit::Visit;
+use crate::clinical::identifier::typed_number;
 use crate::clinical::{Banner, date};
-use crate::components::{ErrorSummary, Paging};
+use crate::components::{ErrorSummary, Field, Notice, Paging, Table, Tone};
 use crate::pages::patients::{PatientRow, PatientsPage, patient_table, search_fields};
 
 const PAGE: &str = "25";
@@ -20,7 +23,7 @@ pub fn rows(visit: &Visit, matches: &Matches) -> Vec<PatientRow> {
         .found
         .iter()
         .map(|found| PatientRow {
-            banner: Banner::of(found.document.root(), visit.app().now(), visit.web.zone()),
+            banner: Banner::of(found.document.root(), visit.app().now(), visit.zone()),
             href: visit.href(&format!("/patients/{}", found.id)),
         })
         .collect()
@@ -32,65 +35,140 @@ pub async fn page(visit: Visit) -> Response {
     visit.answer(result)
 }
 
-/// A number as typed: blanks and hyphens only group digits.
-fn number(typed: &str) -> String {
-    let digits: String = typed
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != '-')
-        .collect();
-    let grouped = digits.len() >= 10 && digits.bytes().all(|b| b.is_ascii_digit());
-    escaped(if grouped { &digits } else { typed })
+/// The orders a list may be sorted in: name in the address, column, search parameter.
+const SORTS: [(&str, &str); 2] = [("family", "Name"), ("birthdate", "Born")];
+
+/// The order asked for; by name where none is.
+fn sort(visit: &Visit) -> String {
+    let asked = visit.query.text("sort");
+    let known = SORTS
+        .iter()
+        .any(|(param, _)| *param == asked.trim_start_matches('-'));
+    if known { asked } else { "family" }.to_owned()
+}
+
+/// The list with links that sort it.
+fn sortable(visit: &Visit, mut table: Table, sort: &str) -> Table {
+    for (param, column) in SORTS {
+        let current = sort.trim_start_matches('-') == param;
+        let descending = sort.starts_with('-');
+        let next = if current && !descending {
+            format!("-{param}")
+        } else {
+            param.to_owned()
+        };
+        let kept = Form::parse(visit.query.without("after").trim_start_matches('?'));
+        table = table.sorted_by(
+            column,
+            kept.with("sort", &next),
+            current.then_some(descending),
+        );
+    }
+    table
+}
+
+/// What is searched for, as typed and as read.
+struct Wanted {
+    words: Vec<String>,
+    forms: String,
+    born: String,
+    sort: String,
+    /// Whether a date was typed that cannot be read.
+    unreadable: bool,
+    /// Whether anything is searched for.
+    searched: bool,
+    /// What is wrong with the number.
+    problem: Option<String>,
+}
+
+impl Wanted {
+    fn of(visit: &Visit) -> Self {
+        let query = &visit.query;
+        let (name, born, typed) = (query.text("name"), query.text("born"), query.text("number"));
+        let number = typed_number(typed);
+        let forms = number.iter().flat_map(|number| &number.forms);
+        let forms: Vec<String> = forms.map(|form| escaped(form)).collect();
+        let date = date::typed(born);
+        Self {
+            words: escaped(name)
+                .split_whitespace()
+                .map(|word| word.trim_end_matches("\\,").to_owned())
+                .collect(),
+            forms: forms.join(","),
+            born: date.map(|date| date.to_string()).unwrap_or_default(),
+            sort: sort(visit),
+            unreadable: !born.is_empty() && date.is_none(),
+            searched: !(name.is_empty() && born.is_empty() && typed.is_empty()),
+            problem: number.and_then(|number| number.problem),
+        }
+    }
+
+    async fn find(&self, visit: &Visit) -> Result<Matches, AppError> {
+        if self.unreadable {
+            return Ok(Matches::default()); // nothing is searched for by a date that cannot be read
+        }
+        let mut params = vec![("_count", PAGE), ("_sort", self.sort.as_str())];
+        // Each word must be the beginning of a family or given name, in whatever order.
+        params.extend(self.words.iter().map(|word| ("name", word.as_str())));
+        for (param, value) in [
+            ("birthdate", self.born.as_str()),
+            ("identifier", self.forms.as_str()),
+            (CURSOR, visit.query.text("after")),
+        ] {
+            if !value.is_empty() {
+                params.push((param, value));
+            }
+        }
+        find(visit, &visit.caller, "Patient", &params).await
+    }
+
+    /// The fields with what is wrong with them, and a notice about a doubtful number that was found.
+    fn fields(&self, visit: &Visit, found: bool) -> (Vec<Field>, Option<Notice>) {
+        let query = &visit.query;
+        let mut fields =
+            search_fields(query.text("name"), query.text("born"), query.text("number"));
+        let mut notice = None;
+        for field in &mut fields {
+            match (field.name.as_str(), &self.problem) {
+                ("born", _) if self.unreadable => {
+                    let words = "Write the date with the month in letters, like 05-Mar-1941";
+                    field.error = Some(words.to_owned());
+                }
+                ("number", Some(problem)) if found => {
+                    let words = format!(
+                        "{problem}. What is shown has this number of another kind, or with a mistake in it."
+                    );
+                    notice = Some(Notice::new(Tone::Warn, "Check the number", &words));
+                }
+                ("number", Some(problem)) => field.error = Some(problem.clone()),
+                _ => {}
+            }
+        }
+        (fields, notice)
+    }
 }
 
 async fn show(visit: &Visit) -> Result<Response, AppError> {
     let query = &visit.query;
-    let (name, born, typed) = (query.text("name"), query.text("born"), query.text("number"));
-    let escaped_name = escaped(name);
-    let number = number(typed);
-    let mut params = vec![("_count", PAGE)];
-    let words: Vec<String> = escaped_name
-        .split_whitespace()
-        .map(|word| word.trim_end_matches("\\,").to_owned())
-        .collect();
-    // Each word must be the beginning of a family or given name, in whatever order.
-    params.extend(words.iter().map(|word| ("name", word.as_str())));
-    let born_date = date::typed(born);
-    let unreadable = !born.is_empty() && born_date.is_none();
-    let iso = born_date.map(|date| date.to_string()).unwrap_or_default();
-    for (param, value) in [
-        ("birthdate", iso.as_str()),
-        ("identifier", number.as_str()),
-        (CURSOR, query.text("after")),
-    ] {
-        if !value.is_empty() {
-            params.push((param, value));
-        }
-    }
-    let searched = !(name.is_empty() && born.is_empty() && typed.is_empty());
-    if !searched {
-        params.push(("_sort", "family"));
-    }
-    let matches = if unreadable {
-        Matches::default() // nothing is searched for by a date that cannot be read
-    } else {
-        find(visit, &visit.caller, "Patient", &params).await?
-    };
-    let rows = rows(visit, &matches);
-    let empty = if searched {
+    let wanted = Wanted::of(visit);
+    let matches = wanted.find(visit).await?;
+    let mut rows = rows(visit, &matches);
+    let banners = rows.iter_mut().map(|row| &mut row.banner).collect();
+    names::of_banners(visit, &visit.caller, banners).await;
+    let empty = if wanted.searched {
         "No patient you may see matches. Check the spelling, or search by number."
     } else {
         "There is no patient you may see."
     };
-    let mut fields = search_fields(name, born, typed);
-    if unreadable && let Some(field) = fields.iter_mut().find(|field| field.name == "born") {
-        field.error = Some("Write the date with the month in letters, like 05-Mar-1941".to_owned());
-    }
+    let (fields, notice) = wanted.fields(visit, !rows.is_empty());
+    let mut shell = visit.shell("Patients");
+    shell.notices.extend(notice);
     let shown = PatientsPage {
-        shell: visit.shell("Patients"),
+        shell,
         problem: ErrorSummary::of(&fields),
         fields,
-        searched,
-        table: patient_table(&rows, empty),
+        searched: wanted.searched,
+        table: sortable(visit, patient_table(&rows, empty), &wanted.sort),
         paging: Paging {
             words: format!("{} on this page", rows.len()),
             first: (!query.text("after").is_empty()).then(|| query.without("after")),

@@ -1,6 +1,7 @@
 //! What needs no session: assets, help, colours, the front page and what does not exist. Must not say
 //! whether an organisation exists.
 
+use app::AppError;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -10,7 +11,7 @@ use super::Web;
 use super::answer::{self, page, redirect, set_cookie};
 use super::door::outside_shell;
 use super::form::{Form, own_path};
-use super::visit::{THEME_COOKIE, Visit, from_our_pages, outside_token_is_right};
+use super::visit::{INSTANCE, THEME_COOKIE, Visit, from_our_pages, outside_token_is_right};
 use crate::assets;
 use crate::pages::Theme;
 use crate::pages::message::{ErrorPage, HelpPage};
@@ -102,6 +103,20 @@ pub async fn missing(
         .is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
     if !accepts_pages {
         return (StatusCode::NOT_FOUND, "there is nothing here").into_response();
+    }
+    // Somebody who is signed in keeps the navigation.
+    let path = parts.uri.path();
+    let slug = match path.strip_prefix("/t/") {
+        Some(rest) => rest.split('/').next(),
+        None => path.starts_with("/operator/").then_some(INSTANCE),
+    };
+    if let Some(slug) = slug
+        && let Ok(visit) = Visit::enter(&parts, &web, slug.to_owned()).await
+    {
+        let missing = AppError::NotFound {
+            what: "page".to_owned(),
+        };
+        return visit.answer(Err(missing));
     }
     let (title, what, remedy) = ErrorPage::words(404);
     let (shell, cookie) = outside_shell(&web, &parts, title, "/");

@@ -108,7 +108,7 @@ async fn show(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppE
         id: id.to_owned(),
         version: version.version.to_string(),
         current: asked.is_none(),
-        updated: When::at(version.last_updated(), visit.web.zone()),
+        updated: When::at(version.last_updated(), visit.zone()),
         groups: diff::fields(document.root()),
         json: diff::indented(document.root()),
         history_href: format!("{base}/history"),
@@ -157,7 +157,7 @@ fn version_table(visit: &Visit, base: &str, versions: &[StoredVersion]) -> Table
             Some(_) => Cell::link(&format!("{base}?version={}", version.version), &number),
             None => Cell::text(&number),
         };
-        let when = When::at_second(version.last_updated(), visit.web.zone());
+        let when = When::at_second(version.last_updated(), visit.zone());
         table = table.row(vec![cell, what_happened(version), Cell::when(when)]);
     }
     table

@@ -12,6 +12,7 @@ use kernel::LogicalId;
 
 use super::answer;
 use super::found::{Matches, find, parse, part};
+use super::names;
 use super::visit::Visit;
 use crate::chart::Trend;
 use crate::clinical::events::{self, Event};
@@ -52,12 +53,15 @@ pub async fn patient(visit: &Visit, caller: &Caller, id: &LogicalId) -> Result<D
 
 /// The banner of a patient, where the person may see it.
 pub async fn banner(visit: &Visit, id: &LogicalId) -> Option<Banner> {
-    let document = patient(visit, &visit.about(id), id).await.ok()?;
-    Some(Banner::of(
-        document.root(),
-        visit.app().now(),
-        visit.web.zone(),
-    ))
+    let caller = visit.about(id);
+    let document = patient(visit, &caller, id).await.ok()?;
+    Some(banner_of(visit, &caller, &document).await)
+}
+
+async fn banner_of(visit: &Visit, caller: &Caller, document: &Document) -> Banner {
+    let mut banner = Banner::of(document.root(), visit.app().now(), visit.zone());
+    names::of_banners(visit, caller, vec![&mut banner]).await;
+    banner
 }
 
 /// The page.
@@ -83,7 +87,7 @@ async fn event_part(
         let values = matches.values(visit, type_name);
         let mut events: Vec<Event> = values
             .into_iter()
-            .filter_map(|(value, href)| to_event(value, visit.web.zone(), href))
+            .filter_map(|(value, href)| to_event(value, visit.zone(), href))
             .collect();
         events.sort_by_key(|event| (!event.current, core::cmp::Reverse(event.order)));
         events
@@ -91,7 +95,7 @@ async fn event_part(
 }
 
 async fn allergies(visit: &Visit, caller: &Caller, id: &str) -> Option<AllergyStatus> {
-    let zone = visit.web.zone();
+    let zone = visit.zone();
     match find(
         visit,
         caller,
@@ -117,7 +121,7 @@ async fn allergies(visit: &Visit, caller: &Caller, id: &str) -> Option<AllergySt
 }
 
 fn medicines(visit: &Visit, requests: &Matches) -> Vec<MedicationLine> {
-    let zone = visit.web.zone();
+    let zone = visit.zone();
     let values = requests.values(visit, "MedicationRequest");
     let mut lines: Vec<MedicationLine> = values
         .into_iter()
@@ -139,7 +143,7 @@ async fn measured(visit: &Visit, caller: &Caller, id: &str) -> Measured {
     let found = find(visit, caller, "Observation", &params).await;
     let mut in_error = 0;
     let both = part(found, |matches| {
-        let shown = observations(&matches.values(visit, "Observation"), visit.web.zone());
+        let shown = observations(&matches.values(visit, "Observation"), visit.zone());
         in_error = shown.in_error;
         let trend = |(index, series)| Trend::of(format!("trend-{index}"), series);
         let trends = shown.series.into_iter().enumerate().filter_map(trend);
@@ -154,25 +158,29 @@ async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let caller = visit.about(&id);
     let document = patient(visit, &caller, &id).await?;
     let text = id.as_str();
+    let mut encounters = event_part(
+        visit,
+        &caller,
+        ("Encounter", text),
+        Some("-date"),
+        events::encounter,
+    )
+    .await;
+    if let Part::Read { items, .. } = &mut encounters {
+        names::of_events(visit, &caller, items).await;
+    }
     let (trends, results, in_error) = measured(visit, &caller, text).await;
     let params = [("patient", text), ("_count", "200")];
     let requests = find(visit, &caller, "MedicationRequest", &params).await;
     let newest = Some("-date");
     let conditions = event_part(visit, &caller, ("Condition", text), None, events::condition);
-    let encounters = event_part(
-        visit,
-        &caller,
-        ("Encounter", text),
-        newest,
-        events::encounter,
-    );
     let vaccines = ("Immunization", text);
     let immunisations = event_part(visit, &caller, vaccines, newest, events::immunisation);
     let visits = ("Appointment", text);
     let appointments = event_part(visit, &caller, visits, newest, events::appointment);
     let page = SummaryPage {
         shell: visit.shell_about("Summary", &id),
-        banner: Banner::of(document.root(), visit.app().now(), visit.web.zone()),
+        banner: banner_of(visit, &caller, &document).await,
         base: visit.href(&format!("/patients/{id}")),
         allergies: allergies(visit, &caller, text).await,
         allergies_href: visit.href(&format!("/records/AllergyIntolerance?patient={id}")),
@@ -180,7 +188,7 @@ async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
         medicines: part(requests, |matches| medicines(visit, matches)),
         trends,
         results,
-        encounters: encounters.await,
+        encounters,
         immunisations: immunisations.await,
         appointments: appointments.await,
         in_error,

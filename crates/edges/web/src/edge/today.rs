@@ -11,7 +11,7 @@ use identity::{Interaction, Role};
 use kernel::Timestamp;
 
 use super::answer;
-use super::audit::entry_table;
+use super::audit_entry::entry_table;
 use super::found::{Matches, find};
 use super::patients::rows;
 use super::visit::Visit;
@@ -32,7 +32,7 @@ pub async fn page(visit: Visit) -> Response {
 }
 
 async fn show(visit: &Visit) -> Result<Response, AppError> {
-    let today = visit.web.zone().date_at(visit.app().now());
+    let today = visit.zone().date_at(visit.app().now());
     let mut page = TodayPage {
         shell: visit.shell("Today"),
         date: date::long_date(today),
@@ -106,7 +106,7 @@ async fn banners(visit: &Visit, ids: impl Iterator<Item = String>) -> BTreeMap<S
     .await;
     let matches = found.map_or_else(|_| Vec::new(), |matches| matches.found);
     let banner = |found: &super::found::Found| {
-        Banner::of(found.document.root(), visit.app().now(), visit.web.zone())
+        Banner::of(found.document.root(), visit.app().now(), visit.zone())
     };
     matches
         .iter()
@@ -137,7 +137,7 @@ fn patient_cell(visit: &Visit, id: Option<&str>, banners: &BTreeMap<String, Bann
 
 async fn appointments(visit: &Visit) -> Option<Section> {
     const TITLE: &str = "Appointments today";
-    let zone = visit.web.zone();
+    let zone = visit.zone();
     let today = zone.date_at(visit.app().now());
     let bounds = today
         .tomorrow()
@@ -217,7 +217,7 @@ async fn results(visit: &Visit) -> Option<Section> {
         if code::text(value, "status").as_deref() == Some("entered-in-error") {
             continue;
         }
-        let line = result_line(value, visit.web.zone(), href);
+        let line = result_line(value, visit.zone(), href);
         let raised = line.flag.as_ref().is_some_and(|flag| flag.raised);
         let flag = line.flag.as_ref().map_or_else(
             || Cell::text("Not stated"),
@@ -250,26 +250,24 @@ fn subject(value: Value<'_>) -> Option<String> {
     Some(target.strip_prefix("Patient/")?.to_owned())
 }
 
-/// For which of these patients a search found something; `None` where it did not see everything.
+/// For which of these patients a search finds something; `None` where one of them could not be looked
+/// up. One is enough, so each patient is asked for alone: many entries of one hide none of another.
 async fn seen(
     visit: &Visit,
     type_name: &str,
-    ids: &str,
+    ids: &[String],
     extra: &[(&str, &str)],
 ) -> Option<Vec<String>> {
-    let mut params = vec![("patient", ids), ("_count", "1000")];
-    params.extend_from_slice(extra);
-    let matches = find(visit, &visit.caller, type_name, &params).await.ok()?;
-    if matches.next.is_some() {
-        return None;
+    let mut seen = Vec::with_capacity(ids.len());
+    for id in ids {
+        let mut params = vec![("patient", id.as_str()), ("_count", "1")];
+        params.extend_from_slice(extra);
+        let matches = find(visit, &visit.caller, type_name, &params).await.ok()?;
+        if !matches.found.is_empty() {
+            seen.push(id.clone());
+        }
     }
-    Some(
-        matches
-            .found
-            .iter()
-            .filter_map(|found| subject(found.document.root()))
-            .collect(),
-    )
+    Some(seen)
 }
 
 /// What was looked up about the residents of a page; `None` for what could not be seen completely.
@@ -286,7 +284,6 @@ impl Looked {
                 allergies: Some(Vec::new()),
             };
         }
-        let joined = ids.join(",");
         let since = visit.app().now().plus_seconds(-OVERDUE_DAYS * 86_400);
         let since = format!("ge{}", since.to_fhir_instant());
         // Entries in error answer nothing.
@@ -300,8 +297,8 @@ impl Looked {
             ("_elements", "patient"),
         ];
         Self {
-            observed: seen(visit, "Observation", &joined, &observed).await,
-            allergies: seen(visit, "AllergyIntolerance", &joined, &allergies).await,
+            observed: seen(visit, "Observation", ids, &observed).await,
+            allergies: seen(visit, "AllergyIntolerance", ids, &allergies).await,
         }
     }
 

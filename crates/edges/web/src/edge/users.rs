@@ -84,9 +84,28 @@ pub async fn list(visit: Visit) -> Response {
 }
 
 async fn list_of(visit: &Visit) -> Result<Response, AppError> {
-    let users = users::list(visit.app(), &visit.caller).await?;
+    let mut users = users::list(visit.app(), &visit.caller).await?;
     let branches = known_branches(visit).await?;
+    let asked = visit.query.text("sort");
+    let by_made = asked.trim_start_matches('-') == "made";
+    let descending = asked.starts_with('-');
+    if by_made {
+        users.sort_by_key(|user| user.created);
+    } else {
+        users.sort_by_cached_key(|user| user.display_name.to_lowercase());
+    }
+    if descending {
+        users.reverse();
+    }
+    let link = |name: &str, current: bool| {
+        let down = if current && !descending { "-" } else { "" };
+        let now = current.then_some(descending);
+        (format!("?sort={down}{name}"), now)
+    };
+    let (name, made) = (link("name", !by_made), link("made", by_made));
     let mut table = Table::new("Users", &["Name", "Roles", "Sign-in", "Made"], "No users.")
+        .sorted_by("Name", name.0, name.1)
+        .sorted_by("Made", made.0, made.1)
         .filtered("users-table");
     for user in &users {
         table = table.row(vec![
@@ -97,7 +116,7 @@ async fn list_of(visit: &Visit) -> Result<Response, AppError> {
             .minor(user.sign_in_name.as_str()),
             roles_of(user, &branches),
             standing(user, visit.app().now()),
-            Cell::when(When::at(user.created, visit.web.zone())),
+            Cell::when(When::at(user.created, visit.zone())),
         ]);
     }
     let operators = visit.slug == INSTANCE;
@@ -231,6 +250,7 @@ fn form_page(visit: &Visit, known: &[Branch], shown: &Shown<'_>) -> Response {
         shell: visit.shell(&shown.title),
         lead: String::new(),
         warning: None,
+        running: None,
         problem: shown
             .problem
             .map(|error| ErrorSummary::whole(&sentence(&error.public_text()))),
@@ -271,7 +291,7 @@ fn facts(visit: &Visit, user: &User) -> Vec<(String, String)> {
             }
             .to_owned(),
         ),
-        fact("Made", When::at(user.created, visit.web.zone()).text),
+        fact("Made", When::at(user.created, visit.zone()).text),
     ];
     if let Err(locked) = user.lock_out.check(visit.app().now()) {
         facts.push(fact(

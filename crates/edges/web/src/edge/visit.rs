@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 use super::Web;
 use super::answer::{self, redirect};
 use super::form::{Form, own_path};
-use crate::clinical::When;
+use crate::clinical::{When, Zone};
 use crate::components::{Notice, Tone};
 use crate::pages::{NavItem, Place, Shell, Theme};
 
@@ -119,6 +119,7 @@ pub struct Visit {
     pub path: String,
     pub cookie: String,
     pub parts: Parts,
+    zone: Zone,
 }
 
 /// The organisation an address names; none names the instance.
@@ -136,61 +137,72 @@ impl FromRequestParts<Web> for Visit {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Response> {
         let slug = slug_of(parts, web).await;
+        Self::enter(parts, web, slug).await
+    }
+}
+
+/// To where one signs in, and back afterwards.
+fn to_door(parts: &Parts, slug: &str, back: &str) -> Response {
+    let door = if slug == INSTANCE {
+        "/operator/sign-in"
+    } else {
+        "/sign-in"
+    };
+    // Who has a session cookie was signed in here before.
+    let known = cookie(&parts.headers, SESSION_COOKIE).is_some();
+    let ended = known.then_some(("ended", "1"));
+    let query = [("next", back)].into_iter().chain(ended);
+    redirect(&format!(
+        "{door}?{}",
+        app::record::query_string::print(query)
+    ))
+}
+
+impl Visit {
+    /// The visit of a request to an organisation's pages; else where the person must go first.
+    pub async fn enter(parts: &Parts, web: &Web, slug: String) -> Result<Self, Response> {
         let original = parts
             .extensions
             .get::<axum::extract::OriginalUri>()
             .map(|uri| uri.0.clone());
         let uri = original.unwrap_or_else(|| parts.uri.clone());
-        let door = if slug == INSTANCE {
-            "/operator/sign-in"
-        } else {
-            "/sign-in"
-        };
         let back = uri.path_and_query().map_or("/", |path| path.as_str());
-        let to_door = || {
-            redirect(&format!(
-                "{door}?{}",
-                app::record::query_string::print([("next", back)])
-            ))
-        };
         // The instance has its own pages; below `/t/` it is as missing as any other name.
-        if slug == INSTANCE && uri.path().starts_with("/t/") {
-            return Err(to_door());
-        }
-        let Some(text) = cookie(&parts.headers, SESSION_COOKIE).map(str::to_owned) else {
-            return Err(to_door());
+        let text = cookie(&parts.headers, SESSION_COOKIE)
+            .filter(|_| slug != INSTANCE || !uri.path().starts_with("/t/"));
+        let Some(text) = text.map(str::to_owned) else {
+            return Err(to_door(parts, &slug, back));
         };
         let context = context(web, parts, &slug);
         let id = context.id;
-        match app::sign_in::session(&web.app, &slug, &text, context).await {
-            Ok(found) => {
-                let visit = Self {
-                    web: web.clone(),
-                    caller: found.caller,
-                    session: found.session,
-                    base: base_of(&slug),
-                    slug,
-                    query: Form::parse(uri.query().unwrap_or_default()),
-                    path: uri.path().to_owned(),
-                    cookie: text,
-                    parts: parts.clone(),
-                };
-                match visit.must_go() {
-                    Some(first) => Err(redirect(&first)),
-                    None => Ok(visit),
-                }
-            }
+        let found = match app::sign_in::session(&web.app, &slug, &text, context).await {
+            Ok(found) => found,
             // A missing organisation and a session that is not one of its own look the same.
-            Err(AppError::SignIn(_) | AppError::NotFound { .. }) => Err(to_door()),
+            Err(AppError::SignIn(_) | AppError::NotFound { .. }) => {
+                return Err(to_door(parts, &slug, back));
+            }
             Err(error) => {
                 let shell = Shell::outside("", theme(&parts.headers), "", "/");
-                Err(answer::error_page(
-                    shell,
-                    &error,
-                    id.to_string(),
-                    Vec::new(),
-                ))
+                let id = id.to_string();
+                return Err(answer::error_page(shell, &error, id, Vec::new()));
             }
+        };
+        let named = found.caller.tenant.time_zone.as_ref();
+        let visit = Self {
+            web: web.clone(),
+            zone: Zone::of(named.unwrap_or(&web.settings.zone)),
+            caller: found.caller,
+            session: found.session,
+            base: base_of(&slug),
+            slug,
+            query: Form::parse(uri.query().unwrap_or_default()),
+            path: uri.path().to_owned(),
+            cookie: text,
+            parts: parts.clone(),
+        };
+        match visit.must_go() {
+            Some(first) => Err(redirect(&first)),
+            None => Ok(visit),
         }
     }
 }
@@ -216,6 +228,10 @@ impl Visit {
     /// The use-cases.
     pub fn app(&self) -> &app::App {
         &self.web.app
+    }
+    /// The zone of this page's times: the organisation's, else the instance's.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
     }
     /// The request's id.
     pub fn id(&self) -> String {
@@ -295,6 +311,8 @@ impl Visit {
                 role: self.roles(),
                 base: self.base.clone(),
                 emergency: None,
+                made: When::at(self.app().now(), self.zone()).text,
+                zone: self.zone().words_at(self.app().now()),
             }),
             nav: if pending { Vec::new() } else { self.nav() },
             theme: theme(&self.parts.headers),
@@ -335,9 +353,11 @@ impl Visit {
             .caller
             .subject
             .emergency_grant(patient, self.app().now());
-        if let (Some(place), Some(until)) = (&mut shell.place, grant.and_then(|grant| grant.until))
+        if let (Some(place), Some(grant)) = (&mut shell.place, grant)
+            && let Some(until) = grant.until
         {
-            place.emergency = Some(When::time_of_day(until, self.web.zone()).text);
+            let end = self.href(&format!("/break-glass/{}/end", grant.id));
+            place.emergency = Some((When::time_of_day(until, self.zone()).text, end));
         }
         shell
     }

@@ -39,6 +39,8 @@ pub struct FormPage {
     pub warning: Option<Notice>,
     /// What went wrong.
     pub problem: Option<ErrorSummary>,
+    /// What is in force already, above the form.
+    pub running: Option<Table>,
     /// Where it posts.
     pub action: String,
     /// The fields.
@@ -55,4 +57,32 @@ pub struct FormPage {
     pub steps: Vec<(String, String, PostButton)>,
     /// Back: address, words.
     pub back: Option<(String, String)>,
+}
+
+/// One emergency access with its review.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "review.html")]
+pub struct ReviewPage {
+    /// Shell.
+    pub shell: Shell,
+    /// Whose it was.
+    pub who: String,
+    /// What went wrong.
+    pub problem: Option<ErrorSummary>,
+    /// Label, text.
+    pub facts: Vec<(String, String)>,
+    /// The review there is.
+    pub review: Option<String>,
+    /// What was looked at; `None` where the reader may not see the trail.
+    pub looks: Option<Table>,
+    /// The patient's whole trail.
+    pub trail: String,
+    /// Where the review posts.
+    pub action: String,
+    /// The fields of the review; none where there is nothing to review.
+    pub fields: Vec<Field>,
+    /// Whether it is the reader's own.
+    pub own: bool,
+    /// Back to the list.
+    pub back: String,
 }

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::shell::Shell;
 use crate::clinical::{Banner, When};
-use crate::components::{Field, Paging, Table, Tone};
+use crate::components::{ErrorSummary, Field, Paging, Table, Tone};
 
 /// The explorer.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -17,16 +17,28 @@ pub struct AuditPage {
     pub banner: Option<Banner>,
     /// The patient's summary.
     pub patient_href: String,
+    /// What is wrong with the filters.
+    pub problem: Option<ErrorSummary>,
+    /// Where the filters are sent.
+    pub action: String,
     /// The filters.
     pub filters: Vec<Field>,
+    /// The patient record asked for.
+    pub about: Option<String>,
+    /// How many entries match and how their proofs stand; none where nothing was asked.
+    pub found: Option<String>,
     /// The entries.
     pub table: Table,
+    /// The same filters in the other log: address, words.
+    pub other: Option<(String, String)>,
     /// Pages.
     pub paging: Paging,
     /// The logs' heads.
     pub checkpoints: Vec<Checkpoint>,
-    /// Where the export starts; empty where it is not allowed.
+    /// Where the export of what matches starts; empty where it is not allowed.
     pub export_href: String,
+    /// Where the export of the whole log starts; empty where it is not allowed.
+    pub whole_href: String,
 }
 
 /// A log's head.

@@ -40,9 +40,11 @@ pub fn search_fields(name: &str, born: &str, number: &str) -> Vec<Field> {
     let mut fields = vec![
         Field::search("name", "Name")
             .value(name)
-            .hint("Family or given name, or its beginning"),
+            .hint("Family or given name"),
         Field::date("born", "Date of birth").value(born),
-        Field::search("number", "NHS No., ABHA No. or MRN").value(number),
+        Field::search("number", "NHS No., ABHA No. or MRN")
+            .value(number)
+            .hint("With or without spaces"),
     ];
     for field in &mut fields {
         field.required = true; // no "(optional)" on search boxes: all of them are
@@ -71,8 +73,10 @@ pub fn identity_cells(row: &PatientRow) -> Vec<Cell> {
     if let Some(died) = &banner.died {
         born = born.minor(&format!("Died {}", died.date.text));
     }
-    let mut number = Cell::text(&banner.number.value);
-    number = number.minor(&banner.number.label);
+    let mut number = Cell(vec![
+        Piece::Label(banner.number.label.clone()),
+        Piece::Text(banner.number.value.clone()),
+    ]);
     if banner.number.problem.is_some() {
         number = number.and(Piece::Tag(Tone::Warn, "Check number".to_owned()));
     }

@@ -71,8 +71,12 @@ pub struct Place {
     pub role: String,
     /// The address everything of the tenant lies below: `/t/rosewood-house`.
     pub base: String,
-    /// An emergency access in force: until when, in words.
-    pub emergency: Option<String>,
+    /// An emergency access in force: until when, in words, and where it is ended.
+    pub emergency: Option<(String, String)>,
+    /// When the page was made, in words: it stands on paper.
+    pub made: String,
+    /// The zone of the times, in words: `Europe/London (GMT)`.
+    pub zone: String,
 }
 
 /// The shell of a page.

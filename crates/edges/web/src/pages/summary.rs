@@ -106,7 +106,29 @@ pub struct MedicineGroup<'a> {
     pub folded: bool,
 }
 
+/// Plots under one heading.
+pub struct TrendGroup<'a> {
+    /// The heading.
+    pub title: &'static str,
+    /// The plots.
+    pub trends: Vec<&'a Trend>,
+}
+
 impl SummaryPage {
+    /// The plots by kind of measurement; they come in that order.
+    fn trend_groups(&self) -> Vec<TrendGroup<'_>> {
+        let Part::Read { items, .. } = &self.trends else {
+            return Vec::new();
+        };
+        items
+            .chunk_by(|a, b| a.series.group == b.series.group)
+            .map(|chunk| TrendGroup {
+                title: chunk.first().map_or("", |trend| trend.series.group.title()),
+                trends: chunk.iter().collect(),
+            })
+            .collect()
+    }
+
     /// Whether the role hides clinical parts.
     fn is_limited(&self) -> bool {
         self.allergies.is_none() || !self.medicines.is_shown() || !self.conditions.is_shown()
@@ -171,7 +193,7 @@ impl SummaryPage {
     }
 
     fn event_table(caption: &str, what: &str, when: &str, events: &[Event], empty: &str) -> Table {
-        let mut table = Table::new(caption, &[what, "Status", when, "Details"], empty);
+        let mut table = Table::new(caption, &[what, "Status", when], empty);
         for event in events {
             let mut period = Cell::when(event.when.clone());
             if let Some(until) = &event.until
@@ -181,13 +203,8 @@ impl SummaryPage {
                     .and(Piece::Text("to".to_owned()))
                     .and(Piece::When(until.clone()));
             }
-            let details = if event.details.is_empty() {
-                "None recorded".to_owned()
-            } else {
-                event.details.join(", ")
-            };
             table = table.row(vec![
-                Cell::link(&event.href, &event.what),
+                Cell::link(&event.href, &event.what).minor(&event.details.join(", ")),
                 Cell::tag(
                     if event.current {
                         Tone::Info
@@ -197,7 +214,6 @@ impl SummaryPage {
                     &event.status,
                 ),
                 period,
-                Cell::text(&details),
             ]);
         }
         table

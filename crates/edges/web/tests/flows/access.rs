@@ -146,7 +146,9 @@ async fn a_client_gets_a_token_that_is_shown_once_and_revoked() {
     let text = made_secret(&token.body);
     assert!(text.starts_with("thr_"), "{text}");
     let list = admin.get("/t/ash/clients").await;
-    assert!(!list.body.contains(&text) && list.body.contains("rs of Patient, Observation"));
+    assert!(
+        !list.body.contains(&text) && list.body.contains("Read, search of Patient, Observation")
+    );
     let revoke = link_after(&list.body, "/t/ash/tokens/").to_owned();
     assert_eq!(
         admin
@@ -211,16 +213,186 @@ async fn emergency_access_opens_one_record_and_is_reviewed() {
     let mut auditor = house.signed_in("ash", "auditor").await;
     let queue = auditor.get("/t/ash/break-glass").await;
     assert!(queue.body.contains("collapsed in the dining room"));
-    let review = link_after(&queue.body, "/t/ash/break-glass/").to_owned();
-    let done = auditor
-        .submit("/t/ash/break-glass", &review, &[("outcome", "justified")])
-        .await;
+    assert!(queue.body.contains(">carer ashcanary<"), "{}", queue.body);
+    let page = link_after(&queue.body, "/t/ash/break-glass/").to_owned();
+    let shown = auditor.get(&page).await;
+    assert!(
+        shown.body.contains("What was opened under it") && shown.body.contains("Patient/ash-p1"),
+        "{}",
+        shown.body
+    );
+    let review = format!("{page}/review");
+    let nothing = auditor.submit(&page, &review, &[]).await;
+    assert!(nothing.status == 422 && nothing.body.contains("Choose what the review found"));
+    let fields = [("outcome", "justified"), ("note", "Spoke with the ward")];
+    let done = auditor.submit(&page, &review, &fields).await;
     assert_eq!(done.location(), "/t/ash/break-glass?done=reviewed");
     let queue = auditor.get("/t/ash/break-glass").await;
     assert!(queue.body.contains("Nothing waits for a review."));
+    assert!(queue.body.contains("Spoke with the ward"));
     house.clock.advance(16 * 60);
     let mut later = house.signed_in("ash", "carer").await;
     assert!(later.get("/t/ash/patients/ash-p1").await.status >= 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn emergency_access_is_taken_by_number_and_ended_by_oneself() {
+    let house = House::build().await;
+    let mut carer = house.signed_in("ash", "carer").await;
+    let ask = async |carer: &mut Browser, patient: &str| {
+        let wanted = [
+            ("patient", patient),
+            ("reason", "urgent-care"),
+            ("words", "collapsed in the dining room"),
+            ("minutes", "15"),
+        ];
+        carer
+            .submit("/t/ash/break-glass", "/t/ash/break-glass", &wanted)
+            .await
+    };
+    let wrong = ask(&mut carer, "943 476 5918").await;
+    assert!(
+        wrong.status == 422 && wrong.body.contains("its check digit does not fit"),
+        "{}",
+        wrong.body
+    );
+    // A number that is well formed and nobody's: the answer does not say so, and nothing opens.
+    let unknown = ask(&mut carer, "999 123 4560").await;
+    assert_eq!(
+        (unknown.status, unknown.location()),
+        (303, "/t/ash/patients/9991234560"),
+        "{}",
+        unknown.body
+    );
+    assert_eq!(carer.get("/t/ash/patients/9991234560").await.status, 404);
+    let taken = ask(&mut carer, "943-476 5919").await;
+    assert_eq!(taken.location(), "/t/ash/patients/ash-p1", "{}", taken.body);
+    let mut auditor = house.signed_in("ash", "auditor").await;
+    let tried = auditor.get("/t/ash/break-glass").await;
+    assert!(tried.body.contains("Record 9991234560"), "{}", tried.body);
+    let summary = carer.get("/t/ash/patients/ash-p1").await;
+    let end = link_after(&summary.body, "/t/ash/break-glass/").to_owned();
+    assert!(end.ends_with("/end") && summary.body.contains("End it now"));
+    let page = carer.get("/t/ash/break-glass").await;
+    assert!(
+        page.body.contains("Your emergency access") && page.body.contains(&end),
+        "{}",
+        page.body
+    );
+    let ended = carer.submit("/t/ash/break-glass", &end, &[]).await;
+    assert_eq!(ended.location(), "/t/ash/?done=ended");
+    assert!(carer.get("/t/ash/patients/ash-p1").await.status >= 400);
+    let page = carer.get("/t/ash/break-glass").await;
+    assert!(!page.body.contains("Your emergency access"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_of_the_trail_hold_for_a_patient_and_for_the_export() {
+    let house = House::build().await;
+    let mut doctor = house.signed_in("ash", "doctor").await;
+    assert_eq!(doctor.get("/t/ash/patients/ash-p1").await.status, 200);
+    let mut nurse = house.signed_in("ash", "nurse").await;
+    assert_eq!(nurse.get("/t/ash/records/Patient/ash-p1").await.status, 200);
+    let mut auditor = house.signed_in("ash", "auditor").await;
+    let about = "/t/ash/audit?patient=943+476+5919&log=access";
+    let rows = |body: &str| body.matches("<tr role=\"row\"").count().saturating_sub(1);
+    let all = auditor.get(about).await;
+    let nurses = auditor.get(&format!("{about}&who=nurse")).await;
+    assert!(
+        nurses.body.contains("nurse ashcanary") && !nurses.body.contains("doctor ashcanary"),
+        "{}",
+        nurses.body
+    );
+    assert!(rows(&nurses.body) >= 1 && rows(&nurses.body) < rows(&all.body));
+    let matched = format!("{} entries match", rows(&nurses.body));
+    let one = "1 entry matches".to_owned();
+    assert!(nurses.body.contains(&matched) || nurses.body.contains(&one));
+    let reads = auditor.get(&format!("{about}&kind=looks&who=nurse")).await;
+    assert!(rows(&reads.body) >= 1);
+    let none = auditor.get(&format!("{about}&kind=changes")).await;
+    assert!(none.body.contains("0 entries match"), "{}", none.body);
+    let future = auditor.get(&format!("{about}&from=05-Mar-2199")).await;
+    assert!(future.body.contains("0 entries match"));
+    // A number that is none, and a day that is none, show no entries at all.
+    for (query, said) in [
+        ("patient=943+476+5918", "its check digit does not fit"),
+        ("patient=nobody+at+all", "No record has this number"),
+        ("from=05/03/2026", "month in letters"),
+    ] {
+        let page = auditor.get(&format!("/t/ash/audit?{query}")).await;
+        assert!(
+            page.body.contains(said) && !page.body.contains("id=\"entries\""),
+            "{query}: {}",
+            page.body
+        );
+    }
+    let export = link_after(&nurses.body, "/t/ash/audit/export?").replace("&#38;", "&");
+    let export = auditor.get(&export.replace("&amp;", "&")).await;
+    assert_eq!(export.header("content-type"), "application/x-tar");
+    assert!(
+        export.body.contains("entries.csv")
+            && export.body.contains(".tlog-proof")
+            && export.body.contains("nurse ashcanary")
+            && !export.body.contains("doctor ashcanary"),
+        "{}",
+        export.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_trail_is_counted_over_all_pages() {
+    let house = House::build().await;
+    let mut auditor = house.signed_in("ash", "auditor").await;
+    for _ in 0..60 {
+        auditor.get("/t/ash/audit?kind=audit").await;
+    }
+    let first = auditor.get("/t/ash/audit?kind=audit&log=access").await;
+    let count = |body: &str| -> u64 {
+        let before = body.split(" entries match").next().unwrap();
+        let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    };
+    assert!(count(&first.body) >= 60, "{}", first.body);
+    assert!(first.body.contains("50 on this page"));
+    let next = first.body.split("rel=\"next\"").next().unwrap();
+    let next = next.rsplit("href=\"").next().unwrap();
+    let next = next.split('"').next().unwrap().replace("&#38;", "&");
+    let second = auditor.get(&next.replace("&amp;", "&")).await;
+    // The look at the first page is one more entry.
+    assert_eq!(count(&second.body), count(&first.body) + 1);
+    assert!(!second.body.contains("50 on this page"), "{}", second.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_are_those_of_the_organisations_zone() {
+    let house = House::build().await;
+    let mut doctor = house.signed_in("ash", "doctor").await;
+    let page = doctor.get("/t/ash/patients/ash-p1").await;
+    assert!(page.body.contains("Europe/London (GMT)") && page.body.contains("GMT"));
+    let mut olive = house.signed_in("instance", "olive").await;
+    let (form, field) = ("/operator/tenants/ash/time-zone", "zone");
+    let wrong = olive.submit(form, form, &[(field, "Mars/Base")]).await;
+    assert!(
+        wrong.status == 422 && wrong.body.contains("is no time zone"),
+        "{}",
+        wrong.body
+    );
+    let set = olive.submit(form, form, &[(field, "asia/kolkata")]).await;
+    assert_eq!(set.location(), "/operator/?done=saved");
+    assert!(olive.get("/operator/").await.body.contains("Asia/Kolkata"));
+    let page = doctor.get("/t/ash/patients/ash-p1").await;
+    assert!(
+        page.body.contains("Asia/Kolkata (IST)") && !page.body.contains("GMT"),
+        "{}",
+        page.body
+    );
+    // The other organisation keeps the instance's.
+    let mut other = house.signed_in("birch", "doctor").await;
+    let page = other.get("/t/birch/patients/birch-p1").await;
+    assert!(page.body.contains("Europe/London (GMT)") && !page.body.contains("IST"));
+    assert_eq!(olive.submit(form, form, &[(field, "")]).await.status, 303);
+    let page = doctor.get("/t/ash/patients/ash-p1").await;
+    assert!(page.body.contains("Europe/London (GMT)"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -250,7 +422,7 @@ async fn an_auditor_sees_who_looked_with_proofs() {
         .await;
     assert!(changes.body.contains("doctor ashcanary"));
     assert_eq!(auditor.get("/t/ash/audit/access/999999").await.status, 404);
-    let export = auditor.get("/t/ash/audit/export?log=changes").await;
+    let export = auditor.get("/t/ash/audit/export?whole=1&log=changes").await;
     assert_eq!(
         (export.status, export.header("content-type")),
         (200, "application/x-tar")

@@ -22,7 +22,6 @@ use testkit::clock::FixedClock;
 use testkit::ids::SeededIds;
 use uuid::Uuid;
 use web_edge::WebSettings;
-use web_edge::clinical::Zone;
 use zeroize::Zeroizing;
 
 use crate::browser::Browser;
@@ -66,7 +65,7 @@ impl House {
         let settings = WebSettings {
             public_url: "https://house.example".to_owned(),
             trust_forwarded: false,
-            zone: Zone::named("Europe/London"),
+            zone: "Europe/London".parse().unwrap(),
         };
         let router = web_edge::router_with(app.clone(), settings);
         let house = Self {
@@ -171,12 +170,15 @@ impl House {
         let word = format!("{slug}canary");
         // Ids differ by tenant, so that a foreign id exists in one of them alone.
         let subject = json!({"reference": format!("Patient/{slug}-p1"), "display": word});
-        for (id, given, organization) in [("p1", "Jane", north), ("p2", "Alan", south)] {
+        for (id, given, organization, number) in [
+            ("p1", "Jane", north, "9434765919"),
+            ("p2", "Alan", south, "9434765870"),
+        ] {
             let patient = json!({
                 "resourceType": "Patient", "id": format!("{slug}-{id}"), "active": true,
                 "name": [{"use": "official", "family": format!("Smith{word}"), "given": [given], "prefix": ["Mrs"]}],
                 "gender": "female", "birthDate": "1941-03-05",
-                "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": "9434765919"}],
+                "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": number}],
                 "address": [{"line": [format!("1 {word} Lane")], "city": "Leeds"}],
                 "managingOrganization": {"reference": format!("Organization/{organization}"), "display": word},
             });
