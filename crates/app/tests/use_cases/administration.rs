@@ -174,7 +174,7 @@ async fn reviewing_ones_own_emergency_access_is_refused_and_recorded() {
         .await
         .unwrap();
     let wanted = break_glass::Wanted {
-        patient: "p1".parse().unwrap(),
+        patient: app::audit::Sought::Id("p1".parse().unwrap()),
         reason: BreakGlassReason::UrgentCare,
         text: "found unconscious in the garden".to_owned(),
         minutes: None,

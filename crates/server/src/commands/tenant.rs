@@ -42,23 +42,7 @@ pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8,
             printer.note("\nhint: the password is told once");
             Ok(())
         }
-        Tenant::Set { slug, time_zone } => {
-            let zone = match time_zone.as_str() {
-                "default" => None,
-                name => Some(
-                    name.parse()
-                        .map_err(|error: kernel::ZoneError| Failure::from_error(&error))?,
-                ),
-            };
-            let slug = slug.parse().map_err(Failure::of_id)?;
-            let caller = console::operator(&instance.app)?;
-            let tenant = tenants::set_time_zone(&instance.app, &caller, &slug, zone).await?;
-            printer.object(&json!({
-                "tenant": tenant.slug.as_str(),
-                "time_zone": shown_zone(&instance, &tenant)?,
-            }));
-            Ok(())
-        }
+        Tenant::Set { slug, time_zone } => set_zone(&instance, slug, time_zone, printer).await,
         Tenant::List => {
             let rows: Vec<Vec<String>> = crate::tenancy::tenants(&instance)
                 .await?
@@ -82,6 +66,30 @@ pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8,
         }
     })
     .await
+}
+
+/// Sets the zone a tenant's times are shown in; `default` is the instance's.
+async fn set_zone(
+    instance: &Instance,
+    slug: &str,
+    zone: &str,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let zone = match zone {
+        "default" => None,
+        name => Some(
+            name.parse()
+                .map_err(|error: kernel::ZoneError| Failure::from_error(&error))?,
+        ),
+    };
+    let slug = slug.parse().map_err(Failure::of_id)?;
+    let caller = console::operator(&instance.app)?;
+    let tenant = tenants::set_time_zone(&instance.app, &caller, &slug, zone).await?;
+    printer.object(&json!({
+        "tenant": tenant.slug.as_str(),
+        "time_zone": shown_zone(instance, &tenant)?,
+    }));
+    Ok(())
 }
 
 /// The zone a tenant's times are shown in.
