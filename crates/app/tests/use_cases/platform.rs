@@ -257,7 +257,7 @@ async fn emergency_access_to_somebody_erased_is_made_and_recorded() {
         .await
         .unwrap();
     let wanted = app::admin::break_glass::Wanted {
-        patient: "p1".parse().unwrap(),
+        patient: app::audit::Sought::Id("p1".parse().unwrap()),
         reason: identity::BreakGlassReason::UrgentCare,
         text: "found unconscious in the garden".to_owned(),
         minutes: None,
