@@ -395,6 +395,9 @@ pub struct Bench {
     /// Resources loaded before reads and searches are measured
     #[arg(long, default_value_t = 10_000)]
     pub resources: u64,
+    /// Resources that `growth` goes up to, in steps of ten times
+    #[arg(long, default_value_t = 100_000)]
+    pub grow_to: u64,
     /// File with two PostgreSQL connection strings of an empty database, the owner role's and then the
     /// application role's; measures that adapter beside SQLite
     #[arg(long, value_name = "FILE")]

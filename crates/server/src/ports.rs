@@ -1,10 +1,12 @@
 //! The real clock and the real id source. The only place that reads either.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use kernel::{Clock, Ids, RowId, Timestamp};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// The system's clock.
 #[derive(Debug)]
@@ -63,8 +65,10 @@ impl SystemIds {
 
 impl Ids for SystemIds {
     fn uuid(&self) -> Uuid {
-        #[expect(clippy::disallowed_methods, reason = "this is the id source")]
-        Uuid::now_v7()
+        let mut random = [0; 10];
+        self.fill(&mut random);
+        let millis = u64::try_from(self.clock.now().as_millis()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 
     fn row_id(&self) -> RowId {
@@ -85,12 +89,48 @@ impl Ids for SystemIds {
     }
 
     fn fill(&self, buffer: &mut [u8]) {
-        #[expect(clippy::disallowed_methods, reason = "this is the random source")]
-        let filled = getrandom::fill(buffer);
-        if filled.is_err() {
-            // Without a random source no key or token may be made: there is nothing safe to continue with.
-            std::process::abort();
+        RANDOM.with_borrow_mut(|stock| stock.fill(buffer));
+    }
+}
+
+/// Random bytes taken from the system in one call for many nonces: a request needs a few dozen, and a
+/// call costs more than they do. Bytes are wiped as they are given out, so none is given twice and none
+/// can be read later.
+struct Stock {
+    bytes: Zeroizing<[u8; STOCK]>,
+    given: usize,
+}
+
+const STOCK: usize = 2048;
+
+thread_local! {
+    static RANDOM: RefCell<Stock> =
+        RefCell::new(Stock { bytes: Zeroizing::new([0; STOCK]), given: STOCK });
+}
+
+impl Stock {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        if buffer.len() > STOCK / 8 {
+            return from_system(buffer);
         }
+        if STOCK - self.given < buffer.len() {
+            from_system(self.bytes.as_mut_slice());
+            self.given = 0;
+        }
+        let from = self.bytes.iter_mut().skip(self.given);
+        for (target, byte) in buffer.iter_mut().zip(from) {
+            *target = core::mem::take(byte);
+        }
+        self.given += buffer.len();
+    }
+}
+
+fn from_system(buffer: &mut [u8]) {
+    #[expect(clippy::disallowed_methods, reason = "this is the random source")]
+    let filled = getrandom::fill(buffer);
+    if filled.is_err() {
+        // Without a random source no key or token may be made: there is nothing safe to continue with.
+        std::process::abort();
     }
 }
 
@@ -109,6 +149,25 @@ mod tests {
         let third = ids.row_id();
         assert!(third > ahead, "{third:?} {ahead:?}");
         assert!(ids.row_id() > third);
+    }
+
+    #[test]
+    fn random_bytes_are_given_once() {
+        let ids = SystemIds::new(0);
+        let mut seen = std::collections::HashSet::new();
+        for length in (8..40).cycle().take(2000) {
+            let mut bytes = vec![0u8; length];
+            ids.fill(&mut bytes);
+            assert!(seen.insert(bytes.iter().take(8).copied().collect::<Vec<u8>>()));
+        }
+        let mut many = vec![0u8; 3 * STOCK];
+        ids.fill(&mut many);
+        assert!(
+            many.chunks(16)
+                .all(|part| part.iter().any(|byte| *byte != 0))
+        );
+        let (one, two) = (ids.uuid(), ids.uuid());
+        assert!(one != two && one.get_version_num() == 7);
     }
 
     #[test]

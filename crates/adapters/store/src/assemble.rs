@@ -7,7 +7,7 @@ use ::ledger::{Hash, leaf_hash};
 use kernel::LogicalId;
 use uuid::Uuid;
 
-use crate::codec;
+use crate::codec::{self, Content};
 use crate::keys::{Dek, TenantKeys};
 use crate::port::access::Entry;
 use crate::port::change::CommitError;
@@ -41,6 +41,7 @@ pub fn assemble(
         dek,
         nonce,
         &codec::payload_binding(keys.tenant(), entry.id),
+        Content::Entry,
         &entry.payload.to_bytes(),
     )?;
     let commit = dek.commitment_key();

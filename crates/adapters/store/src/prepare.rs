@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kernel::{Ids, LogicalId, RowId, VersionId};
 
 use crate::assemble::{PreparedEntry, assemble};
-use crate::codec;
+use crate::codec::{self, Content};
 use crate::index::PackedIndex;
 use crate::keys::{Dek, Kid, SubjectTag, TenantKeys};
 use crate::port::access::Entry;
@@ -196,7 +196,13 @@ impl Maker<'_> {
             None
         } else {
             let binding = codec::body_binding(self.keys.tenant(), &change.key, change.version);
-            Some(codec::seal(dek, self.nonce(), &binding, &change.body)?)
+            Some(codec::seal(
+                dek,
+                self.nonce(),
+                &binding,
+                Content::Resource,
+                &change.body,
+            )?)
         };
         let content = body.is_some().then_some(change.body.as_slice());
         Ok(PreparedChange {
@@ -227,7 +233,15 @@ impl Maker<'_> {
         let body = doc
             .body
             .as_ref()
-            .map(|body| codec::seal(self.keys.tenant_dek(), self.nonce(), &binding, body))
+            .map(|body| {
+                codec::seal(
+                    self.keys.tenant_dek(),
+                    self.nonce(),
+                    &binding,
+                    Content::Document,
+                    body,
+                )
+            })
             .transpose()?;
         Ok(PreparedDoc {
             kind: doc.kind,

@@ -13,14 +13,14 @@ const MAC_BYTES: usize = 16;
 
 /// What a cursor pages through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Binding {
+pub struct Binding {
     digest: [u8; 32],
 }
 
 impl Binding {
     /// Binds to a kind of page (`search`, `history`, `audit`), what it is of, and its parameters in
     /// whatever order.
-    pub(crate) fn new<'a>(
+    pub fn new<'a>(
         kind: &str,
         of: &str,
         parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -55,7 +55,7 @@ fn mac(settings: &Settings, tenant: TenantId, binding: &Binding, payload: &[u8])
 }
 
 /// Signs a position.
-pub(crate) fn seal<T: serde::Serialize>(
+pub fn seal<T: serde::Serialize>(
     settings: &Settings,
     tenant: TenantId,
     binding: &Binding,
@@ -70,7 +70,7 @@ pub(crate) fn seal<T: serde::Serialize>(
 }
 
 /// Opens a cursor made by [`seal`] with the same binding.
-pub(crate) fn open<T: serde::de::DeserializeOwned>(
+pub fn open<T: serde::de::DeserializeOwned>(
     settings: &Settings,
     tenant: TenantId,
     binding: &Binding,

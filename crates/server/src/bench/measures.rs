@@ -1,8 +1,6 @@
 //! The measures, one function each: rows of value, ceiling, ratio and latencies. What each ratio is
 //! against is said where it is taken.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,23 +17,29 @@ use crate::bench::load::{self, LoadError, MakeRequest, Measured};
 use crate::data_folder;
 use crate::failure::Failure;
 use crate::import::Loader;
-use crate::ports::SystemClock;
 
 /// Bundles in flight while importing.
-const IN_FLIGHT: usize = 8;
+const IN_FLIGHT: usize = 32;
 /// Narrow index rows of a resource in the raw ceilings.
 const INDEX_ROWS: usize = 8;
 
 /// A row of the table.
 #[derive(Debug, Clone)]
 pub struct Row {
-    store: &'static str,
-    measure: String,
-    value: f64,
-    unit: &'static str,
-    ceiling: Option<f64>,
-    target: &'static str,
-    latency: Option<(f64, f64)>,
+    /// Which adapter.
+    pub store: &'static str,
+    /// What was measured.
+    pub measure: String,
+    /// How much, in `unit`.
+    pub value: f64,
+    /// The unit of `value` and `ceiling`.
+    pub unit: &'static str,
+    /// What the ratio is against.
+    pub ceiling: Option<f64>,
+    /// What it should be.
+    pub target: &'static str,
+    /// Median and 99th percentile, in milliseconds.
+    pub latency: Option<(f64, f64)>,
 }
 
 impl Row {
@@ -73,7 +77,7 @@ impl From<LoadError> for Failure {
     }
 }
 
-fn fault(error: &dyn std::fmt::Display) -> Failure {
+pub(super) fn fault(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Category::Fault, error.to_string())
 }
 
@@ -114,7 +118,8 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
     let bytes: usize = bundles.iter().map(|bundle| bundle.bytes.len()).sum();
     let count = bundles.len();
     let loader = fixture.loader()?;
-    let (seconds, mut latencies_us) = load_all(&loader, bundles, fixture.clock()).await?;
+    let (seconds, mut latencies_us) =
+        load_all(&loader, bundles.into_iter(), fixture.clock()).await?;
     fixture.loaded = total;
     fixture.patients = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
     latencies_us.sort_unstable();
@@ -141,11 +146,10 @@ pub async fn import(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, F
 // Answers seconds, and each bundle's microseconds.
 async fn load_all(
     loader: &Loader,
-    bundles: Vec<population::Written>,
+    mut bundles: impl Iterator<Item = population::Written>,
     clock: Arc<dyn Clock>,
 ) -> Result<(f64, Vec<u32>), Failure> {
-    let mut latencies_us = Vec::with_capacity(bundles.len());
-    let mut bundles = bundles.into_iter();
+    let mut latencies_us = Vec::new();
     if let Some(first) = bundles.next() {
         loader.bundle(first.bytes).await?;
     }
@@ -387,109 +391,63 @@ pub async fn verify(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     }])
 }
 
-/// Cost per request at the size loaded, and at four times that.
-pub async fn growth(fixture: &mut Fixture, resources: u64) -> Result<Vec<Row>, Failure> {
+/// Rate per request at the size loaded, and each time the record is ten times larger, up to `to`; the
+/// ceiling is the rate at the first size.
+pub async fn growth(fixture: &mut Fixture, from: u64, to: u64) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    let mut before: Option<[f64; 2]> = None;
-    for factor in [1, 4] {
-        if factor > 1 {
-            import(fixture, resources * factor).await?;
+    let mut first: Vec<f64> = Vec::new();
+    let mut size = from;
+    loop {
+        if size > from {
+            rows.push(grow(fixture, size).await?);
         }
-        let read = measure(fixture, gets(fixture, |id| format!("Patient/{id}"))).await?;
+        let by_id = |id: &str| format!("Patient/{id}");
+        let found = |id: &str| format!("Encounter?patient={id}&status=finished&_count=5");
         let (create, _) = creates(fixture).await?;
-        let now = [read.per_second(), create.per_second()];
-        for (place, (name, measured)) in [("read", &read), ("create", &create)]
-            .into_iter()
-            .enumerate()
-        {
-            let ceiling = before.and_then(|before| before.get(place).copied());
+        let measured = [
+            ("read", measure(fixture, gets(fixture, by_id)).await?),
+            ("search", measure(fixture, gets(fixture, found)).await?),
+            ("create", create),
+        ];
+        for (place, (name, measured)) in measured.iter().enumerate() {
+            let ceiling = first.get(place).copied();
             let name = format!("{name} at {} resources", fixture.loaded);
             rows.push(row(fixture, name, measured, ceiling, "flat"));
         }
-        before.get_or_insert(now);
-    }
-    Ok(rows)
-}
-
-/// Start of the program itself over the folder that was filled, until it is ready; and its memory then.
-pub async fn start(data: &Path, store: &'static str) -> Result<Vec<Row>, Failure> {
-    let program = std::env::current_exe().map_err(|error| fault(&error))?;
-    let address = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| fault(&error))?;
-        free.local_addr().map_err(|error| fault(&error))?
-    };
-    let clock = SystemClock::new();
-    let begun = clock.monotonic_ns();
-    let mut child = std::process::Command::new(program)
-        .args([
-            "--quiet",
-            "serve",
-            "--listen",
-            &address.to_string(),
-            "--data",
-        ])
-        .arg(data)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| fault(&error))?;
-    let mut ready = None;
-    while ready.is_none() && clock.monotonic_ns() - begun < 30_000_000_000 {
-        if is_ready(address).await {
-            ready = Some((clock.monotonic_ns() - begun) as f64 / 1e6);
-        } else {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        if first.is_empty() {
+            first.extend(measured.iter().map(|(_, measured)| measured.per_second()));
+        }
+        size = size.saturating_mul(10);
+        if size > to {
+            return Ok(rows);
         }
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let memory = resident_mib(child.id());
-    let _ = child.kill();
-    let _ = child.wait();
-    let Some(ready) = ready else {
-        return Err(Failure::new(
-            Category::Unavailable,
-            "the server did not begin within 30 s",
-        ));
-    };
-    let one = |measure: &str, value, unit, target| Row {
-        store,
-        measure: measure.to_owned(),
-        value,
-        unit,
+}
+
+// Loads up to a size; bundles are made while loading, so that memory does not grow with the size.
+async fn grow(fixture: &mut Fixture, size: u64) -> Result<Row, Failure> {
+    let population = fixture.population(size);
+    let loader = fixture.loader()?;
+    let before = fixture.loaded;
+    let known = fixture.patients;
+    let (mut total, mut patients) = (0u64, 0u32);
+    let bundles = (0..population.len())
+        .filter(|number| *number == 0 || *number > known)
+        .filter_map(|number| population.bundle(number))
+        .inspect(|bundle| {
+            total += u64::from(bundle.resources);
+            patients += 1;
+        });
+    let (seconds, _) = load_all(&loader, bundles, fixture.clock()).await?;
+    fixture.loaded = before + total;
+    fixture.patients = known + patients.saturating_sub(1);
+    Ok(Row {
+        store: fixture.store,
+        measure: format!("import from {before} to {} resources", fixture.loaded),
+        value: total as f64 / seconds,
+        unit: "/s",
         ceiling: None,
-        target,
+        target: "flat",
         latency: None,
-    };
-    let mut rows = vec![one(
-        "start to ready, existing folder",
-        ready,
-        "ms",
-        "200 ms",
-    )];
-    rows.extend(memory.map(|memory| one("resident memory, idle", memory, "MiB", "100 MiB")));
-    Ok(rows)
-}
-
-async fn is_ready(address: std::net::SocketAddr) -> bool {
-    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else {
-        return false;
-    };
-    let asked = stream
-        .write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .await;
-    let mut answer = Vec::new();
-    asked.is_ok()
-        && stream.read_to_end(&mut answer).await.is_ok()
-        && answer.starts_with(b"HTTP/1.1 200")
-}
-
-fn resident_mib(process: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    line.split_whitespace()
-        .nth(1)?
-        .parse::<f64>()
-        .ok()
-        .map(|kib| kib / 1024.0)
+    })
 }

@@ -6,6 +6,7 @@ mod ceilings;
 mod fixture;
 mod load;
 mod measures;
+mod start;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -84,7 +85,8 @@ async fn of_store(
             Measure::Search => rows.extend(measures::search(&fixture).await?),
             Measure::Verify => rows.extend(measures::verify(&fixture).await?),
             Measure::Growth => {
-                rows.extend(measures::growth(&mut fixture, arguments.resources).await?);
+                let (from, to) = (arguments.resources, arguments.grow_to);
+                rows.extend(measures::growth(&mut fixture, from, to).await?);
             }
             // Taken last: another process needs the folder.
             Measure::Start => {}
@@ -93,7 +95,7 @@ async fn of_store(
     let data = config.data_folder();
     fixture.close().await;
     if wanted.contains(&Measure::Start) && postgres.is_none() {
-        rows.extend(measures::start(&data, store).await?);
+        rows.extend(start::start(&data, store).await?);
     }
     Ok(rows)
 }

@@ -13,7 +13,7 @@ use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{PageBytes, ResourceKey};
 use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
-use crate::query::plan::{Query, Strategy};
+use crate::query::plan::{FEW, Query, RARE, Strategy};
 use crate::query::render::{self, Bind, Dialect, Sql};
 
 // In the order of the page, those that begin before so many stored bytes; packed bodies are smaller than
@@ -221,13 +221,22 @@ async fn strategy(
     query: &Query,
 ) -> Result<Strategy, Error> {
     let mut estimates = Vec::new();
+    let mut least = RARE;
     for (at, clause) in query.candidates() {
         let rows = if clause.is_one_row() {
             1
         } else {
-            number(transaction, &render::estimate(&Postgres(tenant), clause)).await?
+            number(
+                transaction,
+                &render::estimate(&Postgres(tenant), clause, least),
+            )
+            .await?
         };
         estimates.push((at, rows));
+        least = least.min(rows);
+        if least <= FEW {
+            break;
+        }
     }
     Ok(query.strategy(&estimates))
 }

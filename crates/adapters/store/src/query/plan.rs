@@ -153,6 +153,8 @@ pub enum Strategy {
 
 /// Below this many rows a clause is listed and sorted; above, an ordered walk fills a page sooner.
 pub const RARE: u64 = 2000;
+/// So few rows that looking for a rarer clause costs more than it saves.
+pub const FEW: u64 = 16;
 /// Clauses of a search at most.
 const MAX_CLAUSES: usize = 300;
 /// Keys of a search at most: a reference by bare id is one per type.

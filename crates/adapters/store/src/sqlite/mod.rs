@@ -22,6 +22,7 @@ mod open;
 mod races;
 mod read;
 mod readers;
+mod recent;
 mod schema;
 mod search;
 mod settings;

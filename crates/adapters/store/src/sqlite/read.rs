@@ -54,7 +54,8 @@ pub(super) fn open_version(
     Ok(found)
 }
 
-fn rh(keys: &Sealing, key: &ResourceKey) -> i64 {
+/// How a resource is named in the record.
+pub(super) fn rh(keys: &Sealing, key: &ResourceKey) -> i64 {
     keys.keys.hasher().local(key.ty, key.id.as_str())
 }
 
@@ -81,13 +82,14 @@ pub(super) fn head(
 pub(super) fn read(
     connection: &Connection,
     keys: &Sealing,
+    rh: i64,
     key: &ResourceKey,
 ) -> Result<Option<StoredVersion>, ReadError> {
     let mut statement = connection.prepare_cached(
         "SELECT r.rid, r.ver, r.vid, r.kind, v.body FROM res r INDEXED BY res_rh CROSS JOIN ver v ON v.vid = r.vid
          WHERE r.rh = ?1 AND r.ty = ?2 AND r.fid = ?3",
     )?;
-    let mut rows = statement.query(params![rh(keys, key), key.ty.0, key.id.as_str()])?;
+    let mut rows = statement.query(params![rh, key.ty.0, key.id.as_str()])?;
     rows.next()?
         .map(|row| version_of(keys, key.clone(), row))
         .transpose()

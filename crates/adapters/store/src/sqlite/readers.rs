@@ -47,7 +47,23 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<R, ReadError>,
     ) -> Result<R, StoreError> {
-        let mut slot = self.take();
+        self.with(self.take(), work)
+    }
+
+    /// The same, but only where a connection is free: for threads that must not wait.
+    pub(super) fn run_if_free<R>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+    ) -> Option<Result<R, StoreError>> {
+        let slot = self.slots.iter().find_map(Mutex::try_lock)?;
+        Some(self.with(slot, work))
+    }
+
+    fn with<R>(
+        &self,
+        mut slot: MutexGuard<'_, Option<Connection>>,
+        work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+    ) -> Result<R, StoreError> {
         let connection = match &mut *slot {
             Some(connection) => connection,
             None if self.examined => {

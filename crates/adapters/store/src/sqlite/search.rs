@@ -11,7 +11,7 @@ use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{PageBytes, ResourceKey};
 use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
-use crate::query::plan::{Query, Strategy};
+use crate::query::plan::{FEW, Query, RARE, Strategy};
 use crate::query::render::{self, Bind, Dialect, Sql};
 
 /// How SQLite writes what differs.
@@ -62,8 +62,22 @@ pub(super) const fn kind_of(number: u8) -> ChangeKind {
     }
 }
 
-/// A page of matches with their bodies, and the total where asked.
+/// A page of matches with their bodies, and the total where asked: all as of one moment.
 pub(super) fn search(
+    connection: &Connection,
+    keys: &Sealing,
+    plan: &SearchPlan,
+) -> Result<SearchPage, ReadError> {
+    // One read transaction: each statement by itself would take and give back the locks of the log.
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let found = search_within(connection, keys, plan);
+    let ended = connection.prepare_cached("COMMIT")?.execute([]);
+    let found = found?;
+    ended?;
+    Ok(found)
+}
+
+fn search_within(
     connection: &Connection,
     keys: &Sealing,
     plan: &SearchPlan,
@@ -153,13 +167,18 @@ pub(super) fn matches_exactly(
 
 fn strategy(connection: &Connection, query: &Query) -> Result<Strategy, ReadError> {
     let mut estimates = Vec::new();
+    let mut least = RARE;
     for (at, clause) in query.candidates() {
         let rows = if clause.is_one_row() {
             1
         } else {
-            number(connection, &render::estimate(&Sqlite, clause))?
+            number(connection, &render::estimate(&Sqlite, clause, least))?
         };
         estimates.push((at, rows));
+        least = least.min(rows);
+        if least <= FEW {
+            break;
+        }
     }
     Ok(query.strategy(&estimates))
 }

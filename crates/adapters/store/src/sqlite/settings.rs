@@ -21,6 +21,8 @@ pub struct SqliteSettings {
     pub batch: usize,
     /// Page cache of a tenant's writer, in KiB.
     pub cache_kib: u32,
+    /// Versions read lately that a tenant keeps in memory, in KiB; 0 keeps none.
+    pub recent_kib: u32,
     /// How long a search or a history may run.
     pub search_limit: Duration,
 }
@@ -37,6 +39,7 @@ impl SqliteSettings {
             write_queue: 4096,
             batch: 1024,
             cache_kib: 32 * 1024,
+            recent_kib: 16 * 1024,
             search_limit: Duration::from_secs(10),
         }
     }

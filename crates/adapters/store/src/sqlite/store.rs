@@ -2,16 +2,19 @@
 //! searches, histories and copies run where they may block.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use ::ledger::Leaf;
 use ::ledger::payload::Payload;
 use async_trait::async_trait;
 use kernel::{LogicalId, RowId, TenantId, TenantScope, VersionId};
 use rusqlite::Connection;
+use tokio::sync::Semaphore;
 
 use super::open::SqliteStore;
 use super::readers::ReadError;
+use super::recent::Known;
 use super::tenant::{Shared, Tenant};
 use super::{docs, evidence, log, read, search};
 use crate::codec;
@@ -30,8 +33,15 @@ use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects}
 
 /// Units with more changes are prepared off the caller's thread.
 const LARGE_UNIT: usize = 32;
+/// Large units prepared at a time, one per core, so that the first reach the writer while others wait.
+static PREPARING: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
 /// Engine steps between two looks at the clock.
-const STEPS: i32 = 4096;
+const STEPS: i32 = 1024;
+/// How long a search may take on the caller's thread before it goes where it may block.
+const AT_ONCE: Duration = Duration::from_millis(2);
+/// The largest page that is searched for on the caller's thread.
+const AT_ONCE_ROWS: u32 = 100;
 
 async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, StoreError> + Send + 'static,
@@ -47,15 +57,36 @@ fn scan<R>(
     tenant: &Tenant,
     work: impl FnOnce(&Connection) -> Result<R, ReadError>,
 ) -> Result<R, StoreError> {
+    let limit = tenant.shared.settings.search_limit;
+    tenant
+        .scans
+        .run(|connection| limited(tenant, limit, connection, work))
+}
+
+/// The same on the caller's thread: given up after a moment, or at once where it would have to wait.
+fn scan_at_once<R>(
+    tenant: &Tenant,
+    work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+) -> Option<Result<R, StoreError>> {
+    let scanned = tenant
+        .scans
+        .run_if_free(|connection| limited(tenant, AT_ONCE, connection, work))?;
+    (!matches!(scanned, Err(StoreError::TooCostly))).then_some(scanned)
+}
+
+fn limited<R>(
+    tenant: &Tenant,
+    limit: Duration,
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+) -> Result<R, ReadError> {
     let clock = Arc::clone(&tenant.shared.clock);
-    let limit = u64::try_from(tenant.shared.settings.search_limit.as_nanos()).unwrap_or(u64::MAX);
+    let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
     let deadline = clock.monotonic_ns().saturating_add(limit);
-    tenant.scans.run(|connection| {
-        connection.progress_handler(STEPS, Some(move || clock.monotonic_ns() >= deadline))?;
-        let outcome = work(connection);
-        connection.progress_handler(0, None::<fn() -> bool>)?;
-        outcome
-    })
+    connection.progress_handler(STEPS, Some(move || clock.monotonic_ns() >= deadline))?;
+    let outcome = work(connection);
+    connection.progress_handler(0, None::<fn() -> bool>)?;
+    outcome
 }
 
 /// The data keys of a unit: made for the patients of its changes, found for those of its entries.
@@ -143,9 +174,18 @@ impl Store for SqliteStore {
         key: &ResourceKey,
     ) -> Result<Option<StoredVersion>, StoreError> {
         let tenant = self.tenant(scope)?;
-        tenant
+        let rh = read::rh(&tenant.sealing, key);
+        let ticket = match tenant.recent.get(rh, key) {
+            Known::Version(version) => return Ok(Some(version)),
+            Known::Nothing(ticket) => ticket,
+        };
+        let found = tenant
             .points
-            .run(|connection| read::read(connection, &tenant.sealing, key))
+            .run(|connection| read::read(connection, &tenant.sealing, rh, key))?;
+        if let Some(version) = &found {
+            tenant.recent.put(rh, ticket, version);
+        }
+        Ok(found)
     }
 
     async fn vread(
@@ -179,7 +219,17 @@ impl Store for SqliteStore {
         scope: &TenantScope,
         plan: &SearchPlan,
     ) -> Result<SearchPage, StoreError> {
-        let (tenant, plan) = (self.tenant(scope)?, plan.clone());
+        let tenant = self.tenant(scope)?;
+        let limit = tenant.shared.settings.search_limit;
+        if plan.count <= AT_ONCE_ROWS && limit > AT_ONCE {
+            // Most searches are over sooner than another thread would begin with them.
+            let search =
+                |connection: &Connection| search::search(connection, &tenant.sealing, plan);
+            if let Some(settled) = scan_at_once(&tenant, search) {
+                return settled;
+            }
+        }
+        let plan = plan.clone();
         blocking(move || {
             scan(&tenant, |connection| {
                 search::search(connection, &tenant.sealing, &plan)
@@ -208,6 +258,7 @@ impl Store for SqliteStore {
         tenant.writer.check()?;
         let unit = if unit.changes.len() > LARGE_UNIT {
             let tenant = Arc::clone(&tenant);
+            let _permit = PREPARING.acquire().await.map_err(|_| StoreError::Closed)?;
             blocking(move || Ok(prepared(&tenant, unit))).await??
         } else {
             prepared(&tenant, unit)?

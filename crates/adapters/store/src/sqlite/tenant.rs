@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use super::erased::ErasedList;
 use super::keys_db::KeysDb;
 use super::readers::{ReadError, Readers};
+use super::recent::Recent;
 use super::settings::SqliteSettings;
 use super::writer::{Writer, WriterParts};
 use crate::journal::Journal;
@@ -35,6 +36,7 @@ pub(super) struct Tenant {
     pub(super) sealing: Arc<Sealing>,
     pub(super) points: Readers,
     pub(super) scans: Readers,
+    pub(super) recent: Arc<Recent>,
     pub(super) writer: Writer,
     pub(super) journal: Arc<Journal>,
 }
@@ -243,6 +245,13 @@ impl Tenant {
         let record = places.record();
         let readers = || Readers::new(&record, shared.examined);
         let (points, scans) = (readers(), readers());
+        // What is examined is read as it lies.
+        let recent_kib = if shared.examined {
+            0
+        } else {
+            shared.settings.recent_kib
+        };
+        let recent = Arc::new(Recent::new(recent_kib));
         let writer = if shared.examined {
             keyring.erased.write().extend(points.run(destroyed)?);
             Writer::none(&record)
@@ -251,6 +260,7 @@ impl Tenant {
                 shared: Arc::clone(shared),
                 keyring: Arc::clone(&keyring),
                 journal: Arc::clone(&journal),
+                recent: Arc::clone(&recent),
                 tenant,
                 places: places.clone(),
             })?
@@ -260,6 +270,7 @@ impl Tenant {
             sealing: keyring,
             points,
             scans,
+            recent,
             writer,
             journal,
         })

@@ -8,10 +8,11 @@ mod links;
 mod look;
 mod transaction;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use fhir::json::{Document, Kind, Limits, Value};
+use tokio::sync::Semaphore;
 
 use crate::App;
 use crate::context::Caller;
@@ -109,6 +110,11 @@ pub async fn bundle(
 /// Below this many bytes a bundle is prepared where it is; above, on a blocking thread.
 const SMALL_BYTES: usize = 16 << 10;
 
+/// Bundles prepared at a time, one per core: more would finish together, late, and leave the writer idle
+/// until then.
+static PREPARING: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)));
+
 /// Runs work here when it is small, on a blocking thread otherwise.
 async fn on_worker<T: Send + 'static>(
     small: bool,
@@ -117,6 +123,10 @@ async fn on_worker<T: Send + 'static>(
     if small {
         return Ok(work());
     }
+    let _permit = PREPARING
+        .acquire()
+        .await
+        .map_err(|error| AppError::Fault(error.to_string()))?;
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 

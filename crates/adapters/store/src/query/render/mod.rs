@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 
 use condition::{condition, listing};
 
-use super::plan::{Query, RARE, Strategy, Test, TestClause};
+use super::plan::{Query, Strategy, Test, TestClause};
 use crate::index::COMPARTMENT;
 use crate::port::change::ChangeKind;
 use crate::port::search::{PositionValue, SortKey};
@@ -85,13 +85,15 @@ impl<'d> Writer<'d> {
     }
 }
 
-/// Counts the index rows of a clause, up to [`RARE`].
+/// Counts the index rows of a clause, up to `most`.
 #[must_use]
-pub fn estimate(dialect: &dyn Dialect, clause: &TestClause) -> Sql {
+pub fn estimate(dialect: &dyn Dialect, clause: &TestClause, most: u64) -> Sql {
     let mut w = Writer::new(dialect);
     w.push("SELECT count(*) FROM (");
     listing(&mut w, clause, false);
-    let _ = write!(w.text, " LIMIT {RARE}) AS n");
+    w.push(" LIMIT ")
+        .int(i64::try_from(most).unwrap_or(i64::MAX))
+        .push(") AS n");
     w.finish()
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::super::failure::failed;
 use super::super::readers::ReadError;
+use super::super::recent::Recent;
 use super::super::schema::{MIGRATIONS, open_writer};
 use super::super::search;
 use super::super::tenant::{Sealing, Shared};
@@ -36,6 +37,7 @@ pub(super) struct Core {
     pub(super) shared: Arc<Shared>,
     pub(super) keyring: Arc<Sealing>,
     journal: Arc<Journal>,
+    pub(super) recent: Arc<Recent>,
     pub(super) logs: [LogState; 2],
     /// This run of the process, in leaves.
     writer: Uuid,
@@ -62,6 +64,7 @@ impl Core {
             shared,
             keyring,
             journal,
+            recent,
             tenant,
             places,
         } = parts;
@@ -107,6 +110,7 @@ impl Core {
             shared,
             keyring,
             journal,
+            recent,
             logs,
             greatest: greatest.unwrap_or_default(),
             rolled_back,
@@ -189,6 +193,14 @@ impl Core {
     ) -> Result<Vec<Answer>, StoreError> {
         let undo = [self.logs[0].undo(), self.logs[1].undo()];
         let greatest = self.greatest;
+        let recent = Arc::clone(&self.recent);
+        let changes = units.iter().flat_map(|unit| &unit.changes);
+        // A first version can hide nothing that was read before.
+        let _closed = recent.close(
+            changes
+                .filter(|change| change.version.0 > 1)
+                .map(|change| change.rh),
+        );
         let moved = waiting.last().map(|last| last.end);
         let outcome = self.store_new_keys().and_then(|()| {
             self.try_transact(units, &mut waiting, moved)

@@ -35,6 +35,8 @@ impl Core {
             .collect();
         entry.leaf.erased = kids.first().map(|kid| KeyId(*kid));
         let undo = [self.logs[0].undo(), self.logs[1].undo()];
+        let recent = std::sync::Arc::clone(&self.recent);
+        let _closed = recent.close_all();
         let affected = match self.record_erasure(&kids, &mut entry) {
             Ok(affected) => affected,
             Err(error) => {

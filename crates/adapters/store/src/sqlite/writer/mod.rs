@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 use self::batch::Core;
 pub(super) use self::logs::entry_table;
+use super::recent::Recent;
 use super::tenant::{Places, Sealing, Shared};
 use crate::assemble::PreparedEntry;
 use crate::journal::Journal;
@@ -57,6 +58,7 @@ pub(super) struct WriterParts {
     pub(super) shared: Arc<Shared>,
     pub(super) keyring: Arc<Sealing>,
     pub(super) journal: Arc<Journal>,
+    pub(super) recent: Arc<Recent>,
     pub(super) tenant: TenantId,
     pub(super) places: Places,
 }

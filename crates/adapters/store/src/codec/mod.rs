@@ -1,36 +1,35 @@
 //! How bodies and payloads lie in storage: one tag byte, then the bytes as they are, compressed, or
 //! sealed. Must not choose keys: callers bring the data key and the nonce.
 
-use std::cell::RefCell;
+mod compress;
 
 use bytes::Bytes;
 use kernel::{TenantId, VersionId};
 use smallvec::SmallVec;
 
+pub use self::compress::Content;
+use self::compress::{compress, decompress};
 use crate::keys::{Dek, Kid};
 use crate::port::error::StoreError;
 use crate::port::resource::ResourceKey;
 
 /// Tag: the bytes follow as they are.
 const PLAIN: u8 = 0;
-/// Tag: length as varint, then a zstd frame.
+/// Tag: length (4, little endian), then a zstd frame.
 const ZSTD: u8 = 1;
 /// Tag: key id (16), nonce (12), AES-256-GCM of an inner plain or zstd coding, tag (16).
 const SEALED: u8 = 2;
+/// Tag: number of the dictionary, length (4, little endian), then a zstd frame made with it.
+const ZSTD_WITH_DICTIONARY: u8 = 3;
 
 const KID_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const HEADER_BYTES: usize = 1 + KID_BYTES + NONCE_BYTES;
-/// Smaller bodies rarely shrink without a dictionary.
-const COMPRESS_FROM: usize = 200;
+/// Smaller ones rarely shrink.
+const COMPRESS_FROM: usize = 64;
 /// Largest body accepted back from a compressed form, so that damage cannot ask for much memory.
 const PLAIN_LIMIT: u64 = 1 << 30;
-
-thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
 
 /// Associated data: what a sealed form is bound to, so that it opens nowhere else.
 pub type Binding = SmallVec<[u8; 128]>;
@@ -73,6 +72,7 @@ pub fn seal(
     dek: &Dek,
     nonce: [u8; NONCE_BYTES],
     binding: &[u8],
+    content: Content,
     plain: &[u8],
 ) -> Result<Vec<u8>, StoreError> {
     let mut out = Vec::with_capacity(
@@ -81,7 +81,7 @@ pub fn seal(
     out.push(SEALED);
     out.extend_from_slice(&dek.kid());
     out.extend_from_slice(&nonce);
-    pack_into(&mut out, plain)?;
+    pack_into(&mut out, content, plain)?;
     let (header, inner) = out.split_at_mut(HEADER_BYTES);
     let _ = header;
     let tag = dek.encrypt(&nonce, binding, inner)?;
@@ -123,11 +123,14 @@ pub fn open(dek: &Dek, binding: &[u8], stored: &[u8]) -> Result<Bytes, StoreErro
     unpack(inner)
 }
 
-fn pack_into(out: &mut Vec<u8>, plain: &[u8]) -> Result<(), StoreError> {
+fn pack_into(out: &mut Vec<u8>, content: Content, plain: &[u8]) -> Result<(), StoreError> {
     if plain.len() >= COMPRESS_FROM {
-        let frame = compress(plain)?;
+        let frame = compress(content, plain)?;
         if frame.len() + 6 < plain.len() {
-            out.push(ZSTD);
+            match content.dictionary() {
+                Some(number) => out.extend_from_slice(&[ZSTD_WITH_DICTIONARY, number]),
+                None => out.push(ZSTD),
+            }
             out.extend_from_slice(&(plain.len() as u32).to_le_bytes());
             out.extend_from_slice(&frame);
             return Ok(());
@@ -138,50 +141,28 @@ fn pack_into(out: &mut Vec<u8>, plain: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn unpack(inner: Vec<u8>) -> Result<Bytes, StoreError> {
-    let damaged = |detail: &str| StoreError::Damaged {
+fn damaged(detail: &str) -> StoreError {
+    StoreError::Damaged {
         place: "a stored body".to_owned(),
         detail: detail.to_owned(),
-    };
-    match inner.split_first() {
-        Some((&PLAIN, _)) => Ok(Bytes::from(inner).slice(1..)),
-        Some((&ZSTD, rest)) => {
-            let (length, frame) = rest
-                .split_first_chunk::<4>()
-                .ok_or_else(|| damaged("its length is missing"))?;
-            let length = u64::from(u32::from_le_bytes(*length));
-            if length > PLAIN_LIMIT {
-                return Err(damaged("its length is absurd"));
-            }
-            decompress(frame, length as usize).map(Bytes::from)
-        }
-        _ => Err(damaged("its coding is unknown")),
     }
 }
 
-fn compress(plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    let failed = |error: std::io::Error| StoreError::Engine(format!("compression: {error}"));
-    COMPRESSOR.with_borrow_mut(|slot| {
-        let compressor = match slot {
-            Some(compressor) => compressor,
-            None => slot.insert(zstd::bulk::Compressor::new(1).map_err(failed)?),
-        };
-        compressor.compress(plain).map_err(failed)
-    })
-}
-
-fn decompress(frame: &[u8], length: usize) -> Result<Vec<u8>, StoreError> {
-    let failed = |error: std::io::Error| StoreError::Damaged {
-        place: "a stored body".to_owned(),
-        detail: error.to_string(),
+fn unpack(inner: Vec<u8>) -> Result<Bytes, StoreError> {
+    let (dictionary, rest) = match inner.as_slice() {
+        [PLAIN, ..] => return Ok(Bytes::from(inner).slice(1..)),
+        [ZSTD, rest @ ..] => (None, rest),
+        [ZSTD_WITH_DICTIONARY, number, rest @ ..] => (Some(*number), rest),
+        _ => return Err(damaged("its coding is unknown")),
     };
-    DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompressor = match slot {
-            Some(decompressor) => decompressor,
-            None => slot.insert(zstd::bulk::Decompressor::new().map_err(failed)?),
-        };
-        decompressor.decompress(frame, length).map_err(failed)
-    })
+    let (length, frame) = rest
+        .split_first_chunk::<4>()
+        .ok_or_else(|| damaged("its length is missing"))?;
+    let length = u64::from(u32::from_le_bytes(*length));
+    if length > PLAIN_LIMIT {
+        return Err(damaged("its length is absurd"));
+    }
+    decompress(dictionary, frame, length as usize).map(Bytes::from)
 }
 
 #[cfg(test)]
@@ -194,10 +175,14 @@ mod tests {
         Dek::new([3; 16], &[9; 32])
     }
 
+    fn content() -> impl Strategy<Value = Content> {
+        prop::sample::select(vec![Content::Resource, Content::Entry, Content::Document])
+    }
+
     proptest! {
         #[test]
-        fn what_is_sealed_opens(plain in prop::collection::vec(0u8..4, 0..900), nonce in any::<[u8; 12]>()) {
-            let sealed = seal(&dek(), nonce, b"here", &plain).unwrap();
+        fn what_is_sealed_opens(plain in prop::collection::vec(0u8..4, 0..900), nonce in any::<[u8; 12]>(), content in content()) {
+            let sealed = seal(&dek(), nonce, b"here", content, &plain).unwrap();
             prop_assert_eq!(kid_of(&sealed), Some([3; 16]));
             let opened = open(&dek(), b"here", &sealed).unwrap();
             prop_assert_eq!(opened.as_ref(), plain.as_slice());
@@ -205,8 +190,8 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_is_found(plain in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>()) {
-            let mut sealed = seal(&dek(), [1; 12], b"here", &plain).unwrap();
+        fn a_flipped_bit_is_found(plain in prop::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), content in content()) {
+            let mut sealed = seal(&dek(), [1; 12], b"here", content, &plain).unwrap();
             let at = 17 + at.index(sealed.len() - 17);
             sealed[at] ^= 1;
             prop_assert!(open(&dek(), b"here", &sealed).is_err());
@@ -224,6 +209,19 @@ mod tests {
     fn repetitive_bodies_shrink() {
         let one: &[u8] = br#"{"resourceType":"Observation","status":"final"}"#;
         let plain = one.repeat(20);
-        assert!(seal(&dek(), [0; 12], b"", &plain).unwrap().len() < plain.len() / 4);
+        for content in [Content::Resource, Content::Document] {
+            let sealed = seal(&dek(), [0; 12], b"", content, &plain).unwrap();
+            assert!(sealed.len() < plain.len() / 4);
+        }
+    }
+
+    #[test]
+    fn what_was_stored_without_a_dictionary_still_opens() {
+        let plain = b"{\"resourceType\":\"Patient\"}".repeat(9);
+        let mut stored = vec![ZSTD];
+        stored.extend_from_slice(&(plain.len() as u32).to_le_bytes());
+        stored.extend_from_slice(&compress(Content::Document, &plain).unwrap());
+        assert_eq!(unpack(stored).unwrap(), plain);
+        assert!(unpack([&[ZSTD_WITH_DICTIONARY, 99, 4, 0, 0, 0][..], &plain].concat()).is_err());
     }
 }
