@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::failed;
@@ -37,7 +38,7 @@ pub(super) fn open_writer(
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", 8000)?;
+        stable_plans(&connection)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
         connection.pragma_query_value(None, "user_version", |row| row.get(0))
@@ -116,6 +117,12 @@ fn immutable(path: &Path) -> String {
 fn has_wal(path: &Path) -> bool {
     let wal = std::path::PathBuf::from(format!("{}-wal", path.display()));
     std::fs::metadata(wal).is_ok_and(|wal| wal.len() > 0)
+}
+
+/// Plans that do not depend on bound values: otherwise a statement with another limit is parsed again.
+fn stable_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 fn migrate(

@@ -14,6 +14,7 @@ use super::super::recent::Recent;
 use super::super::schema::{MIGRATIONS, open_writer};
 use super::super::search;
 use super::super::tenant::{Sealing, Shared};
+use super::fold::Fold;
 use super::guards;
 use super::logs::LogState;
 use super::rows::{PendingRows, write_compartments};
@@ -46,6 +47,7 @@ pub(super) struct Core {
     pub(super) rolled_back: Option<RolledBack>,
     stuck: bool,
     synced_ns: u64,
+    fold: Fold,
 }
 
 /// A head as the writer reads it.
@@ -102,6 +104,7 @@ impl Core {
             logs.iter_mut().for_each(LogState::committed);
         }
         let mut core = Self {
+            fold: Fold::new(&path),
             writer: shared.ids.uuid(),
             synced_ns: shared.clock.monotonic_ns(),
             connection,
@@ -169,6 +172,7 @@ impl Core {
             }
         }
         self.sync_heads_if_due();
+        self.fold();
     }
 
     /// Moves waiting looks into the access log.
@@ -184,6 +188,7 @@ impl Core {
         if let Err(error) = self.transact(&mut [], waiting) {
             tracing::error!(tenant = %self.tenant, %error, "looks stay in the journal");
         }
+        self.fold();
     }
 
     fn transact(
@@ -530,9 +535,18 @@ impl Core {
         self.logs.iter_mut().for_each(LogState::sync);
         self.synced_ns = self.shared.clock.monotonic_ns();
     }
+    /// The first thing on the writer's thread.
+    pub(super) fn begin_on_this_thread(&self) {
+        Fold::watch(&self.connection);
+    }
+    /// After the answers: keeps the write-ahead log short.
+    pub(super) fn fold(&mut self) {
+        self.fold.after_commit(&self.connection);
+    }
     /// The last thing: heads durable, the write-ahead log folded into the database.
     pub(super) fn close(&mut self) {
         self.sync_heads();
+        self.fold.finish();
         let _ = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

@@ -3,6 +3,7 @@
 
 mod batch;
 mod erase;
+mod fold;
 mod guards;
 mod logs;
 mod rows;
@@ -230,6 +231,7 @@ struct Round {
 
 impl Looper {
     fn run(mut self) {
+        self.core.begin_on_this_thread();
         let mut looks_wait = self.core.looks_wait();
         loop {
             let pause = if looks_wait {
