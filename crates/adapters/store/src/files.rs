@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Error, ErrorKind};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::port::error::StoreError;
 
@@ -54,12 +55,27 @@ pub fn hold_folder(data: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Looks at a lock that is held, and the pause between two, before it counts as in use.
+const LOOKS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// A lock outlives its process for a moment: a child that is just being started holds the file until it
+/// runs its own program, and one that ends lets go a little after its last word.
 fn locked(file: File, data: &Path) -> Result<File, StoreError> {
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            place: data.display().to_string(),
-        }),
-        Err(TryLockError::Error(error)) => Err(io_error(data, &error)),
+    let mut looks = 1;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                looks += 1;
+                std::thread::sleep(PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    place: data.display().to_string(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(io_error(data, &error)),
+        }
     }
 }
