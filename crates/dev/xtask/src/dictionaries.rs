@@ -31,7 +31,7 @@ pub fn generate(target: &Path) -> Result<String, Box<dyn Error>> {
                 .ok_or("a bundle without entries")?;
             for item in items.items() {
                 let resource = item.get("resource").ok_or("an entry without a resource")?;
-                let text = |name| resource.get(name).and_then(|value| value.as_str());
+                let text = |name| resource.get(name).and_then(fhir::json::Value::as_str);
                 let (ty, id) = (text("resourceType"), text("id"));
                 let (Some(ty), Some(id)) = (ty, id) else {
                     continue;
