@@ -88,6 +88,7 @@ async fn follow(
             .log_entries(scope, Log::Changes, position.next, BATCH)
             .await?;
         let Some(last) = entries.last() else {
+            app.board().behind(name, scope.tenant(), 0);
             return Ok(taken);
         };
         let next = last.index + 1;
@@ -101,7 +102,14 @@ async fn follow(
                 payload: app.store().open_payload(scope, entry).await?,
             });
         }
+        let size = app.store().log_head(scope, Log::Changes).await?.size;
+        let behind = |next: u64| {
+            app.board()
+                .behind(name, scope.tenant(), size.saturating_sub(next));
+        };
+        behind(position.next);
         consumer.take(scope, &events).await?;
+        behind(next);
         taken += events.len() as u64;
         position.next = next;
         let write = DocWrite {

@@ -37,6 +37,17 @@ pub struct Preview {
     pub shared: Vec<String>,
 }
 
+/// Refuses a reason that is no code.
+pub fn check_reason(reason: &str) -> Result<(), AppError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&reason.len()) && reason.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(AppError::Invalid(
+        "the reason is not a code: use 1 to 64 letters, digits, '.', '_' or '-'".to_owned(),
+    ))
+}
+
 /// Erases a patient. `reason` is a code, 1 to 64 characters of `A-Z a-z 0-9 . _ -`.
 pub async fn erase(
     app: &App,
@@ -45,12 +56,7 @@ pub async fn erase(
     reason: &str,
 ) -> Result<Erased, AppError> {
     authorise(app, caller, &Ask::operation(Interaction::Erase)).await?;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !(1..=64).contains(&reason.len()) || !reason.bytes().all(allowed) {
-        return Err(AppError::Invalid(
-            "the reason is not a code: use 1 to 64 letters, digits, '.', '_' or '-'".to_owned(),
-        ));
-    }
+    check_reason(reason)?;
     let (key, version) = head(app, caller, patient).await?;
     let shared = find(app, caller, patient).await?.shared;
     let mut entry = house_entry(app, caller, Log::Changes, Class::Erase, "erase", None);

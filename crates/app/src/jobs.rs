@@ -220,17 +220,29 @@ pub async fn run(
         tokio::select! {
             () = &mut stop => return,
             _ = checkpoints.tick() => {
-                if let Err(error) = fix_checkpoints(&app, holder).await {
+                if let Err(error) = noted(&app, "checkpoints", fix_checkpoints(&app, holder)).await {
                     tracing::warn!(%error, "tenants' checkpoints were not fixed in the instance log");
                 }
             }
             _ = sweeps.tick() => {
-                if let Err(error) = sweep_all(&app, holder).await {
+                if let Err(error) = noted(&app, "sweep", sweep_all(&app, holder)).await {
                     tracing::warn!(%error, "expired documents were not swept");
                 }
             }
         }
     }
+}
+
+// Runs a job and notes for monitoring how it stands.
+async fn noted<T>(
+    app: &App,
+    name: &'static str,
+    work: impl Future<Output = Result<T, AppError>>,
+) -> Result<T, AppError> {
+    app.board().begins(name);
+    let outcome = work.await;
+    app.board().ended(name, outcome.is_ok(), app.now());
+    outcome
 }
 
 /// One round of fixing checkpoints, if no other replica is at it; returns how many were appended.

@@ -12,6 +12,7 @@ mod entry;
 pub mod erase;
 pub mod error;
 pub mod export;
+pub mod figures;
 mod idempotency;
 pub mod import;
 pub mod init;
@@ -47,6 +48,7 @@ struct Inner {
     patient: TypeId,
     settings: Settings,
     caches: Caches,
+    board: figures::Board,
 }
 
 /// What is remembered between requests. Nothing here decides: all of it can be lost.
@@ -96,6 +98,7 @@ impl App {
             patient,
             settings,
             caches,
+            board: figures::Board::default(),
         })))
     }
 
@@ -154,6 +157,10 @@ impl App {
 
     pub(crate) fn caches(&self) -> &Caches {
         &self.0.caches
+    }
+
+    pub(crate) fn board(&self) -> &figures::Board {
+        &self.0.board
     }
 
     /// The patients a version is about; none for a deletion. A Patient is about itself, without a look

@@ -88,7 +88,7 @@ pub enum Command {
     Erase(Erase),
     /// Write an encrypted, verified backup while serving
     Backup(Backup),
-    /// Restore a backup into an empty folder
+    /// Restore a backup into a new folder; what was erased since stays erased
     Restore(Restore),
     /// Measure this machine and this program against ceilings taken in the same run
     Bench(Bench),
@@ -159,7 +159,7 @@ pub struct Import {
 pub struct Export {
     /// Folder to write into; must be empty or new
     pub into: PathBuf,
-    /// Tenant
+    /// Tenant (default: the only one; with --ledger every tenant)
     #[arg(long)]
     pub tenant: Option<String>,
     /// Write the ledger (changes, access and instance logs) for `verify` instead of the resources
@@ -182,6 +182,9 @@ pub struct Verify {
     /// A checkpoint kept from before: the log must extend it
     #[arg(long, value_name = "FILE")]
     pub from: Vec<PathBuf>,
+    /// The export is of one tenant: logs of other tenants, which the instance log names, may be missing
+    #[arg(long)]
+    pub partial: bool,
 }
 
 /// Tenants.
@@ -352,7 +355,7 @@ pub struct Erase {
     pub tenant: String,
     /// Logical id of the patient
     pub patient: String,
-    /// Why (kept in the ledger)
+    /// Why, as a code such as `court-order` (letters, digits, '.', '_', '-'); kept in the ledger
     #[arg(long)]
     pub reason: String,
     /// Do it; without this flag it prints what would be erased
@@ -378,6 +381,9 @@ pub struct Restore {
     /// File holding the pass phrase
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: PathBuf,
+    /// A newer erased.log, repeatable (those in the folder itself and in folders beside it are found)
+    #[arg(long, value_name = "FILE")]
+    pub erased: Vec<PathBuf>,
 }
 
 /// Flags of `bench`.

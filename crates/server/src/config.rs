@@ -173,6 +173,11 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "file holding the connection string of the owner role, for migrations",
     ),
+    text(
+        "store.postgres_root_certificate",
+        "",
+        "PEM file of the certificate authority that PostgreSQL's certificate is checked against; needed for sslmode=verify-ca and verify-full",
+    ),
     number(
         "ledger.access_window_ms",
         "200",
@@ -392,6 +397,16 @@ impl Config {
     #[must_use]
     pub fn switch(&self, key: &str) -> bool {
         self.text(key) == "true"
+    }
+    /// A value as JSON: numbers and switches are what they are.
+    #[must_use]
+    pub fn value(&self, key: &str) -> serde_json::Value {
+        let found = SETTINGS.iter().find(|setting| setting.key == key);
+        match found.map(|setting| setting.shape) {
+            Some(Shape::Number { .. }) => self.number(key).into(),
+            Some(Shape::Switch) => self.switch(key).into(),
+            _ => self.text(key).into(),
+        }
     }
     /// What a setting does; empty for one that is none.
     #[must_use]

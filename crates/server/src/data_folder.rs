@@ -47,6 +47,20 @@ pub fn verify(
     format: Format,
     printer: Printer,
 ) -> Result<u8, Failure> {
+    let (report, record) = report(arguments, folder, held, config, printer)?;
+    let has_policy = arguments.policy.is_some();
+    print(&report, &record, has_policy, format, printer);
+    Ok(report.verdict().exit_code())
+}
+
+/// What is found in a data folder, or in the configured store where none is given; blocks.
+pub fn report(
+    arguments: &Verify,
+    folder: Option<&Path>,
+    held: &[Checkpoint],
+    config: &Config,
+    printer: Printer,
+) -> Result<Examined, Failure> {
     let mut config = config.clone();
     if let Some(folder) = folder {
         let folder = folder.display().to_string();
@@ -54,6 +68,15 @@ pub fn verify(
         config.set("store.kind", "sqlite".to_owned(), Origin::Flag("verify"))?;
     }
     let data = config.data_folder();
+    if !wiring::is_postgres(&config)? && wiring::is_held(&data) {
+        return Err(Failure::new(
+            kernel::Category::Unavailable,
+            format!(
+                "{} is in use by another process: verify a `theriac backup`, which can be written meanwhile and is verified by that, or end the process first",
+                data.display()
+            ),
+        ));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -79,13 +102,5 @@ pub fn verify(
     runtime.block_on(store.close());
     drop(logs);
     drop(tracker);
-    let (report, record) = examined?;
-    print(
-        &report,
-        &record,
-        arguments.policy.is_some(),
-        format,
-        printer,
-    );
-    Ok(report.verdict().exit_code())
+    examined
 }

@@ -9,6 +9,8 @@ pub struct Failure {
     pub text: String,
     /// The category, which gives the exit code.
     pub category: Category,
+    /// The command was ended from outside: 128 and the signal's number, as shells have it.
+    interrupted: bool,
 }
 
 impl Failure {
@@ -18,6 +20,18 @@ impl Failure {
         Self {
             text: text.into(),
             category,
+            interrupted: false,
+        }
+    }
+    /// Ctrl-C or SIGTERM came before the end.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self {
+            interrupted: true,
+            ..Self::new(
+                Category::Unavailable,
+                "interrupted: what was acknowledged is kept, and the command can be run again",
+            )
         }
     }
     /// Something named does not exist.
@@ -28,10 +42,7 @@ impl Failure {
     /// From an error of the house.
     #[must_use]
     pub fn from_error<E: Categorised>(error: &E) -> Self {
-        Self {
-            category: error.category(),
-            text: error.to_string(),
-        }
+        Self::new(error.category(), error.to_string())
     }
     /// A file or folder that the system refused.
     #[must_use]
@@ -41,6 +52,7 @@ impl Failure {
             ErrorKind::NotFound => Category::NotFound,
             ErrorKind::PermissionDenied => Category::Forbidden,
             ErrorKind::AlreadyExists => Category::Conflict,
+            ErrorKind::NotADirectory | ErrorKind::IsADirectory => Category::Invalid,
             ErrorKind::StorageFull | ErrorKind::ReadOnlyFilesystem => Category::Unavailable,
             _ => Category::Fault,
         };
@@ -54,7 +66,11 @@ impl Failure {
     /// The process exit code.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.category.mapping().exit_code
+        if self.interrupted {
+            130
+        } else {
+            self.category.mapping().exit_code
+        }
     }
 }
 

@@ -5,10 +5,13 @@ mod archive;
 mod backups;
 mod bench;
 mod cli;
+#[cfg(test)]
+mod cli_reference;
 mod commands;
 mod config;
 mod console;
 mod data_folder;
+mod erasures;
 mod failure;
 mod import;
 mod log_folder;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Printer::new(cli.global.output, cli.global.quiet);
     match commands::run(cli, printer) {
+        Ok(0) if output::is_lost() => ExitCode::FAILURE,
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             printer.error(&failure.text, failure.exit_code());

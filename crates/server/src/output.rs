@@ -1,20 +1,53 @@
 //! How results and progress are printed: data on standard output as a table or one JSON document,
 //! progress on standard error, a bar on a terminal and a line every ten seconds elsewhere.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where the program prints"
-)]
+#![expect(clippy::print_stderr, reason = "this is where the program prints")]
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use kernel::Clock;
 use serde_json::Value;
 
 use crate::cli::Format;
+
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether a result could not be written, for another reason than that nobody reads it any more.
+#[must_use]
+pub fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no failure.
+pub fn put(text: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text).and_then(|()| out.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        eprintln!("error: results could not be written to standard output: {error}");
+    }
+}
+
+fn say(line: &str) {
+    put(format!("{line}\n").as_bytes());
+}
+
+/// A cell as people read it.
+fn plain(cell: &Value) -> String {
+    match cell {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(plain).collect();
+            items.join(", ")
+        }
+        other => other.to_string(),
+    }
+}
 
 /// Prints results as asked.
 #[derive(Debug, Clone, Copy)]
@@ -36,22 +69,31 @@ impl Printer {
         self.format
     }
 
-    /// Rows under headings; as JSON an array of objects with the headings as keys.
+    /// Rows of texts under headings; see [`Printer::cells`].
     pub fn rows(self, headings: &[&str], rows: &[Vec<String>]) {
+        let cells = |row: &Vec<String>| row.iter().map(|text| text.as_str().into()).collect();
+        self.cells(headings, &rows.iter().map(cells).collect::<Vec<_>>());
+    }
+
+    /// Rows under headings; as JSON an array of objects with the headings as keys, where numbers and lists
+    /// stay what they are.
+    pub fn cells(self, headings: &[&str], rows: &[Vec<Value>]) {
         if self.format == Format::Json {
             let items: Vec<Value> = rows
                 .iter()
                 .map(|row| {
-                    let members = headings
-                        .iter()
-                        .zip(row)
-                        .map(|(k, v)| ((*k).to_owned(), Value::from(v.as_str())));
+                    let members = headings.iter().zip(row);
+                    let members = members.map(|(k, v)| ((*k).to_owned(), v.clone()));
                     Value::Object(members.collect())
                 })
                 .collect();
-            println!("{}", Value::Array(items));
+            say(&Value::Array(items).to_string());
             return;
         }
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(plain).collect())
+            .collect();
         let widths: Vec<usize> = headings
             .iter()
             .enumerate()
@@ -71,35 +113,32 @@ impl Printer {
                 .collect();
             padded.join("  ").trim_end().to_owned()
         };
-        println!("{}", line(headings.to_vec()));
-        for row in rows {
-            println!("{}", line(row.iter().map(String::as_str).collect()));
+        say(&line(headings.to_vec()));
+        for row in &rows {
+            say(&line(row.iter().map(String::as_str).collect()));
         }
     }
 
     /// One result: a JSON object, or its members as `key  value` lines.
     pub fn object(self, value: &Value) {
         if self.format == Format::Json {
-            println!("{value}");
+            say(&value.to_string());
             return;
         }
         let Some(members) = value.as_object() else {
-            println!("{value}");
+            say(&value.to_string());
             return;
         };
         let width = members.keys().map(String::len).max().unwrap_or(0);
         for (key, member) in members {
-            match member {
-                Value::String(text) => println!("{key:<width$}  {text}"),
-                other => println!("{key:<width$}  {other}"),
-            }
+            say(format!("{key:<width$}  {}", plain(member)).trim_end());
         }
     }
 
     /// A plain text on standard output (nothing when JSON was asked).
     pub fn text(self, text: &str) {
         if self.format == Format::Table {
-            println!("{text}");
+            say(text);
         }
     }
 
@@ -173,7 +212,8 @@ impl Progress {
     /// The work is done.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
-        if self.lines {
+        // Work that was over before anybody asked needs no words.
+        if self.lines && self.last_ns > 0 {
             eprintln!("{}: {} done", self.what, self.done);
         }
     }

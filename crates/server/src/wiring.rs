@@ -80,7 +80,7 @@ fn name(config: &Config, data: &Path) -> Result<String, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let written =
                 std::fs::create_dir_all(data).and_then(|()| std::fs::write(&path, configured));
-            written.map_err(|error| store::files::io_error(&path, &error))?;
+            written.map_err(|error| Failure::file(&path, &error))?;
             Ok(configured.to_owned())
         }
         Err(error) => Err(Failure::file(&path, &error)),
@@ -136,6 +136,12 @@ async fn open_store(
     let data = config.data_folder();
     if opening == Opening::Existing && !is_postgres && !data.join("tenants").is_dir() {
         return Err(no_instance(&data));
+    }
+    if opening == Opening::Existing && is_postgres && !data.join("keys").is_dir() {
+        return Err(Failure::missing(format!(
+            "{} holds no keys: make an instance with `theriac init`, or put the folder keys of the one in the database there",
+            data.display()
+        )));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ids: Arc<dyn Ids> = Arc::new(SystemIds::new(
@@ -205,6 +211,20 @@ fn sqlite(
     Ok((Arc::new(store), Arc::new(ring)))
 }
 
+/// A connection string from the file that a setting names, with the root certificate of the settings;
+/// `None` where the setting is empty.
+pub fn connection(config: &Config, key: &str) -> Result<Option<String>, Failure> {
+    let file = config.text(key);
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let connection = crate::commands::secret_file(Path::new(file))?;
+    Ok(Some(match config.text("store.postgres_root_certificate") {
+        "" => connection.to_string(),
+        root => store::postgres::with_root_certificate(&connection, Path::new(root)),
+    }))
+}
+
 async fn postgres(
     config: &Config,
     name: &str,
@@ -212,22 +232,14 @@ async fn postgres(
     opening: Opening,
 ) -> Result<Parts, Failure> {
     let data = config.data_folder();
-    let secret = |key: &str| -> Result<Option<String>, Failure> {
-        match config.text(key) {
-            "" => Ok(None),
-            file => Ok(Some(
-                crate::commands::secret_file(Path::new(file))?.to_string(),
-            )),
-        }
-    };
-    let application = secret("store.postgres_file")?.ok_or_else(|| {
+    let application = connection(config, "store.postgres_file")?.ok_or_else(|| {
         Failure::new(
             Category::Invalid,
             "setting store.postgres_file is empty: name the file with the connection string",
         )
     })?;
     let mut settings = PostgresSettings::new(
-        secret("store.postgres_owner_file")?,
+        connection(config, "store.postgres_owner_file")?,
         application,
         data.clone(),
         name,

@@ -42,6 +42,8 @@ pub(crate) struct Waiting {
     /// Looks before it were taken out of the journal: its writer leaves out a counter, which every
     /// verifier finds.
     pub(crate) after_gap: bool,
+    /// What it takes in the file.
+    pub(crate) bytes: u64,
 }
 
 pub(crate) struct Journal {
@@ -161,17 +163,21 @@ impl Journal {
         let was_empty = state.waiting.is_empty();
         let start = state.place;
         state.place.offset += frames.len() as u64;
-        let ends = ends.into_iter().map(|end| JournalPlace {
-            file: start.file,
-            offset: start.offset + end,
-        });
-        state
-            .waiting
-            .extend(entries.into_iter().zip(ends).map(|(entry, end)| Waiting {
+        let mut before = 0;
+        let looks = entries.into_iter().zip(ends).map(|(entry, end)| {
+            let bytes = end - core::mem::replace(&mut before, end);
+            let end = JournalPlace {
+                file: start.file,
+                offset: start.offset + end,
+            };
+            Waiting {
                 entry,
                 end,
                 after_gap: false,
-            }));
+                bytes,
+            }
+        });
+        state.waiting.extend(looks);
         Ok(if state.waiting.len() >= self.limit {
             Appended::Full
         } else if was_empty {
@@ -195,6 +201,13 @@ impl Journal {
     /// How many looks wait.
     pub(crate) fn backlog(&self) -> usize {
         self.state.lock().waiting.len()
+    }
+
+    /// How many looks wait and how many bytes they take.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        let bytes = state.waiting.iter().map(|look| look.bytes).sum();
+        (state.waiting.len() as u64, bytes)
     }
 
     /// Takes the oldest waiting looks to move them.
@@ -320,6 +333,7 @@ fn read_frames(bytes: &[u8], file: u64, start: u64, into: &mut Vec<Waiting>) {
                 offset: at as u64,
             },
             after_gap,
+            bytes: length as u64,
         });
         after_gap = false;
     }
@@ -399,6 +413,8 @@ mod tests {
         assert_eq!(journal.append(vec![entry(1)]).unwrap(), Appended::First);
         assert_eq!(journal.append(vec![entry(2)]).unwrap(), Appended::More);
         assert_eq!(journal.append(vec![entry(3)]).unwrap(), Appended::Full);
+        let written = std::fs::metadata(journal.path(1)).unwrap().len();
+        assert_eq!(journal.size(), (3, written));
         let taken = journal.take(1);
         let moved = taken[0].end;
         let path = journal.path(1);

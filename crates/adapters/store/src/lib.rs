@@ -14,6 +14,7 @@ pub mod head_file;
 pub mod index;
 mod journal;
 pub mod keys;
+mod meters;
 pub mod port;
 pub mod postgres;
 pub mod prepare;
@@ -28,6 +29,7 @@ pub use port::{
     doc::{Doc, DocExpected, DocKind, DocWrite},
     error::StoreError,
     evidence::{Unplaced, VersionEvidence, VersionProof},
+    figures::{Figures, LogFigures, Spread},
     ledger::{Log, LogEntry, LogHead, StoredCheckpoint},
     resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion},
     search::{

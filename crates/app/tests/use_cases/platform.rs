@@ -309,6 +309,9 @@ async fn consumers_see_everything_in_order_at_least_once() {
             .await
             .is_err()
     );
+    let behind = house.app.figures().consumers;
+    assert_eq!(behind[0].0, "test-follower");
+    assert!(behind[0].1 >= 5, "{behind:?}");
     let follower = Follower::default();
     let taken = catch_up(&house.app, &scope, &follower, holder)
         .await
@@ -319,6 +322,8 @@ async fn consumers_see_everything_in_order_at_least_once() {
         (0..taken).collect::<Vec<u64>>(),
         "nothing is skipped after a failure"
     );
+    let behind = house.app.figures().consumers;
+    assert_eq!(behind, [("test-follower".to_owned(), 0)]);
     assert_eq!(
         catch_up(&house.app, &scope, &follower, holder)
             .await

@@ -20,6 +20,9 @@ pub struct Cluster {
     _watchdog: Child,
 }
 
+/// The shared cluster's port, which only names its socket.
+const PORT: u16 = 5432;
+
 static CLUSTER: OnceLock<Result<Cluster, PeerMissing>> = OnceLock::new();
 static NEXT_DATABASE: AtomicU32 = AtomicU32::new(1);
 
@@ -49,7 +52,89 @@ impl TestDatabase {
     /// # Errors
     /// What `psql` printed.
     pub fn execute(&self, sql: &str) -> Result<String, String> {
-        psql(&self.socket_folder, &self.name, sql)
+        psql((&self.socket_folder, PORT), &self.name, sql)
+    }
+}
+
+/// A cluster of its own that also listens on TCP, with TLS. Unlike the shared one its settings can be changed.
+#[derive(Debug)]
+pub struct TlsCluster {
+    cluster: Cluster,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+}
+
+impl TlsCluster {
+    /// Starts one with a certificate and its key, both PEM.
+    ///
+    /// # Errors
+    /// [`PeerMissing`] where no PostgreSQL is installed or it did not start.
+    pub fn start(certificate: &str, key: &str) -> Result<Self, PeerMissing> {
+        let missing = |error: std::io::Error| PeerMissing::new("PostgreSQL", error.to_string());
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .map_err(missing)?
+            .port();
+        let prepare = |data: &Path| -> Result<(), String> {
+            let write = |name: &str, text: &str| {
+                std::fs::write(data.join(name), text).map_err(|error| error.to_string())
+            };
+            write("server.crt", certificate)?;
+            write("server.key", key)?;
+            run(Command::new("chmod")
+                .arg("600")
+                .arg(data.join("server.key")))?;
+            if is_root() {
+                let files = ["server.crt", "server.key"].map(|name| data.join(name));
+                run(Command::new("chown").arg("postgres").args(files))?;
+            }
+            let settings = format!("listen_addresses = '127.0.0.1'\nport = {port}\nssl = on\n");
+            let path = data.join("postgresql.auto.conf");
+            std::fs::write(&path, settings).map_err(|error| error.to_string())
+        };
+        let cluster = Cluster::start_with(port, prepare)?;
+        Ok(Self { cluster, port })
+    }
+
+    /// Puts another certificate and key in place; new connections see them.
+    ///
+    /// # Errors
+    /// What the system or `psql` said.
+    pub fn replace(&self, certificate: &str, key: &str) -> Result<(), String> {
+        let data = self.cluster.folder.path().join("data");
+        // Written over: owner and mode stay.
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            std::fs::write(data.join(name), text).map_err(|error| error.to_string())?;
+        }
+        self.reload()
+    }
+
+    /// Changes a setting that a reload is enough for.
+    ///
+    /// # Errors
+    /// What `psql` printed.
+    pub fn set(&self, setting: &str, value: &str) -> Result<(), String> {
+        self.execute(&format!("ALTER SYSTEM SET {setting} = '{value}'"))?;
+        self.reload()
+    }
+
+    // Signals take a moment to every process: a new connection is judged by the postmaster's own settings.
+    fn reload(&self) -> Result<(), String> {
+        self.execute("SELECT pg_reload_conf()")?;
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(())
+    }
+
+    /// Runs a statement as superuser, over the socket.
+    ///
+    /// # Errors
+    /// What `psql` printed.
+    pub fn execute(&self, sql: &str) -> Result<String, String> {
+        psql(
+            (&self.cluster.folder.path().join("socket"), self.port),
+            "postgres",
+            sql,
+        )
     }
 }
 
@@ -66,7 +151,7 @@ pub fn fresh_database() -> Result<TestDatabase, PeerMissing> {
     let name = format!("t{}_{number}", std::process::id());
     let socket_folder = cluster.folder.path().join("socket");
     psql(
-        &socket_folder,
+        (&socket_folder, PORT),
         "postgres",
         &format!("CREATE DATABASE {name}"),
     )
@@ -79,6 +164,17 @@ pub fn fresh_database() -> Result<TestDatabase, PeerMissing> {
 
 impl Cluster {
     fn start() -> Result<Self, PeerMissing> {
+        let quiet = |data: &Path| {
+            std::fs::write(data.join("postgresql.auto.conf"), "listen_addresses = ''\n")
+                .map_err(|error| error.to_string())
+        };
+        Self::start_with(PORT, quiet)
+    }
+
+    fn start_with(
+        port: u16,
+        prepare: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<Self, PeerMissing> {
         let missing = |detail: String| PeerMissing::new("PostgreSQL", detail);
         let bin = find_bin().ok_or_else(|| {
             missing("no initdb found on PATH or in /usr/lib/postgresql".to_owned())
@@ -105,8 +201,9 @@ impl Cluster {
             data.display()
         );
         run(&mut as_postgres(root, &initdb)).map_err(missing)?;
+        prepare(&data).map_err(missing)?;
         let serve = format!(
-            "{}/postgres -D {} -k {} -c listen_addresses='' -c max_connections=200 -c shared_buffers=64MB & pid=$!; cat >/dev/null; kill -QUIT $pid",
+            "{}/postgres -D {} -k {} -c max_connections=200 -c shared_buffers=64MB & pid=$!; cat >/dev/null; kill -QUIT $pid",
             bin.display(),
             data.display(),
             socket.display()
@@ -122,7 +219,7 @@ impl Cluster {
             _watchdog: watchdog,
         };
         for _ in 0..300 {
-            if psql(&socket, "postgres", "SELECT 1").is_ok() {
+            if psql((&socket, port), "postgres", "SELECT 1").is_ok() {
                 return Ok(cluster);
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -169,7 +266,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-fn psql(socket: &Path, database: &str, sql: &str) -> Result<String, String> {
+fn psql((socket, port): (&Path, u16), database: &str, sql: &str) -> Result<String, String> {
     let mut child = Command::new("psql")
         .args([
             "-X",
@@ -183,7 +280,7 @@ fn psql(socket: &Path, database: &str, sql: &str) -> Result<String, String> {
             "-h",
         ])
         .arg(socket)
-        .args(["-d", database, "-f", "-"])
+        .args(["-p", &port.to_string(), "-d", database, "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -437,6 +437,46 @@ fn sign_ins_match_practitioners_and_branches() {
     }
 }
 
+/// Every resource, and every bundle, by the house's own validator.
+fn valid(population: &Population) {
+    let definitions = fhir::definitions::Definitions::r4();
+    let limits = fhir::json::Limits::default();
+    for written in population.bundles() {
+        let bundle = fhir::json::Document::parse(written.bytes, &limits).unwrap();
+        let entries = bundle.root().get("entry").unwrap();
+        assert_eq!(entries.items().count(), written.resources as usize);
+        for entry in entries.items() {
+            let resource = entry.get("resource").unwrap();
+            let issues = fhir::validate::validate(definitions, resource);
+            assert!(
+                issues.is_empty(),
+                "{issues:?} in {}",
+                String::from_utf8_lossy(resource.raw())
+            );
+        }
+        let issues = fhir::validate::validate(definitions, bundle.root());
+        assert!(issues.is_empty(), "{issues:?}");
+    }
+}
+
+#[test]
+fn every_resource_of_the_demo_is_valid() {
+    for tenant in Tenant::ALL {
+        valid(&demo(tenant));
+    }
+}
+
+#[test]
+fn a_wrong_resource_would_be_noticed() {
+    let wrong = br#"{"resourceType":"Patient","gender":"sideways"}"#.to_vec();
+    let document = fhir::json::Document::parse(wrong, &fhir::json::Limits::default()).unwrap();
+    let definitions = fhir::definitions::Definitions::r4();
+    assert_eq!(
+        fhir::validate::validate(definitions, document.root()).len(),
+        1
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
@@ -455,5 +495,6 @@ proptest! {
         let profile = Profile { patients, months, mar_days };
         let population = Population::new(tenant, seed, reference, profile);
         check(&population, &format!("{year:04}-{month:02}-{day:02}"));
+        valid(&population);
     }
 }

@@ -42,7 +42,8 @@ pub(crate) async fn ready(arrival: Arrival) -> Result<Response, EdgeError> {
 
 #[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, description = "Prometheus exposition text", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(arrival: Arrival) -> Result<Response, EdgeError> {
-    let mut response = (StatusCode::OK, arrival.edge().metrics().render()).into_response();
+    let text = arrival.edge().metrics().render(&arrival.app().figures());
+    let mut response = (StatusCode::OK, text).into_response();
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response
         .headers_mut()

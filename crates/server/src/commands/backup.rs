@@ -33,10 +33,7 @@ pub const LAST: &str = "last-backup.json";
 /// Runs it.
 pub async fn run(config: &Config, arguments: &Backup, printer: Printer) -> Result<u8, Failure> {
     if wiring::is_postgres(config)? {
-        return Err(Failure::new(
-            Category::Unsupported,
-            "a PostgreSQL store is backed up with PostgreSQL's own tools: use pg_dump or pgBackRest, and copy the data folder with its keys and heads too",
-        ));
+        return Err(Failure::new(Category::Unsupported, with_postgres(config)));
     }
     let into = absolute(&arguments.into)?;
     let passphrase_file = absolute(&arguments.passphrase_file)?;
@@ -47,6 +44,10 @@ pub async fn run(config: &Config, arguments: &Backup, printer: Printer) -> Resul
         ));
     }
     secret_file(&passphrase_file)?;
+    if let Some(folder) = into.parent().filter(|folder| !folder.is_dir()) {
+        let text = format!("{} is no folder: make it first", folder.display());
+        return Err(Failure::missing(text));
+    }
     let summary = if wiring::is_held(&config.data_folder()) {
         printer.note("the folder is served by another process, which is asked to write the backup");
         ask(
@@ -65,6 +66,23 @@ pub async fn run(config: &Config, arguments: &Backup, printer: Printer) -> Resul
     };
     printer.object(&json!(summary));
     Ok(0)
+}
+
+// What to run instead. Heads before the dump: a copy may be ahead of its heads, never behind them.
+fn with_postgres(config: &Config) -> String {
+    let owner = match config.text("store.postgres_owner_file") {
+        "" => config.text("store.postgres_file"),
+        file => file,
+    };
+    let data = config.data_folder();
+    let data = data.display();
+    format!(
+        "a PostgreSQL store is backed up with PostgreSQL's own tools: run, in this order,\n  \
+         tar -C {data} -cf theriac-folder.tar keys heads journals journal.id instance-name\n  \
+         pg_dump -Fc --exclude-schema=theriac_keys -f theriac-record.dump -d \"$(head -n 1 {owner})\"\n  \
+         pg_dump -Fc --schema=theriac_keys -f theriac-keys.dump -d \"$(head -n 1 {owner})\"\n\
+         for a dedicated database the two dumps again with its name; keep the first file, which holds the root key, apart, and of the third the newest only; docs/guides/backup.md has the way back"
+    )
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

@@ -36,22 +36,22 @@ pub async fn run(config: &Config, what: &Client, printer: Printer) -> Result<u8,
         Client::List { tenant } => {
             let tenant = tenancy::tenant(&instance, Some(tenant)).await?;
             let caller = console::task(&instance.app, tenant.id, SystemTask::Setup)?;
-            let rows: Vec<Vec<String>> = clients::list(&instance.app, &caller)
+            let rows: Vec<Vec<serde_json::Value>> = clients::list(&instance.app, &caller)
                 .await?
                 .into_iter()
                 .map(|client| {
                     let scopes: Vec<String> = client.scopes.iter().map(shown).collect();
                     let state = format!("{:?}", client.state).to_lowercase();
                     vec![
-                        client.name,
-                        scopes.join(" "),
-                        client.jwks.len().to_string(),
-                        state,
-                        client.id.to_string(),
+                        client.name.into(),
+                        scopes.into(),
+                        client.jwks.len().into(),
+                        state.into(),
+                        client.id.to_string().into(),
                     ]
                 })
                 .collect();
-            printer.rows(&["client", "scopes", "keys", "state", "id"], &rows);
+            printer.cells(&["client", "scopes", "keys", "state", "id"], &rows);
             Ok(())
         }
     })

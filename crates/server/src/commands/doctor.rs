@@ -32,7 +32,7 @@ struct Check {
     run: fn(&Config) -> Found,
 }
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     Check {
         id: "settings",
         why: "wrong settings stop the start",
@@ -68,6 +68,12 @@ const CHECKS: [Check; 7] = [
         why: "without it no body can be read",
         remedy: "put keys/root.key back from the place it is kept, mode 600",
         run: root_key,
+    },
+    Check {
+        id: "database tls",
+        why: "patient data and passwords cross the network",
+        remedy: "give sslmode=verify-full in the connection strings and the certificate in store.postgres_root_certificate",
+        run: database_tls,
     },
     Check {
         id: "backup",
@@ -271,6 +277,30 @@ fn backup(config: &Config) -> Found {
         health,
         format!("the last one is {} hours old", age / 3_600_000),
     )
+}
+
+fn database_tls(config: &Config) -> Found {
+    if !matches!(wiring::is_postgres(config), Ok(true)) {
+        return (Health::Fine, "no database over a network".to_owned());
+    }
+    let mut worst = (Health::Fine, "verified, or on this machine".to_owned());
+    for key in ["store.postgres_file", "store.postgres_owner_file"] {
+        let read = wiring::connection(config, key).and_then(|connection| {
+            let verified = |connection: String| store::postgres::is_verified(&connection);
+            Ok(connection.map(verified).transpose()?)
+        });
+        match read {
+            Ok(Some(false)) if worst.0 == Health::Fine => {
+                worst = (
+                    Health::Warn,
+                    format!("{key} does not ask for sslmode=verify-full"),
+                );
+            }
+            Ok(_) => {}
+            Err(failure) => worst = (Health::Fail, failure.text),
+        }
+    }
+    worst
 }
 
 type Row = (&'static str, &'static str, &'static str, Found);

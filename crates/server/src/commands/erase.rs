@@ -28,6 +28,7 @@ pub async fn run(config: &Config, arguments: &Erase, printer: Printer) -> Result
             left(printer, &erased.shared);
             return Ok(());
         }
+        app::erase::check_reason(&arguments.reason)?;
         let preview = app::erase::preview(&instance.app, &caller, &patient).await?;
         printer.object(&json!({
             "patient": patient.as_str(),

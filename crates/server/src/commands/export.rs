@@ -29,10 +29,10 @@ const MANIFEST: &str = "manifest.json";
 pub async fn run(config: &Config, arguments: &Export, printer: Printer) -> Result<u8, Failure> {
     super::with_instance(config, async |instance| {
         empty(&arguments.into)?;
-        let tenant = tenancy::tenant(&instance, arguments.tenant.as_deref()).await?;
         if arguments.ledger {
-            ledger(&instance, &tenant, &arguments.into, printer).await
+            ledger(&instance, arguments, printer).await
         } else {
+            let tenant = tenancy::tenant(&instance, arguments.tenant.as_deref()).await?;
             resources(&instance, &tenant, arguments, printer).await
         }
     })
@@ -94,9 +94,9 @@ async fn resources(
         let path = arguments.into.join(format!("{name}.ndjson"));
         let written = one_type(&export, ty, &path, &mut progress).await?;
         rows.push(vec![
-            name.to_owned(),
-            written.to_string(),
-            path.display().to_string(),
+            name.into(),
+            written.into(),
+            path.display().to_string().into(),
         ]);
         files.push(json!({ "type": name, "url": format!("{name}.ndjson"), "count": written }));
     }
@@ -111,7 +111,7 @@ async fn resources(
     let path = arguments.into.join(MANIFEST);
     std::fs::write(&path, format!("{manifest:#}\n"))
         .map_err(|error| Failure::file(&path, &error))?;
-    printer.rows(&["type", "resources", "file"], &rows);
+    printer.cells(&["type", "resources", "file"], &rows);
     Ok(())
 }
 
@@ -159,36 +159,47 @@ impl ExportSink for Folder {
     }
 }
 
-async fn ledger(
-    instance: &Instance,
-    tenant: &Tenant,
-    into: &Path,
-    printer: Printer,
-) -> Result<(), Failure> {
-    // The tenant's newest checkpoints go into the instance log first, so that it vouches for them.
+async fn ledger(instance: &Instance, arguments: &Export, printer: Printer) -> Result<(), Failure> {
+    let into = arguments.into.as_path();
+    let all = tenancy::tenants(instance).await?;
+    let tenants = match arguments.tenant.as_deref() {
+        None => all.clone(),
+        named => vec![tenancy::tenant(instance, named).await?],
+    };
+    // The tenants' newest checkpoints go into the instance log first, so that it vouches for them.
     app::jobs::fix_checkpoints(&instance.app, instance.ids.uuid()).await?;
     let mut rows = Vec::new();
-    let parts = [
-        (tenant.id, tenant.slug.as_str(), Log::Access),
-        (tenant.id, tenant.slug.as_str(), Log::Changes),
-        (TenantId::INSTANCE, "instance", Log::Changes),
-    ];
+    let mut parts = Vec::new();
+    // The instance first, its own changes before all: while others write, logs may be ahead of what it names,
+    // never behind.
+    let instance_and_tenants = std::iter::once((TenantId::INSTANCE, "instance")).chain(
+        tenants
+            .iter()
+            .map(|tenant| (tenant.id, tenant.slug.as_str())),
+    );
+    for (id, name) in instance_and_tenants {
+        parts.extend([Log::Changes, Log::Access].map(|log| (id, name, log)));
+    }
     for (id, name, log) in parts {
         let caller = console::task(&instance.app, id, SystemTask::Backup)?;
         let mut folder = Folder {
             root: into.join(name),
         };
         let entries = app::audit::export(&instance.app, &caller, log, &mut folder).await?;
-        rows.push(vec![
-            name.to_owned(),
-            log.as_str().to_owned(),
-            entries.to_string(),
-        ]);
+        rows.push(vec![name.into(), log.as_str().into(), entries.into()]);
     }
     let policy = app::audit::export::policy(&instance.app)?;
     let path = into.join(ledger::export::KEYS);
     std::fs::write(&path, policy.to_string()).map_err(|error| Failure::file(&path, &error))?;
-    printer.rows(&["tenant", "log", "entries"], &rows);
-    printer.note(&format!("\nhint: theriac verify {}", into.display()));
+    printer.cells(&["tenant", "log", "entries"], &rows);
+    let partial = if tenants.len() < all.len() {
+        " --partial"
+    } else {
+        ""
+    };
+    printer.note(&format!(
+        "\nhint: theriac verify {}{partial}",
+        into.display()
+    ));
     Ok(())
 }

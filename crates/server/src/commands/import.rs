@@ -27,8 +27,13 @@ pub async fn run(config: &Config, arguments: &Import, printer: Printer) -> Resul
         return Err(Failure::missing(text));
     }
     let instance = wiring::open(config, Opening::OrNew).await?;
-    let outcome = load(&instance, arguments, found, printer).await;
+    let mut made = Vec::new();
+    let outcome = load(&instance, arguments, found, &mut made, printer).await;
     wiring::close(&instance).await;
+    if outcome.is_err() && printer.format() == Format::Json && !made.is_empty() {
+        // They are told once, also when nothing could be loaded.
+        printer.object(&json!({ "made": made }));
+    }
     outcome.map(|()| 0)
 }
 
@@ -36,9 +41,10 @@ async fn load(
     instance: &Instance,
     arguments: &Import,
     found: source::Found,
+    made: &mut Vec<Made>,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let tenant = tenant_or_new(instance, arguments.tenant.as_deref(), printer).await?;
+    let tenant = tenant_or_new(instance, arguments.tenant.as_deref(), made, printer).await?;
     let caller = console::task(&instance.app, tenant.id, SystemTask::Jobs)?;
     let loader = Loader::new(instance.app.clone(), caller);
     let count = found.sources.len() as u64;
@@ -54,20 +60,51 @@ async fn load(
             .map_err(|error| Failure::new(kernel::Category::Fault, error.to_string()))?;
         std::fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
     }
-    print(&report, &whole, &found.foreign, seconds, printer);
+    print((&report, &whole), &found.foreign, made, seconds, printer);
     Ok(())
 }
 
+/// What an import made for itself, with the password that is told once.
+#[derive(Debug, serde::Serialize)]
+struct Made {
+    /// `instance` or the tenant's name in addresses.
+    tenant: String,
+    sign_in: &'static str,
+    password: String,
+}
+
+impl Made {
+    // On a terminal at once: an import may be stopped before its end.
+    fn told(self, to: &mut Vec<Self>, printer: Printer) {
+        let what = match self.tenant.as_str() {
+            init::INSTANCE_SLUG => "an instance".to_owned(),
+            slug => format!("tenant {slug}"),
+        };
+        printer.text(&format!(
+            "made {what}: sign in as {:?} with the password {} (told once)",
+            self.sign_in, self.password
+        ));
+        to.push(self);
+    }
+}
+
 fn print(
-    report: &Report,
-    whole: &serde_json::Value,
+    (report, whole): (&Report, &serde_json::Value),
     foreign: &[String],
+    made: &[Made],
     seconds: f64,
     printer: Printer,
 ) {
     if printer.format() == Format::Json {
-        printer.object(whole);
+        let mut whole = whole.clone();
+        if let Some(members) = whole.as_object_mut() {
+            members.insert("made".to_owned(), json!(made));
+        }
+        printer.object(&whole);
         return;
+    }
+    if !made.is_empty() {
+        printer.text("");
     }
     printer.rows(
         &["type", "read", "stored", "unchanged", "refused"],
@@ -108,6 +145,7 @@ fn print(
 async fn tenant_or_new(
     instance: &Instance,
     named: Option<&str>,
+    told: &mut Vec<Made>,
     printer: Printer,
 ) -> Result<Tenant, Failure> {
     if !init::is_initialised(&instance.app).await? {
@@ -118,9 +156,12 @@ async fn tenant_or_new(
             password: Some(Zeroizing::new(password.clone())),
         };
         init::instance(&instance.app, operator).await?;
-        printer.note(&format!(
-            "made an instance; operator's password, told once: {password}"
-        ));
+        let made = Made {
+            tenant: init::INSTANCE_SLUG.to_owned(),
+            sign_in: "operator",
+            password,
+        };
+        made.told(told, printer);
     }
     let tenants = tenancy::tenants(instance).await?;
     if !tenants.is_empty() {
@@ -138,9 +179,11 @@ async fn tenant_or_new(
     };
     let caller = console::operator(&instance.app)?;
     let made = tenants::create(&instance.app, &caller, new).await?;
-    let note = json!({ "tenant": slug, "administrator": "administrator", "password": password });
-    printer.note(&format!(
-        "made tenant {slug}; its administrator, told once: {note}"
-    ));
+    let administrator = Made {
+        tenant: slug.to_owned(),
+        sign_in: "administrator",
+        password,
+    };
+    administrator.told(told, printer);
     Ok(made.tenant)
 }

@@ -32,8 +32,8 @@ use crate::wiring::{self, Instance, Opening};
 pub fn run(cli: Cli, printer: Printer) -> Result<u8, Failure> {
     let global = cli.global;
     match cli.command {
-        Command::Demo(arguments) => later(demo::run(&global, &arguments, printer)),
-        Command::Serve(arguments) => later(serve::run(&config(&global)?, &arguments, printer)),
+        Command::Demo(arguments) => served(demo::run(&global, &arguments, printer)),
+        Command::Serve(arguments) => served(serve::run(&config(&global)?, &arguments, printer)),
         Command::Init(arguments) => later(init::run(&config(&global)?, &arguments, printer)),
         Command::Import(arguments) => later(import::run(&config(&global)?, &arguments, printer)),
         Command::Export(arguments) => later(export::run(&config(&global)?, &arguments, printer)),
@@ -50,7 +50,7 @@ pub fn run(cli: Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Token(what) => later(token::run(&config(&global)?, &what, printer)),
         Command::Erase(arguments) => later(erase::run(&config(&global)?, &arguments, printer)),
         Command::Backup(arguments) => later(backup::run(&config(&global)?, &arguments, printer)),
-        Command::Restore(arguments) => restore::run(&config(&global)?, &arguments, printer),
+        Command::Restore(arguments) => later(restore::run(config(&global)?, arguments, printer)),
         Command::Bench(arguments) => later(crate::bench::run(&arguments, printer)),
         Command::Config(ConfigCommand::Show { origin }) => {
             settings::show(
@@ -85,8 +85,19 @@ pub fn config(global: &Global) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Runs a future to its end on the program's runtime.
+/// Runs a command to its end, or until Ctrl-C or SIGTERM: then what it has in temporary folders goes, and
+/// the store is closed.
 pub fn later(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    served(async {
+        tokio::select! {
+            outcome = work => outcome,
+            () = crate::serving::asked_to_end() => Err(Failure::interrupted()),
+        }
+    })
+}
+
+/// Runs a future to its end on the program's runtime; it looks after signals itself.
+fn served(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

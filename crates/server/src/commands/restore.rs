@@ -1,20 +1,22 @@
-//! `theriac restore`: puts a backup into an empty folder, destroys again what was erased since, and
+//! `theriac restore`: puts a backup into a new folder, destroys again what was erased since, and
 //! verifies the ledger. The folder gets its name only when all of it is there.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use identity::{SystemTask, system_scope};
 use kernel::Category;
 use serde_json::json;
+use store::evidence::RecordSummary;
 use zeroize::Zeroizing;
 
 use crate::archive::{self, Opener};
 use crate::cli::{Format, Restore, Verify};
-use crate::commands::secret_file;
-use crate::config::Config;
-use crate::data_folder;
+use crate::commands::{secret_file, verify};
+use crate::config::{Config, Origin};
+use crate::data_folder::{self, Examined};
+use crate::erasures::{self, Joined};
 use crate::failure::Failure;
 use crate::output::Printer;
 use crate::wiring::{self, Opening};
@@ -23,26 +25,100 @@ use crate::wiring::{self, Opening};
 pub const MANIFEST: &str = "backup.json";
 
 /// Runs it.
-pub fn run(config: &Config, arguments: &Restore, printer: Printer) -> Result<u8, Failure> {
+pub async fn run(config: Config, arguments: Restore, printer: Printer) -> Result<u8, Failure> {
     let data = config.data_folder();
-    let failed = |error: std::io::Error| Failure::file(&data, &error);
-    let is_empty = match std::fs::read_dir(&data) {
-        Ok(mut items) => items.next().is_none(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+    may_take(&data)?;
+    let (to, settings, asked) = (data.clone(), config.clone(), arguments);
+    // Off the runtime's workers; what it has unpacked goes when this is dropped.
+    let placing = move || place(&to, &asked, &settings, printer);
+    let placed = tokio::task::spawn_blocking(placing).await;
+    let placed = placed.unwrap_or_else(|error| {
+        let text = format!("a worker ended early: {error}");
+        Err(Failure::new(Category::Fault, text))
+    })?;
+    let (report, record) = &placed.examined;
+    let code = report.verdict().exit_code();
+    if code == 0 {
+        apply(&config, &placed).await?;
+    }
+    print(&data, &placed, record, printer);
+    Ok(code)
+}
+
+fn print(data: &Path, placed: &Placed, record: &BTreeMap<String, RecordSummary>, printer: Printer) {
+    let Placed {
+        manifest, joined, ..
+    } = placed;
+    let report = &placed.examined.0;
+    let lists: Vec<String> = joined
+        .lists
+        .iter()
+        .map(|list| list.display().to_string())
+        .collect();
+    let mut result = json!({
+        "folder": data.display().to_string(),
+        "instance": manifest.instance,
+        "made": manifest.made,
+        "tenants": manifest.tenants.len(),
+        "erasure_lists": lists,
+        "erasures_added": joined.added,
+    });
+    if printer.format() == Format::Json {
+        if let Some(members) = result.as_object_mut() {
+            members.insert("verification".to_owned(), verify::json(report, record));
+        }
+    } else {
+        verify::print(report, record, false, Format::Table, printer);
+        printer.text("");
+    }
+    printer.object(&result);
+    if lists.is_empty() {
+        printer.note("\nhint: no erased.log was found but the backup's own: if patients were erased after the backup was made, remove the folder and restore again with --erased FILE");
+    }
+}
+
+/// What lies in the folder now.
+struct Placed {
+    manifest: Manifest,
+    joined: Joined,
+    examined: Examined,
+}
+
+// Nothing is restored over data; a list of erasures alone is none.
+fn may_take(data: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::file(data, &error);
+    let items = match std::fs::read_dir(data) {
+        Ok(items) => items,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
-    if !is_empty {
-        let text = format!(
-            "{} is not empty: name a new folder with --data, nothing is ever restored over data",
-            data.display()
-        );
-        return Err(Failure::new(Category::Conflict, text));
+    for item in items {
+        if item.map_err(failed)?.file_name() != erasures::LIST {
+            let text = format!(
+                "{} is not empty: name a new folder with --data, nothing is ever restored over data",
+                data.display()
+            );
+            return Err(Failure::new(Category::Conflict, text));
+        }
     }
+    Ok(())
+}
+
+// Unpacks beside the folder, verifies what the backup held, joins the lists of erasures, and renames into
+// place.
+fn place(
+    data: &Path,
+    arguments: &Restore,
+    config: &Config,
+    printer: Printer,
+) -> Result<Placed, Failure> {
+    let failed = |error: std::io::Error| Failure::file(data, &error);
     let passphrase = secret_file(&arguments.passphrase_file)?;
     let beside = data
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
+    let found = erasures::around(data);
     std::fs::create_dir_all(beside).map_err(failed)?;
     let work = tempfile::Builder::new()
         .prefix(".theriac-restore-")
@@ -51,57 +127,60 @@ pub fn run(config: &Config, arguments: &Restore, printer: Printer) -> Result<u8,
     let unpacked = work.path().join("data");
     unpack(&arguments.from, &unpacked, &passphrase)?;
     let manifest = manifest(&unpacked)?;
-    let _ = std::fs::remove_dir(&data);
-    std::fs::rename(&unpacked, &data).map_err(failed)?;
-    let verify = Verify {
-        source: Some(data.clone()),
+    printer.note("verifying what the backup holds");
+    let whole = Verify {
+        source: Some(unpacked.clone()),
         policy: None,
         from: Vec::new(),
+        partial: false,
     };
-    let quiet = Printer::new(Format::Json, true);
-    printer.note("verifying what was restored");
-    let code = data_folder::verify(
-        &verify,
-        Some(&data),
-        &[],
-        config,
-        printer.format(),
-        if printer.format() == Format::Json {
-            quiet
-        } else {
-            printer
-        },
-    )?;
-    if code == 0 {
-        replay_erasures(config)?;
+    // Before erasures are repeated: their entries are of after the backup.
+    let examined = data_folder::report(&whole, Some(&unpacked), &[], config, printer)?;
+    let joined = erasures::join(&unpacked, &arguments.erased, found)?;
+    let before = work.path().join("before");
+    let was_there = data.exists();
+    if was_there {
+        std::fs::rename(data, &before).map_err(failed)?;
     }
-    printer.object(&json!({
-        "folder": data.display().to_string(),
-        "instance": manifest.instance,
-        "made": manifest.made,
-        "tenants": manifest.tenants.len(),
-    }));
-    printer.note("\nhint: add the lines of a newer erased.log to the one in the folder before serving, so that what was erased since stays erased");
-    Ok(code)
+    std::fs::rename(&unpacked, data).map_err(|error| {
+        if was_there {
+            let _ = std::fs::rename(&before, data);
+        }
+        failed(error)
+    })?;
+    Ok(Placed {
+        manifest,
+        joined,
+        examined,
+    })
 }
 
-/// Opens every tenant once: what was erased before the backup stays erased, whatever keys came back with it.
-fn replay_erasures(config: &Config) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-        Failure::new(
-            Category::Fault,
-            format!("the runtime did not start: {error}"),
-        )
-    })?;
-    runtime.block_on(async {
-        let instance = wiring::open(config, Opening::Existing).await?;
-        for tenant in instance.store.tenants().await? {
-            let scope = system_scope(tenant, SystemTask::Ledger);
-            instance.store.health(&scope).await?;
-        }
-        instance.app.close().await;
-        Ok(())
-    })
+// Opening a tenant destroys the keys that are listed: they must not lie in the folder until it is served.
+async fn apply(config: &Config, placed: &Placed) -> Result<(), Failure> {
+    let Placed {
+        manifest, joined, ..
+    } = placed;
+    let mut config = config.clone();
+    let flag = Origin::Flag("restore");
+    config.set("store.kind", "sqlite".to_owned(), flag.clone())?;
+    config.set("instance.name", manifest.instance.clone(), flag)?;
+    let instance = wiring::open(&config, Opening::Existing).await?;
+    let detail = format!(
+        "restored the backup of {}; {} erasures since were repeated",
+        manifest.made, joined.added
+    );
+    let caller = crate::console::task(
+        &instance.app,
+        kernel::TenantId::INSTANCE,
+        identity::SystemTask::Backup,
+    );
+    let recorded = match &caller {
+        Ok(caller) => app::backup::record(&instance.app, caller, detail).await,
+        Err(_) => Ok(()),
+    };
+    wiring::close(&instance).await;
+    caller?;
+    Ok(recorded?)
 }
 
 #[derive(serde::Deserialize)]

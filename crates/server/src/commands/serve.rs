@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use kernel::Category;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::cli::Serve;
+use crate::cli::{Format, Serve};
 use crate::config::{Config, Origin};
 use crate::failure::Failure;
 use crate::output::Printer;
@@ -23,7 +24,11 @@ pub async fn run(config: &Config, arguments: &Serve, printer: Printer) -> Result
     logging::begin(&config)?;
     let listener = listen(config.text("http.listen")).await?;
     let instance = wiring::open(&config, Opening::Existing).await?;
-    printer.note(&format!("serving at {}", shown_url(&instance, &listener)));
+    let url = shown_url(&instance, &listener);
+    if printer.format() == Format::Json {
+        printer.object(&json!({ "url": url, "process": std::process::id() }));
+    }
+    printer.note(&format!("serving at {url}"));
     until_asked(&instance, listener).await?;
     Ok(0)
 }

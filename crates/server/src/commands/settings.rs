@@ -15,7 +15,7 @@ pub fn show(config: &Config, origin: bool, as_json: bool, printer: Printer) {
     if as_json && !origin {
         let members = config
             .rows()
-            .map(|(key, value, _)| (key.to_owned(), value.into()));
+            .map(|(key, _, _)| (key.to_owned(), config.value(key)));
         printer.object(&serde_json::Value::Object(members.collect()));
         return;
     }
@@ -24,19 +24,18 @@ pub fn show(config: &Config, origin: bool, as_json: bool, printer: Printer) {
     } else {
         &["setting", "value", "about"]
     };
-    let rows: Vec<Vec<String>> = config
+    let rows: Vec<Vec<serde_json::Value>> = config
         .rows()
-        .map(|(key, value, from)| {
-            let mut row = vec![key.to_owned(), value.to_owned()];
-            row.push(if origin {
+        .map(|(key, _, from)| {
+            let last = if origin {
                 from.to_string()
             } else {
                 Config::about(key).to_owned()
-            });
-            row
+            };
+            vec![key.into(), config.value(key), last.into()]
         })
         .collect();
-    printer.rows(headings, &rows);
+    printer.cells(headings, &rows);
 }
 
 /// Checks what types and ranges cannot: addresses, files, levels.
@@ -82,7 +81,11 @@ pub fn problems(config: &Config) -> Vec<Failure> {
     match wiring::is_postgres(config) {
         Err(failure) => found.push(failure),
         Ok(true) => {
-            for key in ["store.postgres_file", "store.postgres_owner_file"] {
+            for key in [
+                "store.postgres_file",
+                "store.postgres_owner_file",
+                "store.postgres_root_certificate",
+            ] {
                 let file = config.text(key);
                 if !file.is_empty() && !std::path::Path::new(file).is_file() {
                     found.push(Failure::missing(format!(
@@ -101,7 +104,7 @@ pub fn problems(config: &Config) -> Vec<Failure> {
 
 /// Prints the roles and the operations they may do.
 pub fn roles(printer: Printer) {
-    let rows: Vec<Vec<String>> = Role::ALL
+    let rows: Vec<Vec<serde_json::Value>> = Role::ALL
         .iter()
         .map(|role| {
             let may: Vec<&str> = Interaction::OPERATIONS
@@ -109,10 +112,10 @@ pub fn roles(printer: Printer) {
                 .filter(|operation| identity::permissions::may_operate(*role, **operation))
                 .map(|operation| operation.as_str())
                 .collect();
-            vec![role.as_str().to_owned(), may.join(", ")]
+            vec![role.as_str().into(), may.into()]
         })
         .collect();
-    printer.rows(&["role", "operations"], &rows);
+    printer.cells(&["role", "operations"], &rows);
     printer.note(
         "\nhint: docs/reference/permissions.md lists what each role may do with which resources",
     );
@@ -121,5 +124,7 @@ pub fn roles(printer: Printer) {
 /// Prints completions.
 pub fn completions(shell: clap_complete::Shell) {
     let mut command = Cli::command();
-    clap_complete::generate(shell, &mut command, "theriac", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "theriac", &mut script);
+    crate::output::put(&script);
 }

@@ -55,7 +55,17 @@ pub async fn run(config: &Config, what: &Token, printer: Printer) -> Result<u8, 
             let token = uuid::Uuid::try_parse(id).map_err(|_| {
                 Failure::new(Category::Invalid, format!("{id:?} is no token id: `theriac token list` lists them"))
             })?;
-            tokens::revoke(&instance.app, &caller, token).await?;
+            tokens::revoke(&instance.app, &caller, token)
+                .await
+                .map_err(|error| match Failure::from_error(&error) {
+                    Failure {
+                        category: Category::NotFound,
+                        ..
+                    } => Failure::missing(format!(
+                        "there is no token {id}: `theriac token list` lists them"
+                    )),
+                    other => other,
+                })?;
             printer.object(&json!({ "id": id, "state": "revoked" }));
             Ok(())
         }

@@ -115,31 +115,31 @@ async fn list(instance: &Instance, tenant: &str, printer: Printer) -> Result<(),
     let caller = console::task(&instance.app, tenant.id, SystemTask::Setup)?;
     let branches = tenancy::branches(instance, tenant.id).await?;
     let place = |assignment: &RoleAssignment| match &assignment.branches {
-        None => assignment.role.to_string(),
+        None => serde_json::Value::from(assignment.role.to_string()),
         Some(ids) => {
             let names: Vec<&str> = branches
                 .iter()
                 .filter(|branch| ids.contains(&branch.id))
                 .map(|branch| branch.name.as_str())
                 .collect();
-            format!("{} ({})", assignment.role, names.join(", "))
+            format!("{} ({})", assignment.role, names.join(", ")).into()
         }
     };
-    let rows: Vec<Vec<String>> = users::list(&instance.app, &caller)
+    let rows: Vec<Vec<serde_json::Value>> = users::list(&instance.app, &caller)
         .await?
         .into_iter()
         .map(|user| {
-            let roles: Vec<String> = user.roles.iter().map(place).collect();
+            let roles: Vec<serde_json::Value> = user.roles.iter().map(place).collect();
             let state = format!("{:?}", user.state).to_lowercase();
             vec![
-                user.sign_in_name.to_string(),
-                user.display_name,
-                roles.join("; "),
-                state,
-                user.id.to_string(),
+                user.sign_in_name.to_string().into(),
+                user.display_name.into(),
+                roles.into(),
+                state.into(),
+                user.id.to_string().into(),
             ]
         })
         .collect();
-    printer.rows(&["user", "name", "roles", "state", "id"], &rows);
+    printer.cells(&["user", "name", "roles", "state", "id"], &rows);
     Ok(())
 }

@@ -46,13 +46,28 @@ pub fn run(arguments: &Verify, global: &Global, printer: Printer) -> Result<u8, 
             printer,
         );
     }
+    if source.join("journal.id").exists() {
+        return Err(Failure::missing(format!(
+            "{} belongs to an instance on PostgreSQL, whose ledger is in the database: run `theriac verify` without a folder while nothing writes, or write it with `theriac export --ledger` and verify that",
+            source.display()
+        )));
+    }
+    if arguments.policy.is_none() && !source.join(KEYS).exists() {
+        return Err(Failure::missing(format!(
+            "{} holds neither a ledger export (with {KEYS}) nor a data folder (with tenants/): name one, or give the keys with --policy",
+            source.display()
+        )));
+    }
     let policy = policy(arguments, source)?;
     let mut progress = Tracker::new(printer);
     let mut logs = LogFolder::open(source, |origin, checked, size| {
         progress.at(origin, checked, size);
     })
     .map_err(|error| Failure::from_error(&error))?;
-    let report = examine(&mut logs, &policy, &held)?;
+    let report = examine(&mut logs, &policy, &held, arguments.partial);
+    drop(logs);
+    drop(progress);
+    let report = report?;
     let record = BTreeMap::new();
     print(
         &report,
@@ -69,6 +84,7 @@ pub fn examine(
     source: &mut impl LogSource,
     policy: &Policy,
     held: &[Checkpoint],
+    partial: bool,
 ) -> Result<Report, Failure> {
     verify(
         source,
@@ -76,6 +92,7 @@ pub fn examine(
             policy,
             held,
             payloads: true,
+            partial,
         },
     )
     .map_err(|error| Failure::from_error(&error))
@@ -116,7 +133,8 @@ pub fn print(
     printer: Printer,
 ) {
     if format == Format::Json {
-        return print_json(report, record, printer);
+        printer.object(&json(report, record));
+        return;
     }
     let versions = |origin: &str| record.get(origin).map(|of| of.versions);
     let rows: Vec<Vec<String>> = report
@@ -159,7 +177,8 @@ pub fn print(
     }
 }
 
-fn print_json(report: &Report, record: &BTreeMap<String, RecordSummary>, printer: Printer) {
+/// A report as JSON.
+pub fn json(report: &Report, record: &BTreeMap<String, RecordSummary>) -> serde_json::Value {
     let logs = report.logs.iter().map(|log| {
         json!({
             "origin": log.origin,
@@ -178,12 +197,12 @@ fn print_json(report: &Report, record: &BTreeMap<String, RecordSummary>, printer
             "what": finding.what,
         })
     });
-    printer.object(&json!({
+    json!({
         "verdict": report.verdict().as_str(),
         "logs": logs.collect::<Vec<_>>(),
         "findings": findings.collect::<Vec<_>>(),
         "unlisted_findings": report.unlisted,
-    }));
+    })
 }
 
 /// Progress over several logs.

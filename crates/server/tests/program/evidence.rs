@@ -288,3 +288,120 @@ fn backups_are_restored_whole_or_not_at_all() {
     );
     assert!(!Path::new(&place.at("r3")).exists());
 }
+
+#[test]
+fn a_restore_does_not_bring_the_erased_back() {
+    let place = Place::new();
+    let (data, file, phrase, source) = (
+        place.at("apart/data"),
+        place.at("b.backup"),
+        place.at("phrase"),
+        place.at("a.ndjson"),
+    );
+    let patients = ["p1", "p2"].map(|id| format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#));
+    std::fs::write(&source, patients.join("\n")).unwrap();
+    std::fs::write(&phrase, "seven otters in a canoe").unwrap();
+    ok(&["--data", &data, "-o", "json", "import", &source]);
+    let backup = ["backup", &file, "--passphrase-file", &phrase];
+    ok(&[&["--data", &data, "-o", "json"], &backup[..]].concat());
+    let erase = [
+        "erase",
+        "--tenant",
+        "main",
+        "p1",
+        "--reason",
+        "asked",
+        "--confirm",
+    ];
+    ok(&[&["--data", &data, "-o", "json"], &erase[..]].concat());
+    let checkpoint = place.at("kept");
+    ok(&[
+        "--data",
+        &data,
+        "-o",
+        "json",
+        "export",
+        &checkpoint,
+        "--ledger",
+    ]);
+    let held = format!("{checkpoint}/main/changes/checkpoint");
+
+    let restore = |folder: &str, more: &[&str]| {
+        let flags = [
+            "--data",
+            folder,
+            "-o",
+            "json",
+            "restore",
+            &file,
+            "--passphrase-file",
+            &phrase,
+        ];
+        ok(&[&flags, more].concat())
+    };
+    let patients_of = |folder: &str| {
+        let out = place.at(&format!("out-{}", folder.replace('/', "-")));
+        ok(&[
+            "--data", folder, "-o", "json", "export", &out, "--type", "Patient",
+        ]);
+        std::fs::read_to_string(Path::new(&out).join("Patient.ndjson")).unwrap()
+    };
+    // A list beside it, one named, and one in the folder itself.
+    let list = Path::new(&data).join("erased.log");
+    let (beside, named, itself) = (
+        place.at("apart/new"),
+        place.at("named"),
+        place.at("itself/data"),
+    );
+    std::fs::create_dir_all(&itself).unwrap();
+    std::fs::copy(&list, Path::new(&itself).join("erased.log")).unwrap();
+    for (folder, more) in [
+        (&beside, &[][..]),
+        (&named, &["--erased", list.to_str().unwrap()][..]),
+        (&itself, &[][..]),
+    ] {
+        let restored = restore(folder, more);
+        assert_eq!(restored["erasures_added"], 1, "{folder}: {restored}");
+        assert_eq!(restored["verification"]["verdict"], "sound", "{restored}");
+        let left = patients_of(folder);
+        assert!(
+            left.contains("p2") && !left.contains("p1"),
+            "{folder}: {left}"
+        );
+        // The entry that says so was written after the backup: that cannot be hidden.
+        let output = run(&["-o", "json", "--quiet", "verify", folder]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        assert_eq!(findings.len(), 1, "{report}");
+        let output = run(&["--quiet", "verify", folder, "--from", &held]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+    // Without any list the patient is back, and it is said that none was found.
+    let alone = place.at("alone/data");
+    let output = run(&[
+        "--data",
+        &alone,
+        "restore",
+        &file,
+        "--passphrase-file",
+        &phrase,
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("--erased FILE"),
+        "{output:?}"
+    );
+    assert!(patients_of(&alone).contains("p1"));
+    let wrong = ["--erased", &source];
+    let flags = [
+        "--data",
+        &place.at("r9"),
+        "restore",
+        &file,
+        "--passphrase-file",
+        &phrase,
+    ];
+    fails(&[&flags[..], &wrong].concat(), 2, "no list of erasures");
+    assert!(!Path::new(&place.at("r9")).exists());
+}

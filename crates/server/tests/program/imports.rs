@@ -58,7 +58,7 @@ fn imports_are_idempotent_and_survive_being_killed() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|file| file["resources"].as_str().unwrap().parse::<u64>().unwrap())
+        .map(|file| file["resources"].as_u64().unwrap())
         .sum();
     assert_eq!(counted, resources);
     // What was exported can be imported elsewhere.

@@ -6,6 +6,10 @@ mod evidence;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod manners;
+#[cfg(test)]
 mod place;
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod service;

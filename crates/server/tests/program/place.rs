@@ -136,6 +136,10 @@ pub struct Server {
 
 impl Server {
     pub fn start(data: &str) -> Self {
+        Self::start_with(&["--data", data])
+    }
+
+    pub fn start_with(flags: &[&str]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -143,7 +147,8 @@ impl Server {
             .port();
         let address = format!("127.0.0.1:{port}");
         let child = theriac()
-            .args(["--data", data, "--quiet", "serve", "--listen", &address])
+            .args(flags)
+            .args(["--quiet", "serve", "--listen", &address])
             .stderr(Stdio::null())
             .spawn()
             .unwrap();

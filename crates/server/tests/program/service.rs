@@ -53,7 +53,7 @@ fn an_instance_is_made_served_backed_up_and_ended_in_order() {
     let users = ok(&[
         "--data", &data, "-o", "json", "user", "list", "--tenant", "rosewood",
     ]);
-    assert_eq!(users[1]["roles"], "nurse (Garden)", "{users}");
+    assert_eq!(users[1]["roles"][0], "nurse (Garden)", "{users}");
     fails(
         &["--data", &data, "user", "list", "--tenant", "elsewhere"],
         3,
@@ -180,6 +180,6 @@ fn a_killed_demo_goes_on_and_the_next_start_says_the_same() {
     ];
     let tenant = ["--tenant", "rosewood-house", "--type", "Patient"];
     let files = ok(&[args.as_slice(), tenant.as_slice()].concat());
-    assert_eq!(files[0]["resources"], "40", "{files}");
+    assert_eq!(files[0]["resources"], 40, "{files}");
     assert_eq!(run(&["--quiet", "verify", &folder]).status.code(), Some(0));
 }

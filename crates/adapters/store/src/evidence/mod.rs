@@ -35,6 +35,7 @@ pub fn verify_logs<P: FnMut(&str, u64, u64)>(
         policy,
         held,
         payloads: true,
+        partial: false,
     };
     verify(logs, &request).map_err(|error| {
         let failure = logs.failure.take();

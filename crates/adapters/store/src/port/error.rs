@@ -76,6 +76,12 @@ pub enum StoreError {
     /// This adapter does not offer it.
     #[error("this store does not offer {0}")]
     Unsupported(&'static str),
+    /// The connection string cannot be used.
+    #[error("the connection string of the database cannot be used: {detail}")]
+    Connection {
+        /// Without credentials.
+        detail: String,
+    },
     /// The database is not reachable.
     #[error(
         "the database is not reachable ({detail}): check that it runs and its address is right"
@@ -101,6 +107,7 @@ impl Categorised for StoreError {
             | Self::Key { .. }
             | Self::NewerSchema { .. }
             | Self::Unreachable { .. } => Category::Unavailable,
+            Self::Connection { .. } => Category::Invalid,
             Self::Busy => Category::Throttled,
             Self::TooCostly => Category::TooCostly,
             Self::Unsupported(_) => Category::Unsupported,

@@ -6,6 +6,7 @@ pub mod change;
 pub mod doc;
 pub mod error;
 pub mod evidence;
+pub mod figures;
 pub mod ledger;
 pub mod resource;
 pub mod search;
@@ -20,6 +21,7 @@ use self::change::{CommitError, Receipt, Unit};
 use self::doc::{Doc, DocKind, DocWrite};
 use self::error::StoreError;
 use self::evidence::{Unplaced, VersionEvidence};
+use self::figures::Figures;
 use self::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use self::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use self::search::{SearchPage, SearchPlan};
@@ -204,6 +206,8 @@ pub trait Store: Send + Sync {
     async fn copy_tenant(&self, scope: &TenantScope, into: &Path) -> Result<(), StoreError>;
     /// Checks that reads and writes would work now (disk space, connection, rollback state).
     async fn health(&self, scope: &TenantScope) -> Result<(), StoreError>;
+    /// Counters in memory, summed over open tenants; cheap enough to be asked every second.
+    fn figures(&self) -> Figures;
     /// Stops writers after finishing what was acknowledged.
     async fn close(&self);
 }

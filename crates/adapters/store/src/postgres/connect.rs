@@ -7,9 +7,11 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Transaction,
 };
 use kernel::TenantId;
-use tokio_postgres::{Config, NoTls, Row, Statement, types::ToSql};
+use tokio_postgres::{Config, Row, Statement, types::ToSql};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::failure::failed;
+use super::tls;
 use crate::port::error::StoreError;
 
 const SESSION: &str = "SET search_path TO theriac, theriac_keys; SET synchronous_commit TO on; \
@@ -28,11 +30,11 @@ pub(super) struct Database {
 }
 
 /// Reads a connection string; the error does not repeat it.
-pub(super) fn config(text: &str, database: Option<&str>) -> Result<Config, StoreError> {
-    let unusable = || StoreError::Unreachable {
-        detail: "the connection string cannot be read".to_owned(),
-    };
-    let mut config: Config = text.parse().map_err(|_| unusable())?;
+pub(super) fn config(
+    text: &str,
+    database: Option<&str>,
+) -> Result<(Config, MakeRustlsConnect), StoreError> {
+    let (mut config, tls) = tls::read(text)?;
     config
         .connect_timeout(PATIENCE)
         .keepalives_idle(PATIENCE)
@@ -41,7 +43,7 @@ pub(super) fn config(text: &str, database: Option<&str>) -> Result<Config, Store
     if let Some(database) = database {
         config.dbname(database);
     }
-    Ok(config)
+    Ok((config, tls))
 }
 
 impl Database {
@@ -51,7 +53,7 @@ impl Database {
         database: Option<&str>,
         connections: usize,
     ) -> Result<Self, StoreError> {
-        let config = config(application, database)?;
+        let (config, tls) = config(application, database)?;
         let name = config
             .get_dbname()
             .or(config.get_user())
@@ -59,7 +61,7 @@ impl Database {
             .to_owned();
         let manager = Manager::from_config(
             config,
-            NoTls,
+            tls,
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             },
@@ -161,6 +163,13 @@ impl Database {
             .await
             .map_err(|error| failed(&self.name, &error))?;
         Ok(rows)
+    }
+
+    /// Connections in use now, and how many there may be.
+    pub(super) fn in_use(&self) -> (u64, u64) {
+        let status = self.pool.status();
+        let in_use = status.size.saturating_sub(status.available);
+        (in_use as u64, status.max_size as u64)
     }
 
     pub(super) fn failed(&self, error: &tokio_postgres::Error) -> StoreError {

@@ -10,7 +10,11 @@ use crate::port::error::StoreError;
 pub(super) fn failed(place: &str, error: &Error) -> StoreError {
     let place = place.to_owned();
     let Some(said) = error.as_db_error() else {
-        return if is_conversion(error) {
+        return if let Some(detail) = of_tls(error) {
+            StoreError::Unreachable {
+                detail: format!("database {place}: {detail}"),
+            }
+        } else if is_conversion(error) {
             StoreError::Damaged {
                 place,
                 detail: "a column has another type".to_owned(),
@@ -119,6 +123,17 @@ fn is_collision(code: &SqlState) -> bool {
         SqlState::LOCK_NOT_AVAILABLE,
     ]
     .contains(code)
+}
+
+/// What went wrong with TLS, in the words of the library: names of hosts and certificates at most.
+fn of_tls(error: &Error) -> Option<String> {
+    use std::error::Error as _;
+    // The kind of an error is not shown but in its text.
+    let is_tls = error
+        .to_string()
+        .starts_with("error performing TLS handshake");
+    let source = error.source().map(ToString::to_string);
+    is_tls.then(|| format!("TLS failed, {}", source.unwrap_or_default()))
 }
 
 fn is_conversion(error: &Error) -> bool {

@@ -1,8 +1,8 @@
 //! The schema, made and moved forward by the owner's role. The version stands in the schema's comment.
 //! Must not run as the application, and never backwards.
 
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
 
 use super::connect::config;
 use super::failure::failed;
@@ -24,10 +24,8 @@ pub(super) async fn migrate(
     application: &str,
     database: Option<&str>,
 ) -> Result<(), StoreError> {
-    let role = config(application, None)?
-        .get_user()
-        .unwrap_or("theriac")
-        .to_owned();
+    let (known, _) = config(application, None)?;
+    let role = known.get_user().unwrap_or("theriac").to_owned();
     let (client, name) = connect(owner, database).await?;
     for _ in 0..ATTEMPTS {
         let found = version(&client, &name).await?;
@@ -91,14 +89,14 @@ pub(super) async fn check(application: &str, database: Option<&str>) -> Result<(
 }
 
 async fn connect(text: &str, database: Option<&str>) -> Result<(Client, String), StoreError> {
-    let config = config(text, database)?;
+    let (config, tls) = config(text, database)?;
     let name = config
         .get_dbname()
         .or(config.get_user())
         .unwrap_or("unnamed")
         .to_owned();
     let (client, connection) = config
-        .connect(NoTls)
+        .connect(tls)
         .await
         .map_err(|error| failed(&name, &error))?;
     // Ends when the client is dropped.

@@ -26,7 +26,9 @@ mod search;
 mod settings;
 mod store;
 mod tenant;
+mod tls;
 mod writer;
 
 pub use open::PostgresStore;
 pub use settings::PostgresSettings;
+pub use tls::{is_verified, with_root_certificate};

@@ -19,6 +19,8 @@ use crate::index::KeyHasher;
 use crate::keys::KeyRing;
 use crate::port::TenantSpec;
 use crate::port::error::StoreError;
+use crate::port::figures::{Figures, LogFigures};
+use crate::port::ledger::Log;
 
 const PLACE: &str = "INSERT INTO placement (tn, dedicated) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const PLACED: &str = "SELECT dedicated FROM placement WHERE tn = $1";
@@ -67,6 +69,7 @@ impl PostgresStore {
                 ids,
                 ring,
                 signer: Arc::new(signer),
+                meters: Arc::default(),
             }),
             main: Arc::new(main),
             dedicated: RwLock::new(HashMap::new()),
@@ -224,6 +227,43 @@ impl PostgresStore {
             settings.connections,
         )?);
         Ok(Arc::clone(self.dedicated.write().entry(name).or_insert(db)))
+    }
+
+    pub(super) fn counted(&self) -> Figures {
+        let meters = &self.shared.meters;
+        let (commits, failed_commits) = meters.commits();
+        let tenants = self.tenants.read();
+        let (mut readers_in_use, mut readers) = self.main.in_use();
+        for database in self.dedicated.read().values() {
+            let (in_use, most) = database.in_use();
+            readers_in_use += in_use;
+            readers += most;
+        }
+        let mut figures = Figures {
+            kind: "postgres",
+            open_tenants: tenants.len() as u64,
+            commits,
+            failed_commits,
+            batch_units: meters.batch_units(),
+            wait_seconds: meters.wait_seconds(),
+            sync_seconds: meters.sync_seconds(),
+            queue: 0,
+            readers_in_use,
+            readers,
+            looks: 0,
+            look_bytes: 0,
+            logs: [Log::Changes, Log::Access].map(LogFigures::empty),
+        };
+        for tenant in tenants.values() {
+            figures.queue += tenant.writer.queue();
+            let (looks, bytes) = tenant.looks.journal.size();
+            figures.looks += looks;
+            figures.look_bytes += bytes;
+            for log in &mut figures.logs {
+                log.add(&tenant.sequencer.figures(log.log));
+            }
+        }
+        figures
     }
 
     /// Ends all writers after what they accepted; nothing opens again.

@@ -21,6 +21,7 @@ use crate::port::change::{CommitError, EntryReceipt, Receipt, Unit};
 use crate::port::doc::{Doc, DocKind, DocWrite};
 use crate::port::error::StoreError;
 use crate::port::evidence::{Unplaced, VersionEvidence};
+use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{SearchPage, SearchPlan};
@@ -449,6 +450,10 @@ impl Store for PostgresStore {
             .await
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)
+    }
+
+    fn figures(&self) -> Figures {
+        self.counted()
     }
 
     async fn close(&self) {

@@ -14,6 +14,7 @@ use super::looks::Looks;
 use super::settings::PostgresSettings;
 use super::writer::{Writer, WriterParts};
 use crate::keys::{KeyRing, TenantKeys};
+use crate::meters::WriteMeters;
 use crate::port::error::StoreError;
 
 /// What the store and its tenants share.
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) ids: Arc<dyn Ids>,
     pub(super) ring: Arc<dyn KeyRing>,
     pub(super) signer: Arc<SigningKey>,
+    pub(super) meters: Arc<WriteMeters>,
 }
 
 /// An open tenant.
@@ -80,6 +82,7 @@ impl Tenant {
             ids: Arc::clone(&shared.ids),
             keys: Arc::clone(&keyring),
             sequencer: Arc::clone(&sequencer),
+            meters: Arc::clone(&shared.meters),
             queue: settings.write_queue,
             batch: settings.batch.max(1),
         });

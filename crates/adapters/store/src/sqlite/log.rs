@@ -4,17 +4,17 @@
 use ::ledger::origin::{LogKind, Origin};
 use ::ledger::tile::{TILE_WIDTH, Tile};
 use ::ledger::{Hash, leaf_hash, node_hash};
+use kernel::TenantId;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::readers::ReadError;
-use super::tenant::Sealing;
 use super::writer::entry_table;
 use crate::port::error::StoreError;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 
 pub(super) fn head(
     connection: &Connection,
-    keys: &Sealing,
+    tenant: TenantId,
     instance: &str,
     log: Log,
 ) -> Result<LogHead, ReadError> {
@@ -34,7 +34,7 @@ pub(super) fn head(
     };
     let origin = Origin {
         instance: instance.to_owned(),
-        tenant: keys.keys.tenant(),
+        tenant,
         kind,
         epoch,
     };

@@ -15,8 +15,11 @@ use super::settings::SqliteSettings;
 use super::tenant::{Places, Shared, Tenant, pointer};
 use crate::files::{hold_folder, io_error, lock_folder};
 use crate::keys::{FileKeyRing, KeyRing};
+use crate::meters::WriteMeters;
 use crate::port::TenantSpec;
 use crate::port::error::StoreError;
+use crate::port::figures::{Figures, LogFigures};
+use crate::port::ledger::Log;
 
 /// The SQLite adapter.
 pub struct SqliteStore {
@@ -98,6 +101,7 @@ impl SqliteStore {
                 signer,
                 erased,
                 examined,
+                meters: WriteMeters::default(),
             }),
             tenants: RwLock::new(HashMap::new()),
             opening: Mutex::new(false),
@@ -144,26 +148,7 @@ impl SqliteStore {
 
     /// The tenants whose making got as far as their keys; making one that did not is repeated.
     pub(super) fn list(&self) -> Result<Vec<TenantId>, StoreError> {
-        let folder = self.shared.settings.data.join("tenants");
-        let failed = |error: std::io::Error| io_error(&folder, &error);
-        let mut found = Vec::new();
-        let items = match std::fs::read_dir(&folder) {
-            Ok(items) => items,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(failed(error)),
-        };
-        for item in items {
-            let name = item.map_err(failed)?.file_name();
-            let name = name.to_string_lossy();
-            found.extend(
-                name.strip_suffix(".place")
-                    .unwrap_or(&name)
-                    .parse::<TenantId>()
-                    .ok(),
-            );
-        }
-        found.sort_unstable();
-        found.dedup();
+        let found = found(&self.shared.settings.data.join("tenants"))?;
         let mut made = Vec::with_capacity(found.len());
         for tenant in found {
             let places = Places::of(&self.shared.settings.data, tenant)?;
@@ -174,6 +159,44 @@ impl SqliteStore {
             }
         }
         Ok(made)
+    }
+
+    pub(super) fn counted(&self) -> Figures {
+        let meters = &self.shared.meters;
+        let (commits, failed_commits) = meters.commits();
+        let tenants = self.tenants.read();
+        let mut figures = Figures {
+            kind: "sqlite",
+            open_tenants: tenants.len() as u64,
+            commits,
+            failed_commits,
+            batch_units: meters.batch_units(),
+            wait_seconds: meters.wait_seconds(),
+            sync_seconds: meters.sync_seconds(),
+            queue: 0,
+            readers_in_use: 0,
+            readers: 0,
+            looks: 0,
+            look_bytes: 0,
+            logs: [Log::Changes, Log::Access].map(LogFigures::empty),
+        };
+        let now = self.shared.clock.monotonic_ns();
+        for tenant in tenants.values() {
+            figures.queue += tenant.writer.queue();
+            for readers in [&tenant.points, &tenant.scans] {
+                let (in_use, most) = readers.in_use();
+                figures.readers_in_use += in_use;
+                figures.readers += most;
+            }
+            let (looks, bytes) = tenant.journal.size();
+            figures.looks += looks;
+            figures.look_bytes += bytes;
+            for log in &mut figures.logs {
+                // An entry has its index when it is committed: none is ever staged.
+                log.add(&tenant.writer.meter(log.log).figures(log.log, 0, now));
+            }
+        }
+        figures
     }
 
     /// Ends all writers after what they accepted; nothing opens again.
@@ -190,6 +213,30 @@ impl SqliteStore {
         }
         self.lock.lock().take();
     }
+}
+
+/// The tenants that have a folder or a pointer to one, ascending.
+fn found(folder: &Path) -> Result<Vec<TenantId>, StoreError> {
+    let failed = |error: std::io::Error| io_error(folder, &error);
+    let mut found = Vec::new();
+    let items = match std::fs::read_dir(folder) {
+        Ok(items) => items,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(failed(error)),
+    };
+    for item in items {
+        let name = item.map_err(failed)?.file_name();
+        let name = name.to_string_lossy();
+        found.extend(
+            name.strip_suffix(".place")
+                .unwrap_or(&name)
+                .parse::<TenantId>()
+                .ok(),
+        );
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
 }
 
 /// Notes that a tenant lies in a folder of its own.

@@ -77,6 +77,12 @@ impl Readers {
         })
     }
 
+    /// Connections in use now, and how many there may be.
+    pub(super) fn in_use(&self) -> (u64, u64) {
+        let busy = self.slots.iter().filter(|slot| slot.is_locked()).count();
+        (busy as u64, CONNECTIONS as u64)
+    }
+
     fn take(&self) -> MutexGuard<'_, Option<Connection>> {
         let first = FIRST.with(|first| *first);
         let mut slots = self

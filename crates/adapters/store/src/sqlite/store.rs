@@ -25,6 +25,7 @@ use crate::port::change::{CommitError, Receipt, Unit};
 use crate::port::doc::{Doc, DocKind, DocWrite};
 use crate::port::error::StoreError;
 use crate::port::evidence::{Unplaced, VersionEvidence};
+use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{SearchPage, SearchPlan};
@@ -376,7 +377,7 @@ impl Store for SqliteStore {
         let instance = &self.shared.settings.instance;
         tenant
             .points
-            .run(|connection| log::head(connection, &tenant.sealing, instance, log))
+            .run(|connection| log::head(connection, scope.tenant(), instance, log))
     }
 
     async fn log_checkpoints(
@@ -538,6 +539,10 @@ impl Store for SqliteStore {
         tenant
             .points
             .run(|connection| Ok(connection.query_row("SELECT 1", [], |_| Ok(()))?))
+    }
+
+    fn figures(&self) -> Figures {
+        self.counted()
     }
 
     async fn close(&self) {

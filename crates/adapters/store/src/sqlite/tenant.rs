@@ -15,6 +15,7 @@ use super::settings::SqliteSettings;
 use super::writer::{Writer, WriterParts};
 use crate::journal::Journal;
 use crate::keys::{Dek, KeyRing, Kid, SubjectTag, TenantKeys, WrappedDek};
+use crate::meters::WriteMeters;
 use crate::port::error::StoreError;
 use crate::prepare::DataKeys;
 
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) erased: ErasedList,
     /// Nothing may be written, repaired or made: somebody looks at what is there.
     pub(super) examined: bool,
+    pub(super) meters: WriteMeters,
 }
 
 /// An open tenant.
@@ -254,7 +256,7 @@ impl Tenant {
         let recent = Arc::new(Recent::new(recent_kib));
         let writer = if shared.examined {
             keyring.erased.write().extend(points.run(destroyed)?);
-            Writer::none(&record)
+            Writer::none(shared, &record)
         } else {
             Writer::start(WriterParts {
                 shared: Arc::clone(shared),

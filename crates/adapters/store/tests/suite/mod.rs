@@ -13,6 +13,7 @@
 pub mod adversary;
 pub mod documents;
 pub mod erasure;
+pub mod figures;
 pub mod kill;
 pub mod ledgers;
 pub mod looks;
@@ -73,6 +74,7 @@ macro_rules! conformance {
             looks::strict_looks_are_there_at_once,
             looks::looks_survive_opening_again,
             erasure::a_patients_content_goes_and_the_ledger_stays_sound,
+            figures::figures_tell_what_happened,
             tenancy::twins_never_meet,
             tenancy::unknown_tenants_are_unknown,
         );

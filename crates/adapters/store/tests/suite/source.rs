@@ -78,6 +78,7 @@ impl Logs {
                 policy: &policy,
                 held: &[],
                 payloads: true,
+                partial: false,
             },
         )
         .expect("reads")

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Mutex;
 
+use http_edge::metrics::families::FAMILIES;
 use identity::Role;
 use serde_json::json;
 
@@ -147,4 +148,79 @@ async fn metrics_have_bounded_labels_and_no_patient_data() {
     }
     assert!(seen.is_subset(&known), "{seen:?}");
     assert!(seen.len() > 8, "{seen:?}");
+}
+
+#[tokio::test]
+async fn every_metric_is_documented_and_every_documented_one_exposed() {
+    let server = TestServer::start().await;
+    run(&server).await;
+    app::jobs::run(
+        server.app.clone(),
+        uuid::Uuid::from_u128(1),
+        app::jobs::Schedule::default(),
+        tokio::time::sleep(std::time::Duration::from_millis(50)),
+    )
+    .await;
+    let text = server.send(Call::get("/metrics")).await.expect(200).text();
+    let mut exposed = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(exposed.insert((name, kind)), "{name} twice");
+        }
+    }
+    let declared: BTreeSet<(&str, &str)> = FAMILIES
+        .iter()
+        .map(|family| (family.name, family.kind.as_str()))
+        .collect();
+    assert_eq!(exposed, declared);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let family = FAMILIES
+            .iter()
+            .filter(|family| name.starts_with(family.name))
+            .max_by_key(|family| family.name.len())
+            .unwrap_or_else(|| panic!("{line}"));
+        let labels: BTreeSet<&str> = line
+            .split(['{', ','])
+            .skip(1)
+            .filter_map(|pair| pair.split_once('=').map(|(label, _)| label))
+            .collect();
+        let known: BTreeSet<&str> = family.labels.iter().copied().chain(["le"]).collect();
+        assert!(labels.is_subset(&known), "{line}");
+    }
+    // What this server did is in it.
+    for part in [
+        "theriac_store_commits_total{store=\"sqlite\",outcome=\"failed\"} 0\n",
+        "theriac_job_runs_total{job=\"checkpoints\",outcome=\"done\"} 1\n",
+        "theriac_jobs{state=\"waiting\"} 2\n",
+        "theriac_ledger_staged_entries{log=\"access\"} 0\n",
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let units = value("theriac_store_commit_units_sum");
+    assert!(units >= 4.0, "{text}");
+    assert!((value("theriac_store_commit_wait_seconds_count") - units).abs() < 0.5);
+    assert!(value("theriac_ledger_entries{log=\"changes\"}") >= 4.0);
+    assert!(value("theriac_ledger_entries{log=\"access\"}") >= 1.0);
+    assert!(value("theriac_ledger_checkpoint_age_seconds{log=\"changes\"}") >= 0.0);
+}
+
+#[test]
+fn the_reference_page_of_metrics_is_fresh() {
+    let page =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/reference/metrics.md");
+    let fresh = http_edge::metrics::families::reference();
+    if std::fs::read_to_string(&page).ok().as_deref() != Some(fresh.as_str()) {
+        std::fs::write(&page, fresh).unwrap();
+        panic!(
+            "{} was stale and has been rewritten: commit it",
+            page.display()
+        );
+    }
 }

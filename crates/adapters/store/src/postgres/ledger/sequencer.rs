@@ -24,7 +24,9 @@ use super::read::{damaged, origin};
 use super::rows::{CHECKPOINT, Grown, PASS, Placed, placed_from, take, write};
 use super::watch::Watch;
 use crate::head_file::{HeadFile, PublishedHead};
+use crate::meters::LogMeter;
 use crate::port::error::StoreError;
+use crate::port::figures::LogFigures;
 use crate::port::ledger::Log;
 
 const LOCK: &str =
@@ -57,6 +59,7 @@ struct LogState {
     log: Log,
     edge: Option<Edge>,
     head_file: Arc<Mutex<HeadFile>>,
+    meter: Arc<LogMeter>,
 }
 
 /// What a pass found.
@@ -85,6 +88,8 @@ pub(in crate::postgres) struct Sequencer {
     closed: AtomicBool,
     epoch: AtomicU32,
     tended: Mutex<Instant>,
+    opened: Instant,
+    meters: [Arc<LogMeter>; 2],
 }
 
 impl Sequencer {
@@ -102,14 +107,23 @@ impl Sequencer {
                 log,
                 edge: None,
                 head_file: Arc::new(Mutex::new(head_file)),
+                meter: Arc::default(),
             })
         };
         let logs = [state(Log::Changes)?, state(Log::Access)?];
-        let sql = "SELECT epoch FROM log_head WHERE tn = $1 AND log = $2";
-        let row = db
-            .query_one(tenant, sql, &[&tenant.as_uuid(), &(Log::Changes as i16)])
-            .await?;
-        let epoch = row.map_or(1, |row| row.get::<_, i32>(0) as u32);
+        let sql = "SELECT log, epoch, size FROM log_head WHERE tn = $1";
+        let mut epoch = 1;
+        for row in db.query(tenant, sql, &[&tenant.as_uuid()]).await? {
+            for state in logs
+                .iter()
+                .filter(|state| state.log as i16 == row.get::<_, i16>(0))
+            {
+                if state.log == Log::Changes {
+                    epoch = row.get::<_, i32>(1) as u32;
+                }
+                state.meter.seen(row.get::<_, i64>(2) as u64);
+            }
+        }
         let mut rolled_back = None;
         for log in &logs {
             if rolled_back.is_none() {
@@ -123,6 +137,7 @@ impl Sequencer {
             db,
             keys,
             watch: Arc::new(Watch::default()),
+            meters: logs.each_ref().map(|state| Arc::clone(&state.meter)),
             logs: tokio::sync::Mutex::new(logs),
             rolled_back: RwLock::new(rolled_back),
             wake: Notify::new(),
@@ -130,6 +145,7 @@ impl Sequencer {
             closed: AtomicBool::new(false),
             epoch: AtomicU32::new(epoch),
             tended: Mutex::new(Instant::now()),
+            opened: Instant::now(),
         })
     }
 
@@ -289,6 +305,7 @@ impl Sequencer {
         };
         let (epoch, size, root): (i32, i64, Vec<u8>) = (head.get(0), head.get(1), head.get(2));
         self.compare_running(state, size as u64, &root)?;
+        state.meter.seen(size as u64);
         let edge = match state.edge.take() {
             Some(edge) if edge.size() == size as u64 && edge.root().0 == *root => edge,
             _ => {
@@ -445,10 +462,26 @@ impl Sequencer {
             size: edge.size(),
             root: edge.root().0,
         };
+        state.meter.signed(edge.size(), self.now_ns());
         // A failure weakens the detection of rollbacks, nothing more.
         if let Err(error) = state.head_file.lock().publish(head) {
             tracing::error!(tenant = %self.tenant, log = state.log.as_str(), %error, "head file not written");
         }
+    }
+
+    // Since the sequencer was opened.
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// What is known of a log for monitoring.
+    pub(in crate::postgres) fn figures(&self, log: Log) -> LogFigures {
+        let [changes, access] = &self.meters;
+        let meter = match log {
+            Log::Changes => changes,
+            Log::Access => access,
+        };
+        meter.figures(log, self.watch.staged(log), self.now_ns())
     }
 
     /// Makes the head files durable.

@@ -65,6 +65,11 @@ impl Watch {
     pub(in crate::postgres) fn is_settled(&self) -> bool {
         self.awaited.lock().is_empty()
     }
+    /// How many acknowledged entries of a log were not seen in it yet.
+    pub(in crate::postgres) fn staged(&self, log: Log) -> u64 {
+        let awaited = self.awaited.lock();
+        awaited.keys().filter(|(of, _, _)| *of == log).count() as u64
+    }
     /// What has been awaited for longer than a moment: another replica may have sequenced it.
     pub(in crate::postgres) fn late(&self, moment: Duration) -> Vec<Name> {
         let awaited = self.awaited.lock();

@@ -15,6 +15,7 @@ use kernel::{Ids, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub(super) use self::batch::Staged;
 use self::batch::{Answer, Around, Batch, Counters};
@@ -27,6 +28,7 @@ use super::looks::Looks;
 use crate::assemble::PreparedEntry;
 use crate::journal::Waiting as Look;
 use crate::keys::SubjectTag;
+use crate::meters::WriteMeters;
 use crate::port::change::{CommitError, EntryReceipt};
 use crate::port::error::StoreError;
 use crate::prepare::PreparedUnit;
@@ -47,6 +49,7 @@ type Reply<T> = oneshot::Sender<Result<T, CommitError>>;
 enum Job {
     Unit {
         unit: Box<PreparedUnit>,
+        since: Instant,
         reply: Reply<Vec<EntryReceipt>>,
     },
     Erase {
@@ -69,6 +72,7 @@ pub(super) struct WriterParts {
     pub(super) ids: Arc<dyn Ids>,
     pub(super) keys: Arc<Keyring>,
     pub(super) sequencer: Arc<Sequencer>,
+    pub(super) meters: Arc<WriteMeters>,
     pub(super) looks: Arc<Looks>,
     pub(super) window: Duration,
     pub(super) queue: usize,
@@ -104,6 +108,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Unit {
             unit: Box::new(unit),
+            since: Instant::now(),
             reply,
         })?;
         answer
@@ -139,6 +144,11 @@ impl Writer {
     /// Says that looks wait in the journal. A full queue needs no waking.
     pub(super) fn wake(&self) {
         let _ = self.jobs.try_send(Job::Wake);
+    }
+
+    /// How many jobs wait.
+    pub(super) fn queue(&self) -> u64 {
+        (self.jobs.max_capacity() - self.jobs.capacity()) as u64
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -209,7 +219,8 @@ impl Looper {
         let mut next = Some(first);
         while let Some(job) = next.take() {
             match job {
-                Job::Unit { unit, reply } => {
+                Job::Unit { unit, since, reply } => {
+                    self.parts.meters.taken(nanoseconds(since));
                     changes += unit.changes.len();
                     waiting.push((unit, reply));
                 }
@@ -301,6 +312,9 @@ impl Looper {
             (Err(_), Some(_)) => self.parts.looks.journal.put_back(looks),
             (_, None) => {}
         }
+        if outcome.is_err() {
+            self.parts.meters.failed();
+        }
         outcome
     }
 
@@ -371,6 +385,10 @@ impl<T> From<StoreError> for Uncommitted<T> {
     }
 }
 
+fn nanoseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn backoff(attempt: u32) -> Duration {
     Duration::from_millis(5 << attempt.min(6))
 }
@@ -421,8 +439,12 @@ impl WriterParts {
         batch.finish().await?;
         let staged = core::mem::take(&mut batch.staged);
         drop(batch);
+        let begun = Instant::now();
         match transaction.commit().await {
-            Ok(()) => Ok((answers, staged)),
+            Ok(()) => {
+                self.meters.committed(units.len(), nanoseconds(begun));
+                Ok((answers, staged))
+            }
             Err(error) => {
                 let failure = Failure::of_commit(&self.db.name, &error);
                 Err(Uncommitted {

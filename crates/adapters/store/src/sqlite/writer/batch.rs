@@ -101,7 +101,10 @@ impl Core {
             offset: moved.1.unwrap_or_default(),
         })?;
         if rolled_back.is_none() {
-            logs.iter_mut().for_each(LogState::committed);
+            let now = shared.clock.monotonic_ns();
+            for log in &mut logs {
+                log.committed(now);
+            }
         }
         let mut core = Self {
             fold: Fold::new(&path),
@@ -213,7 +216,7 @@ impl Core {
         });
         match outcome {
             Ok(answers) => {
-                self.logs.iter_mut().for_each(LogState::committed);
+                self.publish();
                 if let Some(moved) = moved {
                     self.journal.moved(moved);
                 }
@@ -232,8 +235,17 @@ impl Core {
                     self.journal.put_back(waiting);
                     self.stuck = true;
                 }
+                self.shared.meters.failed();
                 Err(error)
             }
+        }
+    }
+
+    /// After a commit: head files, and what is shown of the logs.
+    pub(super) fn publish(&mut self) {
+        let now = self.shared.clock.monotonic_ns();
+        for log in &mut self.logs {
+            log.committed(now);
         }
     }
 
@@ -279,7 +291,11 @@ impl Core {
             set.execute(params!["moved-offset", moved.offset])?;
         }
         self.finish_logs()?;
+        let clock = &self.shared.clock;
+        let begun = clock.monotonic_ns();
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        let took = clock.monotonic_ns().saturating_sub(begun);
+        self.shared.meters.committed(answers.len(), took);
         Ok(answers)
     }
 

@@ -7,7 +7,6 @@ use rusqlite::{Connection, params};
 
 use super::super::readers::ReadError;
 use super::batch::{Core, into_store};
-use super::logs::LogState;
 use super::rows::PendingRows;
 use crate::assemble::PreparedEntry;
 use crate::index::PackedIndex;
@@ -49,7 +48,7 @@ impl Core {
                 return Err(into_store(&self.path, error).into());
             }
         };
-        self.logs.iter_mut().for_each(LogState::committed);
+        self.publish();
         self.destroy(tag, &kids)?;
         Ok(affected)
     }

@@ -1,6 +1,8 @@
 //! A log as its writer holds it: the tree's right edge in memory, rows appended in the transaction, one
 //! signed checkpoint per batch, the head file after the commit.
 
+use std::sync::Arc;
+
 use ::ledger::origin::LogKind;
 use ::ledger::{Checkpoint, Edge, Hash, Origin, SigningKey, leaf_hash};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -9,6 +11,7 @@ use uuid::Uuid;
 use super::super::readers::ReadError;
 use crate::assemble::PreparedEntry;
 use crate::head_file::{HeadFile, PublishedHead};
+use crate::meters::LogMeter;
 use crate::port::change::EntryReceipt;
 use crate::port::error::StoreError;
 use crate::port::ledger::Log;
@@ -32,6 +35,7 @@ pub(super) struct LogState {
     /// Whether the batch filled a tile, so that the stored edge moves on.
     filled: bool,
     head_file: HeadFile,
+    pub(super) meter: Arc<LogMeter>,
 }
 
 /// What a failed batch goes back to.
@@ -76,6 +80,7 @@ impl LogState {
                 committed: 0,
                 filled: true,
                 head_file,
+                meter: Arc::default(),
             };
             state.begin(connection, signer)?;
             return Ok(state);
@@ -107,6 +112,7 @@ impl LogState {
             committed: size,
             filled: false,
             head_file,
+            meter: LogMeter::over(size),
         })
     }
 
@@ -227,12 +233,15 @@ impl LogState {
         Ok(())
     }
 
-    /// After the commit: the head file. A failure weakens the detection of rollbacks, nothing more.
-    pub(super) fn committed(&mut self) {
+    /// After the commit: the head file, and what is shown of the log. A failure weakens the detection of rollbacks, nothing more.
+    pub(super) fn committed(&mut self, now_ns: u64) {
         self.filled = false;
         let size = self.edge.size();
         if size == self.committed && self.head_file.known().is_some_and(|head| head.size == size) {
             return;
+        }
+        if size > self.committed {
+            self.meter.signed(size, now_ns);
         }
         self.committed = size;
         if let Err(error) = self.head_file.publish(PublishedHead {

@@ -24,6 +24,7 @@ use super::tenant::{Places, Sealing, Shared};
 use crate::assemble::PreparedEntry;
 use crate::journal::Journal;
 use crate::keys::SubjectTag;
+use crate::meters::LogMeter;
 use crate::port::change::{CommitError, Receipt};
 use crate::port::error::StoreError;
 use crate::port::ledger::Log;
@@ -40,6 +41,8 @@ type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 enum Job {
     Unit {
         unit: Box<PreparedUnit>,
+        /// When it arrived, on the monotonic clock.
+        since: u64,
         reply: Reply<Receipt, CommitError>,
     },
     Erase {
@@ -89,6 +92,8 @@ pub(super) struct Writer {
     jobs: Sender<Job>,
     thread: Mutex<Option<JoinHandle<()>>>,
     refusal: Option<Refusal>,
+    shared: Arc<Shared>,
+    meters: [Arc<LogMeter>; 2],
 }
 
 /// Why nothing is written.
@@ -107,8 +112,10 @@ impl Writer {
         let batch = parts.shared.settings.batch.max(1);
         let (jobs, queue) = crossbeam_channel::bounded(parts.shared.settings.write_queue.max(1));
         let name = format!("writer-{}", parts.tenant.as_uuid().simple());
+        let shared = Arc::clone(&parts.shared);
         let core = Core::open(parts)?;
         let rolled_back = core.rolled_back;
+        let meters = core.logs.each_ref().map(|log| Arc::clone(&log.meter));
         let looper = Looper {
             core,
             queue,
@@ -125,16 +132,20 @@ impl Writer {
             jobs,
             thread: Mutex::new(Some(thread)),
             refusal: rolled_back.map(Refusal::RolledBack),
+            shared,
+            meters,
         })
     }
 
     /// No writer: for a store that is only examined.
-    pub(super) fn none(record: &std::path::Path) -> Self {
+    pub(super) fn none(shared: &Arc<Shared>, record: &std::path::Path) -> Self {
         let place = record.display().to_string();
         Self {
             jobs: crossbeam_channel::bounded(0).0,
             thread: Mutex::new(None),
             refusal: Some(Refusal::Examined { place }),
+            shared: Arc::clone(shared),
+            meters: Default::default(),
         }
     }
 
@@ -154,6 +165,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Unit {
             unit: Box::new(unit),
+            since: self.shared.clock.monotonic_ns(),
             reply,
         })?;
         answer
@@ -188,6 +200,19 @@ impl Writer {
     /// Says that looks wait in the journal. A full queue needs no waking.
     pub(super) fn wake(&self) {
         let _ = self.jobs.try_send(Job::Wake);
+    }
+
+    /// How many jobs wait.
+    pub(super) fn queue(&self) -> u64 {
+        self.jobs.len() as u64
+    }
+
+    pub(super) fn meter(&self, log: Log) -> &LogMeter {
+        let [changes, access] = &self.meters;
+        match log {
+            Log::Changes => changes,
+            Log::Access => access,
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -264,10 +289,15 @@ impl Looper {
     /// Takes what waits, up to a batch; an erasure or the end closes it.
     fn collect(&self, first: Job) -> Round {
         let mut round = Round::default();
+        let shared = &self.core.shared;
+        let now = shared.clock.monotonic_ns();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Unit { unit, reply } => round.units.push((unit, reply)),
+                Job::Unit { unit, since, reply } => {
+                    shared.meters.taken(now.saturating_sub(since));
+                    round.units.push((unit, reply));
+                }
                 Job::Settle { reply } => round.settles.push(reply),
                 Job::Wake => round.woken = true,
                 Job::Erase { tag, entry, reply } => {

@@ -242,6 +242,7 @@ fn judge_under(policy: &Policy, logs: Vec<Kept>, held: &[Checkpoint]) -> Report 
             policy,
             held,
             payloads: true,
+            partial: false,
         },
     )
     .unwrap()

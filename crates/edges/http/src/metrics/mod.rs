@@ -1,11 +1,14 @@
-//! Prometheus metrics of the edge: requests, durations, sizes in flight. Labels are bounded: interaction
-//! and status class, never a tenant's data, an id or an address.
+//! Prometheus metrics: the edge's own (requests, durations, requests in flight) and the figures of what is
+//! below it. Labels are bounded: never a tenant's data, an id or an address. Must not decide what is well.
+
+pub mod families;
+mod text;
 
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-/// The edge's metrics and the registry that other crates' collectors may join.
+/// The edge's own metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -19,26 +22,16 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let requests = IntCounterVec::new(
-            Opts::new(
-                "theriac_http_requests_total",
-                "HTTP requests by interaction and status class",
-            ),
-            &["interaction", "status"],
+            Opts::new(families::REQUESTS.name, families::REQUESTS.help),
+            families::REQUESTS.labels,
         )?;
         let durations = HistogramVec::new(
-            HistogramOpts::new(
-                "theriac_http_request_duration_seconds",
-                "Time from request to answer, in seconds",
-            )
-            .buckets(vec![
+            HistogramOpts::new(families::DURATIONS.name, families::DURATIONS.help).buckets(vec![
                 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
             ]),
-            &["interaction"],
+            families::DURATIONS.labels,
         )?;
-        let in_flight = IntGauge::new(
-            "theriac_http_requests_in_flight",
-            "HTTP requests being answered",
-        )?;
+        let in_flight = IntGauge::new(families::IN_FLIGHT.name, families::IN_FLIGHT.help)?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(in_flight.clone()))?;
@@ -48,12 +41,6 @@ impl Metrics {
             durations,
             in_flight,
         })
-    }
-
-    /// The registry, for collectors of other crates.
-    #[must_use]
-    pub const fn registry(&self) -> &Registry {
-        &self.registry
     }
 
     /// A request began; it ends when what is returned is dropped.
@@ -77,9 +64,15 @@ impl Metrics {
             .observe(seconds);
     }
 
-    /// The exposition text.
+    /// The exposition text of everything.
     #[must_use]
-    pub fn render(&self) -> Vec<u8> {
+    pub fn render(&self, figures: &app::figures::Figures) -> Vec<u8> {
+        let mut text = self.own();
+        text.extend_from_slice(text::write(figures).as_bytes());
+        text
+    }
+
+    fn own(&self) -> Vec<u8> {
         let mut text = Vec::new();
         // Writing into memory fails only for malformed families, which registration already refused.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
@@ -107,10 +100,10 @@ mod tests {
         metrics.answered("read", 200, 0.001);
         let request = metrics.in_flight();
         metrics.answered("read", 404, 0.001);
-        let text = String::from_utf8(metrics.render()).unwrap();
+        let text = String::from_utf8(metrics.own()).unwrap();
         assert!(text.contains("theriac_http_requests_in_flight 1"), "{text}");
         drop(request);
-        let text = String::from_utf8(metrics.render()).unwrap();
+        let text = String::from_utf8(metrics.own()).unwrap();
         assert!(
             text.contains(r#"theriac_http_requests_total{interaction="read",status="2xx"} 1"#),
             "{text}"
