@@ -163,21 +163,7 @@ impl Journal {
         let was_empty = state.waiting.is_empty();
         let start = state.place;
         state.place.offset += frames.len() as u64;
-        let mut before = 0;
-        let looks = entries.into_iter().zip(ends).map(|(entry, end)| {
-            let bytes = end - core::mem::replace(&mut before, end);
-            let end = JournalPlace {
-                file: start.file,
-                offset: start.offset + end,
-            };
-            Waiting {
-                entry,
-                end,
-                after_gap: false,
-                bytes,
-            }
-        });
-        state.waiting.extend(looks);
+        state.waiting.extend(waiting(entries, ends, start));
         Ok(if state.waiting.len() >= self.limit {
             Appended::Full
         } else if was_empty {
@@ -259,6 +245,28 @@ impl Journal {
         }
         Ok(numbers)
     }
+}
+
+/// Looks that were appended at a place, each with the end of its frame from there.
+fn waiting(
+    entries: Vec<PreparedEntry>,
+    ends: Vec<u64>,
+    start: JournalPlace,
+) -> impl Iterator<Item = Waiting> {
+    let mut before = 0;
+    entries.into_iter().zip(ends).map(move |(entry, end)| {
+        let bytes = end - core::mem::replace(&mut before, end);
+        let end = JournalPlace {
+            file: start.file,
+            offset: start.offset + end,
+        };
+        Waiting {
+            entry,
+            end,
+            after_gap: false,
+            bytes,
+        }
+    })
 }
 
 /// Length and checksum (to be bound to its place by [`bind`]), then: subject flag and key, leaf length, leaf, payload. Refuses what
