@@ -195,7 +195,14 @@ impl Query {
     #[must_use]
     pub fn strategy(&self, estimates: &[(usize, u64)]) -> Strategy {
         let rarest = estimates.iter().min_by_key(|(_, rows)| *rows);
+        let is_one_key = |at: usize| self.clauses.get(at).is_some_and(TestClause::is_one_key);
         match rarest {
+            // Its rows lie in the order asked for: the walk ends with the page, at the latest with them.
+            Some((clause, rows))
+                if *rows < RARE && self.sort.key == SortKey::Row && is_one_key(*clause) =>
+            {
+                Strategy::WalkKey(*clause)
+            }
             Some((clause, rows)) if *rows < RARE => Strategy::Driven(*clause),
             _ if self.sort.key == SortKey::Row => self
                 .clauses
@@ -419,13 +426,14 @@ mod tests {
             query.candidates().map(|(at, _)| at).collect::<Vec<_>>(),
             [1, 2]
         );
-        assert_eq!(query.strategy(&[(1, 900), (2, 5)]), Strategy::Driven(2));
+        assert_eq!(query.strategy(&[(1, 900), (2, 5)]), Strategy::WalkKey(2));
         assert_eq!(query.strategy(&[(1, 7), (2, 5000)]), Strategy::Driven(1));
         assert_eq!(
             query.strategy(&[(1, RARE), (2, RARE)]),
             Strategy::WalkKey(2)
         );
         query.sort.key = SortKey::Updated;
+        assert_eq!(query.strategy(&[(1, 900), (2, 5)]), Strategy::Driven(2));
         assert_eq!(query.strategy(&[(1, RARE), (2, RARE)]), Strategy::Walk);
         query.clauses.clear();
         assert_eq!(query.strategy(&[]), Strategy::Walk);
