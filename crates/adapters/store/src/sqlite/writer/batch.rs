@@ -85,7 +85,7 @@ impl Core {
             )
             .map_err(|error| into_store(&path, error))
         };
-        let mut logs = [open_log(Log::Changes)?, open_log(Log::Access)?];
+        let logs = [open_log(Log::Changes)?, open_log(Log::Access)?];
         let engine = |error| failed(&path, error);
         let rolled_back = compare(&connection, tenant, &logs).map_err(engine)?;
         let greatest: Option<i64> = connection
@@ -100,12 +100,6 @@ impl Core {
             file: moved.0.unwrap_or_default(),
             offset: moved.1.unwrap_or_default(),
         })?;
-        if rolled_back.is_none() {
-            let now = shared.clock.monotonic_ns();
-            for log in &mut logs {
-                log.committed(now);
-            }
-        }
         let mut core = Self {
             fold: Fold::new(&path),
             writer: shared.ids.uuid(),
@@ -122,6 +116,9 @@ impl Core {
             rolled_back,
             stuck: false,
         };
+        if rolled_back.is_none() {
+            core.publish();
+        }
         core.repeat_erasures()?;
         Ok(core)
     }
