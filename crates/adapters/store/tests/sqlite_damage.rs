@@ -368,6 +368,15 @@ async fn a_search_beyond_its_limit_is_too_costly() {
         )
         .await;
     assert!(matches!(answer, Err(StoreError::TooCostly)), "{answer:?}");
+    // However many are cut short, the connections stay in order.
+    for _ in 0..1500 {
+        let plan = world.plan("Patient", "name:contains=zzz&gender=female");
+        let answer = store.search(&world.scope, &plan).await;
+        assert!(matches!(answer, Err(StoreError::TooCostly)), "{answer:?}");
+    }
+    let plan = world.plan("Patient", "_id=m0-0");
+    let found = store.search(&world.scope, &plan).await.unwrap();
+    assert_eq!(found.matches.len(), 1);
     assert!(
         store
             .read(&world.scope, &key("Patient/m0-0"))

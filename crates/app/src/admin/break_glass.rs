@@ -49,22 +49,26 @@ pub async fn request(
     wanted: Wanted,
 ) -> Result<BreakGlassGrant, AppError> {
     allow(app, caller, Interaction::BreakGlass).await?;
-    let patient = patient_of(app, caller, &wanted.patient).await?;
+    let nobody = nobody(app)?;
     let made = BreakGlassGrant::request(
         caller.scope.tenant(),
         app.ids().uuid(),
         acting_user(caller.subject.actor()),
-        patient,
+        nobody,
         wanted.reason,
         &wanted.text,
         wanted.minutes,
         &BreakGlassPolicy::default(),
         app.now(),
     );
-    let grant = match made {
+    let mut grant = match made {
         Ok(grant) => grant,
         Err(error) => return Err(refused(app, caller, error).await),
     };
+    // Looked up last: what is asked without a reason must not find anybody.
+    if let Some(patient) = patient_of(app, caller, &wanted.patient).await? {
+        grant.patient = patient;
+    }
     let doc = write(
         app,
         DocKind::BreakGlass,
@@ -81,6 +85,9 @@ pub async fn request(
         grant.text.clone(),
     );
     about(&mut entry, &grant);
+    if let Sought::Number(forms) = &wanted.patient {
+        entry.payload.query = Some(format!("number={}", forms.join(",")));
+    }
     entry.reason = Some(grant.reason.as_str().to_owned());
     entry.payload.purpose = kernel::PurposeOfUse::EmergencyTreatment;
     commit(app, &caller.scope, doc, entry).await?;
@@ -88,11 +95,23 @@ pub async fn request(
     Ok(grant)
 }
 
-/// The one patient that is meant. A number that no record has is taken for an id: the grant is made and
-/// recorded like any other, opens nothing, and so the answer does not tell whether there is a patient.
-async fn patient_of(app: &App, caller: &Caller, sought: &Sought) -> Result<LogicalId, AppError> {
+/// An id that no record has.
+fn nobody(app: &App) -> Result<LogicalId, AppError> {
+    let id = app.ids().uuid().to_string();
+    id.parse()
+        .map_err(|_| AppError::Fault("an id could not be made".to_owned()))
+}
+
+/// The one patient that is meant; `None` for a number that nobody has: the grant is made and recorded like
+/// any other, opens nothing, and so the answer does not tell whether there is a patient. What has a letter
+/// may be a record's id; digits alone never are, since another's record may have the number as its id.
+async fn patient_of(
+    app: &App,
+    caller: &Caller,
+    sought: &Sought,
+) -> Result<Option<LogicalId>, AppError> {
     let forms = match sought {
-        Sought::Id(id) => return Ok(id.clone()),
+        Sought::Id(id) => return Ok(Some(id.clone())),
         Sought::Number(forms) => forms,
     };
     let mut found = subject::of_number(app, caller, forms).await?;
@@ -108,14 +127,13 @@ async fn patient_of(app: &App, caller: &Caller, sought: &Sought) -> Result<Logic
             "this number does not name one record alone: give the record id".to_owned(),
         ));
     }
-    found
-        .pop()
-        .or_else(|| forms.iter().find_map(|form| form.parse().ok()))
-        .ok_or_else(|| {
-            AppError::Unprocessable(
-                "a number has letters, digits, dots and hyphens only: correct it".to_owned(),
-            )
-        })
+    let is_id = |form: &&String| form.bytes().any(|byte| byte.is_ascii_alphabetic());
+    Ok(found.pop().or_else(|| {
+        forms
+            .iter()
+            .filter(is_id)
+            .find_map(|form| form.parse().ok())
+    }))
 }
 
 /// One's own emergency access that is in force, newest first.

@@ -156,16 +156,10 @@ pub(super) async fn page(
 ) -> Result<AuditPage, AppError> {
     let head = app.store().log_head(&caller.scope, filter.log).await?;
     let mut walk = Walk::new(filter);
-    while !walk.is_done() {
-        let read = walk.read(app, caller).await?;
-        let full = read.len() == STEP as usize;
-        for entry in read {
-            walk.take(app, caller, &entry).await?;
-            if walk.is_done() {
-                break;
-            }
-        }
-        walk.has_ended(full);
+    walk.go(app, caller).await?;
+    if let Some(mut count) = Walk::to_count(filter) {
+        count.go(app, caller).await?;
+        (walk.matched, walk.saw_all) = (count.matched, count.saw_all);
     }
     let matched = filter.tally.then(|| {
         if filter.is_open() {
@@ -211,13 +205,13 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(filter: &'a Filter) -> Self {
-        let counts = filter.tally && !filter.is_open();
+        // A count is of all pages: with the first one walk does both.
+        let counts = filter.tally && !filter.is_open() && filter.before.is_none();
         Self {
             filter,
             wanted: filter.count.clamp(1, 1000) as usize,
             counts,
-            // A count is of all pages, so it begins at the newest entry.
-            at: if counts { None } else { filter.before },
+            at: filter.before,
             looked: 0,
             found: Vec::new(),
             matched: 0,
@@ -225,6 +219,32 @@ impl<'a> Walk<'a> {
             saw_all: false,
             stopped: false,
         }
+    }
+
+    /// A walk of its own for the count beside a later page: it begins at the newest entry.
+    fn to_count(filter: &'a Filter) -> Option<Self> {
+        let later = filter.tally && !filter.is_open() && filter.before.is_some();
+        later.then(|| Self {
+            wanted: 0,
+            counts: true,
+            at: None,
+            ..Self::new(filter)
+        })
+    }
+
+    async fn go(&mut self, app: &App, caller: &Caller) -> Result<(), AppError> {
+        while !self.is_done() {
+            let read = self.read(app, caller).await?;
+            let full = read.len() == STEP as usize;
+            for entry in read {
+                self.take(app, caller, &entry).await?;
+                if self.is_done() {
+                    break;
+                }
+            }
+            self.has_ended(full);
+        }
+        Ok(())
     }
 
     async fn read(&self, app: &App, caller: &Caller) -> Result<Vec<LogEntry>, AppError> {
@@ -255,11 +275,7 @@ impl<'a> Walk<'a> {
         if !self.filter.leaf_fits(&leaf) {
             return Ok(());
         }
-        let is_here = self
-            .filter
-            .before
-            .is_none_or(|before| stored.index < before);
-        let is_shown = is_here && self.found.len() < self.wanted;
+        let is_shown = self.found.len() < self.wanted;
         if is_shown || self.filter.actor.is_some() {
             let entry = readable(app, &caller.scope, stored, leaf).await?;
             if !self.filter.actor_fits(&entry) {

@@ -3,6 +3,7 @@
 //! has used: stored bytes need theirs, so a better one gets a new number.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::path::Path;
 
 use fhir::json::{Document, Limits};
@@ -59,7 +60,9 @@ pub fn generate(target: &Path) -> Result<String, Box<dyn Error>> {
             samples.len(),
             bytes.len()
         ));
-        std::fs::write(target.join(file), bytes)?;
+        let mut made = std::fs::File::create_new(target.join(file))
+            .map_err(|error| format!("{file}: {error}; a better one gets a new number"))?;
+        made.write_all(&bytes)?;
     }
     Ok(said.join("\n"))
 }

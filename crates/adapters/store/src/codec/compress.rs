@@ -127,3 +127,27 @@ pub(super) fn decompress(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256};
+
+    /// Stored bytes open with the very dictionary that made them: a new one gets a new number.
+    #[test]
+    fn dictionaries_never_change() {
+        let files: [(&[u8], &str); 2] = [
+            (
+                include_bytes!("../../dictionaries/resource-1.zdict"),
+                "XmA8ai5YAvHICzwxVLLVyYGSrR2iW8wTlPMyizg1zpc=",
+            ),
+            (
+                include_bytes!("../../dictionaries/entry-2.zdict"),
+                "3k8YbWhqy8MHfWUwGqJI+FUvOoXILwFNHlT4Px51sRE=",
+            ),
+        ];
+        for (bytes, expected) in files {
+            let found: [u8; 32] = Sha256::digest(bytes).into();
+            assert_eq!(ledger::Hash(found).to_base64(), expected);
+        }
+    }
+}

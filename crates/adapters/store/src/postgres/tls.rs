@@ -69,8 +69,8 @@ fn is_url(connection: &str) -> bool {
 /// or every host is a Unix socket.
 pub fn is_verified(connection: &str) -> Result<bool, StoreError> {
     let (config, _) = read(connection)?;
-    let mode = Asked::read(connection.trim())?.mode;
-    Ok(mode.as_deref() == Some("verify-full") || is_local(&config))
+    let asked = Asked::read(connection.trim())?;
+    Ok((asked.mode() == "verify-full" && asked.root.is_some()) || is_local(&config))
 }
 
 fn is_local(config: &Config) -> bool {
@@ -85,7 +85,7 @@ pub(super) fn read(connection: &str) -> Result<(Config, MakeRustlsConnect), Stor
         .rest
         .parse()
         .map_err(|_| unusable("it is not in libpq's form"))?;
-    let mode = asked.mode.as_deref().unwrap_or("prefer");
+    let mode = asked.mode();
     let roots = asked.root.as_deref().map(roots).transpose()?;
     config.ssl_mode(match mode {
         "disable" => SslMode::Disable,
@@ -233,6 +233,15 @@ struct Asked {
 }
 
 impl Asked {
+    /// The mode that counts. Who names a certificate to check against wants it checked.
+    fn mode(&self) -> &str {
+        let unsaid = if self.root.is_some() {
+            "verify-full"
+        } else {
+            "prefer"
+        };
+        self.mode.as_deref().unwrap_or(unsaid)
+    }
     fn read(connection: &str) -> Result<Self, StoreError> {
         if is_url(connection) {
             Self::of_url(connection)
@@ -423,6 +432,9 @@ mod tests {
         assert_eq!(mode("host=/run/pg sslmode=require"), SslMode::Disable);
         assert_eq!(mode("host=h sslmode=require"), SslMode::Require);
         assert_eq!(mode("host=h"), SslMode::Prefer);
+        let asked = |connection: &str| Asked::read(connection).unwrap().mode().to_owned();
+        assert_eq!(asked("host=h sslrootcert=/c.pem"), "verify-full");
+        assert_eq!(asked("host=h sslmode=prefer sslrootcert=/c.pem"), "prefer");
         assert_eq!(mode("host=h,/run/pg sslmode=require"), SslMode::Require);
     }
 }

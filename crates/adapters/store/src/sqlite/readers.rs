@@ -61,15 +61,17 @@ impl Readers {
 
     fn with<R>(
         &self,
-        mut slot: MutexGuard<'_, Option<Connection>>,
+        slot: MutexGuard<'_, Option<Connection>>,
         work: impl FnOnce(&Connection) -> Result<R, ReadError>,
     ) -> Result<R, StoreError> {
-        let connection = match &mut *slot {
+        let mut slot = Tidied(slot);
+        let connection = match &mut *slot.0 {
             Some(connection) => connection,
             None if self.examined => {
-                slot.insert(open_examiner(&self.path, &MIGRATIONS, CACHE_KIB)?)
+                slot.0
+                    .insert(open_examiner(&self.path, &MIGRATIONS, CACHE_KIB)?)
             }
-            None => slot.insert(open_reader(&self.path, CACHE_KIB)?),
+            None => slot.0.insert(open_reader(&self.path, CACHE_KIB)?),
         };
         work(connection).map_err(|error| match error {
             ReadError::Engine(error) => failed(&self.path, error),
@@ -96,6 +98,22 @@ impl Readers {
         slots
             .find_map(Mutex::try_lock)
             .unwrap_or_else(|| own.map_or_else(|| self.slots[0].lock(), Mutex::lock))
+    }
+}
+
+/// A connection in use; given back without an open transaction, also when the work panicked.
+struct Tidied<'s>(MutexGuard<'s, Option<Connection>>);
+
+impl Drop for Tidied<'_> {
+    fn drop(&mut self) {
+        let Some(connection) = &*self.0 else { return };
+        if connection.is_autocommit() {
+            return;
+        }
+        let free = connection.progress_handler(0, None::<fn() -> bool>).is_ok();
+        if !free || connection.execute_batch("ROLLBACK").is_err() {
+            *self.0 = None;
+        }
     }
 }
 

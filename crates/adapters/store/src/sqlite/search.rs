@@ -62,25 +62,13 @@ pub(super) const fn kind_of(number: u8) -> ChangeKind {
     }
 }
 
-/// A page of matches with their bodies, and the total where asked: all as of one moment.
+/// A page of matches with their bodies, and the total where asked. Gives up as too costly where the bodies
+/// have more than `most` bytes.
 pub(super) fn search(
     connection: &Connection,
     keys: &Sealing,
     plan: &SearchPlan,
-) -> Result<SearchPage, ReadError> {
-    // One read transaction: each statement by itself would take and give back the locks of the log.
-    connection.prepare_cached("BEGIN")?.execute([])?;
-    let found = search_within(connection, keys, plan);
-    let ended = connection.prepare_cached("COMMIT")?.execute([]);
-    let found = found?;
-    ended?;
-    Ok(found)
-}
-
-fn search_within(
-    connection: &Connection,
-    keys: &Sealing,
-    plan: &SearchPlan,
+    most: usize,
 ) -> Result<SearchPage, ReadError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
     let strategy = strategy(connection, &query)?;
@@ -103,7 +91,11 @@ fn search_within(
     let mut bytes = PageBytes::new(plan.bytes);
     let mut body = connection.prepare_cached("SELECT body FROM ver WHERE vid = ?1")?;
     let mut matches = Vec::with_capacity(items.len());
+    let mut opened = 0;
     for item in items {
+        if opened > most {
+            return Err(StoreError::TooCostly.into());
+        }
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
         let key = ResourceKey { ty: plan.ty, id };
         let mut rows = body.query([item.vid])?;
@@ -115,7 +107,7 @@ fn search_within(
             .get_ref(0)?
             .as_blob_or_null()
             .map_err(rusqlite::Error::from)?;
-        matches.push(open_version(
+        let version = open_version(
             keys,
             key,
             item.rid,
@@ -123,7 +115,9 @@ fn search_within(
             RowId(item.vid),
             item.kind,
             stored,
-        )?);
+        )?;
+        opened += version.body.as_ref().map_or(0, bytes::Bytes::len);
+        matches.push(version);
         last = Some((item.value, item.rid));
         if matches.last().is_some_and(|version| !bytes.counts(version)) {
             break;

@@ -39,7 +39,7 @@ impl SqliteSettings {
             write_queue: 4096,
             batch: 1024,
             cache_kib: 32 * 1024,
-            recent_kib: 16 * 1024,
+            recent_kib: 4 * 1024,
             search_limit: Duration::from_secs(10),
         }
     }

@@ -41,6 +41,8 @@ static PREPARING: LazyLock<Semaphore> =
 const STEPS: i32 = 1024;
 /// How long a search may take on the caller's thread before it goes where it may block.
 const AT_ONCE: Duration = Duration::from_millis(2);
+/// Bodies opened on the caller's thread, in bytes: about as long as it may take.
+const AT_ONCE_BYTES: usize = 256 << 10;
 /// The largest page that is searched for on the caller's thread.
 const AT_ONCE_ROWS: u32 = 100;
 
@@ -83,10 +85,16 @@ fn limited<R>(
 ) -> Result<R, ReadError> {
     let clock = Arc::clone(&tenant.shared.clock);
     let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    // One read transaction: all is as of one moment, and the locks of the log are taken once. It begins
+    // and ends outside the time limit: an interrupted end would leave it open.
+    connection.prepare_cached("BEGIN")?.execute([])?;
     let deadline = clock.monotonic_ns().saturating_add(limit);
-    connection.progress_handler(STEPS, Some(move || clock.monotonic_ns() >= deadline))?;
-    let outcome = work(connection);
+    let outcome = connection
+        .progress_handler(STEPS, Some(move || clock.monotonic_ns() >= deadline))
+        .map_err(ReadError::from)
+        .and_then(|()| work(connection));
     connection.progress_handler(0, None::<fn() -> bool>)?;
+    connection.prepare_cached("COMMIT")?.execute([])?;
     outcome
 }
 
@@ -224,8 +232,9 @@ impl Store for SqliteStore {
         let limit = tenant.shared.settings.search_limit;
         if plan.count <= AT_ONCE_ROWS && limit > AT_ONCE {
             // Most searches are over sooner than another thread would begin with them.
-            let search =
-                |connection: &Connection| search::search(connection, &tenant.sealing, plan);
+            let search = |connection: &Connection| {
+                search::search(connection, &tenant.sealing, plan, AT_ONCE_BYTES)
+            };
             if let Some(settled) = scan_at_once(&tenant, search) {
                 return settled;
             }
@@ -233,7 +242,7 @@ impl Store for SqliteStore {
         let plan = plan.clone();
         blocking(move || {
             scan(&tenant, |connection| {
-                search::search(connection, &tenant.sealing, &plan)
+                search::search(connection, &tenant.sealing, &plan, usize::MAX)
             })
         })
         .await

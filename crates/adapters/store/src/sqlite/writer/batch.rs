@@ -23,6 +23,7 @@ use crate::assemble::PreparedEntry;
 use crate::head_file::HeadFile;
 use crate::index::PackedIndex;
 use crate::journal::{Journal, JournalPlace, Waiting};
+use crate::keys::Kid;
 use crate::port::change::{ChangeKind, CommitError, EntryReceipt, Expected, Receipt};
 use crate::port::doc::DocExpected;
 use crate::port::error::StoreError;
@@ -48,6 +49,8 @@ pub(super) struct Core {
     stuck: bool,
     synced_ns: u64,
     fold: Fold,
+    /// Destroyed keys whose patients' old pages may still lie in the write-ahead log.
+    pub(super) erasing: Vec<Kid>,
 }
 
 /// A head as the writer reads it.
@@ -102,6 +105,7 @@ impl Core {
         })?;
         let mut core = Self {
             fold: Fold::new(&path),
+            erasing: Vec::new(),
             writer: shared.ids.uuid(),
             synced_ns: shared.clock.monotonic_ns(),
             connection,
@@ -555,6 +559,15 @@ impl Core {
     /// After the answers: keeps the write-ahead log short.
     pub(super) fn fold(&mut self) {
         self.fold.after_commit(&self.connection);
+        if !self.erasing.is_empty() {
+            self.fold.finish();
+            if let Err(error) = self.finish_erasures() {
+                tracing::error!(tenant = %self.tenant, %error, "an erasure is not finished");
+            }
+        }
+    }
+    pub(super) fn fold_finish(&mut self) {
+        self.fold.finish();
     }
     /// The last thing: heads durable, the write-ahead log folded into the database.
     pub(super) fn close(&mut self) {

@@ -75,25 +75,46 @@ impl Core {
         Ok(affected)
     }
 
-    fn destroy(&self, tag: &SubjectTag, kids: &[Kid]) -> Result<(), StoreError> {
+    fn destroy(&mut self, tag: &SubjectTag, kids: &[Kid]) -> Result<(), StoreError> {
         self.keyring.erased.write().extend(kids.iter().copied());
         self.keyring.keys.forget(tag, kids);
         self.shared.erased.add(self.tenant, kids)?;
         self.keyring.db.destroy(kids)?;
         // Whoever read them from the file before that has let them go or sees that they are destroyed.
         self.keyring.keys.forget(tag, kids);
-        let done = || -> rusqlite::Result<()> {
-            for kid in kids {
+        self.erasing.extend(kids.iter().copied());
+        // Nothing else may be folding, or the log would not be cut off.
+        self.fold_finish();
+        self.finish_erasures()
+    }
+
+    /// Old pages with index rows of the patient lie in the write-ahead log until it is cut off, and an
+    /// erasure is done only then; somebody who reads for long puts it off to a later commit.
+    pub(super) fn finish_erasures(&mut self) -> Result<(), StoreError> {
+        if self.erasing.is_empty() {
+            return Ok(());
+        }
+        let work = || -> rusqlite::Result<bool> {
+            let busy: i64 =
+                self.connection
+                    .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            if busy != 0 {
+                return Ok(false);
+            }
+            for kid in &self.erasing {
                 self.connection.execute(
                     "UPDATE erasure SET done = 1 WHERE kid = ?1",
                     [kid.as_slice()],
                 )?;
             }
-            // Old pages with index rows of the patient lie in the write-ahead log until it is cut off.
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            Ok(true)
         };
-        done().map_err(|error| into_store(&self.path, error.into()))
+        if work().map_err(|error| into_store(&self.path, error.into()))? {
+            self.erasing.clear();
+        } else {
+            tracing::warn!(tenant = %self.tenant, "an erasure waits for a long read to cut the write-ahead log");
+        }
+        Ok(())
     }
 
     /// At open: finishes erasures that a crash cut short, and repeats those that a backup put back undid.
@@ -146,7 +167,12 @@ impl Core {
         }
         // Those whose key was gone already only lack the mark.
         self.destroy(&[0xff; 16], &kids)?;
-        self.repeat_erasures()
+        // Nobody reads yet, so the log was cut off; if not, it is tried again after a commit.
+        if self.erasing.is_empty() {
+            self.repeat_erasures()
+        } else {
+            Ok(())
+        }
     }
 }
 
