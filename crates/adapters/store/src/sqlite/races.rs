@@ -160,3 +160,28 @@ async fn a_destroyed_key_opens_nothing_although_a_reader_brought_it_back() {
         .unwrap();
     assert_ne!(found.get(&tag).unwrap().kid(), stored.kid);
 }
+
+#[tokio::test]
+async fn an_erasure_is_finished_when_a_long_read_ends() {
+    let bench = Bench::new().await;
+    let (store, scope) = (&bench.store, &bench.scope);
+    store.commit(scope, bench.creation("gone")).await.unwrap();
+    let tenant = store.tenant(scope).unwrap();
+    let open = || rusqlite::Connection::open(tenant.points.path()).unwrap();
+    let (long, other) = (open(), open());
+    let number = |sql: &str| -> i64 { other.query_row(sql, [], |row| row.get(0)).unwrap() };
+    long.execute_batch("BEGIN; SELECT count(*) FROM erasure")
+        .unwrap();
+    bench.erase().await;
+    // The reader keeps its old pages; others are not held up by it.
+    store.commit(scope, bench.creation("late")).await.unwrap();
+    assert_eq!(number("SELECT done FROM erasure"), 0);
+    long.execute_batch("COMMIT").unwrap();
+    for _ in 0..100 {
+        if number("SELECT done FROM erasure") == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the erasure was never finished");
+}

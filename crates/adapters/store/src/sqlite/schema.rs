@@ -16,7 +16,8 @@ pub(super) const MIGRATIONS: [&str; 1] = [include_str!("record-1.sql")];
 /// The same for the file of wrapped keys.
 pub(super) const KEY_MIGRATIONS: [&str; 1] = [include_str!("keys-1.sql")];
 
-const BUSY: Duration = Duration::from_secs(10);
+/// How long the engine waits for a lock.
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
 
 /// Opens a database for writing, makes it where it is missing and allowed, and migrates it.

@@ -550,6 +550,9 @@ impl Core {
     }
     pub(super) fn sync_heads(&mut self) {
         self.logs.iter_mut().for_each(LogState::sync);
+        if let Err(error) = self.retry_erasures() {
+            tracing::error!(tenant = %self.tenant, %error, "an erasure is not finished");
+        }
         self.synced_ns = self.shared.clock.monotonic_ns();
     }
     /// The first thing on the writer's thread.
@@ -559,12 +562,6 @@ impl Core {
     /// After the answers: keeps the write-ahead log short.
     pub(super) fn fold(&mut self) {
         self.fold.after_commit(&self.connection);
-        if !self.erasing.is_empty() {
-            self.fold.finish();
-            if let Err(error) = self.finish_erasures() {
-                tracing::error!(tenant = %self.tenant, %error, "an erasure is not finished");
-            }
-        }
     }
     pub(super) fn fold_finish(&mut self) {
         self.fold.finish();

@@ -3,9 +3,12 @@
 //! and a backup put back is brought up to date the same way.
 
 use ::ledger::leaf::KeyId;
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::super::readers::ReadError;
+use super::super::schema::BUSY;
 use super::batch::{Core, into_store};
 use super::rows::PendingRows;
 use crate::assemble::PreparedEntry;
@@ -13,6 +16,9 @@ use crate::index::PackedIndex;
 use crate::keys::{Kid, SubjectTag};
 use crate::port::change::{ChangeKind, CommitError};
 use crate::port::error::StoreError;
+
+/// How long an erasure waits for readers of the write-ahead log before it is finished later.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Destroys a patient's data keys; answers how many resources lost their content.
@@ -85,11 +91,14 @@ impl Core {
         self.erasing.extend(kids.iter().copied());
         // Nothing else may be folding, or the log would not be cut off.
         self.fold_finish();
-        self.finish_erasures()
+        self.wait_at_most(PATIENCE)?;
+        let outcome = self.finish_erasures();
+        self.wait_at_most(BUSY)?;
+        outcome
     }
 
     /// Old pages with index rows of the patient lie in the write-ahead log until it is cut off, and an
-    /// erasure is done only then; somebody who reads for long puts it off to a later commit.
+    /// erasure is done only then; somebody who reads for long puts it off.
     pub(super) fn finish_erasures(&mut self) -> Result<(), StoreError> {
         if self.erasing.is_empty() {
             return Ok(());
@@ -115,6 +124,24 @@ impl Core {
             tracing::warn!(tenant = %self.tenant, "an erasure waits for a long read to cut the write-ahead log");
         }
         Ok(())
+    }
+
+    /// About once a second: without waiting for readers, so that a long one holds nobody up.
+    pub(super) fn retry_erasures(&mut self) -> Result<(), StoreError> {
+        if self.erasing.is_empty() {
+            return Ok(());
+        }
+        self.fold_finish();
+        self.wait_at_most(Duration::ZERO)?;
+        let outcome = self.finish_erasures();
+        self.wait_at_most(BUSY)?;
+        outcome
+    }
+
+    fn wait_at_most(&self, time: Duration) -> Result<(), StoreError> {
+        self.connection
+            .busy_timeout(time)
+            .map_err(|error| into_store(&self.path, error.into()))
     }
 
     /// At open: finishes erasures that a crash cut short, and repeats those that a backup put back undid.
