@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod json;
 pub mod print;
 pub mod search;
+pub mod terminology;
 pub mod validate;
 
 pub use definitions::{Definitions, TypeId};

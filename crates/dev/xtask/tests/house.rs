@@ -40,13 +40,15 @@ fn floor(package: &Package) -> u8 {
         .to_string();
     match folder.as_str() {
         "crates/core/kernel" => 0,
-        f if f.starts_with("crates/core/") => 1,
-        f if f.starts_with("crates/domain/") => 2,
-        f if f.starts_with("crates/adapters/") => 3,
-        "crates/app" => 4,
-        f if f.starts_with("crates/edges/") => 5,
-        "crates/server" => 6,
-        f if f.starts_with("crates/dev/") => 7,
+        "crates/core/fhir" => 1,
+        "crates/core/profiles" | "crates/core/views" => 3,
+        f if f.starts_with("crates/core/") => 2,
+        f if f.starts_with("crates/domain/") => 4,
+        f if f.starts_with("crates/adapters/") => 5,
+        "crates/app" => 6,
+        f if f.starts_with("crates/edges/") => 7,
+        "crates/server" => 8,
+        f if f.starts_with("crates/dev/") => 9,
         other => panic!("{other} is in no folder of the house"),
     }
 }
@@ -77,8 +79,8 @@ fn arrows_point_down() {
             let from = package.name.as_str();
             let pair = (from, dependency.name.as_str());
             let above = floors[from];
-            let dev = above == 7;
-            assert!(dev || below != 7, "{pair:?}: only tests may use dev crates");
+            let dev = above == 9;
+            assert!(dev || below != 9, "{pair:?}: only tests may use dev crates");
             assert!(
                 dev || below < above || NEIGHBOURS.contains(&pair),
                 "{pair:?} points sideways or up"
@@ -104,7 +106,7 @@ fn pure_crates_stay_pure() {
         "hyper",
         "axum",
     ];
-    for package in packages().iter().filter(|package| floor(package) <= 2) {
+    for package in packages().iter().filter(|package| floor(package) <= 4) {
         for dependency in package
             .dependencies
             .iter()

@@ -10,6 +10,7 @@ pub mod fhir_routes;
 pub mod ledger_routes;
 pub mod metrics;
 pub mod negotiation;
+pub mod operations;
 pub mod outcome;
 pub mod probes;
 pub mod routing;
@@ -25,7 +26,7 @@ pub use routing::Route;
 /// Every route of this edge.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    [fhir_routes::table(), house()].concat()
+    [fhir_routes::table(), operations::table(), house()].concat()
 }
 
 fn house() -> Vec<Route> {
@@ -41,7 +42,7 @@ fn house() -> Vec<Route> {
 /// The router of every route.
 pub fn router(edge: Edge) -> Router {
     let fhir = routing::router(
-        fhir_routes::table(),
+        [operations::table(), fhir_routes::table()].concat(),
         &fhir_routes::UNKNOWN,
         fhir_routes::failed,
     );

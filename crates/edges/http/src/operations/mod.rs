@@ -1,0 +1,13 @@
+//! FHIR operations (`$name`), one file per family. Each route reads its parameters, calls one use-case and
+//! writes the answer; nothing is decided here.
+
+pub mod parameters;
+
+use crate::routing::Route;
+
+/// The routes of every operation below `/t/{tenant}/fhir`.
+#[must_use]
+pub fn table() -> Vec<Route> {
+    let families: [Vec<Route>; 0] = [];
+    families.concat()
+}
