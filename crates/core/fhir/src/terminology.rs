@@ -1,6 +1,8 @@
 //! What other parts ask of terminology, as a port: FHIRPath's `memberOf`, bindings of profiles, and search
 //! by value set. Must not hold code systems: the `terminology` crate does.
 
+use std::sync::Arc;
+
 /// An answer that may be unknown: a code system that is not loaded says nothing about its codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Answer {
@@ -23,6 +25,26 @@ pub struct Coded<'a> {
     pub code: &'a str,
 }
 
+/// Codes that a question stands for, so that a search can look for each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Codes {
+    /// All of them, with their systems; without an order.
+    Known(Vec<SystemCode>),
+    /// More than the limit.
+    TooMany,
+    /// The code system or value set is not here, or not complete.
+    Unknown,
+}
+
+/// A code and its system.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SystemCode {
+    /// The code system.
+    pub system: Arc<str>,
+    /// The code.
+    pub code: Box<str>,
+}
+
 /// Terminology as seen by its users. Implementations answer from memory: no I/O happens inside a call.
 pub trait Terminology: Send + Sync {
     /// Whether a code is in a value set (canonical, perhaps with `|version`).
@@ -33,6 +55,12 @@ pub trait Terminology: Send + Sync {
     fn subsumes(&self, system: &str, ancestor: &str, descendant: &str) -> Answer;
     /// The preferred display of a code; `None` where it is unknown.
     fn display(&self, coded: &Coded<'_>) -> Option<String>;
+    /// Every code of a value set, at most `limit`.
+    fn codes_of(&self, value_set: &str, limit: usize) -> Codes;
+    /// A code and every code it subsumes, at most `limit`.
+    fn descendants(&self, system: &str, code: &str, limit: usize) -> Codes;
+    /// A code and every code that subsumes it, at most `limit`.
+    fn ancestors(&self, system: &str, code: &str, limit: usize) -> Codes;
 }
 
 /// Knows nothing, and says so.
@@ -51,5 +79,14 @@ impl Terminology for NoTerminology {
     }
     fn display(&self, _: &Coded<'_>) -> Option<String> {
         None
+    }
+    fn codes_of(&self, _: &str, _: usize) -> Codes {
+        Codes::Unknown
+    }
+    fn descendants(&self, _: &str, _: &str, _: usize) -> Codes {
+        Codes::Unknown
+    }
+    fn ancestors(&self, _: &str, _: &str, _: usize) -> Codes {
+        Codes::Unknown
     }
 }
