@@ -31,6 +31,7 @@ pub use port::{
     evidence::{Unplaced, VersionEvidence, VersionProof},
     figures::{Figures, LogFigures, Spread},
     ledger::{Log, LogEntry, LogHead, StoredCheckpoint},
+    reindex::Reindexed,
     resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion},
     search::{
         Clause, KeyForm, Position, PositionValue, Predicate, RangeOp, SearchPage, SearchPlan, Sort,

@@ -8,6 +8,7 @@ pub mod error;
 pub mod evidence;
 pub mod figures;
 pub mod ledger;
+pub mod reindex;
 pub mod resource;
 pub mod search;
 
@@ -23,6 +24,7 @@ use self::error::StoreError;
 use self::evidence::{Unplaced, VersionEvidence};
 use self::figures::Figures;
 use self::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
+use self::reindex::Reindexed;
 use self::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use self::search::{SearchPage, SearchPlan};
 
@@ -90,6 +92,9 @@ pub trait Store: Send + Sync {
 
     /// Commits a unit: all of it or nothing, entries and data in one transaction, durable on return.
     async fn commit(&self, scope: &TenantScope, unit: Unit) -> Result<Receipt, CommitError>;
+    /// Replaces the index entries of current versions and answers of how many: those whose head is another
+    /// version by now, or deleted or erased, are left out.
+    async fn reindex(&self, scope: &TenantScope, rows: Vec<Reindexed>) -> Result<u64, StoreError>;
     /// Appends looks at patient data to the access ledger. Returns when the entries are durable, or
     /// queued in the crash-safe window when one is configured.
     async fn record_access(

@@ -22,6 +22,7 @@ mod looks;
 mod migrate;
 mod open;
 mod read;
+mod reindex;
 mod search;
 mod settings;
 mod store;

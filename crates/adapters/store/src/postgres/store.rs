@@ -11,7 +11,7 @@ use super::connect::begin;
 use super::ledger::read as log;
 use super::open::PostgresStore;
 use super::tenant::Tenant;
-use super::{docs, evidence, read, search};
+use super::{docs, evidence, read, reindex, search};
 use crate::assemble::PreparedEntry;
 use crate::codec;
 use crate::index::{self, PackedIndex};
@@ -23,6 +23,7 @@ use crate::port::error::StoreError;
 use crate::port::evidence::{Unplaced, VersionEvidence};
 use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
+use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{SearchPage, SearchPlan};
 use crate::port::{Store, TenantSpec};
@@ -424,6 +425,11 @@ impl Store for PostgresStore {
             .writer
             .erase(tenant.keys().subject_tag(patient), entry)
             .await
+    }
+
+    async fn reindex(&self, scope: &TenantScope, rows: Vec<Reindexed>) -> Result<u64, StoreError> {
+        let tenant = self.tenant(scope).await?;
+        reindex::reindex(&tenant, &rows).await
     }
 
     async fn copy_tenant(&self, _scope: &TenantScope, _into: &Path) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ use super::open::SqliteStore;
 use super::readers::ReadError;
 use super::recent::Known;
 use super::tenant::{Shared, Tenant};
+use super::writer::ReindexRow;
 use super::{docs, evidence, log, read, search};
 use crate::codec;
 use crate::index::{self, PackedIndex};
@@ -27,6 +28,7 @@ use crate::port::error::StoreError;
 use crate::port::evidence::{Unplaced, VersionEvidence};
 use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
+use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{SearchPage, SearchPlan};
 use crate::port::{Store, TenantSpec};
@@ -520,6 +522,19 @@ impl Store for SqliteStore {
             .writer
             .erase(tenant.keys().subject_tag(patient), entry)
             .await
+    }
+
+    async fn reindex(&self, scope: &TenantScope, rows: Vec<Reindexed>) -> Result<u64, StoreError> {
+        let tenant = self.tenant(scope)?;
+        let hasher = tenant.keys().hasher();
+        let rows = rows
+            .into_iter()
+            .map(|new| ReindexRow {
+                rh: hasher.local(new.key.ty, new.key.id.as_str()),
+                new,
+            })
+            .collect();
+        tenant.writer.reindex(rows).await
     }
 
     async fn copy_tenant(&self, scope: &TenantScope, into: &Path) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ pub mod ledgers;
 pub mod looks;
 pub mod oracle;
 pub mod records;
+pub mod reindexing;
 pub mod searches;
 pub mod source;
 pub mod tenancy;
@@ -57,6 +58,7 @@ macro_rules! conformance {
             records::everything_is_there_after_opening_again,
             records::clocks_may_jump_by_a_year,
             records::large_and_odd_bodies_come_back_exactly,
+            reindexing::entries_are_replaced_for_the_current_version_alone,
             searches::every_kind_finds_what_it_should,
             searches::references_by_bare_id_are_many_keys,
             searches::sorts_page_through_everything_once,

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 pub(super) use self::batch::Staged;
 use self::batch::{Answer, Around, Batch, Counters};
-pub(super) use self::rows::storable;
+pub(super) use self::rows::{IndexRows, storable};
 use super::connect::{Database, begin};
 use super::failure::{Failure, again};
 use super::keys::Keyring;

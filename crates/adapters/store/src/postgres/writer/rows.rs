@@ -86,6 +86,17 @@ impl IndexRows {
         work.run().await
     }
 
+    pub(in crate::postgres) async fn add(
+        &self,
+        transaction: &Transaction<'_>,
+        tn: Uuid,
+    ) -> Result<(), Error> {
+        let tn = &tn;
+        let mut work = Work::new(transaction);
+        self.push(&mut work, tn, [KEY, RANGE, TEXT]);
+        work.run().await
+    }
+
     fn push<'a>(
         &'a self,
         work: &mut Work<'a>,

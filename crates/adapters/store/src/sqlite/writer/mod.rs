@@ -6,6 +6,7 @@ mod erase;
 mod fold;
 mod guards;
 mod logs;
+mod reindex;
 mod rows;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 
 use self::batch::Core;
 pub(super) use self::logs::entry_table;
+pub(super) use self::reindex::ReindexRow;
 use super::recent::Recent;
 use super::tenant::{Places, Sealing, Shared};
 use crate::assemble::PreparedEntry;
@@ -49,6 +51,10 @@ enum Job {
         tag: SubjectTag,
         entry: Box<PreparedEntry>,
         reply: Reply<u64, CommitError>,
+    },
+    Reindex {
+        rows: Vec<ReindexRow>,
+        reply: Reply<u64, StoreError>,
     },
     Settle {
         reply: Reply<(), StoreError>,
@@ -190,6 +196,13 @@ impl Writer {
             .unwrap_or(Err(CommitError::Store(StoreError::Closed)))
     }
 
+    pub(super) async fn reindex(&self, rows: Vec<ReindexRow>) -> Result<u64, StoreError> {
+        self.check()?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Reindex { rows, reply })?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
     pub(super) async fn settle(&self) -> Result<(), StoreError> {
         self.check()?;
         let (reply, answer) = oneshot::channel();
@@ -250,6 +263,7 @@ struct Round {
     units: Vec<(Box<PreparedUnit>, Reply<Receipt, CommitError>)>,
     settles: Vec<Reply<(), StoreError>>,
     erase: Option<(SubjectTag, Box<PreparedEntry>, Reply<u64, CommitError>)>,
+    reindex: Option<(Vec<ReindexRow>, Reply<u64, StoreError>)>,
     woken: bool,
     close: bool,
 }
@@ -304,6 +318,10 @@ impl Looper {
                     round.erase = Some((tag, entry, reply));
                     break;
                 }
+                Job::Reindex { rows, reply } => {
+                    round.reindex = Some((rows, reply));
+                    break;
+                }
                 Job::Close => {
                     round.close = true;
                     break;
@@ -337,6 +355,9 @@ impl Looper {
         }
         if let Some((tag, entry, reply)) = round.erase {
             let _ = reply.send(self.core.erase(&tag, *entry));
+        }
+        if let Some((rows, reply)) = round.reindex {
+            let _ = reply.send(self.core.reindex(&rows));
         }
     }
 }
