@@ -169,15 +169,15 @@ async fn each(
     visit: &mut (dyn FnMut(&StoredVersion) -> Result<(), AppError> + Send),
 ) -> Result<(), AppError> {
     let mut plan = SearchPlan {
-        ty,
+        types: vec![ty],
         all_of: vec![Clause {
             negated: false,
             any_of,
         }],
-        sort: Sort {
+        sort: vec![Sort {
             key: SortKey::Row,
             descending: false,
-        },
+        }],
         count: 500,
         bytes: app.settings().limits.answer_bytes,
         after: None,

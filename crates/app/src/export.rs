@@ -80,12 +80,12 @@ impl Export<'_> {
 
     fn plan(&self, ty: TypeId, count: u32, after: Option<Position>) -> SearchPlan {
         SearchPlan {
-            ty,
+            types: vec![ty],
             all_of: Vec::new(),
-            sort: Sort {
+            sort: vec![Sort {
                 key: SortKey::Row,
                 descending: false,
-            },
+            }],
             count,
             bytes: self.app.settings().limits.answer_bytes,
             after,

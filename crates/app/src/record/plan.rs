@@ -76,12 +76,12 @@ pub(crate) fn plan(
         ty: request.ty,
         now: caller.context.received,
         plan: SearchPlan {
-            ty: request.ty,
+            types: vec![request.ty],
             all_of: Vec::new(),
-            sort: Sort {
+            sort: vec![Sort {
                 key: SortKey::Row,
                 descending: true,
-            },
+            }],
             count: limits.page_default,
             bytes: limits.answer_bytes,
             after: None,
@@ -224,7 +224,7 @@ impl Planner<'_> {
                 }
             }
         };
-        self.plan.sort = Sort { key, descending };
+        self.plan.sort = vec![Sort { key, descending }];
         Ok(())
     }
 

@@ -117,11 +117,13 @@ async fn record_looks(
         .applied
         .iter()
         .map(|(a, b)| (a.as_str(), b.as_str()));
-    let query = format!(
-        "{}?{}",
-        app.definitions().resource_name(planned.plan.ty),
-        query_string::print(pairs)
-    );
+    let types: Vec<&str> = planned
+        .plan
+        .types
+        .iter()
+        .map(|ty| app.definitions().resource_name(*ty))
+        .collect();
+    let query = format!("{}?{}", types.join(","), query_string::print(pairs));
     let entries = look_entries(
         app,
         caller,

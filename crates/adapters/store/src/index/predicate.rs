@@ -19,7 +19,7 @@ pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicat
     let id = param.id;
     let one = match value {
         QueryValue::Missing(missing) => Predicate::Missing {
-            bit: param.bit,
+            param: id,
             missing: *missing,
         },
         QueryValue::Text {

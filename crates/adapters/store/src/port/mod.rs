@@ -26,7 +26,7 @@ use self::figures::Figures;
 use self::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use self::reindex::Reindexed;
 use self::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use self::search::{SearchPage, SearchPlan};
+use self::search::{Explanation, SearchPage, SearchPlan};
 
 /// What a store needs to know to make room for a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,12 @@ pub trait Store: Send + Sync {
         scope: &TenantScope,
         plan: &SearchPlan,
     ) -> Result<SearchPage, StoreError>;
+    /// How a search would be run: what drives it, what it is estimated to cost, and the engine's plan.
+    async fn explain(
+        &self,
+        scope: &TenantScope,
+        plan: &SearchPlan,
+    ) -> Result<Explanation, StoreError>;
 
     /// Packs extracted search values for a [`change::Change`]: hashing is keyed per tenant, so only the
     /// store can do it. Pure CPU; call it on the caller's thread.

@@ -94,10 +94,10 @@ pub enum Predicate {
         /// Folded text.
         folded: String,
     },
-    /// Has (or has not) any value for the parameter with this bit of its type.
+    /// Is of the parameter's type and has (or has not) elements for it.
     Missing {
-        /// Bit in the type's presence bitmap.
-        bit: u16,
+        /// Parameter; it knows its type.
+        param: ParamId,
         /// True: must have none.
         missing: bool,
     },
@@ -122,8 +122,44 @@ pub enum Predicate {
         /// Whether resources that belong to no patient match.
         or_none: bool,
     },
+    /// A reference of ours points to a living resource of one of these types that matches all its clauses
+    /// (chaining). No clauses: to any living resource of the type.
+    Chain {
+        /// The reference parameter of the type searched.
+        param: ParamId,
+        /// What it may point to, with what must hold there.
+        targets: Vec<(TypeId, Vec<Clause>)>,
+    },
+    /// A living resource of a type points to us by a reference parameter of its own and matches all
+    /// clauses (`_has`).
+    Has {
+        /// The type that points to us.
+        ty: TypeId,
+        /// Its reference parameter.
+        param: ParamId,
+        /// What must hold there.
+        all_of: Vec<Clause>,
+    },
+    /// All of several clauses hold, for nested expressions (`_filter`).
+    All(Vec<Clause>),
+    /// Has words (`_text`, `_content`).
+    Words {
+        /// Where.
+        scope: WordScope,
+        /// Whole words that all must occur, as [`fhir::search::fold_words`] folds them; none: matches nothing.
+        words: Vec<String>,
+    },
     /// Matches nothing (an unresolvable value).
     Nothing,
+}
+
+/// Where words are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WordScope {
+    /// In the narrative (`_text`).
+    Narrative,
+    /// In every text of the resource, the narrative included (`_content`).
+    Content,
 }
 
 /// Any of several predicates; negated for `:not`.
@@ -145,13 +181,14 @@ pub enum SortKey {
     /// `_id`, by code point.
     Id,
     /// A range parameter: least lower bound ascending, greatest upper bound descending. Resources
-    /// without a value come last.
+    /// without a value come last in both directions, and so do those of other types than the parameter's.
     Range(ParamId),
-    /// A text parameter: least folded text ascending, greatest descending. Without a value: last.
+    /// A text parameter: least folded text ascending, greatest descending. Without a value: last in both
+    /// directions.
     Text(ParamId),
 }
 
-/// A sort order.
+/// One key of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     /// By what.
@@ -165,6 +202,8 @@ pub struct Sort {
 pub enum Total {
     /// No.
     None,
+    /// Exactly where that is cheap, otherwise judged by a sample of bounded size.
+    Estimate,
     /// Exactly.
     Accurate,
 }
@@ -172,8 +211,8 @@ pub enum Total {
 /// Where a page ended: everything needed to go on after it, stable under concurrent writes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
-    /// The last item's sort value: none for `Row` and for items without a value.
-    pub value: Option<PositionValue>,
+    /// The last item's value of each sort key, in their order: none for `Row` and where it has no value.
+    pub values: Vec<Option<PositionValue>>,
     /// The last item's row.
     pub row: RowId,
 }
@@ -190,12 +229,14 @@ pub enum PositionValue {
 /// A search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPlan {
-    /// The type.
-    pub ty: TypeId,
-    /// All must hold.
+    /// The types, each once; none match nothing.
+    pub types: Vec<TypeId>,
+    /// All must hold. A predicate of a parameter matches resources of that parameter's type alone: a
+    /// search of several types lists the parameters of each as alternatives.
     pub all_of: Vec<Clause>,
-    /// The order; rows break ties in the same direction.
-    pub sort: Sort,
+    /// The order, most significant key first; rows break ties in the direction of the last key. None:
+    /// newest creation first.
+    pub sort: Vec<Sort>,
     /// Page size; 0 asks for the total alone.
     pub count: u32,
     /// Bytes of bodies after which a page ends early; it has at least one match, where there is one.
@@ -215,4 +256,30 @@ pub struct SearchPage {
     pub next: Option<Position>,
     /// How many match in all, if asked.
     pub total: Option<u64>,
+}
+
+/// How a search would be run, for operators. Holds no searched value in clear.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Explanation {
+    /// What is walked or listed, in words.
+    pub strategy: String,
+    /// The clause that drives, by its place in [`SearchPlan::all_of`]; none for a walk of whole types.
+    pub driver: Option<usize>,
+    /// The clauses, in order.
+    pub clauses: Vec<ExplainedClause>,
+    /// The statement for the page, with places instead of values.
+    pub statement: String,
+    /// The engine's own plan, line by line.
+    pub engine: Vec<String>,
+}
+
+/// A clause of an [`Explanation`].
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ExplainedClause {
+    /// What it tests, by parameter, without values.
+    pub tests: String,
+    /// Index rows that it has, where it was worth counting.
+    pub rows: Option<u64>,
+    /// Whether counting stopped there: it has more.
+    pub more: bool,
 }

@@ -85,7 +85,7 @@ pub(super) async fn search(
     let mut matches = Vec::with_capacity(items.len());
     for item in items {
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
-        let key = ResourceKey { ty: plan.ty, id };
+        let key = ResourceKey { ty: query.ty, id };
         let missing = || StoreError::Damaged {
             place: "ver".to_owned(),
             detail: "the version of a head is missing".to_owned(),
@@ -118,7 +118,10 @@ pub(super) async fn search(
     let next = last.filter(|_| more);
     Ok(SearchPage {
         matches,
-        next: next.map(|(value, row)| Position { value, row }),
+        next: next.map(|(value, row)| Position {
+            values: vec![value],
+            row,
+        }),
         total,
     })
 }
@@ -143,7 +146,7 @@ async fn find(
     let strategy = strategy(&transaction, tenant, query).await?;
     let total = match plan.total {
         Total::None => None,
-        Total::Accurate => Some(
+        Total::Estimate | Total::Accurate => Some(
             number(
                 &transaction,
                 &render::total(&Postgres(tenant), query, strategy),

@@ -25,7 +25,7 @@ use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use crate::port::search::{SearchPage, SearchPlan};
+use crate::port::search::{Explanation, SearchPage, SearchPlan};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
 
@@ -170,6 +170,15 @@ impl Store for PostgresStore {
             self.limit_ms(),
         )
         .await
+    }
+
+    async fn explain(
+        &self,
+        scope: &TenantScope,
+        _plan: &SearchPlan,
+    ) -> Result<Explanation, StoreError> {
+        self.tenant(scope).await?;
+        Err(StoreError::Unsupported("explaining a search"))
     }
 
     fn pack_index(

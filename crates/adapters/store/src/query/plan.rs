@@ -8,7 +8,7 @@ use kernel::{LogicalId, RowId};
 use crate::index::{COMPARTMENT, KeyHasher, cut_text, scoped_text};
 use crate::port::error::StoreError;
 use crate::port::search::{
-    Clause, KeyForm, Position, Predicate, RangeOp, SearchPlan, Sort, SortKey,
+    Clause, KeyForm, PositionValue, Predicate, RangeOp, SearchPlan, Sort, SortKey,
 };
 
 /// One test, ready for an engine.
@@ -137,8 +137,23 @@ pub struct Query {
     /// The order.
     pub sort: Sort,
     /// Where the page before ended.
-    pub after: Option<Position>,
+    pub after: Option<After>,
 }
+
+/// The last item of the page before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct After {
+    /// Its sort value.
+    pub value: Option<PositionValue>,
+    /// Its row.
+    pub row: RowId,
+}
+
+/// Newest creation first.
+const NEWEST: Sort = Sort {
+    key: SortKey::Row,
+    descending: true,
+};
 
 /// What drives a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,17 +184,29 @@ impl Query {
     /// [`StoreError::Unsupported`] for a presence bit beyond the stored bitmap; [`StoreError::TooCostly`]
     /// for more alternatives than engines take in a statement.
     pub fn new(hasher: &KeyHasher, plan: &SearchPlan) -> Result<Self, StoreError> {
+        let [ty] = *plan.types.as_slice() else {
+            return Err(StoreError::Unsupported("a search of several types"));
+        };
+        let sort = match plan.sort.as_slice() {
+            [] => NEWEST,
+            [sort] => *sort,
+            _ => return Err(StoreError::Unsupported("an order by several keys")),
+        };
         let clauses: Vec<TestClause> = plan
             .all_of
             .iter()
-            .map(|clause| clause_of(hasher, plan.ty, clause))
+            .map(|clause| clause_of(hasher, ty, clause))
             .collect::<Result<_, _>>()?;
         check_size(&clauses)?;
+        let after = plan.after.as_ref().map(|after| After {
+            value: after.values.first().cloned().flatten(),
+            row: after.row,
+        });
         Ok(Self {
-            ty: plan.ty,
+            ty,
             clauses,
-            sort: plan.sort,
-            after: plan.after.clone(),
+            sort,
+            after,
         })
     }
 
@@ -276,12 +303,15 @@ fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test
             p: number(*param),
             text: cut_text(folded).to_owned(),
         },
-        Predicate::Missing { bit, missing } => {
-            if *bit >= 64 {
-                return Err(StoreError::Unsupported(":missing for this parameter"));
+        Predicate::Missing { param, missing } => {
+            let unknown = || StoreError::Unsupported(":missing for this parameter");
+            let param = Definitions::r4().search_param_by_id(*param);
+            let param = param.ok_or_else(unknown)?;
+            if param.bit >= 64 || param.ty != ty {
+                return Err(unknown());
             }
             Test::Present {
-                bit: *bit,
+                bit: param.bit,
                 present: !missing,
             }
         }
@@ -299,6 +329,10 @@ fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test
             or_none,
         } => patient_organization(hasher, organization, *or_none)?,
         Predicate::Nothing => Test::Nothing,
+        Predicate::Chain { .. } => return Err(StoreError::Unsupported("chained parameters")),
+        Predicate::Has { .. } => return Err(StoreError::Unsupported("_has")),
+        Predicate::All(_) => return Err(StoreError::Unsupported("nested conditions")),
+        Predicate::Words { .. } => return Err(StoreError::Unsupported("full text")),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Runs planned searches. Must not decide how: that is `crate::query`'s.
 
+use fhir::TypeId;
 use kernel::{LogicalId, RowId, VersionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -9,7 +10,7 @@ use super::readers::ReadError;
 use super::tenant::Sealing;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
-use crate::port::resource::{PageBytes, ResourceKey};
+use crate::port::resource::{PageBytes, ResourceKey, StoredVersion};
 use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
 use crate::query::plan::{FEW, Query, RARE, Strategy};
 use crate::query::render::{self, Bind, Dialect, Sql};
@@ -74,19 +75,31 @@ pub(super) fn search(
     let strategy = strategy(connection, &query)?;
     let total = match plan.total {
         Total::None => None,
-        Total::Accurate => Some(count(connection, &query, strategy)?),
+        Total::Estimate | Total::Accurate => Some(count(connection, &query, strategy)?),
     };
-    if plan.count == 0 {
-        return Ok(SearchPage {
-            matches: Vec::new(),
-            next: None,
-            total,
-        });
-    }
-    let wanted = plan.count as usize;
-    let mut items = page(connection, &query, strategy, u64::from(plan.count) + 1)?;
+    let mut items = match u64::from(plan.count) {
+        0 => Vec::new(),
+        count => page(connection, &query, strategy, count + 1)?,
+    };
     let found = items.len();
-    items.truncate(wanted);
+    items.truncate(plan.count as usize);
+    let (matches, last) = opened(connection, keys, (plan, query.ty), items, most)?;
+    let more = found > matches.len();
+    Ok(SearchPage {
+        matches,
+        next: last.filter(|_| more),
+        total,
+    })
+}
+
+/// The versions of a page, as far as its bytes go, and where it ends.
+fn opened(
+    connection: &Connection,
+    keys: &Sealing,
+    (plan, ty): (&SearchPlan, TypeId),
+    items: Vec<Item>,
+    most: usize,
+) -> Result<(Vec<StoredVersion>, Option<Position>), ReadError> {
     let mut last = None;
     let mut bytes = PageBytes::new(plan.bytes);
     let mut body = connection.prepare_cached("SELECT body FROM ver WHERE vid = ?1")?;
@@ -97,7 +110,7 @@ pub(super) fn search(
             return Err(StoreError::TooCostly.into());
         }
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
-        let key = ResourceKey { ty: plan.ty, id };
+        let key = ResourceKey { ty, id };
         let mut rows = body.query([item.vid])?;
         let row = rows.next()?.ok_or_else(|| StoreError::Damaged {
             place: "ver".to_owned(),
@@ -118,18 +131,15 @@ pub(super) fn search(
         )?;
         opened += version.body.as_ref().map_or(0, bytes::Bytes::len);
         matches.push(version);
-        last = Some((item.value, item.rid));
+        last = Some(Position {
+            values: vec![item.value],
+            row: item.rid,
+        });
         if matches.last().is_some_and(|version| !bytes.counts(version)) {
             break;
         }
     }
-    let more = found > matches.len();
-    let next = last.filter(|_| more);
-    Ok(SearchPage {
-        matches,
-        next: next.map(|(value, row)| Position { value, row }),
-        total,
-    })
+    Ok((matches, last))
 }
 
 pub(super) fn damaged_id() -> StoreError {
@@ -244,7 +254,6 @@ fn items(connection: &Connection, sql: &Sql) -> Result<Vec<Item>, ReadError> {
 
 #[cfg(test)]
 mod tests {
-    use fhir::TypeId;
     use fhir::search::ParamId;
 
     use super::*;

@@ -336,9 +336,9 @@ pub async fn random_searches_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
                 descending: dice.roll(2) == 0,
             };
             let plan = SearchPlan {
-                ty: ty(kind),
+                types: vec![ty(kind)],
                 all_of,
-                sort,
+                sort: vec![sort],
                 count: 100,
                 bytes: usize::MAX,
                 after: None,

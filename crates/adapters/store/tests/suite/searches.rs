@@ -196,7 +196,7 @@ pub async fn sorts_page_through_everything_once(bed: &mut impl Bed) {
     for (name, sort) in sorts() {
         for query in ["", "gender=other", "gender:not=male"] {
             let mut plan = world.plan("Patient", query);
-            (plan.sort, plan.count) = (sort, 100);
+            (plan.sort, plan.count) = (vec![sort], 100);
             let whole = ids_of(&store.search(&world.scope, &plan).await.unwrap());
             assert_eq!(whole.len(), 23, "{name} {query}");
             for count in [1, 2, 7] {
@@ -210,10 +210,10 @@ pub async fn sorts_page_through_everything_once(bed: &mut impl Bed) {
         }
     }
     let mut plan = world.plan("Patient", "");
-    plan.sort = Sort {
+    plan.sort = vec![Sort {
         key: sorts()[6].1.key,
         descending: false,
-    };
+    }];
     let order = ids_of(&store.search(&world.scope, &plan).await.unwrap());
     // Least lower bound first; those without a date last, in row order.
     assert_eq!(order[..3], ["n03", "n06", "n09"]);
@@ -221,7 +221,7 @@ pub async fn sorts_page_through_everything_once(bed: &mut impl Bed) {
         order[16..],
         ["n00", "n04", "n05", "n08", "n12", "n16", "n20"]
     );
-    plan.sort = sorts()[9].1;
+    plan.sort = vec![sorts()[9].1];
     let order = ids_of(&store.search(&world.scope, &plan).await.unwrap());
     assert_eq!(
         order[..5],
@@ -242,7 +242,7 @@ pub async fn pages_are_stable_while_others_write(bed: &mut impl Bed) {
     }
     for (_, sort) in sorts() {
         let mut plan = world.plan("Patient", "family=stable");
-        (plan.sort, plan.count) = (sort, 3);
+        (plan.sort, plan.count) = (vec![sort], 3);
         let mut found = Vec::new();
         let mut round = 0;
         loop {

@@ -219,9 +219,9 @@ impl World {
             .map(|part| self.clause(ty, part))
             .collect();
         SearchPlan {
-            ty,
+            types: vec![ty],
             all_of,
-            sort: NEWEST,
+            sort: vec![NEWEST],
             count: 100,
             bytes: usize::MAX,
             after: None,

@@ -16,7 +16,9 @@
 //!    evaluator that the property tests hold the store against.
 //!
 //! Extract from the document as stored (stamped): `_id` and `_lastUpdated` are read from it.
-//! UCUM conversion, `:text`, `:in`, `:above`, `:below` and full text are not offered here.
+//! UCUM conversion, `:text`, `:in`, `:above` and `:below` are not offered here.
+//!
+//! [`words`] is the second walk, for full text: every word of a resource's texts and of its narrative.
 //! Must not do I/O or read a clock; `ap` takes the present time as an argument.
 
 pub mod compile;
@@ -33,6 +35,7 @@ mod query_parse;
 mod reference;
 mod trie;
 mod values;
+mod words;
 
 pub use date::{Period, implied_period};
 pub use extract::extract;
@@ -46,6 +49,7 @@ pub use query::{
 pub use query_parse::{escape, parse_query_value, split_alternatives, unescape};
 pub use reference::{is_logical_id, local_reference};
 pub use values::{Extracted, IndexValue, PresenceBits, RefTarget, UnitKey};
+pub use words::{Words, fold_words, words};
 
 #[cfg(test)]
 mod tests;
