@@ -9,5 +9,6 @@ pub mod print;
 pub mod search;
 pub mod terminology;
 pub mod validate;
+pub mod xml;
 
 pub use definitions::{Definitions, TypeId};
