@@ -1,4 +1,5 @@
-//! What tests share: PostgreSQL and Chromium found and started on demand, fixed clocks and seeded ids.
+//! What tests share: PostgreSQL and Chromium found and started on demand, servers that are called by us,
+//! fixed clocks and seeded ids.
 //! Only tests and benches may depend on it.
 
 pub mod chromium;
@@ -6,3 +7,6 @@ pub mod clock;
 pub mod ids;
 pub mod peers;
 pub mod postgres;
+pub mod receiver;
+pub mod smtp;
+pub mod tls;

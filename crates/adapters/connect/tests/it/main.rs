@@ -1,0 +1,8 @@
+//! Outbound calls against real servers on this machine: HTTP, TLS and mail.
+
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod mails;
+#[cfg(test)]
+mod setting;
