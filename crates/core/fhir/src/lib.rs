@@ -5,6 +5,7 @@
 
 pub mod definitions;
 pub mod json;
+pub mod patch;
 pub mod print;
 pub mod search;
 pub mod terminology;

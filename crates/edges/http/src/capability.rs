@@ -76,7 +76,7 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
         "software": { "name": "Theriac", "version": env!("CARGO_PKG_VERSION") },
         "implementation": { "description": "Theriac FHIR R4 record", "url": endpoint },
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "rest": [{
             "mode": "server",
             "security": {

@@ -23,6 +23,7 @@ use crate::capability::Rendered;
 use crate::metrics::Metrics;
 use crate::negotiation::NegotiationError;
 use crate::outcome::Failure;
+use crate::xml;
 
 /// The header that names a request, echoed when a client sends one.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -158,11 +159,16 @@ impl Arrival {
         })
     }
 
-    /// Its body, of at most `limit` bytes also when unpacked; can be taken once.
+    /// Its body, of at most `limit` bytes also when unpacked; can be taken once. A resource in XML comes
+    /// as the JSON it means.
     pub async fn body(&mut self, limit: usize) -> Result<Bytes, EdgeError> {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         let body = std::mem::take(body);
-        Ok(body::read(&self.parts.headers, body, limit).await?)
+        let bytes = body::read(&self.parts.headers, body, limit).await?;
+        if xml::is_sent(&self.parts.headers) && !bytes.is_empty() {
+            return xml::read(bytes, limit).await;
+        }
+        Ok(bytes)
     }
 
     /// Its context for the use-cases.
@@ -272,6 +278,7 @@ impl Edge {
         let _in_flight = self.metrics().in_flight();
         let (parts, body) = request.into_parts();
         let id = self.request_id(&parts.headers);
+        let wants_xml = xml::is_wanted(&parts.headers, parts.uri.query());
         let arrival = Arrival {
             edge: self.clone(),
             parts,
@@ -283,6 +290,9 @@ impl Edge {
             Ok(response) => response,
             Err(error) => on_failure(error.failure(id)),
         };
+        if wants_xml {
+            response = xml::answer(response, id).await;
+        }
         let headers = response.headers_mut();
         let mut buffer = uuid::Uuid::encode_buffer();
         let shown = id.as_uuid().hyphenated().encode_lower(&mut buffer);

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod probes;
 pub mod routing;
 pub mod token_routes;
+mod xml;
 
 use axum::Router;
 use tower_http::compression::CompressionLayer;

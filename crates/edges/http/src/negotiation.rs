@@ -4,14 +4,26 @@
 use axum::http::{HeaderMap, StatusCode, header};
 use kernel::{Categorised, Category, Timestamp, VersionId};
 
+/// The form of a resource on the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// FHIR JSON: what is stored.
+    #[default]
+    Json,
+    /// FHIR XML.
+    Xml,
+}
+
 /// A header or `_format` that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NegotiationError {
     /// An answer is wanted in a media type this server does not speak.
-    #[error("answers are not offered as {0:?}: use application/fhir+json")]
+    #[error("answers are not offered as {0:?}: use application/fhir+json or application/fhir+xml")]
     Accept(String),
     /// A body in a media type this server does not read.
-    #[error("a body of type {0:?} cannot be read: send application/fhir+json")]
+    #[error(
+        "a body of type {0:?} cannot be read: send application/fhir+json or application/fhir+xml"
+    )]
     Content(String),
     /// An entity tag that is none of ours.
     #[error("{header} {value:?} is not a version: give W/\"n\" as the ETag header said it")]
@@ -108,36 +120,116 @@ fn is_json(media_type: &str) -> bool {
     )
 }
 
-/// Whether a media type or range of `Accept` or `_format` means FHIR JSON.
+/// Whether a media type means FHIR XML.
 #[must_use]
-pub fn is_fhir_json(media_type: &str) -> bool {
-    is_json(media_type) || is_one_of(media_type, &["application/*", "*/*"])
+pub fn is_xml(media_type: &str) -> bool {
+    is_one_of(
+        media_type,
+        &["application/fhir+xml", "application/xml", "text/xml", "xml"],
+    )
 }
 
-/// Checks `Accept`, or `_format` which wins over it.
-pub fn check_accept(headers: &HeaderMap, format: Option<&str>) -> Result<(), NegotiationError> {
+/// What a media type or range of `Accept`, or `_format`, means; `None`: nothing that is offered.
+fn format_of(media_type: &str) -> Option<Format> {
+    if is_json(media_type) || is_one_of(media_type, &["application/*", "*/*"]) {
+        Some(Format::Json)
+    } else if is_xml(media_type) {
+        Some(Format::Xml)
+    } else {
+        None
+    }
+}
+
+/// The form an answer is wanted in: `_format`, or the best of `Accept`; of equals the first.
+///
+/// # Errors
+/// When neither form is wanted.
+pub fn accepted(headers: &HeaderMap, format: Option<&str>) -> Result<Format, NegotiationError> {
     if let Some(format) = format {
         // A `+` in an unescaped query arrives as a space.
         let format = format.replace(' ', "+");
-        return if is_fhir_json(&format) {
-            Ok(())
-        } else {
-            Err(NegotiationError::Accept(cut(&format)))
-        };
+        return format_of(&format).ok_or_else(|| NegotiationError::Accept(cut(&format)));
     }
     let Some(accept) = text(headers, "accept")? else {
-        return Ok(());
+        return Ok(Format::Json);
     };
-    // Browsers ask for HTML first and for anything last: anything is JSON here.
-    if accept.trim().is_empty() || accept.split(',').any(is_fhir_json) {
-        Ok(())
-    } else {
-        Err(NegotiationError::Accept(cut(accept)))
+    if accept.trim().is_empty() {
+        return Ok(Format::Json);
+    }
+    let ranges = || accept.split(',');
+    // Browsers ask for HTML first, for any XML then and for anything last: they get JSON.
+    let is_browser = ranges().any(|range| is_one_of(range, &["text/html"]));
+    let mut best: Option<(Format, u16)> = None;
+    for range in ranges() {
+        if is_browser && is_one_of(range, &["application/xml", "text/xml"]) {
+            continue;
+        }
+        if let Some(format) = format_of(range) {
+            let weight = weight(range);
+            if weight > 0 && best.is_none_or(|(_, other)| weight > other) {
+                best = Some((format, weight));
+            }
+        }
+    }
+    best.map(|(format, _)| format)
+        .ok_or_else(|| NegotiationError::Accept(cut(accept)))
+}
+
+/// The `q` of a media range in thousandths; a broken one counts as none given.
+fn weight(range: &str) -> u16 {
+    let given = range.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("q")
+            .then(|| value.trim().parse::<f32>().ok())?
+    });
+    given.map_or(1000, |q| (q.clamp(0.0, 1.0) * 1000.0) as u16)
+}
+
+/// Checks `Accept`, or `_format` which wins over it.
+///
+/// # Errors
+/// When no form that is offered is wanted.
+pub fn check_accept(headers: &HeaderMap, format: Option<&str>) -> Result<(), NegotiationError> {
+    accepted(headers, format).map(|_| ())
+}
+
+/// Checks the `Content-Type` of a body that holds a resource.
+///
+/// # Errors
+/// Any other media type than those of FHIR JSON and XML.
+pub fn check_content(headers: &HeaderMap) -> Result<(), NegotiationError> {
+    match text(headers, "content-type")? {
+        Some(content) if !is_json(content) && !is_xml(content) => {
+            Err(NegotiationError::Content(cut(content)))
+        }
+        _ => Ok(()),
     }
 }
 
-/// Checks the `Content-Type` of a body.
-pub fn check_content(headers: &HeaderMap) -> Result<(), NegotiationError> {
+/// Checks `Accept` where answers are JSON alone.
+///
+/// # Errors
+/// When JSON is not wanted.
+pub fn check_accept_json(headers: &HeaderMap) -> Result<(), NegotiationError> {
+    match text(headers, "accept")? {
+        Some(accept)
+            if !accept.trim().is_empty()
+                && !accept
+                    .split(',')
+                    .any(|range| format_of(range) == Some(Format::Json)) =>
+        {
+            Err(NegotiationError::Accept(cut(accept)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks the `Content-Type` of a body that is JSON.
+///
+/// # Errors
+/// Any other media type.
+pub fn check_content_json(headers: &HeaderMap) -> Result<(), NegotiationError> {
     match text(headers, "content-type")? {
         Some(content) if !is_json(content) => Err(NegotiationError::Content(cut(content))),
         _ => Ok(()),
@@ -215,21 +307,50 @@ mod tests {
     }
 
     #[test]
-    fn accepts_json_in_its_spellings_and_nothing_else() {
-        for good in [
-            "application/fhir+json",
-            "application/json; charset=utf-8",
-            "text/html, */*;q=0.8",
-            "",
+    fn finds_the_form_that_is_wanted() {
+        for (accept, format) in [
+            ("application/fhir+json", Format::Json),
+            ("application/json; charset=utf-8", Format::Json),
+            ("text/html, */*;q=0.8", Format::Json),
+            ("", Format::Json),
+            ("application/fhir+xml", Format::Xml),
+            ("application/xml", Format::Xml),
+            ("text/xml;charset=utf-8", Format::Xml),
+            (
+                "application/fhir+json;q=0.5, application/fhir+xml;q=0.9",
+                Format::Xml,
+            ),
+            ("application/fhir+xml, application/fhir+json", Format::Xml),
+            ("application/fhir+json, application/fhir+xml", Format::Json),
+            ("application/fhir+xml;q=0, */*;q=0.1", Format::Json),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                Format::Json,
+            ),
         ] {
-            assert!(check_accept(&with("accept", good), None).is_ok(), "{good}");
+            assert_eq!(
+                accepted(&with("accept", accept), None),
+                Ok(format),
+                "{accept}"
+            );
         }
-        for bad in ["application/fhir+xml", "text/html", "image/png"] {
+        for bad in ["text/html", "image/png", "application/fhir+json;q=0"] {
             assert!(check_accept(&with("accept", bad), None).is_err(), "{bad}");
         }
-        assert!(check_accept(&with("accept", "text/html"), Some("json")).is_ok());
-        assert!(check_accept(&HeaderMap::new(), Some("application/fhir json")).is_ok());
-        assert!(check_accept(&HeaderMap::new(), Some("xml")).is_err());
+        for (format, expected) in [
+            ("json", Some(Format::Json)),
+            ("application/fhir json", Some(Format::Json)),
+            ("xml", Some(Format::Xml)),
+            ("application/fhir xml", Some(Format::Xml)),
+            ("ttl", None),
+        ] {
+            let found = accepted(&with("accept", "text/html"), Some(format));
+            assert_eq!(found.ok(), expected, "{format}");
+        }
+        assert!(check_accept_json(&with("accept", "application/fhir+xml")).is_err());
+        assert!(check_accept_json(&with("accept", "text/html, */*")).is_ok());
+        assert!(check_content_json(&with("content-type", "text/xml")).is_err());
+        assert!(check_content(&with("content-type", "text/xml")).is_ok());
     }
 
     #[test]

@@ -11,6 +11,9 @@ use serde_json::json;
 /// The media type of FHIR JSON.
 pub const FHIR_JSON: &str = "application/fhir+json; charset=utf-8";
 
+/// The media type of FHIR XML.
+pub const FHIR_XML: &str = "application/fhir+xml; charset=utf-8";
+
 /// A failure, ready to be answered.
 #[derive(Debug, Clone)]
 pub struct Failure {

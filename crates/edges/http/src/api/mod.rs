@@ -26,7 +26,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ResponseDoc, Respo
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::edge::{Arrival, EdgeError};
-use crate::negotiation::{check_accept, check_content};
+use crate::negotiation::{check_accept_json, check_content_json};
 use crate::outcome::Failure;
 use crate::routing::Route;
 
@@ -131,7 +131,7 @@ fn problem_responses() -> impl Iterator<Item = (String, RefOr<ResponseDoc>)> {
 
 /// The body of a request as a type of this API.
 async fn input<T: DeserializeOwned>(arrival: &mut Arrival) -> Result<T, EdgeError> {
-    check_content(arrival.headers())?;
+    check_content_json(arrival.headers())?;
     let bytes = arrival.body(BODY_LIMIT).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| malformed(format!("the body cannot be read: {error}")))
@@ -156,7 +156,7 @@ fn uuid(text: &str) -> Result<uuid::Uuid, EdgeError> {
 
 /// Checks that the client takes JSON.
 fn takes_json(arrival: &Arrival) -> Result<(), EdgeError> {
-    Ok(check_accept(arrival.headers(), None)?)
+    Ok(check_accept_json(arrival.headers())?)
 }
 
 /// A body with status 200.

@@ -28,3 +28,5 @@ mod sizes;
 mod trail;
 #[cfg(test)]
 mod twins;
+#[cfg(test)]
+mod xml;
