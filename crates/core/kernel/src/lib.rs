@@ -1,6 +1,7 @@
 //! The words every other crate speaks: typed ids, the tenant scope, the actor and the purpose of use,
-//! time and id ports, the error category table, and decimals that keep the precision they were written
-//! with. It holds no clock, no randomness, no I/O: time and ids come in through the ports.
+//! time and id ports, the error category table, decimals that keep the precision they were written
+//! with, and units of measure. It holds no clock, no randomness, no I/O: time and ids come in through
+//! the ports.
 
 pub mod actor;
 pub mod category;
@@ -9,6 +10,7 @@ pub mod ids;
 pub mod ports;
 pub mod scope;
 pub mod time;
+pub mod ucum;
 pub mod zone;
 
 pub use actor::{Actor, ActorKind, PurposeOfUse};

@@ -1,6 +1,7 @@
 //! What FHIR R4 defines, as tables made from its definitions by `cargo xtask definitions`. Must not be
 //! edited by hand: change the maker and run it.
 
+pub mod navigate;
 pub mod pack;
 
 use std::sync::LazyLock;
@@ -20,6 +21,7 @@ pub struct Definitions {
     names: Vec<&'static str>,
     by_name: Vec<(&'static str, TypeId)>,
     by_type: Vec<u16>,
+    by_shape: Vec<(&'static str, u16)>,
     shapes: Vec<Shape>,
     targets: Vec<Vec<TypeId>>,
     systems: Vec<&'static str>,
@@ -110,9 +112,17 @@ impl Definitions {
         by_name.sort_unstable();
         let shapes: Vec<_> = pack.shapes.into_iter().map(Shape::unpack).collect();
         let element = shapes.iter().position(|shape| shape.name == "Element");
+        let mut by_shape: Vec<_> = shapes.iter().map(|shape| shape.name).zip(0..).collect();
+        // Profiled quantities go by the name of their type: the one nothing is taken from comes first and stays.
+        by_shape.sort_by_key(|(name, at): &(&str, u16)| {
+            let prohibited = shapes.get(usize::from(*at)).map_or(0, Shape::prohibited);
+            (*name, prohibited)
+        });
+        by_shape.dedup_by_key(|(name, _)| *name);
         Self {
             names,
             by_name,
+            by_shape,
             by_type: pack.types.iter().map(|(_, shape)| *shape).collect(),
             element: element.unwrap_or_default() as u16,
             shapes,
@@ -272,6 +282,12 @@ impl Shape {
             binding: slot.binding,
             forms: from..self.forms.len() as u16,
         });
+    }
+
+    /// How many of its elements its profile takes away.
+    fn prohibited(&self) -> usize {
+        let slots = self.slots.iter();
+        slots.filter(|slot| slot.is(pack::PROHIBITED)).count()
     }
 
     /// The member of this name.
