@@ -165,6 +165,7 @@ async fn the_application_may_only_add_to_versions_and_entries() {
         "ix_rng",
         "ix_txt",
         "ix_pat",
+        "ix_ref",
         "doc",
         "doc_lookup",
         "crit",
@@ -348,7 +349,7 @@ async fn schemas_of_the_future_lost_keys_and_lost_servers_are_named() {
             refused,
             StoreError::NewerSchema {
                 found: 7,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -356,7 +357,7 @@ async fn schemas_of_the_future_lost_keys_and_lost_servers_are_named() {
     );
     server
         .database
-        .execute("COMMENT ON SCHEMA theriac IS '1'")
+        .execute("COMMENT ON SCHEMA theriac IS '2'")
         .unwrap();
     let refused = open(format!(
         "host=/nowhere user=a password=canary dbname={}",

@@ -21,6 +21,10 @@ const URL: u8 = 7;
 const IDENTIFIER: u8 = 8;
 const PAIR: u8 = 9;
 const SUBJECT: u8 = 10;
+const WORD: u8 = 11;
+
+/// Words keep 47 bits: the engines store smaller numbers in fewer bytes, and there are many words.
+const WORD_BITS: i64 = (1 << 47) - 1;
 
 /// Hashes search values under one tenant's secret.
 #[derive(Clone)]
@@ -141,6 +145,11 @@ impl KeyHasher {
             *target = byte;
         }
         self.finish(&buffer)
+    }
+    /// A word of a text, folded.
+    #[must_use]
+    pub fn word(&self, word: &str) -> i64 {
+        self.one(WORD, word) & WORD_BITS
     }
     /// The patient an entry is about, as `log_subject` keys it.
     #[must_use]

@@ -3,16 +3,29 @@
 //! query values. Must not know SQL.
 
 pub mod hash;
+mod links;
 mod pack;
 mod predicate;
 mod union;
 
 pub use hash::KeyHasher;
+pub use links::is_link;
+pub(crate) use links::link_list;
 pub use pack::pack;
 pub use predicate::predicate;
 
 /// The reserved parameter of the patient compartment: its keys are hashes of the patients' names.
 pub const COMPARTMENT: u16 = 0;
+
+/// The first of the parameter numbers that belong to no search parameter but to the index itself.
+pub const RESERVED: u16 = 0xff00;
+/// The reserved parameter of marks for presence bits that the head's bitmap has no room for: its keys are
+/// the numbers of the parameters.
+pub const PRESENCE: u16 = RESERVED;
+/// The reserved parameter of words in the narrative.
+pub const NARRATIVE: u16 = RESERVED + 1;
+/// The reserved parameter of words elsewhere.
+pub const CONTENT: u16 = RESERVED + 2;
 
 /// Longest folded text kept in the index, in bytes; longer ones are cut at a character (PostgreSQL
 /// refuses index rows above a third of a page). `:exact` compares a hash of the whole text.

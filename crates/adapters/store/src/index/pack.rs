@@ -1,13 +1,13 @@
 //! From extracted search values to packed index entries. Must agree with `predicate`: whatever a query
 //! value can ask for is a row here.
 
-use fhir::TypeId;
 use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey};
+use fhir::{Definitions, TypeId};
 use smallvec::{SmallVec, smallvec};
 
 use super::hash::KeyHasher;
 use super::union::union_of;
-use super::{COMPARTMENT, KeyRow, PackedIndex, RangeRow, TextRow, cut_text, scoped_text};
+use super::{COMPARTMENT, KeyRow, PRESENCE, PackedIndex, RangeRow, TextRow, cut_text, scoped_text};
 
 type Forms = SmallVec<[i64; 4]>;
 
@@ -28,6 +28,7 @@ pub fn pack(hasher: &KeyHasher, patient: TypeId, extracted: &Extracted<'_>) -> P
         packer.value(*param, value);
     }
     let [presence, ..] = extracted.present.words();
+    packer.marks(extracted);
     PackedIndex::new(packer.keys, packer.ranges, packer.texts, presence)
 }
 
@@ -39,6 +40,25 @@ struct Packer<'h> {
 }
 
 impl Packer<'_> {
+    /// Presence beyond the bitmap: a key per parameter. Base parameters all lie within it.
+    fn marks(&mut self, extracted: &Extracted<'_>) {
+        let [_, beyond @ ..] = extracted.present.words();
+        if beyond.iter().all(|word| *word == 0) {
+            return;
+        }
+        let mut params: Vec<ParamId> = extracted.values.iter().map(|(param, _)| *param).collect();
+        params.dedup();
+        for param in params {
+            let known = Definitions::r4().search_param_by_id(param);
+            if known.is_some_and(|known| known.bit >= 64) {
+                self.keys.push(KeyRow {
+                    p: PRESENCE,
+                    v: i64::from(param.0),
+                });
+            }
+        }
+    }
+
     fn value(&mut self, param: ParamId, value: &IndexValue<'_>) {
         let p = param.0;
         match value {

@@ -263,9 +263,9 @@ pub struct SearchPage {
 pub struct Explanation {
     /// What is walked or listed, in words.
     pub strategy: String,
-    /// The clause that drives, by its place in [`SearchPlan::all_of`]; none for a walk of whole types.
+    /// The clause that drives, by its place among `clauses`; none for a walk of whole types.
     pub driver: Option<usize>,
-    /// The clauses, in order.
+    /// The clauses, in the order in which they are tested.
     pub clauses: Vec<ExplainedClause>,
     /// The statement for the page, with places instead of values.
     pub statement: String,

@@ -8,7 +8,7 @@ use super::connect::config;
 use super::failure::failed;
 use crate::port::error::StoreError;
 
-const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 const ATTEMPTS: u32 = 20;
 
 /// What is wrong with the application's role, seen from its own connection.
@@ -136,7 +136,9 @@ async fn step(
          THEN CREATE ROLE {} LOGIN; END IF; END $$;",
         quoted(role)
     );
-    let sql = sql.replace("{app}", &quoted(role));
+    let sql = sql
+        .replace("{app}", &quoted(role))
+        .replace("{links}", &crate::index::link_list());
     let all = format!("BEGIN; {make_role} {sql} COMMENT ON SCHEMA theriac IS '{to}'; COMMIT;");
     let done = client.batch_execute(&all).await;
     if done.is_err() {

@@ -15,7 +15,7 @@ use crate::port::error::StoreError;
 use crate::port::resource::{
     Head, HistoryPage, HistoryQuery, HistoryScope, PageBytes, ResourceKey, StoredVersion,
 };
-use crate::query::plan::clause_of;
+use crate::query::Query;
 use crate::query::render::{self, Bind, Sql};
 
 const HEADS: &str = "SELECT rid, ver, vid, kind, ty, fid FROM res WHERE tn = $1 AND rh = ANY($2)";
@@ -307,8 +307,8 @@ fn history_sql(
         and("v.vid <", before.0);
     }
     if let Some(clause) = &query.restriction {
-        let clause = clause_of(keys.keys.hasher(), ty, clause)?;
-        let restriction = render::restriction(&Postgres(tenant), &clause, binds.len());
+        let narrowed = Query::restriction(keys.keys.hasher(), ty, clause)?;
+        let restriction = render::restriction(&Postgres(tenant), &narrowed, binds.len());
         text.push_str(&restriction.text);
         binds.extend(restriction.binds);
     }

@@ -1,6 +1,7 @@
 //! Runs planned searches. Must not decide how: that is `crate::query`'s.
 
 use deadpool_postgres::{Object, Transaction};
+use fhir::TypeId;
 use kernel::{LogicalId, RowId, TenantId, VersionId};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
@@ -12,9 +13,13 @@ use super::writer::storable;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{PageBytes, ResourceKey};
-use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
-use crate::query::plan::{FEW, Query, RARE, Strategy};
-use crate::query::render::{self, Bind, Dialect, Sql};
+use crate::port::search::{
+    Explanation, Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total,
+};
+use crate::query::explain::explain;
+use crate::query::plan::{Decided, SAMPLE, estimated};
+use crate::query::render::{self, Bind, Dialect, HEAD_COLUMNS, Sql};
+use crate::query::{Planner, Query};
 
 // In the order of the page, those that begin before so many stored bytes; packed bodies are smaller than
 // what they become, so that none is missed.
@@ -50,7 +55,8 @@ struct Item {
     vid: i64,
     kind: ChangeKind,
     fid: String,
-    value: Option<PositionValue>,
+    ty: TypeId,
+    values: Vec<Option<PositionValue>>,
 }
 
 /// What a search found, before anything is opened.
@@ -85,7 +91,7 @@ pub(super) async fn search(
     let mut matches = Vec::with_capacity(items.len());
     for item in items {
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
-        let key = ResourceKey { ty: query.ty, id };
+        let key = ResourceKey { ty: item.ty, id };
         let missing = || StoreError::Damaged {
             place: "ver".to_owned(),
             detail: "the version of a head is missing".to_owned(),
@@ -106,7 +112,10 @@ pub(super) async fn search(
             )
             .await?,
         );
-        last = Some((item.value, item.rid));
+        last = Some(Position {
+            values: item.values,
+            row: item.rid,
+        });
         // Bodies beyond the budget were not fetched.
         if matches.last().is_some_and(|version| !bytes.counts(version))
             || matches.len() == bodies.len()
@@ -115,24 +124,47 @@ pub(super) async fn search(
         }
     }
     let more = found > matches.len();
-    let next = last.filter(|_| more);
     Ok(SearchPage {
         matches,
-        next: next.map(|(value, row)| Position {
-            values: vec![value],
-            row,
-        }),
+        next: last.filter(|_| more),
         total,
     })
 }
 
-/// In one transaction under the time limit: what to do, the total, one item more than the page, bodies.
-async fn find(
+/// How a search would be run.
+pub(super) async fn explained(
+    db: &Database,
+    keys: &Keyring,
+    tenant: TenantId,
+    plan: &SearchPlan,
+    limit_ms: u128,
+) -> Result<Explanation, StoreError> {
+    let query = Query::new(keys.keys.hasher(), plan)?;
+    let mut connection = db.connection().await?;
+    let explained = async {
+        let transaction = begun(&mut connection, tenant, limit_ms).await?;
+        let decided = decide(&transaction, tenant, &query).await?;
+        let dialect = Postgres(tenant);
+        let mut sql = render::page(&dialect, &query, &decided, u64::from(plan.count) + 1);
+        let statement = core::mem::take(&mut sql.text);
+        sql.text = format!("EXPLAIN {statement}");
+        let rows = run(&transaction, &sql).await?;
+        transaction.commit().await?;
+        let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        // The tenant stands in every condition; whoever asks knows it.
+        Ok(explain(&query, &decided, statement, &lines))
+    }
+    .await;
+    drop(connection);
+    explained.map_err(|error: Error| db.failed(&error))
+}
+
+/// A reading transaction under the time limit.
+async fn begun(
     connection: &mut Object,
     tenant: TenantId,
-    (plan, query): (&SearchPlan, &Query),
     limit_ms: u128,
-) -> Result<Found, Error> {
+) -> Result<Transaction<'_>, Error> {
     let transaction = connection
         .build_transaction()
         .read_only(true)
@@ -143,20 +175,29 @@ async fn find(
         within(tenant)
     );
     transaction.batch_execute(&setting).await?;
-    let strategy = strategy(&transaction, tenant, query).await?;
+    Ok(transaction)
+}
+
+/// In one transaction under the time limit: what to do, the total, one item more than the page, bodies.
+async fn find(
+    connection: &mut Object,
+    tenant: TenantId,
+    (plan, query): (&SearchPlan, &Query),
+    limit_ms: u128,
+) -> Result<Found, Error> {
+    let transaction = begun(connection, tenant, limit_ms).await?;
+    let decided = decide(&transaction, tenant, query).await?;
     let total = match plan.total {
         Total::None => None,
-        Total::Estimate | Total::Accurate => Some(
-            number(
-                &transaction,
-                &render::total(&Postgres(tenant), query, strategy),
-            )
-            .await?,
-        ),
+        Total::Estimate => Some(estimate(&transaction, tenant, query, &decided).await?),
+        Total::Accurate => {
+            let sql = render::total(&Postgres(tenant), query, &decided);
+            Some(number(&transaction, &sql).await?)
+        }
     };
     let items = match u64::from(plan.count) {
         0 => Vec::new(),
-        count => page(&transaction, tenant, query, strategy, count + 1).await?,
+        count => page(&transaction, tenant, query, &decided, count + 1).await?,
     };
     let vids: Vec<i64> = items.iter().map(|item| item.vid).collect();
     let bodies = bodies(&transaction, tenant, &vids, plan.bytes).await?;
@@ -205,43 +246,52 @@ pub(super) async fn matches_exactly(
     query: &Query,
     seen: &[RowId],
 ) -> Result<bool, Error> {
-    let query = Query {
-        sort: Sort {
-            key: SortKey::Row,
-            descending: false,
-        },
-        after: None,
-        ..query.clone()
-    };
-    let strategy = strategy(transaction, tenant, &query).await?;
-    let found = page(transaction, tenant, &query, strategy, seen.len() as u64 + 1).await?;
+    let query = query.ordered(Sort {
+        key: SortKey::Row,
+        descending: false,
+    });
+    let decided = decide(transaction, tenant, &query).await?;
+    let found = page(transaction, tenant, &query, &decided, seen.len() as u64 + 1).await?;
     Ok(found.iter().map(|item| item.rid).eq(seen.iter().copied()))
 }
 
-async fn strategy(
+async fn decide(
     transaction: &Transaction<'_>,
     tenant: TenantId,
     query: &Query,
-) -> Result<Strategy, Error> {
-    let mut estimates = Vec::new();
-    let mut least = RARE;
-    for (at, clause) in query.candidates() {
-        let rows = if clause.is_one_row() {
-            1
-        } else {
-            number(
-                transaction,
-                &render::estimate(&Postgres(tenant), clause, least),
-            )
-            .await?
-        };
-        estimates.push((at, rows));
-        least = least.min(rows);
-        if least <= FEW {
-            break;
-        }
+) -> Result<Decided, Error> {
+    let dialect = Postgres(tenant);
+    let mut planner = Planner::new(query);
+    while let Some(sql) = planner.question(&dialect) {
+        planner.answer(number(transaction, &sql).await?);
     }
-    Ok(query.strategy(&estimates))
+    Ok(planner.decide())
+}
+
+async fn estimate(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    query: &Query,
+    decided: &Decided,
+) -> Result<u64, Error> {
+    let dialect = Postgres(tenant);
+    let rows = run(
+        transaction,
+        &render::sample(&dialect, query, decided, SAMPLE),
+    )
+    .await?;
+    let (seen, matching) = rows.first().map_or((0, 0), |row| {
+        (row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64)
+    });
+    if seen < SAMPLE {
+        return Ok(matching);
+    }
+    let candidates = render::candidates(&dialect, query, decided);
+    Ok(estimated(
+        seen,
+        matching,
+        number(transaction, &candidates).await?,
+    ))
 }
 
 async fn number(transaction: &Transaction<'_>, sql: &Sql) -> Result<u64, Error> {
@@ -277,45 +327,24 @@ async fn page(
     transaction: &Transaction<'_>,
     tenant: TenantId,
     query: &Query,
-    strategy: Strategy,
+    decided: &Decided,
     limit: u64,
 ) -> Result<Vec<Item>, Error> {
     let dialect = Postgres(tenant);
-    let walks_values = strategy == Strategy::Walk
-        && matches!(query.sort.key, SortKey::Range(_) | SortKey::Text(_));
-    if !walks_values {
-        return items(
-            transaction,
-            query,
-            &render::page(&dialect, query, strategy, limit),
-        )
-        .await;
+    let whole = || render::page(&dialect, query, decided, limit);
+    if !render::walks_values(query, decided) {
+        return items(transaction, query, &whole()).await;
     }
     // First what has a value, in its order; then what has none.
-    let past_values = query
-        .after
-        .as_ref()
-        .is_some_and(|after| after.value.is_none());
-    let mut found = if past_values {
+    let mut found = if render::is_past_values(query) {
         Vec::new()
     } else {
-        items(
-            transaction,
-            query,
-            &render::page(&dialect, query, strategy, limit),
-        )
-        .await?
+        items(transaction, query, &whole()).await?
     };
     let rest = limit - found.len() as u64;
     if rest > 0 {
-        found.extend(
-            items(
-                transaction,
-                query,
-                &render::page_without_value(&dialect, query, rest),
-            )
-            .await?,
-        );
+        let sql = render::page_without_value(&dialect, query, decided, rest);
+        found.extend(items(transaction, query, &sql).await?);
     }
     Ok(found)
 }
@@ -328,28 +357,30 @@ async fn items(
     let rows = run(transaction, sql).await?;
     rows.iter()
         .map(|row| {
+            let sorts = query.sort.iter().enumerate();
             Ok(Item {
                 rid: RowId(row.try_get(0)?),
                 version: VersionId(row.try_get::<_, i32>(1)? as u32),
                 vid: row.try_get(2)?,
                 kind: kind_of(row.try_get(3)?),
                 fid: row.try_get(4)?,
-                value: value(query, row)?,
+                ty: TypeId(row.try_get::<_, i32>(5)? as u16),
+                values: sorts
+                    .map(|(at, sort)| value(sort.key, row, HEAD_COLUMNS + at))
+                    .collect::<Result<_, _>>()?,
             })
         })
         .collect()
 }
 
-fn value(query: &Query, row: &Row) -> Result<Option<PositionValue>, Error> {
-    let is_number = row
-        .columns()
-        .get(5)
-        .is_some_and(|column| *column.type_() == Type::INT8);
-    Ok(match query.sort.key {
+fn value(key: SortKey, row: &Row, at: usize) -> Result<Option<PositionValue>, Error> {
+    Ok(match key {
         SortKey::Row => None,
-        _ if is_number => row.try_get::<_, Option<i64>>(5)?.map(PositionValue::Number),
-        _ => row
-            .try_get::<_, Option<String>>(5)?
+        SortKey::Updated | SortKey::Range(_) => row
+            .try_get::<_, Option<i64>>(at)?
+            .map(PositionValue::Number),
+        SortKey::Id | SortKey::Text(_) => row
+            .try_get::<_, Option<String>>(at)?
             .map(PositionValue::Text),
     })
 }

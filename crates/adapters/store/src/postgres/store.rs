@@ -175,10 +175,17 @@ impl Store for PostgresStore {
     async fn explain(
         &self,
         scope: &TenantScope,
-        _plan: &SearchPlan,
+        plan: &SearchPlan,
     ) -> Result<Explanation, StoreError> {
-        self.tenant(scope).await?;
-        Err(StoreError::Unsupported("explaining a search"))
+        let tenant = self.tenant(scope).await?;
+        search::explained(
+            &tenant.db,
+            &tenant.keyring,
+            tenant.id,
+            plan,
+            self.limit_ms(),
+        )
+        .await
     }
 
     fn pack_index(

@@ -1,9 +1,13 @@
-//! Searches between the port and the engines: [`plan`] hashes a search's values and decides which clause
-//! drives; [`render`] writes SQL that differs between the engines only where [`render::Dialect`] says so.
-//! Must not run anything.
+//! Searches between the port and the engines: [`tree`] hashes a search's values, [`plan`] asks for estimates
+//! and decides what drives, [`render`] writes SQL that differs between the engines only where
+//! [`render::Dialect`] says so, [`explain`] puts a plan into words. Must not run anything.
 
+pub mod explain;
+mod hashing;
 pub mod plan;
 pub mod render;
+pub mod tree;
 
-pub use plan::{Query, Strategy, Test};
+pub use plan::{Planner, Strategy};
 pub use render::{Bind, Dialect, Sql};
+pub use tree::{Query, Test};

@@ -1,159 +1,20 @@
-//! A search with its values hashed, and the choice of what drives it: the rarest clause where one is rare,
-//! an ordered walk otherwise. Must not know SQL.
+//! The choice of what drives a search: the rarest clause where one is rare, an ordered walk otherwise.
+//! Asks for estimates one by one, so that each adapter runs them in its own way. Must not know SQL.
 
-use fhir::search::ParamId;
-use fhir::{Definitions, TypeId};
-use kernel::{LogicalId, RowId};
+use fhir::TypeId;
 
-use crate::index::{COMPARTMENT, KeyHasher, cut_text, scoped_text};
+use super::render::{self, Dialect, Sql};
+use super::tree::{Query, TestClause};
 use crate::port::error::StoreError;
-use crate::port::search::{
-    Clause, KeyForm, PositionValue, Predicate, RangeOp, SearchPlan, Sort, SortKey,
-};
+use crate::port::search::SortKey;
 
-/// One test, ready for an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// A row of `ix_key` (parameter [`COMPARTMENT`]: of `ix_pat`).
-    Key {
-        /// Parameter.
-        p: i64,
-        /// Hash.
-        v: i64,
-    },
-    /// A row of `ix_rng`.
-    Range {
-        /// Parameter.
-        p: i64,
-        /// Unit or scope.
-        u: i64,
-        /// Comparison of half-open ranges.
-        op: RangeOp,
-        /// Query range.
-        lo: i64,
-        /// Query range.
-        hi: i64,
-    },
-    /// A row of `ix_txt` from `from` up to, not including, `to`.
-    TextPrefix {
-        /// Parameter.
-        p: i64,
-        /// The prefix.
-        from: String,
-        /// The first text after all that begin with it; `None` where there is none.
-        to: Option<String>,
-    },
-    /// A row of `ix_txt` that contains a text.
-    TextContains {
-        /// Parameter.
-        p: i64,
-        /// The text.
-        text: String,
-    },
-    /// A bit of the head's presence bitmap.
-    Present {
-        /// Its number, below 64.
-        bit: u16,
-        /// Whether it must be set.
-        present: bool,
-    },
-    /// One resource.
-    Head {
-        /// Hash of its name.
-        rh: i64,
-        /// Its id.
-        id: String,
-    },
-    /// The current version's row from `from` up to, not including, `to`; or outside of that.
-    Version {
-        /// First row.
-        from: i64,
-        /// First row after.
-        to: i64,
-        /// Whether it must lie outside.
-        outside: bool,
-    },
-    /// A patient of an organisation, or something in the compartment of one.
-    PatientOrganization {
-        /// Parameter `organization` of Patient.
-        p: i64,
-        /// Hash of the organisation.
-        v: i64,
-        /// Whether what belongs to no patient matches too.
-        or_none: bool,
-    },
-    /// Nothing matches.
-    Nothing,
+/// The number of the type Patient.
+///
+/// # Errors
+/// [`StoreError::Unsupported`] where the definitions have none.
+pub fn patient_type() -> Result<TypeId, StoreError> {
+    super::hashing::patient_type()
 }
-
-impl Test {
-    /// Whether its rows can be listed from an index, without looking at heads.
-    #[must_use]
-    pub const fn can_drive(&self) -> bool {
-        matches!(
-            self,
-            Self::Key { .. }
-                | Self::Range { .. }
-                | Self::TextPrefix { .. }
-                | Self::TextContains { .. }
-                | Self::Head { .. }
-                | Self::Nothing
-        )
-    }
-}
-
-/// Any of several tests; negated for `:not`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestClause {
-    /// True: none of them may hold.
-    pub negated: bool,
-    /// Alternatives.
-    pub any_of: Vec<Test>,
-}
-
-impl TestClause {
-    /// Whether the clause can drive a search.
-    #[must_use]
-    pub fn can_drive(&self) -> bool {
-        !self.negated && self.any_of.iter().all(Test::can_drive)
-    }
-    fn is_one_key(&self) -> bool {
-        !self.negated && matches!(self.any_of.as_slice(), [Test::Key { .. }])
-    }
-    /// Whether at most one row matches, so that it need not be estimated.
-    #[must_use]
-    pub fn is_one_row(&self) -> bool {
-        !self.negated && matches!(self.any_of.as_slice(), [Test::Head { .. } | Test::Nothing])
-    }
-}
-
-/// A search, ready for an engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Query {
-    /// The type.
-    pub ty: TypeId,
-    /// All must hold.
-    pub clauses: Vec<TestClause>,
-    /// The order.
-    pub sort: Sort,
-    /// Where the page before ended.
-    pub after: Option<After>,
-}
-
-/// The last item of the page before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct After {
-    /// Its sort value.
-    pub value: Option<PositionValue>,
-    /// Its row.
-    pub row: RowId,
-}
-
-/// Newest creation first.
-const NEWEST: Sort = Sort {
-    key: SortKey::Row,
-    descending: true,
-};
 
 /// What drives a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,306 +31,282 @@ pub enum Strategy {
 pub const RARE: u64 = 2000;
 /// So few rows that looking for a rarer clause costs more than it saves.
 pub const FEW: u64 = 16;
-/// Clauses of a search at most.
-const MAX_CLAUSES: usize = 300;
-/// Keys of a search at most: a reference by bare id is one per type.
-const MAX_KEYS: usize = 20_000;
-/// Other tests of a search at most.
-const MAX_OTHERS: usize = 480;
 
-impl Query {
-    /// Hashes a search's values.
-    ///
-    /// # Errors
-    /// [`StoreError::Unsupported`] for a presence bit beyond the stored bitmap; [`StoreError::TooCostly`]
-    /// for more alternatives than engines take in a statement.
-    pub fn new(hasher: &KeyHasher, plan: &SearchPlan) -> Result<Self, StoreError> {
-        let [ty] = *plan.types.as_slice() else {
-            return Err(StoreError::Unsupported("a search of several types"));
-        };
-        let sort = match plan.sort.as_slice() {
-            [] => NEWEST,
-            [sort] => *sort,
-            _ => return Err(StoreError::Unsupported("an order by several keys")),
-        };
-        let clauses: Vec<TestClause> = plan
-            .all_of
-            .iter()
-            .map(|clause| clause_of(hasher, ty, clause))
-            .collect::<Result<_, _>>()?;
-        check_size(&clauses)?;
-        let after = plan.after.as_ref().map(|after| After {
-            value: after.values.first().cloned().flatten(),
-            row: after.row,
-        });
-        Ok(Self {
-            ty,
-            clauses,
-            sort,
-            after,
-        })
-    }
+/// How many candidates an estimated total looks at.
+pub const SAMPLE: u64 = 5000;
 
-    /// The clauses worth estimating, by index.
-    pub fn candidates(&self) -> impl Iterator<Item = (usize, &TestClause)> {
-        self.clauses
-            .iter()
-            .enumerate()
-            .filter(|(_, clause)| clause.can_drive())
-    }
+/// An estimated total, from how many candidates were seen, how many of them match, and how many there are.
+#[must_use]
+pub fn estimated(seen: u64, matching: u64, candidates: u64) -> u64 {
+    let all = u128::from(candidates.max(seen));
+    let total = u128::from(matching) * all / u128::from(seen.max(1));
+    u64::try_from(total).unwrap_or(u64::MAX)
+}
 
-    /// Chooses, given how many rows each candidate has (counted up to [`RARE`]).
+/// The clause that lists a group's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Driver {
+    /// Its place among the group's clauses.
+    pub clause: usize,
+    /// How many rows it has.
+    pub rows: u64,
+}
+
+/// What was decided: how the search runs, and what lists the rows of each group that can be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// How the search runs.
+    pub strategy: Strategy,
+    /// By group.
+    pub drivers: Vec<Option<Driver>>,
+    /// What was counted of the search's own clauses, by clause.
+    pub counted: Vec<Option<u64>>,
+}
+
+impl Decided {
+    /// A walk, with nothing listed.
     #[must_use]
-    pub fn strategy(&self, estimates: &[(usize, u64)]) -> Strategy {
-        let rarest = estimates.iter().min_by_key(|(_, rows)| *rows);
-        let is_one_key = |at: usize| self.clauses.get(at).is_some_and(TestClause::is_one_key);
-        match rarest {
-            // Its rows lie in the order asked for: the walk ends with the page, at the latest with them.
-            Some((clause, rows))
-                if *rows < RARE && self.sort.key == SortKey::Row && is_one_key(*clause) =>
-            {
-                Strategy::WalkKey(*clause)
+    pub fn walk(query: &Query) -> Self {
+        Self {
+            strategy: Strategy::Walk,
+            drivers: vec![None; query.groups.len()],
+            counted: vec![None; query.clauses().len()],
+        }
+    }
+
+    /// Whether a clause's rows can be listed.
+    #[must_use]
+    pub fn can_list(&self, clause: &TestClause) -> bool {
+        let listed = |group: usize| self.drivers.get(group).is_some_and(Option::is_some);
+        !clause.negated
+            && clause
+                .any_of
+                .iter()
+                .all(|test| test.is_listed() || test.group().is_some_and(listed))
+    }
+}
+
+/// Asks for estimates and decides.
+pub struct Planner<'q> {
+    query: &'q Query,
+    decided: Decided,
+    /// Groups and clauses still to be looked at, the next one last.
+    steps: Vec<(usize, usize)>,
+    asked: Option<(usize, usize)>,
+}
+
+impl<'q> Planner<'q> {
+    /// Begins. What the search itself can list comes first: where that is little, nothing nested need be
+    /// counted.
+    #[must_use]
+    pub fn new(query: &'q Query) -> Self {
+        let root = query.root();
+        let plain = |at: usize| {
+            let clause = query.clauses().get(at);
+            clause.is_some_and(TestClause::is_listed)
+        };
+        let own = 0..query.clauses().len();
+        let first = own.clone().filter(|at| plain(*at)).map(|at| (root, at));
+        let nested = (0..root).flat_map(|group| {
+            let clauses = 0..query.clauses_of(group).len();
+            clauses.map(move |at| (group, at))
+        });
+        let last = own.filter(|at| !plain(*at)).map(|at| (root, at));
+        let mut steps: Vec<(usize, usize)> = first.chain(nested).chain(last).collect();
+        steps.reverse();
+        Self {
+            query,
+            decided: Decided::walk(query),
+            steps,
+            asked: None,
+        }
+    }
+
+    fn least(&self, group: usize) -> u64 {
+        let driver = self.decided.drivers.get(group).copied().flatten();
+        driver.map_or(RARE, |driver| driver.rows)
+    }
+
+    /// The next count to make, until there is none.
+    pub fn question(&mut self, dialect: &dyn Dialect) -> Option<Sql> {
+        let root = self.query.root();
+        while let Some((group, at)) = self.steps.pop() {
+            if self.least(root) <= FEW {
+                break;
             }
-            Some((clause, rows)) if *rows < RARE => Strategy::Driven(*clause),
-            _ if self.sort.key == SortKey::Row => self
-                .clauses
+            let least = self.least(group);
+            if least <= FEW {
+                continue;
+            }
+            let Some(clause) = self.query.clauses_of(group).get(at) else {
+                continue;
+            };
+            if !self.decided.can_list(clause) {
+                continue;
+            }
+            self.asked = Some((group, at));
+            if let Some(rows) = clause.known_rows() {
+                self.answer(rows);
+                continue;
+            }
+            return Some(render::estimate(
+                dialect,
+                self.query,
+                &self.decided,
+                clause,
+                least,
+            ));
+        }
+        None
+    }
+
+    /// The answer to the last question.
+    pub fn answer(&mut self, rows: u64) {
+        let Some((group, clause)) = self.asked.take() else {
+            return;
+        };
+        if group == self.query.root()
+            && let Some(counted) = self.decided.counted.get_mut(clause)
+        {
+            *counted = Some(rows);
+        }
+        if rows < self.least(group)
+            && let Some(driver) = self.decided.drivers.get_mut(group)
+        {
+            *driver = Some(Driver { clause, rows });
+        }
+    }
+
+    /// The decision.
+    #[must_use]
+    pub fn decide(mut self) -> Decided {
+        let rarest = self.decided.drivers.get(self.query.root()).copied();
+        let by_row = self
+            .query
+            .sort
+            .first()
+            .is_some_and(|sort| sort.key == SortKey::Row);
+        let clauses = self.query.clauses();
+        let is_one_key = |at: usize| clauses.get(at).is_some_and(TestClause::is_one_key);
+        self.decided.strategy = match rarest.flatten() {
+            // Its rows lie in the order asked for: the walk ends with the page, at the latest with them.
+            Some(Driver { clause, .. }) if by_row && is_one_key(clause) => {
+                Strategy::WalkKey(clause)
+            }
+            Some(Driver { clause, .. }) => Strategy::Driven(clause),
+            None if by_row => clauses
                 .iter()
                 .position(TestClause::is_one_key)
                 .map_or(Strategy::Walk, Strategy::WalkKey),
-            _ => Strategy::Walk,
-        }
-    }
-}
-
-/// Refuses what would exceed the engines' limits: 32766 values, conditions nested 1000 deep, 500 selects
-/// joined. Keys of one parameter are one list.
-fn check_size(clauses: &[TestClause]) -> Result<(), StoreError> {
-    let mut keys = 0;
-    let mut others = 0;
-    for clause in clauses {
-        let of = |test: &&Test| matches!(test, Test::Key { .. });
-        let lists = clause.any_of.iter().filter(of).count();
-        keys += lists;
-        others += clause.any_of.len() - lists;
-    }
-    if clauses.len() > MAX_CLAUSES || keys > MAX_KEYS || others > MAX_OTHERS {
-        return Err(StoreError::TooCostly);
-    }
-    Ok(())
-}
-
-/// Hashes one clause; also for the restriction of a history.
-pub fn clause_of(
-    hasher: &KeyHasher,
-    ty: TypeId,
-    clause: &Clause,
-) -> Result<TestClause, StoreError> {
-    let any_of = clause
-        .any_of
-        .iter()
-        .map(|predicate| test_of(hasher, ty, predicate))
-        .collect::<Result<_, _>>()?;
-    Ok(TestClause {
-        negated: clause.negated,
-        any_of,
-    })
-}
-
-fn test_of(hasher: &KeyHasher, ty: TypeId, predicate: &Predicate) -> Result<Test, StoreError> {
-    Ok(match predicate {
-        Predicate::Key { param, form } => Test::Key {
-            p: number(*param),
-            v: hasher.form(form),
-        },
-        Predicate::Range {
-            param,
-            unit,
-            op,
-            lo,
-            hi,
-        } => Test::Range {
-            p: number(*param),
-            u: unit.as_ref().map_or(0, |unit| hasher.form(unit)),
-            op: *op,
-            lo: *lo,
-            hi: *hi,
-        },
-        Predicate::TextPrefix {
-            param,
-            scope,
-            folded,
-        } => text_prefix(hasher, *param, scope.as_ref(), folded),
-        Predicate::TextContains { param, folded } => Test::TextContains {
-            p: number(*param),
-            text: cut_text(folded).to_owned(),
-        },
-        Predicate::Missing { param, missing } => {
-            let unknown = || StoreError::Unsupported(":missing for this parameter");
-            let param = Definitions::r4().search_param_by_id(*param);
-            let param = param.ok_or_else(unknown)?;
-            if param.bit >= 64 || param.ty != ty {
-                return Err(unknown());
-            }
-            Test::Present {
-                bit: param.bit,
-                present: !missing,
-            }
-        }
-        Predicate::Id(id) => Test::Head {
-            rh: hasher.local(ty, id.as_str()),
-            id: id.as_str().to_owned(),
-        },
-        Predicate::Updated { op, lo_ms, hi_ms } => updated(*op, *lo_ms, *hi_ms),
-        Predicate::Compartment(patient) => Test::Key {
-            p: i64::from(COMPARTMENT),
-            v: hasher.local(patient_type()?, patient.as_str()),
-        },
-        Predicate::PatientOrganization {
-            organization,
-            or_none,
-        } => patient_organization(hasher, organization, *or_none)?,
-        Predicate::Nothing => Test::Nothing,
-        Predicate::Chain { .. } => return Err(StoreError::Unsupported("chained parameters")),
-        Predicate::Has { .. } => return Err(StoreError::Unsupported("_has")),
-        Predicate::All(_) => return Err(StoreError::Unsupported("nested conditions")),
-        Predicate::Words { .. } => return Err(StoreError::Unsupported("full text")),
-    })
-}
-
-fn text_prefix(hasher: &KeyHasher, param: ParamId, scope: Option<&KeyForm>, folded: &str) -> Test {
-    let text = cut_text(folded);
-    let from = scope.map_or_else(
-        || text.to_owned(),
-        |scope| scoped_text(hasher.form(scope), text),
-    );
-    Test::TextPrefix {
-        p: number(param),
-        to: after_prefix(&from),
-        from,
-    }
-}
-
-fn patient_organization(
-    hasher: &KeyHasher,
-    organization: &LogicalId,
-    or_none: bool,
-) -> Result<Test, StoreError> {
-    let definitions = Definitions::r4();
-    let missing = || StoreError::Unsupported("narrowing to an organisation");
-    let param = definitions
-        .search_param(patient_type()?, "organization")
-        .ok_or_else(missing)?;
-    let kind = definitions.resource("Organization").ok_or_else(missing)?;
-    Ok(Test::PatientOrganization {
-        p: number(param.id),
-        v: hasher.local(kind, organization.as_str()),
-        or_none,
-    })
-}
-
-/// The number of the type Patient.
-pub fn patient_type() -> Result<TypeId, StoreError> {
-    Definitions::r4()
-        .resource("Patient")
-        .ok_or(StoreError::Unsupported("patients"))
-}
-
-fn number(param: ParamId) -> i64 {
-    i64::from(param.0)
-}
-
-/// A version's time is its row's millisecond; `lo` and `hi` are inclusive.
-fn updated(op: RangeOp, lo: i64, hi: i64) -> Test {
-    let first = RowId::floor_of_ms(lo).0;
-    let after = RowId::floor_of_ms(hi.saturating_add(1)).0;
-    let (from, to, outside) = match op {
-        RangeOp::Within | RangeOp::Overlaps => (first, after, false),
-        RangeOp::NotWithin => (first, after, true),
-        RangeOp::Above | RangeOp::After => (after, i64::MAX, false),
-        RangeOp::Below | RangeOp::Before => (i64::MIN, first, false),
-        RangeOp::AboveOrWithin => (first, i64::MAX, false),
-        RangeOp::BelowOrWithin => (i64::MIN, after, false),
-    };
-    Test::Version { from, to, outside }
-}
-
-/// The least text greater than all that begin with `prefix`, by code point.
-fn after_prefix(prefix: &str) -> Option<String> {
-    let mut rest = prefix;
-    while let Some(last) = rest.chars().next_back() {
-        rest = rest.get(..rest.len() - last.len_utf8())?;
-        let next = match last {
-            '\u{d7ff}' => Some('\u{e000}'),
-            other => char::from_u32(u32::from(other) + 1),
+            None => Strategy::Walk,
         };
-        if let Some(next) = next {
-            return Some(format!("{rest}{next}"));
-        }
+        self.decided
     }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::search::{RangeOp, Sort};
+    use crate::query::tree::{Group, Link, Test};
 
-    #[test]
-    fn the_end_of_a_prefix_is_the_next_text() {
-        let cases = [
-            ("ab", Some("ac")),
-            ("a\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-            ("\u{d7ff}", Some("\u{e000}")),
-            ("", None),
-        ];
-        for (prefix, end) in cases {
-            assert_eq!(after_prefix(prefix).as_deref(), end, "{prefix:?}");
+    struct Plain;
+    impl Dialect for Plain {
+        fn place(&self, n: usize) -> String {
+            format!("?{n}")
+        }
+        fn tenant(&self, _alias: &str) -> String {
+            String::new()
+        }
+        fn ordered_join(&self, table: &str, alias: &str, on: &str) -> String {
+            format!("JOIN {table} {alias} ON {on}")
+        }
+        fn contains(&self, column: &str, place: &str) -> String {
+            format!("{column} ~ {place}")
+        }
+    }
+
+    fn decide(query: &Query, answers: &[u64]) -> (Strategy, usize) {
+        let mut planner = Planner::new(query);
+        let mut asked = 0;
+        while planner.question(&Plain).is_some() {
+            planner.answer(answers[asked]);
+            asked += 1;
+        }
+        (planner.decide().strategy, asked)
+    }
+
+    fn clause(negated: bool, test: Test) -> TestClause {
+        TestClause {
+            negated,
+            any_of: vec![test],
+        }
+    }
+
+    fn query(groups: Vec<Vec<TestClause>>, key: SortKey) -> Query {
+        let groups = groups.into_iter().map(|clauses| Group {
+            types: vec![TypeId(1)],
+            clauses,
+        });
+        Query {
+            groups: groups.collect(),
+            sort: vec![Sort {
+                key,
+                descending: true,
+            }],
+            after: None,
         }
     }
 
     #[test]
     fn the_rarest_clause_drives_and_common_ones_are_walked() {
-        let key = TestClause {
-            negated: false,
-            any_of: vec![Test::Key { p: 1, v: 2 }],
+        let key = || Test::Key { p: 1, v: 2 };
+        let range = Test::Range {
+            p: 2,
+            u: 0,
+            op: RangeOp::Within,
+            lo: 0,
+            hi: 1,
         };
-        let range = TestClause {
-            negated: false,
-            any_of: vec![Test::Range {
-                p: 2,
-                u: 0,
-                op: RangeOp::Within,
-                lo: 0,
-                hi: 1,
-            }],
+        let clauses = vec![
+            clause(true, key()),
+            clause(false, range),
+            clause(false, key()),
+        ];
+        let mut query = query(vec![clauses], SortKey::Row);
+        assert_eq!(decide(&query, &[900, 5]), (Strategy::WalkKey(2), 2));
+        assert_eq!(decide(&query, &[7]), (Strategy::Driven(1), 1));
+        assert_eq!(decide(&query, &[RARE, RARE]), (Strategy::WalkKey(2), 2));
+        query.sort[0].key = SortKey::Updated;
+        assert_eq!(decide(&query, &[900, 17]), (Strategy::Driven(2), 2));
+        assert_eq!(decide(&query, &[RARE, RARE]), (Strategy::Walk, 2));
+        query.groups[0].clauses.clear();
+        assert_eq!(decide(&query, &[]), (Strategy::Walk, 0));
+    }
+
+    #[test]
+    fn a_chain_drives_where_its_end_is_rare() {
+        let key = |p| Test::Key { p, v: 2 };
+        let chain = |group| Test::Chain {
+            p: 7,
+            link: Link::Name,
+            group,
         };
-        let negated = TestClause {
-            negated: true,
-            ..key.clone()
-        };
-        let mut query = Query {
-            ty: TypeId(1),
-            clauses: vec![negated, range, key],
-            sort: Sort {
-                key: SortKey::Row,
-                descending: true,
-            },
-            after: None,
-        };
-        assert_eq!(
-            query.candidates().map(|(at, _)| at).collect::<Vec<_>>(),
-            [1, 2]
+        let query = query(
+            vec![
+                vec![clause(false, key(1))],
+                vec![clause(false, chain(0)), clause(false, key(2))],
+                vec![clause(false, key(3)), clause(false, chain(1))],
+            ],
+            SortKey::Row,
         );
-        assert_eq!(query.strategy(&[(1, 900), (2, 5)]), Strategy::WalkKey(2));
-        assert_eq!(query.strategy(&[(1, 7), (2, 5000)]), Strategy::Driven(1));
-        assert_eq!(
-            query.strategy(&[(1, RARE), (2, RARE)]),
-            Strategy::WalkKey(2)
-        );
-        query.sort.key = SortKey::Updated;
-        assert_eq!(query.strategy(&[(1, 900), (2, 5)]), Strategy::Driven(2));
-        assert_eq!(query.strategy(&[(1, RARE), (2, RARE)]), Strategy::Walk);
-        query.clauses.clear();
-        assert_eq!(query.strategy(&[]), Strategy::Walk);
+        // Own key, innermost key, middle key, middle chain, own chain.
+        let rare = decide(&query, &[RARE, 100, RARE, 50, 60]);
+        assert_eq!(rare, (Strategy::Driven(1), 5));
+        // The own key has few rows: nothing else is counted.
+        assert_eq!(decide(&query, &[3]), (Strategy::WalkKey(0), 1));
+        // Nothing nested is rare: the chain cannot be listed and is not counted.
+        let common = decide(&query, &[RARE, RARE, RARE]);
+        assert_eq!(common, (Strategy::WalkKey(0), 3));
     }
 }

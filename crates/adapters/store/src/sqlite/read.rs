@@ -15,7 +15,7 @@ use crate::port::error::StoreError;
 use crate::port::resource::{
     Head, HistoryPage, HistoryQuery, HistoryScope, PageBytes, ResourceKey, StoredVersion,
 };
-use crate::query::plan::clause_of;
+use crate::query::Query;
 use crate::query::render::{self, Bind};
 
 /// Opens a stored body.
@@ -219,8 +219,8 @@ fn history_statement(
         sql.and("v.vid <", before.0);
     }
     if let Some(clause) = &query.restriction {
-        let clause = clause_of(keys.keys.hasher(), ty, clause)?;
-        let restriction = render::restriction(&Sqlite, &clause, sql.binds.len());
+        let narrowed = Query::restriction(keys.keys.hasher(), ty, clause)?;
+        let restriction = render::restriction(&Sqlite, &narrowed, sql.binds.len());
         sql.text.push_str(&restriction.text);
         sql.binds.extend(restriction.binds);
     }

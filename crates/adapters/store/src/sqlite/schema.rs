@@ -12,7 +12,8 @@ use super::failure::failed;
 use crate::port::error::StoreError;
 
 /// One step per schema version.
-pub(super) const MIGRATIONS: [&str; 1] = [include_str!("record-1.sql")];
+pub(super) const MIGRATIONS: [&str; 2] =
+    [include_str!("record-1.sql"), include_str!("record-2.sql")];
 /// The same for the file of wrapped keys.
 pub(super) const KEY_MIGRATIONS: [&str; 1] = [include_str!("keys-1.sql")];
 
@@ -141,6 +142,7 @@ fn migrate(
         });
     }
     for (step, sql) in migrations.iter().enumerate().skip(found as usize) {
+        let sql = sql.replace("{links}", &crate::index::link_list());
         let script = format!(
             "BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {}; COMMIT;",
             step + 1
@@ -194,4 +196,39 @@ fn check_file(path: &Path) -> Result<(), StoreError> {
         return Err(damaged("it was cut off"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_of_an_older_database_are_there_by_resource() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.db");
+        let link = (1..u16::MAX).find(|p| crate::index::is_link(*p)).unwrap();
+        let other = (1..u16::MAX).find(|p| !crate::index::is_link(*p)).unwrap();
+        let old = open_writer(&path, &MIGRATIONS[..1], 1024).unwrap();
+        for (p, v, rid) in [(link, 5, 1), (link, 6, 1), (other, 7, 1), (link, 5, 2)] {
+            old.execute(
+                "INSERT INTO ix_key (p, v, rid) VALUES (?1, ?2, ?3)",
+                (p, v, rid),
+            )
+            .unwrap();
+        }
+        drop(old);
+        let new = open_writer(&path, &MIGRATIONS, 1024).unwrap();
+        let mut statement = new
+            .prepare("SELECT rid, v FROM ix_ref WHERE p = ?1")
+            .unwrap();
+        let rows = statement
+            .query_map([link], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        let rows: Vec<(i64, i64)> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows, [(1, 5), (1, 6), (2, 5)]);
+        let all: i64 = new
+            .query_row("SELECT count(*) FROM ix_ref", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(all, 3);
+    }
 }

@@ -11,9 +11,13 @@ use super::tenant::Sealing;
 use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{PageBytes, ResourceKey, StoredVersion};
-use crate::port::search::{Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total};
-use crate::query::plan::{FEW, Query, RARE, Strategy};
-use crate::query::render::{self, Bind, Dialect, Sql};
+use crate::port::search::{
+    Explanation, Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total,
+};
+use crate::query::explain::explain;
+use crate::query::plan::{Decided, SAMPLE, estimated};
+use crate::query::render::{self, Bind, Dialect, HEAD_COLUMNS, Sql};
+use crate::query::{Planner, Query};
 
 /// How SQLite writes what differs.
 pub(super) struct Sqlite;
@@ -49,7 +53,8 @@ struct Item {
     vid: i64,
     kind: ChangeKind,
     fid: String,
-    value: Option<PositionValue>,
+    ty: TypeId,
+    values: Vec<Option<PositionValue>>,
 }
 
 /// The kind stored as a number; an unknown one reads as a deletion, which serves nothing.
@@ -72,18 +77,22 @@ pub(super) fn search(
     most: usize,
 ) -> Result<SearchPage, ReadError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
-    let strategy = strategy(connection, &query)?;
+    let decided = decide(connection, &query)?;
     let total = match plan.total {
         Total::None => None,
-        Total::Estimate | Total::Accurate => Some(count(connection, &query, strategy)?),
+        Total::Estimate => Some(estimate(connection, &query, &decided)?),
+        Total::Accurate => Some(number(
+            connection,
+            &render::total(&Sqlite, &query, &decided),
+        )?),
     };
     let mut items = match u64::from(plan.count) {
         0 => Vec::new(),
-        count => page(connection, &query, strategy, count + 1)?,
+        count => page(connection, &query, &decided, count + 1)?,
     };
     let found = items.len();
     items.truncate(plan.count as usize);
-    let (matches, last) = opened(connection, keys, (plan, query.ty), items, most)?;
+    let (matches, last) = opened(connection, keys, plan, items, most)?;
     let more = found > matches.len();
     Ok(SearchPage {
         matches,
@@ -92,11 +101,27 @@ pub(super) fn search(
     })
 }
 
+/// How a search would be run.
+pub(super) fn explained(
+    connection: &Connection,
+    keys: &Sealing,
+    plan: &SearchPlan,
+) -> Result<Explanation, ReadError> {
+    let query = Query::new(keys.keys.hasher(), plan)?;
+    let decided = decide(connection, &query)?;
+    let sql = render::page(&Sqlite, &query, &decided, u64::from(plan.count) + 1);
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))?;
+    let lines = statement
+        .query_map(params_from_iter(&sql.binds), |row| row.get::<_, String>(3))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(explain(&query, &decided, sql.text, &lines))
+}
+
 /// The versions of a page, as far as its bytes go, and where it ends.
 fn opened(
     connection: &Connection,
     keys: &Sealing,
-    (plan, ty): (&SearchPlan, TypeId),
+    plan: &SearchPlan,
     items: Vec<Item>,
     most: usize,
 ) -> Result<(Vec<StoredVersion>, Option<Position>), ReadError> {
@@ -110,7 +135,7 @@ fn opened(
             return Err(StoreError::TooCostly.into());
         }
         let id: LogicalId = item.fid.parse().map_err(|_| damaged_id())?;
-        let key = ResourceKey { ty, id };
+        let key = ResourceKey { ty: item.ty, id };
         let mut rows = body.query([item.vid])?;
         let row = rows.next()?.ok_or_else(|| StoreError::Damaged {
             place: "ver".to_owned(),
@@ -132,7 +157,7 @@ fn opened(
         opened += version.body.as_ref().map_or(0, bytes::Bytes::len);
         matches.push(version);
         last = Some(Position {
-            values: vec![item.value],
+            values: item.values,
             row: item.rid,
         });
         if matches.last().is_some_and(|version| !bytes.counts(version)) {
@@ -156,39 +181,21 @@ pub(super) fn matches_exactly(
     query: &Query,
     seen: &[RowId],
 ) -> Result<bool, ReadError> {
-    let query = Query {
-        sort: Sort {
-            key: SortKey::Row,
-            descending: false,
-        },
-        after: None,
-        ..query.clone()
-    };
-    let strategy = strategy(connection, &query)?;
-    let found = page(connection, &query, strategy, seen.len() as u64 + 1)?;
+    let query = query.ordered(Sort {
+        key: SortKey::Row,
+        descending: false,
+    });
+    let decided = decide(connection, &query)?;
+    let found = page(connection, &query, &decided, seen.len() as u64 + 1)?;
     Ok(found.iter().map(|item| item.rid).eq(seen.iter().copied()))
 }
 
-fn strategy(connection: &Connection, query: &Query) -> Result<Strategy, ReadError> {
-    let mut estimates = Vec::new();
-    let mut least = RARE;
-    for (at, clause) in query.candidates() {
-        let rows = if clause.is_one_row() {
-            1
-        } else {
-            number(connection, &render::estimate(&Sqlite, clause, least))?
-        };
-        estimates.push((at, rows));
-        least = least.min(rows);
-        if least <= FEW {
-            break;
-        }
+fn decide(connection: &Connection, query: &Query) -> Result<Decided, ReadError> {
+    let mut planner = Planner::new(query);
+    while let Some(sql) = planner.question(&Sqlite) {
+        planner.answer(number(connection, &sql)?);
     }
-    Ok(query.strategy(&estimates))
-}
-
-fn count(connection: &Connection, query: &Query, strategy: Strategy) -> Result<u64, ReadError> {
-    number(connection, &render::total(&Sqlite, query, strategy))
+    Ok(planner.decide())
 }
 
 fn number(connection: &Connection, sql: &Sql) -> Result<u64, ReadError> {
@@ -197,48 +204,58 @@ fn number(connection: &Connection, sql: &Sql) -> Result<u64, ReadError> {
         .query_row(params_from_iter(&sql.binds), |row| row.get(0))?)
 }
 
+fn estimate(connection: &Connection, query: &Query, decided: &Decided) -> Result<u64, ReadError> {
+    let sql = render::sample(&Sqlite, query, decided, SAMPLE);
+    let (seen, matching): (u64, u64) = connection
+        .prepare_cached(&sql.text)?
+        .query_row(params_from_iter(&sql.binds), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if seen < SAMPLE {
+        return Ok(matching);
+    }
+    let candidates = number(connection, &render::candidates(&Sqlite, query, decided))?;
+    Ok(estimated(seen, matching, candidates))
+}
+
 fn page(
     connection: &Connection,
     query: &Query,
-    strategy: Strategy,
+    decided: &Decided,
     limit: u64,
 ) -> Result<Vec<Item>, ReadError> {
-    let walks_values = strategy == Strategy::Walk
-        && matches!(query.sort.key, SortKey::Range(_) | SortKey::Text(_));
-    if !walks_values {
-        return items(connection, &render::page(&Sqlite, query, strategy, limit));
+    if !render::walks_values(query, decided) {
+        let sql = render::page(&Sqlite, query, decided, limit);
+        return items(connection, query, &sql);
     }
     // First what has a value, in its order; then what has none.
-    let past_values = query
-        .after
-        .as_ref()
-        .is_some_and(|after| after.value.is_none());
-    let mut found = if past_values {
+    let mut found = if render::is_past_values(query) {
         Vec::new()
     } else {
-        items(connection, &render::page(&Sqlite, query, strategy, limit))?
+        let sql = render::page(&Sqlite, query, decided, limit);
+        items(connection, query, &sql)?
     };
     let rest = limit - found.len() as u64;
     if rest > 0 {
-        found.extend(items(
-            connection,
-            &render::page_without_value(&Sqlite, query, rest),
-        )?);
+        let sql = render::page_without_value(&Sqlite, query, decided, rest);
+        found.extend(items(connection, query, &sql)?);
     }
     Ok(found)
 }
 
-fn items(connection: &Connection, sql: &Sql) -> Result<Vec<Item>, ReadError> {
+fn items(connection: &Connection, query: &Query, sql: &Sql) -> Result<Vec<Item>, ReadError> {
     let mut statement = connection.prepare_cached(&sql.text)?;
     let mut rows = statement.query(params_from_iter(&sql.binds))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let value = match row.get_ref(5)? {
-            ValueRef::Integer(number) => Some(PositionValue::Number(number)),
-            ValueRef::Text(text) => Some(PositionValue::Text(
-                String::from_utf8_lossy(text).into_owned(),
-            )),
-            _ => None,
+        let value = |at: usize| {
+            Ok(match row.get_ref(HEAD_COLUMNS + at)? {
+                ValueRef::Integer(number) => Some(PositionValue::Number(number)),
+                ValueRef::Text(text) => Some(PositionValue::Text(
+                    String::from_utf8_lossy(text).into_owned(),
+                )),
+                _ => None,
+            })
         };
         found.push(Item {
             rid: RowId(row.get(0)?),
@@ -246,7 +263,10 @@ fn items(connection: &Connection, sql: &Sql) -> Result<Vec<Item>, ReadError> {
             vid: row.get(2)?,
             kind: kind_of(row.get(3)?),
             fid: row.get(4)?,
-            value,
+            ty: TypeId(row.get(5)?),
+            values: (0..query.sort.len())
+                .map(value)
+                .collect::<rusqlite::Result<_>>()?,
         });
     }
     Ok(found)
@@ -258,13 +278,18 @@ mod tests {
 
     use super::*;
     use crate::port::search::RangeOp;
-    use crate::query::plan::{Test, TestClause};
+    use crate::query::Strategy;
+    use crate::query::tree::{Group, Test, TestClause};
 
     /// How the engine would run a statement, on an empty database of our schema.
     fn plan_of(sql: &Sql) -> String {
         let connection = Connection::open_in_memory().unwrap();
-        let [schema] = crate::sqlite::schema::MIGRATIONS;
-        connection.execute_batch(schema).unwrap();
+        for schema in crate::sqlite::schema::MIGRATIONS {
+            let links = crate::index::link_list();
+            connection
+                .execute_batch(&schema.replace("{links}", &links))
+                .unwrap();
+        }
         let mut statement = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))
             .unwrap();
@@ -280,12 +305,14 @@ mod tests {
             any_of,
         });
         Query {
-            ty: TypeId(1),
-            clauses: clauses.collect(),
-            sort: Sort {
+            groups: vec![Group {
+                types: vec![TypeId(1)],
+                clauses: clauses.collect(),
+            }],
+            sort: vec![Sort {
                 key,
                 descending: true,
-            },
+            }],
             after: None,
         }
     }
@@ -324,7 +351,13 @@ mod tests {
         ];
         let plans: Vec<String> = cases
             .iter()
-            .map(|(query, strategy)| plan_of(&render::page(&Sqlite, query, *strategy, 10)))
+            .map(|(query, strategy)| {
+                let decided = Decided {
+                    strategy: *strategy,
+                    ..Decided::walk(query)
+                };
+                plan_of(&render::page(&Sqlite, query, &decided, 10))
+            })
             .collect();
         insta::assert_snapshot!(plans.join("\n"), @r"
         SEARCH d USING PRIMARY KEY (p=? AND v=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?)

@@ -253,10 +253,15 @@ impl Store for SqliteStore {
     async fn explain(
         &self,
         scope: &TenantScope,
-        _plan: &SearchPlan,
+        plan: &SearchPlan,
     ) -> Result<Explanation, StoreError> {
-        self.tenant(scope)?;
-        Err(StoreError::Unsupported("explaining a search"))
+        let (tenant, plan) = (self.tenant(scope)?, plan.clone());
+        blocking(move || {
+            scan(&tenant, |connection| {
+                search::explained(connection, &tenant.sealing, &plan)
+            })
+        })
+        .await
     }
 
     fn pack_index(

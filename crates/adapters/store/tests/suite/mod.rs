@@ -23,6 +23,7 @@ pub mod reindexing;
 pub mod searches;
 pub mod source;
 pub mod tenancy;
+pub mod trees;
 pub mod world;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ macro_rules! conformance {
             searches::an_update_moves_and_a_deletion_removes,
             searches::narrowing_to_a_compartment_and_an_organisation,
             oracle::random_searches_answer_as_the_naive_evaluator,
+            trees::random_trees_answer_as_the_naive_evaluator,
             documents::versions_look_ups_and_pages,
             documents::governed_kinds_need_an_entry,
             ledgers::entries_pair_with_versions_and_verify,

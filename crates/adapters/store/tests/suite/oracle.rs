@@ -16,19 +16,19 @@ use store::{Clause, SearchPlan, Sort, SortKey, Total};
 use super::world::{World, ids_of, ty};
 use super::{Bed, WINDOW};
 
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 % sides as u64) as usize
     }
-    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.roll(from.len())]
     }
-    fn maybe(&mut self, text: String) -> String {
+    pub fn maybe(&mut self, text: String) -> String {
         if self.roll(3) == 0 {
             String::new()
         } else {
@@ -82,7 +82,7 @@ fn quantity(dice: &mut Dice) -> String {
     )
 }
 
-fn patient(dice: &mut Dice, name: &str) -> String {
+pub fn patient(dice: &mut Dice, name: &str) -> String {
     let names: Vec<String> = (0..dice.roll(3))
         .map(|_| {
             format!(
@@ -108,7 +108,7 @@ fn patient(dice: &mut Dice, name: &str) -> String {
     format!(r#"{{"resourceType":"Patient","id":"{name}"{names}{identifier}{birth}{active}}}"#)
 }
 
-fn observation(dice: &mut Dice, name: &str) -> String {
+pub fn observation(dice: &mut Dice, name: &str) -> String {
     let codings: Vec<String> = (0..=dice.roll(2)).map(|_| coding(dice)).collect();
     let subject = format!(
         r#","subject":{{"reference":"{}/{}"}}"#,
@@ -205,15 +205,16 @@ fn prefixed(dice: &mut Dice, from: &[&str]) -> String {
 }
 
 /// One clause: parameter, modifier, parsed alternatives.
-struct Asked {
-    param: &'static SearchParam,
+pub struct Asked {
+    pub param: &'static SearchParam,
     modifier: Modifier,
     values: Vec<QueryValue>,
-    text: String,
+    pub text: String,
 }
 
-fn asked(dice: &mut Dice, world: &World, stored: &[(String, Extracted<'_>)]) -> Option<Asked> {
-    let (_, extracted) = &stored[dice.roll(stored.len())];
+/// A clause near what is stored.
+pub fn asked(dice: &mut Dice, world: &World, stored: &[&Extracted<'_>]) -> Option<Asked> {
+    let extracted = stored[dice.roll(stored.len())];
     let (id, value) = extracted
         .values
         .get(dice.roll(extracted.values.len().max(1)))?;
@@ -226,7 +227,6 @@ fn asked(dice: &mut Dice, world: &World, stored: &[(String, Extracted<'_>)]) -> 
         (ParamKind::String, 2) => (Modifier::Contains, raw_of(dice, value)?),
         (_, 3) => {
             let other = stored[dice.roll(stored.len())]
-                .1
                 .values
                 .iter()
                 .find(|(other, _)| other == id)
@@ -252,7 +252,11 @@ fn asked(dice: &mut Dice, world: &World, stored: &[(String, Extracted<'_>)]) -> 
 }
 
 impl Asked {
-    fn holds(&self, extracted: &Extracted<'_>) -> bool {
+    /// Whether it holds for what has no value of the parameter.
+    pub fn is_negated(&self) -> bool {
+        self.modifier == Modifier::Not
+    }
+    pub fn holds(&self, extracted: &Extracted<'_>) -> bool {
         let mut each = self
             .values
             .iter()
@@ -263,7 +267,7 @@ impl Asked {
             each.any(|m| m)
         }
     }
-    fn clause(&self) -> Option<Clause> {
+    pub fn clause(&self) -> Option<Clause> {
         let any_of = self
             .values
             .iter()
@@ -317,11 +321,12 @@ pub async fn random_searches_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
                 )
             })
             .collect();
+        let values: Vec<&Extracted<'_>> = stored.iter().map(|(_, values)| values).collect();
         let mut hits = 0;
         for round in 0..600 {
             let wanted = dice.roll(3) + 1;
             let clauses: Vec<Asked> = (0..wanted)
-                .filter_map(|_| asked(&mut dice, &world, &stored))
+                .filter_map(|_| asked(&mut dice, &world, &values))
                 .collect();
             let Some(all_of) = clauses
                 .iter()

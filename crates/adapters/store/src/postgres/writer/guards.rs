@@ -6,7 +6,7 @@ use super::super::search;
 use super::batch::Batch;
 use crate::port::change::Expected;
 use crate::prepare::{PreparedChange, PreparedGuard, PreparedUnit};
-use crate::query::plan::Test;
+use crate::query::Test;
 
 const CRITERIA: &str =
     "INSERT INTO crit (tn, h) SELECT $1, h FROM unnest($2::int8[]) AS c (h) ORDER BY h
@@ -62,9 +62,7 @@ pub(super) fn criteria(units: &[&PreparedUnit]) -> Vec<i64> {
     let guards = units.iter().flat_map(|unit| &unit.guards);
     let mut all: Vec<i64> = guards
         .map(|guard| {
-            xxhash_rust::xxh3::xxh3_64(
-                format!("{:?} {:?}", guard.query.ty, guard.query.clauses).as_bytes(),
-            ) as i64
+            xxhash_rust::xxh3::xxh3_64(format!("{:?}", guard.query.groups).as_bytes()) as i64
         })
         .collect();
     all.sort_unstable();
@@ -75,25 +73,18 @@ pub(super) fn criteria(units: &[&PreparedUnit]) -> Vec<i64> {
 /// Whether a change that is not written yet may matter to a guard. One that makes a new row matters only
 /// if every clause of plain keys has one of its keys.
 fn may_touch(change: &PreparedChange, guard: &PreparedGuard) -> bool {
-    let elsewhere = |test: &Test| matches!(test, Test::PatientOrganization { .. });
-    if guard
-        .query
-        .clauses
-        .iter()
-        .flat_map(|clause| &clause.any_of)
-        .any(elsewhere)
-    {
+    let query = &guard.query;
+    if query.looks_elsewhere() {
         return true;
     }
-    if change.key.ty != guard.query.ty {
+    if !query.types().contains(&change.key.ty) {
         return false;
     }
     if change.expected != Expected::Absent {
         return true;
     }
-    guard
-        .query
-        .clauses
+    query
+        .clauses()
         .iter()
         .filter(|clause| !clause.negated)
         .all(|clause| {

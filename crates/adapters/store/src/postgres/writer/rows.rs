@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::super::connect::Value;
-use crate::index::{COMPARTMENT, Difference, PackedIndex};
+use crate::index::{COMPARTMENT, Difference, PackedIndex, is_link};
 
 const RES: &str = "INSERT INTO res (tn, rid, rh, ty, fid, ver, vid, kind, kid, pm, ix) SELECT $1, * FROM
     unnest($2::int8[], $3::int8[], $4::int4[], $5::text[], $6::int4[], $7::int8[], $8::int2[], $9::bytea[], $10::int8[], $11::bytea[])";
@@ -22,6 +22,10 @@ const KEY: &str = "INSERT INTO ix_key (tn, p, v, rid) SELECT $1, * FROM unnest($
 const KEY_DELETE: &str =
     "DELETE FROM ix_key k USING unnest($2::int4[], $3::int8[], $4::int8[]) AS d (p, v, rid)
     WHERE k.tn = $1 AND k.p = d.p AND k.v = d.v AND k.rid = d.rid";
+const LINK: &str = "INSERT INTO ix_ref (tn, p, v, rid) SELECT $1, * FROM unnest($2::int4[], $3::int8[], $4::int8[]) ON CONFLICT DO NOTHING";
+const LINK_DELETE: &str =
+    "DELETE FROM ix_ref k USING unnest($2::int4[], $3::int8[], $4::int8[]) AS d (p, v, rid)
+    WHERE k.tn = $1 AND k.rid = d.rid AND k.p = d.p AND k.v = d.v";
 const RANGE: &str = "INSERT INTO ix_rng (tn, p, u, lo, hi, rid) SELECT $1, * FROM
     unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::int8[]) ON CONFLICT DO NOTHING";
 const RANGE_DELETE: &str = "DELETE FROM ix_rng k USING unnest($2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::int8[])
@@ -35,6 +39,10 @@ const PATIENT_DELETE: &str = "DELETE FROM ix_pat WHERE tn = $1 AND rid = ANY($2)
 const STAGE: &str = "INSERT INTO log_stage (tn, log, w, n, s, leaf, payload) SELECT $1, * FROM
     unnest($2::int2[], $3::uuid[], $4::int8[], $5::int8[], $6::bytea[], $7::bytea[])";
 const QUEUE: &str = "INSERT INTO log_queue (tn, log, q, w, n) SELECT $1, * FROM unnest($2::int2[], $3::int8[], $4::uuid[], $5::int8[])";
+
+/// What adds index rows, table by table, and what removes them.
+const ADD: [&str; 4] = [KEY, LINK, RANGE, TEXT];
+const REMOVE: [&str; 4] = [KEY_DELETE, LINK_DELETE, RANGE_DELETE, TEXT_DELETE];
 
 /// Columns of ranges.
 #[derive(Default)]
@@ -50,6 +58,8 @@ struct RangeRows {
 #[derive(Default)]
 pub(in crate::postgres) struct IndexRows {
     keys: (Vec<i32>, Vec<i64>, Vec<i64>),
+    /// Those of the keys that are also kept by resource.
+    links: (Vec<i32>, Vec<i64>, Vec<i64>),
     ranges: RangeRows,
     texts: (Vec<i32>, Vec<String>, Vec<i64>),
 }
@@ -60,6 +70,11 @@ impl IndexRows {
             self.keys.0.push(i32::from(row.p));
             self.keys.1.push(row.v);
             self.keys.2.push(rid);
+            if is_link(row.p) {
+                self.links.0.push(i32::from(row.p));
+                self.links.1.push(row.v);
+                self.links.2.push(rid);
+            }
         }
         for row in index.ranges() {
             self.ranges.p.push(i32::from(row.p));
@@ -82,7 +97,7 @@ impl IndexRows {
     ) -> Result<(), Error> {
         let tn = &tn;
         let mut work = Work::new(transaction);
-        self.push(&mut work, tn, [KEY_DELETE, RANGE_DELETE, TEXT_DELETE]);
+        self.push(&mut work, tn, &REMOVE);
         work.run().await
     }
 
@@ -93,7 +108,7 @@ impl IndexRows {
     ) -> Result<(), Error> {
         let tn = &tn;
         let mut work = Work::new(transaction);
-        self.push(&mut work, tn, [KEY, RANGE, TEXT]);
+        self.push(&mut work, tn, &ADD);
         work.run().await
     }
 
@@ -101,10 +116,11 @@ impl IndexRows {
         &'a self,
         work: &mut Work<'a>,
         tn: &'a Uuid,
-        [keys, ranges, texts]: [&'static str; 3],
+        [keys, links, ranges, texts]: &[&'static str; 4],
     ) {
-        let (p, v, rid) = &self.keys;
-        work.add(!rid.is_empty(), keys, vec![tn, p, v, rid]);
+        for ((p, v, rid), sql) in [(&self.keys, keys), (&self.links, links)] {
+            work.add(!rid.is_empty(), sql, vec![tn, p, v, rid]);
+        }
         let RangeRows { p, u, lo, hi, rid } = &self.ranges;
         work.add(!rid.is_empty(), ranges, vec![tn, p, u, lo, hi, rid]);
         let (p, v, rid) = &self.texts;
@@ -290,9 +306,8 @@ impl<'u> Rows<'u> {
             VER,
             vec![tn, vid, rid, ver, ty, kind, body],
         );
-        rows.removed
-            .push(&mut work, tn, [KEY_DELETE, RANGE_DELETE, TEXT_DELETE]);
-        rows.added.push(&mut work, tn, [KEY, RANGE, TEXT]);
+        rows.removed.push(&mut work, tn, &REMOVE);
+        rows.added.push(&mut work, tn, &ADD);
         let StageRows {
             log,
             writer: w,

@@ -1,56 +1,62 @@
-//! Clauses as SQL: the rows of a clause that drives, and the existence checks of the others.
+//! Clauses as conditions on a resource.
 
 use core::fmt::Write as _;
 
-use super::{Bind, Writer};
+use super::{Writer, alive_of};
 use crate::index::COMPARTMENT;
 use crate::port::search::RangeOp;
-use crate::query::plan::{Test, TestClause};
+use crate::query::render::Bind;
+use crate::query::tree::{Link, Query, Test, TestClause};
 
-/// The rows of a clause's tests as a select of `rid`; `distinct` drops repeats.
-pub(super) fn listing(w: &mut Writer<'_>, clause: &TestClause, distinct: bool) {
-    let parts = parts(&clause.any_of);
-    // One key, or one name, gives each row once; several keys or values of a range or text may share one.
-    let repeats = match parts.as_slice() {
-        [Part::Keys(_, values)] => values.len() > 1,
-        [Part::One(test)] => !matches!(test, Test::Head { .. } | Test::Nothing),
-        _ => false,
-    };
-    for (at, part) in parts.iter().enumerate() {
-        if at > 0 {
-            w.push(if distinct { " UNION " } else { " UNION ALL " });
+/// Where the resource stands in a statement.
+pub(super) struct At {
+    /// The expression for its row.
+    pub(super) rid: String,
+    /// The alias of its head; only what [`needs_head`] says is written with it.
+    pub(super) head: String,
+}
+
+impl At {
+    /// The head with this alias.
+    pub(super) fn head(alias: &str) -> Self {
+        Self {
+            rid: format!("{alias}.rid"),
+            head: alias.to_owned(),
         }
-        w.push(if distinct && repeats {
-            "SELECT DISTINCT k.rid"
-        } else {
-            "SELECT k.rid"
-        });
-        match part {
-            Part::Keys(p, values) => key_rows(w, *p, values),
-            Part::One(Test::Head { rh, id }) => {
-                w.push(" FROM res k WHERE ")
-                    .tenant("k")
-                    .push("k.rh = ")
-                    .int(*rh);
-                w.push(" AND k.fid = ").bind(Bind::Text(id.clone()));
-            }
-            Part::One(test) => {
-                if !index_rows(w, test) {
-                    w.push(" FROM res k WHERE 1 = 0");
-                }
-            }
+    }
+    /// A row of an index with this alias, and the head with another.
+    pub(super) fn row(alias: &str, head: &str) -> Self {
+        Self {
+            rid: format!("{alias}.rid"),
+            head: head.to_owned(),
         }
     }
 }
 
+/// Whether clauses test something that only the head knows.
+pub(super) fn needs_head<'c>(
+    query: &Query,
+    clauses: impl IntoIterator<Item = &'c TestClause>,
+) -> bool {
+    clauses
+        .into_iter()
+        .flat_map(|clause| &clause.any_of)
+        .any(|test| match test {
+            Test::Present { .. } | Test::Type(_) | Test::Head { .. } | Test::Version { .. } => true,
+            Test::Has { link, .. } => *link == Link::Name,
+            Test::All(group) => needs_head(query, query.clauses_of(*group)),
+            _ => false,
+        })
+}
+
 /// Alternatives as they are written: the keys of one parameter are one list, since engines limit how many
 /// selects and conditions a statement joins (a reference by bare id is one key per type).
-enum Part<'c> {
+pub(super) enum Part<'c> {
     Keys(i64, Vec<i64>),
     One(&'c Test),
 }
 
-fn parts(tests: &[Test]) -> Vec<Part<'_>> {
+pub(super) fn parts(tests: &[Test]) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
     for test in tests {
         let Test::Key { p, v } = test else {
@@ -70,22 +76,23 @@ fn parts(tests: &[Test]) -> Vec<Part<'_>> {
 }
 
 /// Writes ` FROM ix_key k WHERE ...` for keys of a parameter.
-fn key_rows(w: &mut Writer<'_>, p: i64, values: &[i64]) {
+pub(super) fn key_rows(w: &mut Writer<'_>, p: i64, values: &[i64]) {
     w.push(" FROM ix_key k WHERE ")
         .tenant("k")
         .push("k.p = ")
         .int(p)
         .push(" AND ");
-    one_of(w, values);
+    one_of(w, "k.v", values);
 }
 
-/// Writes `k.v = ?`, or the same for a list.
-fn one_of(w: &mut Writer<'_>, values: &[i64]) {
+/// Writes `column = ?`, or the same for a list.
+pub(super) fn one_of(w: &mut Writer<'_>, column: &str, values: &[i64]) {
+    w.push(column);
     if let [value] = values {
-        w.push("k.v = ").int(*value);
+        w.push(" = ").int(*value);
         return;
     }
-    w.push("k.v IN (");
+    w.push(" IN (");
     for (at, value) in values.iter().enumerate() {
         if at > 0 {
             w.push(", ");
@@ -96,7 +103,7 @@ fn one_of(w: &mut Writer<'_>, values: &[i64]) {
 }
 
 /// Writes ` FROM <index> k WHERE ...` for a test of an index; answers whether it is one.
-fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
+pub(super) fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
     let (table, p) = match test {
         Test::Range { p, .. } => ("ix_rng", *p),
         Test::TextPrefix { p, .. } | Test::TextContains { p, .. } => ("ix_txt", *p),
@@ -125,93 +132,172 @@ fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
     true
 }
 
-/// A clause as a condition on `r`, beginning with ` AND `.
-pub(super) fn condition(w: &mut Writer<'_>, clause: &TestClause) {
+/// Clauses as conditions, each beginning with ` AND `; without the one at `skip`.
+pub(super) fn conditions(
+    w: &mut Writer<'_>,
+    query: &Query,
+    clauses: &[TestClause],
+    skip: Option<usize>,
+    at: &At,
+) {
+    for (place, clause) in clauses.iter().enumerate() {
+        if skip != Some(place) {
+            condition(w, query, clause, at);
+        }
+    }
+}
+
+/// A clause as a condition, beginning with ` AND `.
+pub(super) fn condition(w: &mut Writer<'_>, query: &Query, clause: &TestClause, at: &At) {
     w.push(if clause.negated {
         " AND NOT ("
     } else {
         " AND ("
     });
-    for (at, part) in parts(&clause.any_of).iter().enumerate() {
-        if at > 0 {
+    for (place, part) in parts(&clause.any_of).iter().enumerate() {
+        if place > 0 {
             w.push(" OR ");
         }
         match part {
-            Part::Keys(p, values) => has_key(w, *p, values),
-            Part::One(test) => holds(w, test),
+            Part::Keys(p, values) => has_key(w, *p, values, at),
+            Part::One(test) => holds(w, query, test, at),
         }
-    }
-    if clause.any_of.is_empty() {
-        w.push("1 = 0");
     }
     w.push(")");
 }
 
-fn has_key(w: &mut Writer<'_>, p: i64, values: &[i64]) {
+fn has_key(w: &mut Writer<'_>, p: i64, values: &[i64], at: &At) {
     if p == i64::from(COMPARTMENT) {
         w.push("EXISTS (SELECT 1 FROM ix_pat k WHERE ").tenant("k");
-        one_of(w, values);
+        one_of(w, "k.v", values);
     } else {
         w.push("EXISTS (SELECT 1");
         key_rows(w, p, values);
     }
-    w.push(" AND k.rid = r.rid)");
+    w.push(" AND k.rid = ").push(&at.rid).push(")");
 }
 
-fn holds(w: &mut Writer<'_>, test: &Test) {
+fn holds(w: &mut Writer<'_>, query: &Query, test: &Test, at: &At) {
     match test {
-        Test::Key { p, v } => has_key(w, *p, &[*v]),
+        Test::Key { p, v } => has_key(w, *p, &[*v], at),
         // Rows of one unit or one code are few, and lie in one index: listed once, not per resource.
         Test::Range { u, .. } if *u != 0 => {
-            w.push("r.rid IN (SELECT k.rid");
+            w.push(&at.rid).push(" IN (SELECT k.rid");
             index_rows(w, test);
             w.push(")");
         }
         Test::Range { .. } | Test::TextPrefix { .. } | Test::TextContains { .. } => {
             w.push("EXISTS (SELECT 1");
             index_rows(w, test);
-            w.push(" AND k.rid = r.rid)");
+            w.push(" AND k.rid = ").push(&at.rid).push(")");
         }
-        Test::Present { bit, present } => {
-            let _ = write!(w.text, "((r.pm >> {bit}) & 1) = {}", u8::from(*present));
+        Test::Present { ty, bit, present } => {
+            let head = &at.head;
+            let _ = write!(w.text, "({head}.ty = {} AND ", ty.0);
+            let _ = write!(
+                w.text,
+                "(({head}.pm >> {bit}) & 1) = {})",
+                u8::from(*present)
+            );
         }
-        Test::Head { rh, id } => {
-            w.push("(r.rh = ")
-                .int(*rh)
-                .push(" AND r.fid = ")
-                .bind(Bind::Text(id.clone()))
-                .push(")");
+        Test::Type(ty) => {
+            let _ = write!(w.text, "{}.ty = {}", at.head, ty.0);
+        }
+        Test::Head { rhs, id } => {
+            w.push("(").push(&at.head).push(".fid = ");
+            w.bind(Bind::Text(id.clone())).push(" AND ");
+            one_of(w, &format!("{}.rh", at.head), rhs);
+            w.push(")");
         }
         Test::Version { from, to, outside } => {
-            w.push(if *outside {
-                "NOT (r.vid >= "
-            } else {
-                "(r.vid >= "
-            });
-            w.int(*from).push(" AND r.vid < ").int(*to).push(")");
+            w.push(if *outside { "NOT (" } else { "(" });
+            w.push(&at.head).push(".vid >= ").int(*from).push(" AND ");
+            w.push(&at.head).push(".vid < ").int(*to).push(")");
         }
-        Test::PatientOrganization { p, v, or_none } => organization(w, *p, *v, *or_none),
+        Test::PatientOrganization { p, v, or_none } => organization(w, *p, *v, *or_none, at),
+        Test::Chain { p, link, group } => leads_to(w, query, (*p, *link, *group), at),
+        Test::Has { p, link, group } => is_led_to(w, query, (*p, *link, *group), at),
+        Test::All(group) => {
+            w.push("(1 = 1");
+            conditions(w, query, query.clauses_of(*group), None, at);
+            w.push(")");
+        }
         Test::Nothing => {
             w.push("1 = 0");
         }
     }
 }
 
-fn organization(w: &mut Writer<'_>, p: i64, v: i64, or_none: bool) {
-    w.push("(EXISTS (SELECT 1 FROM ix_pat c JOIN res h ON ")
-        .tenant("h")
-        .push("h.rh = c.v JOIN ix_key o ON ");
+/// A row of `ix_ref` of ours, the head it leads to, and what must hold there.
+fn leads_to(w: &mut Writer<'_>, query: &Query, (param, link, group): (i64, Link, usize), at: &At) {
+    let [ours, other] = [w.alias("f"), w.alias("t")];
+    w.push("EXISTS (SELECT 1 FROM ix_ref ").push(&ours);
+    match link {
+        Link::Name => w.join("res", &other, &format!("{other}.rh = {ours}.v")),
+        Link::Canonical { url } => {
+            let named = w.alias("u");
+            let on = format!("{named}.p = {url} AND {named}.v = {ours}.v");
+            w.join("ix_key", &named, &on);
+            w.join("res", &other, &format!("{other}.rid = {named}.rid"));
+        }
+    }
+    w.push(" WHERE ").tenant(&ours);
+    w.push(&ours).push(".rid = ").push(&at.rid).push(" AND ");
+    w.push(&ours).push(".p = ").int(param).push(" AND ");
+    alive_of(w, query, group, &other);
+    let clauses = query.clauses_of(group);
+    conditions(w, query, clauses, None, &At::head(&other));
+    w.push(")");
+}
+
+/// A reference row that leads to us, and what must hold for the resource it belongs to. Only living
+/// resources have index rows.
+fn is_led_to(w: &mut Writer<'_>, query: &Query, (param, link, group): (i64, Link, usize), at: &At) {
+    let clauses = query.clauses_of(group);
+    let [theirs, other] = [w.alias("k"), w.alias("t")];
+    w.push("EXISTS (SELECT 1 FROM ");
+    let lead = match link {
+        Link::Name => {
+            w.push("ix_key ").push(&theirs);
+            format!("{theirs}.v = {}.rh AND ", at.head)
+        }
+        Link::Canonical { url } => {
+            let named = w.alias("f");
+            w.push("ix_ref ").push(&named);
+            w.join("ix_key", &theirs, &format!("{theirs}.v = {named}.v"));
+            let tenant = w.dialect.tenant(&named);
+            format!(
+                "{tenant}{named}.rid = {} AND {named}.p = {url} AND ",
+                at.rid
+            )
+        }
+    };
+    if needs_head(query, clauses) {
+        w.join("res", &other, &format!("{other}.rid = {theirs}.rid"));
+    }
+    w.push(" WHERE ").push(&lead).tenant(&theirs);
+    w.push(&theirs).push(".p = ").int(param);
+    conditions(w, query, clauses, None, &At::row(&theirs, &other));
+    w.push(")");
+}
+
+fn organization(w: &mut Writer<'_>, p: i64, v: i64, or_none: bool, at: &At) {
+    w.push("(EXISTS (SELECT 1 FROM ix_pat c");
+    w.join("res", "h", "h.rh = c.v");
+    w.push(" JOIN ix_key o ON ");
     w.tenant("o")
         .push("o.p = ")
         .int(p)
         .push(" AND o.v = ")
         .int(v)
         .push(" AND o.rid = h.rid WHERE ");
-    w.tenant("c").push("c.rid = r.rid)");
+    w.tenant("c").push("c.rid = ").push(&at.rid).push(")");
     if or_none {
         w.push(" OR NOT EXISTS (SELECT 1 FROM ix_pat c WHERE ")
             .tenant("c")
-            .push("c.rid = r.rid)");
+            .push("c.rid = ")
+            .push(&at.rid)
+            .push(")");
     }
     w.push(")");
 }

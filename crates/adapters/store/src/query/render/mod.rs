@@ -1,17 +1,25 @@
 //! From a [`Query`] to SQL. One text for both engines, with the differences behind [`Dialect`]. Values are
 //! always bound, never written into the text. The tables and columns are those of the schema: `res` (alias
-//! `r`), `ix_key`, `ix_rng`, `ix_txt`, `ix_pat`.
+//! `r`), `ix_key`, `ix_rng`, `ix_txt`, `ix_ref`, `ix_pat`.
 
 mod condition;
+mod listing;
+mod order;
+mod total;
 
 use core::fmt::Write as _;
 
-use condition::{condition, listing};
+use fhir::TypeId;
 
-use super::plan::{Query, Strategy, Test, TestClause};
-use crate::index::COMPARTMENT;
+use condition::{At, condition, conditions};
+use listing::listing;
+use order::Order;
+pub use total::{candidates, sample, total};
+
+use super::plan::{Decided, Strategy};
+use super::tree::{Query, Test, TestClause};
 use crate::port::change::ChangeKind;
-use crate::port::search::{PositionValue, SortKey};
+use crate::port::search::SortKey;
 
 /// A bound value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +52,19 @@ pub trait Dialect {
     fn contains(&self, column: &str, place: &str) -> String;
 }
 
-/// The columns of a page row, in order: rid, ver, vid, kind, fid, and the sort value (null for `Row`).
-pub const PAGE_COLUMNS: usize = 6;
+/// The columns of a page row, in order: rid, ver, vid, kind, fid, ty, and the values of the sort keys
+/// (null for `Row`).
+pub const HEAD_COLUMNS: usize = 6;
+const HEAD: &str =
+    "SELECT r.rid AS rid, r.ver AS ver, r.vid AS vid, r.kind AS kind, r.fid AS fid, r.ty AS ty";
+/// With up to so many types each is walked by itself and the walks are merged.
+const MERGED_TYPES: usize = 32;
 
 struct Writer<'d> {
     dialect: &'d dyn Dialect,
     text: String,
     binds: Vec<Bind>,
+    aliases: usize,
 }
 
 impl<'d> Writer<'d> {
@@ -59,6 +73,7 @@ impl<'d> Writer<'d> {
             dialect,
             text: String::with_capacity(512),
             binds: Vec::new(),
+            aliases: 0,
         }
     }
     fn push(&mut self, text: &str) -> &mut Self {
@@ -77,6 +92,17 @@ impl<'d> Writer<'d> {
         let condition = self.dialect.tenant(alias);
         self.push(&condition)
     }
+    /// A name that no other table of the statement has.
+    fn alias(&mut self, letter: &str) -> String {
+        self.aliases += 1;
+        format!("{letter}{}", self.aliases)
+    }
+    /// A join within the tenant whose left side is read first.
+    fn join(&mut self, table: &str, alias: &str, on: &str) {
+        let on = format!("{}{on}", self.dialect.tenant(alias));
+        let join = self.dialect.ordered_join(table, alias, &on);
+        self.push(" ").push(&join);
+    }
     fn finish(self) -> Sql {
         Sql {
             text: self.text,
@@ -85,198 +111,160 @@ impl<'d> Writer<'d> {
     }
 }
 
-/// Counts the index rows of a clause, up to `most`.
+/// Counts the rows of a clause, up to `most`.
 #[must_use]
-pub fn estimate(dialect: &dyn Dialect, clause: &TestClause, most: u64) -> Sql {
+pub fn estimate(
+    dialect: &dyn Dialect,
+    query: &Query,
+    decided: &Decided,
+    clause: &TestClause,
+    most: u64,
+) -> Sql {
     let mut w = Writer::new(dialect);
     w.push("SELECT count(*) FROM (");
-    listing(&mut w, clause, false);
+    listing(&mut w, query, decided, clause, false);
     w.push(" LIMIT ")
         .int(i64::try_from(most).unwrap_or(i64::MAX))
         .push(") AS n");
     w.finish()
 }
 
+/// Whether a page comes in two parts: first what has a value, in the order of its index, then what has
+/// none.
+#[must_use]
+pub fn walks_values(query: &Query, decided: &Decided) -> bool {
+    let first = query.sort.first().map(|sort| sort.key);
+    decided.strategy == Strategy::Walk
+        && matches!(first, Some(SortKey::Range(_) | SortKey::Text(_)))
+}
+
+/// Whether the page before ended among what has no value of the first key.
+#[must_use]
+pub fn is_past_values(query: &Query) -> bool {
+    let after = query.after.as_ref();
+    after.is_some_and(|after| after.values.first().is_none_or(Option::is_none))
+}
+
 /// A page: heads and sort values in order, at most `limit`.
 #[must_use]
-pub fn page(dialect: &dyn Dialect, query: &Query, strategy: Strategy, limit: u64) -> Sql {
+pub fn page(dialect: &dyn Dialect, query: &Query, decided: &Decided, limit: u64) -> Sql {
     let mut w = Writer::new(dialect);
-    match (strategy, query.sort.key) {
-        (Strategy::Walk, SortKey::Range(_) | SortKey::Text(_)) => index_walk(&mut w, query),
-        _ => heads(&mut w, query, strategy),
+    if walks_values(query, decided) {
+        index_walk(&mut w, query, decided);
+    } else if decided.strategy == Strategy::Walk {
+        walk(&mut w, query, decided, limit, Valued::Any);
+    } else {
+        heads(&mut w, query, decided, None, Valued::Any);
     }
     let _ = write!(w.text, " LIMIT {limit}");
     w.finish()
 }
 
-/// The tail of a walk in index order: resources that have no value to sort by, in row order.
+/// The tail of a walk in index order: resources that have no value of the first key.
 #[must_use]
-pub fn page_without_value(dialect: &dyn Dialect, query: &Query, limit: u64) -> Sql {
+pub fn page_without_value(
+    dialect: &dyn Dialect,
+    query: &Query,
+    decided: &Decided,
+    limit: u64,
+) -> Sql {
     let mut w = Writer::new(dialect);
-    w.push("SELECT r.rid, r.ver, r.vid, r.kind, r.fid, NULL FROM res r WHERE ");
-    alive(&mut w, query);
-    match query.sort.key {
-        SortKey::Range(param) => {
-            w.push(" AND NOT EXISTS (SELECT 1 FROM ix_rng s WHERE ")
-                .tenant("s")
-                .push("s.rid = r.rid AND s.u = 0 AND s.p = ");
-            w.int(i64::from(param.0)).push(")");
-        }
-        SortKey::Text(param) => {
-            w.push(" AND NOT EXISTS (SELECT 1 FROM ix_txt s WHERE ")
-                .tenant("s")
-                .push("s.rid = r.rid AND s.p = ");
-            w.int(i64::from(param.0)).push(")");
-        }
-        SortKey::Row | SortKey::Updated | SortKey::Id => {}
-    }
-    tests(&mut w, query, None);
-    if let Some(after) = query.after.as_ref().filter(|after| after.value.is_none()) {
-        w.push(" AND r.rid").push(beyond(query)).int(after.row.0);
-    }
-    w.push(" ORDER BY r.rid").push(direction(query));
+    walk(&mut w, query, decided, limit, Valued::None);
     let _ = write!(w.text, " LIMIT {limit}");
-    w.finish()
-}
-
-/// How many resources match.
-#[must_use]
-pub fn total(dialect: &dyn Dialect, query: &Query, strategy: Strategy) -> Sql {
-    let mut w = Writer::new(dialect);
-    if let ([clause], Strategy::Driven(_) | Strategy::WalkKey(_)) =
-        (query.clauses.as_slice(), strategy)
-        && let [Test::Key { p, v }] = clause.any_of.as_slice()
-        && *p != i64::from(COMPARTMENT)
-    {
-        // A parameter belongs to one type and deleted resources have no rows: the index alone answers.
-        w.push("SELECT count(*) FROM ix_key k WHERE ")
-            .tenant("k")
-            .push("k.p = ")
-            .int(*p)
-            .push(" AND k.v = ")
-            .int(*v);
-        return w.finish();
-    }
-    w.push("SELECT count(*) FROM ");
-    let skip = source(&mut w, query, strategy);
-    alive(&mut w, query);
-    tests(&mut w, query, skip);
     w.finish()
 }
 
 /// A condition on `r`, beginning with ` AND `, for the restriction of a history; `first` is how many
 /// values the statement has bound before.
 #[must_use]
-pub fn restriction(dialect: &dyn Dialect, clause: &TestClause, first: usize) -> Sql {
+pub fn restriction(dialect: &dyn Dialect, query: &Query, first: usize) -> Sql {
     let mut w = Writer::new(dialect);
     w.binds = vec![Bind::Int(0); first];
-    condition(&mut w, clause);
+    for clause in query.clauses() {
+        condition(&mut w, query, clause, &At::head("r"));
+    }
     w.binds.drain(..first);
     w.finish()
 }
 
-fn heads(w: &mut Writer<'_>, query: &Query, strategy: Strategy) {
-    w.push("SELECT r.rid, r.ver, r.vid, r.kind, r.fid, ");
-    let value = sort_value(w, query);
-    w.push(&value).push(" AS sv FROM ");
-    let skip = source(w, query, strategy);
-    alive(w, query);
-    tests(w, query, skip);
+/// Which resources a walk is about, by their value of the first sort key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Valued {
+    Any,
+    None,
+}
+
+/// A walk in the order of the sort key: of one type along its index; of a few, each by itself and merged;
+/// of many, along all rows.
+fn walk(w: &mut Writer<'_>, query: &Query, decided: &Decided, limit: u64, valued: Valued) {
+    let types = query.types();
+    if types.len() < 2 || types.len() > MERGED_TYPES {
+        return heads(w, query, decided, None, valued);
+    }
+    w.push("SELECT * FROM (");
+    for (at, ty) in types.iter().enumerate() {
+        if at > 0 {
+            w.push(" UNION ALL ");
+        }
+        w.push("SELECT * FROM (");
+        heads(w, query, decided, Some(*ty), valued);
+        let _ = write!(w.text, " LIMIT {limit}) AS w{at}");
+    }
+    w.push(") AS merged");
+    Order::columns(query).write(w);
+}
+
+fn heads(w: &mut Writer<'_>, query: &Query, decided: &Decided, ty: Option<TypeId>, valued: Valued) {
+    let strategy = decided.strategy;
     let row = if matches!(strategy, Strategy::WalkKey(_)) {
         "d.rid"
     } else {
         "r.rid"
     };
-    keyset(w, query, row, &value);
-    let direction = direction(query);
-    match query.sort.key {
-        SortKey::Row => w.push(" ORDER BY ").push(row).push(direction),
-        SortKey::Updated => w.push(" ORDER BY r.vid").push(direction),
-        SortKey::Id => w
-            .push(" ORDER BY r.fid")
-            .push(direction)
-            .push(", r.rid")
-            .push(direction),
-        SortKey::Range(_) | SortKey::Text(_) => {
-            w.push(" ORDER BY (CASE WHEN ")
-                .push(&value)
-                .push(" IS NULL THEN 1 ELSE 0 END), ");
-            w.push(&value)
-                .push(direction)
-                .push(", r.rid")
-                .push(direction)
-        }
-    };
+    let order = Order::of(w, query, row, None);
+    w.push(HEAD).push(&order.selected()).push(" FROM ");
+    let many = query.types().len() > MERGED_TYPES && strategy == Strategy::Walk;
+    if many && query.sort.first().map(|sort| sort.key) == Some(SortKey::Updated) {
+        w.push("ver u");
+        w.join("res", "r", "r.rid = u.rid AND r.vid = u.vid");
+        w.push(" WHERE ").tenant("u");
+        let order = Order::of(w, query, "r.rid", Some("u.vid".to_owned()));
+        return tested(w, query, ty, (&order, valued), None, &At::head("r"));
+    }
+    let (skip, at) = source(w, query, decided);
+    tested(w, query, ty, (&order, valued), skip, &at);
 }
 
-/// The expression sorted by. Parameter numbers are ours and small: written into the text, so that the
-/// expression can be repeated.
-fn sort_value(w: &Writer<'_>, query: &Query) -> String {
-    let descending = query.sort.descending;
-    match query.sort.key {
-        SortKey::Row => "NULL".to_owned(),
-        SortKey::Updated => "r.vid".to_owned(),
-        SortKey::Id => "r.fid".to_owned(),
-        SortKey::Range(param) => {
-            let end = if descending { "max(s.hi)" } else { "min(s.lo)" };
-            let tenant = w.dialect.tenant("s");
-            format!(
-                "(SELECT {end} FROM ix_rng s WHERE {tenant}s.rid = r.rid AND s.p = {} AND s.u = 0)",
-                param.0
-            )
-        }
-        SortKey::Text(param) => {
-            let end = if descending { "max(s.v)" } else { "min(s.v)" };
-            let tenant = w.dialect.tenant("s");
-            format!(
-                "(SELECT {end} FROM ix_txt s WHERE {tenant}s.rid = r.rid AND s.p = {})",
-                param.0
-            )
-        }
+/// Writes all that follows the source of heads, up to the limit.
+fn tested(
+    w: &mut Writer<'_>,
+    query: &Query,
+    ty: Option<TypeId>,
+    (order, valued): (&Order, Valued),
+    skip: Option<usize>,
+    at: &At,
+) {
+    match ty {
+        Some(ty) => alive(w, &[ty], "r"),
+        None => alive(w, query.types(), "r"),
     }
-}
-
-fn keyset(w: &mut Writer<'_>, query: &Query, row: &str, value: &str) {
-    let Some(after) = &query.after else { return };
-    let beyond = beyond(query);
-    match (query.sort.key, &after.value) {
-        (SortKey::Row, _) => {
-            w.push(" AND ").push(row).push(beyond).int(after.row.0);
-        }
-        (SortKey::Updated, Some(PositionValue::Number(at))) => {
-            // Version rows are unique: no tie to break.
-            w.push(" AND r.vid").push(beyond).int(*at);
-        }
-        (_, Some(at)) => {
-            let at = match at {
-                PositionValue::Number(number) => Bind::Int(*number),
-                PositionValue::Text(text) => Bind::Text(text.clone()),
-            };
-            w.push(" AND (").push(value).push(beyond).bind(at.clone());
-            w.push(" OR (")
-                .push(value)
-                .push(" = ")
-                .bind(at)
-                .push(" AND r.rid")
-                .push(beyond)
-                .int(after.row.0);
-            w.push(") OR ").push(value).push(" IS NULL)");
-        }
-        (_, None) => {
-            w.push(" AND ")
-                .push(value)
-                .push(" IS NULL AND r.rid")
-                .push(beyond)
-                .int(after.row.0);
-        }
+    if valued == Valued::None
+        && let Some(value) = order.keys.first().and_then(|key| key.value.as_deref())
+    {
+        w.push(" AND ").push(value).push(" IS NULL");
     }
+    conditions(w, query, query.clauses(), skip, at);
+    order.after(w, query);
+    order.write(w);
 }
 
 /// A walk along `ix_rng` or `ix_txt`: of a resource's several values, the first in the order counts.
-fn index_walk(w: &mut Writer<'_>, query: &Query) {
-    let descending = query.sort.descending;
-    let (table, column, param, nearer) = match query.sort.key {
-        SortKey::Range(param) if descending => (
+fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
+    let Some(first) = query.sort.first() else {
+        return;
+    };
+    let (table, column, param, nearer) = match first.key {
+        SortKey::Range(param) if first.descending => (
             "ix_rng",
             "hi",
             param,
@@ -288,104 +276,95 @@ fn index_walk(w: &mut Writer<'_>, query: &Query) {
             param,
             "s.u = 0 AND (s.lo < d.lo OR (s.lo = d.lo AND s.hi < d.hi))",
         ),
-        SortKey::Text(param) if descending => ("ix_txt", "v", param, "s.v > d.v"),
+        SortKey::Text(param) if first.descending => ("ix_txt", "v", param, "s.v > d.v"),
         SortKey::Text(param) => ("ix_txt", "v", param, "s.v < d.v"),
-        SortKey::Row | SortKey::Updated | SortKey::Id => return heads(w, query, Strategy::Walk),
+        SortKey::Row | SortKey::Updated | SortKey::Id => {
+            return heads(w, query, decided, None, Valued::Any);
+        }
     };
-    let on = format!("{}r.rid = d.rid", w.dialect.tenant("r"));
-    let join = w.dialect.ordered_join("res", "r", &on);
-    let _ = write!(
-        w.text,
-        "SELECT r.rid, r.ver, r.vid, r.kind, r.fid, d.{column} AS sv FROM {table} d {join} WHERE "
-    );
+    let order = Order::of(w, query, "d.rid", Some(format!("d.{column}")));
+    w.push(HEAD).push(&order.selected());
+    w.push(" FROM ").push(table).push(" d");
+    w.join("res", "r", "r.rid = d.rid");
+    w.push(" WHERE ");
     w.tenant("d").push("d.p = ").int(i64::from(param.0));
     if table == "ix_rng" {
         w.push(" AND d.u = 0");
     }
-    if let Some(after) = &query.after
-        && let Some(value) = &after.value
-    {
-        let at = match value {
-            PositionValue::Number(number) => Bind::Int(*number),
-            PositionValue::Text(text) => Bind::Text(text.clone()),
-        };
-        let (seek, beyond) = if descending {
-            (" <= ", " < ")
-        } else {
-            (" >= ", " > ")
-        };
-        let _ = write!(w.text, " AND d.{column}{seek}");
-        w.bind(at.clone());
-        let _ = write!(w.text, " AND (d.{column}{beyond}");
-        w.bind(at)
-            .push(" OR d.rid")
-            .push(beyond)
-            .int(after.row.0)
-            .push(")");
-    }
     w.push(" AND ");
-    alive(w, query);
+    alive(w, query.types(), "r");
     let tenant = w.dialect.tenant("s");
     let _ = write!(
         w.text,
         " AND NOT EXISTS (SELECT 1 FROM {table} s WHERE {tenant}s.rid = d.rid AND s.p = d.p AND {nearer})"
     );
-    tests(w, query, None);
-    let direction = direction(query);
-    let _ = write!(w.text, " ORDER BY d.{column}{direction}, d.rid{direction}");
+    conditions(w, query, query.clauses(), None, &At::row("d", "r"));
+    order.after(w, query);
+    order.write(w);
 }
 
-/// Writes what comes after FROM, up to and including WHERE; answers the clause it already applies.
-fn source(w: &mut Writer<'_>, query: &Query, strategy: Strategy) -> Option<usize> {
-    let on = format!("{}r.rid = d.rid", w.dialect.tenant("r"));
-    let join = w.dialect.ordered_join("res", "r", &on);
-    match strategy {
-        Strategy::Driven(at) if let Some(clause) = query.clauses.get(at) => {
+/// Writes what comes after FROM, up to and including WHERE; answers the clause it already applies, and
+/// where a resource's row is read first.
+fn source(w: &mut Writer<'_>, query: &Query, decided: &Decided) -> (Option<usize>, At) {
+    let clause = |at: usize| query.clauses().get(at);
+    match decided.strategy {
+        Strategy::Driven(at) if let Some(clause) = clause(at) => {
             w.push("(");
-            listing(w, clause, true);
-            w.push(") d ").push(&join).push(" WHERE ");
-            Some(at)
+            listing(w, query, decided, clause, true);
+            w.push(") d");
+            w.join("res", "r", "r.rid = d.rid");
+            w.push(" WHERE ");
+            (Some(at), At::row("d", "r"))
         }
         Strategy::WalkKey(at)
             if let Some([Test::Key { p, v }]) =
-                query.clauses.get(at).map(|clause| clause.any_of.as_slice()) =>
+                clause(at).map(|clause| clause.any_of.as_slice()) =>
         {
-            w.push("ix_key d ").push(&join).push(" WHERE ").tenant("d");
-            w.push("d.p = ")
-                .int(*p)
-                .push(" AND d.v = ")
-                .int(*v)
-                .push(" AND ");
-            Some(at)
+            w.push("ix_key d");
+            w.join("res", "r", "r.rid = d.rid");
+            w.push(" WHERE ").tenant("d");
+            w.push("d.p = ").int(*p).push(" AND d.v = ").int(*v);
+            w.push(" AND ");
+            (Some(at), At::row("d", "r"))
         }
         _ => {
             w.push("res r WHERE ");
-            None
+            (None, At::head("r"))
         }
     }
 }
 
-fn alive(w: &mut Writer<'_>, query: &Query) {
-    w.tenant("r").push("r.ty = ").int(i64::from(query.ty.0));
-    let _ = write!(w.text, " AND r.kind < {}", ChangeKind::Delete as u8);
+/// Living resources of a group's types.
+fn alive_of(w: &mut Writer<'_>, query: &Query, group: usize, alias: &str) {
+    let types = query
+        .groups
+        .get(group)
+        .map_or(&[][..], |group| &group.types);
+    alive(w, types, alias);
 }
 
-fn tests(w: &mut Writer<'_>, query: &Query, skip: Option<usize>) {
-    for (at, clause) in query.clauses.iter().enumerate() {
-        if skip != Some(at) {
-            condition(w, clause);
+fn alive(w: &mut Writer<'_>, types: &[TypeId], alias: &str) {
+    w.tenant(alias);
+    match types {
+        [] => {
+            w.push("1 = 0");
+        }
+        [ty] => {
+            w.push(alias).push(".ty = ").int(i64::from(ty.0));
+        }
+        many => {
+            // Walked by row: not to be looked up type by type.
+            let plus = if many.len() > MERGED_TYPES {
+                "0 + "
+            } else {
+                ""
+            };
+            w.push(plus).push(alias).push(".ty IN (");
+            for (at, ty) in many.iter().enumerate() {
+                let _ = write!(w.text, "{}{}", if at > 0 { ", " } else { "" }, ty.0);
+            }
+            w.push(")");
         }
     }
-}
-
-const fn direction(query: &Query) -> &'static str {
-    if query.sort.descending {
-        " DESC"
-    } else {
-        " ASC"
-    }
-}
-
-const fn beyond(query: &Query) -> &'static str {
-    if query.sort.descending { " < " } else { " > " }
+    let _ = write!(w.text, " AND {alias}.kind < {}", ChangeKind::Delete as u8);
 }

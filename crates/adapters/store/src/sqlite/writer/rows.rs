@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::index::{COMPARTMENT, Difference, PackedIndex};
+use crate::index::{COMPARTMENT, Difference, PackedIndex, is_link};
 
 #[derive(Default)]
 pub(super) struct PendingRows {
@@ -40,6 +40,7 @@ impl PendingRows {
     /// Writes all, in key order; of several changes of the same row the last one counts, as sorting is
     /// stable.
     pub(super) fn flush(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.flush_links(connection)?;
         self.keys.sort_by_key(|(p, v, rid, _)| (*p, *v, *rid));
         if !self.keys.is_empty() {
             let mut insert = connection
@@ -86,6 +87,28 @@ impl PendingRows {
                     delete.execute(params![p, v, rid])?
                 };
             }
+        }
+        Ok(())
+    }
+
+    /// What resources refer to, also by resource.
+    fn flush_links(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let links = self.keys.iter().filter(|(p, ..)| is_link(*p));
+        let mut links: Vec<_> = links.map(|(p, v, rid, add)| (*rid, *p, *v, *add)).collect();
+        if links.is_empty() {
+            return Ok(());
+        }
+        links.sort_by_key(|(rid, p, v, _)| (*rid, *p, *v));
+        let mut insert = connection
+            .prepare_cached("INSERT OR IGNORE INTO ix_ref (rid, p, v) VALUES (?1, ?2, ?3)")?;
+        let mut delete =
+            connection.prepare_cached("DELETE FROM ix_ref WHERE rid = ?1 AND p = ?2 AND v = ?3")?;
+        for (rid, p, v, add) in links {
+            if add {
+                insert.execute(params![rid, p, v])?
+            } else {
+                delete.execute(params![rid, p, v])?
+            };
         }
         Ok(())
     }
