@@ -1,2 +1,20 @@
 //! Terminology (FHIR R4, section 4): code systems packed for memory, value sets expanded and asked,
-//! concepts subsumed and translated. Pure: files and stored resources come in as bytes.
+//! concepts subsumed and translated. Pure: files and stored resources come in as bytes. What is not here
+//! is answered as unknown, never as "no".
+
+pub mod arena;
+pub mod base;
+pub mod concept_map;
+pub mod ecl;
+pub mod engine;
+pub mod error;
+pub mod grammar;
+pub mod library;
+pub mod members;
+pub mod system;
+pub mod value_set;
+pub mod version;
+
+pub use self::engine::{Compiled, Engine};
+pub use self::error::TerminologyError;
+pub use self::library::{Library, Pins, Shelf};

