@@ -22,6 +22,7 @@ mod retry;
 pub mod settings;
 pub mod sign_in;
 pub mod tenants;
+pub mod terminology;
 pub mod unit;
 
 use std::sync::Arc;

@@ -69,19 +69,25 @@ impl PackMaker {
                     self.contents.whole.push((head.url.clone(), set.clone()));
                 }
                 let bytes = system.encode().map_err(|error| faulty(&error))?;
-                self.contents.systems.push(item(&head.url, head.version.as_ref(), &bytes));
+                self.contents
+                    .systems
+                    .push(item(&head.url, head.version.as_ref(), &bytes));
                 self.systems.extend(bytes);
             }
             Some("ValueSet") => {
                 let set = ValueSet::from_resource(resource)?;
                 let bytes = postcard::to_stdvec(&set).map_err(|error| faulty(&error))?;
-                self.contents.value_sets.push(item(&set.url, set.version.as_ref(), &bytes));
+                self.contents
+                    .value_sets
+                    .push(item(&set.url, set.version.as_ref(), &bytes));
                 self.value_sets.extend(bytes);
             }
             Some("ConceptMap") => {
                 let map = ConceptMap::from_resource(resource);
                 let bytes = postcard::to_stdvec(&map).map_err(|error| faulty(&error))?;
-                self.contents.maps.push(item(&map.url, map.version.as_ref(), &bytes));
+                self.contents
+                    .maps
+                    .push(item(&map.url, map.version.as_ref(), &bytes));
                 self.maps.extend(bytes);
             }
             _ => {}
@@ -115,5 +121,140 @@ fn item(url: &str, version: Option<&String>, bytes: &[u8]) -> Item {
         url: url.to_owned(),
         version: version.cloned(),
         length: bytes.len() as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fhir::terminology::{Answer, Coded, Codes, Terminology};
+
+    use super::*;
+    use crate::engine::Engine;
+
+    fn engine() -> Engine {
+        Engine::new(library().unwrap())
+    }
+
+    #[test]
+    fn everything_in_the_pack_unpacks() {
+        let library = library().unwrap();
+        let systems = library.system_names();
+        let sets = library.value_set_names();
+        assert!(systems.len() > 1000 && sets.len() > 1300 && library.maps().count() > 15);
+        for (url, version) in systems {
+            let system = library.system(&url, version.as_deref());
+            assert!(system.is_some(), "{url}");
+        }
+        let engine = Engine::new(library.clone());
+        let mut gaps = 0;
+        for (url, version) in sets {
+            assert!(
+                library.value_set(&url, version.as_deref()).is_some(),
+                "{url}"
+            );
+            let compiled = engine.value_set(&url);
+            let compiled = compiled.unwrap_or_else(|error| panic!("{url}: {error}"));
+            gaps += usize::from(!compiled.contents.gaps.is_empty());
+        }
+        // Those over SNOMED CT, LOINC and other systems that are licensed or not enumerated.
+        assert!((50..250).contains(&gaps), "{gaps}");
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn the_definitions_answer_and_say_when_they_cannot() {
+        let engine = engine();
+        let ask = |set: &str, system: Option<&str>, code: &str| {
+            let coded = Coded {
+                system,
+                version: None,
+                code,
+            };
+            engine.member_of(set, &coded)
+        };
+        let gender = "http://hl7.org/fhir/ValueSet/administrative-gender";
+        let gender_system = Some("http://hl7.org/fhir/administrative-gender");
+        let table = [
+            (gender, gender_system, "female", Answer::Yes),
+            (gender, None, "female", Answer::Yes),
+            (gender, gender_system, "fem", Answer::No),
+            (gender, Some("http://other"), "female", Answer::No),
+            (
+                "http://hl7.org/fhir/ValueSet/nowhere",
+                None,
+                "x",
+                Answer::Unknown,
+            ),
+            (
+                "http://hl7.org/fhir/ValueSet/observation-status|4.0.1",
+                None,
+                "final",
+                Answer::Yes,
+            ),
+            (
+                "http://hl7.org/fhir/ValueSet/condition-code",
+                Some("http://snomed.info/sct"),
+                "386661006",
+                Answer::Unknown,
+            ),
+            (
+                "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode",
+                Some("http://terminology.hl7.org/CodeSystem/v3-ActCode"),
+                "AMB",
+                Answer::Yes,
+            ),
+            (
+                "http://terminology.hl7.org/ValueSet/v3-ActEncounterCode",
+                Some("http://terminology.hl7.org/CodeSystem/v3-ActCode"),
+                "CHLDCARE",
+                Answer::No,
+            ),
+            (
+                "http://hl7.org/fhir/ValueSet/mimetypes",
+                None,
+                "text/plain",
+                Answer::Yes,
+            ),
+            (
+                "http://hl7.org/fhir/ValueSet/mimetypes",
+                None,
+                "text",
+                Answer::No,
+            ),
+            (
+                "http://hl7.org/fhir/ValueSet/all-languages",
+                Some("urn:ietf:bcp:47"),
+                "de-AT",
+                Answer::Yes,
+            ),
+        ];
+        for (set, system, code, expected) in table {
+            assert_eq!(ask(set, system, code), expected, "{set} {system:?} {code}");
+        }
+        let act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
+        assert_eq!(
+            engine.subsumes(act, "_ActEncounterCode", "AMB"),
+            Answer::Yes
+        );
+        assert_eq!(engine.subsumes(act, "AMB", "_ActEncounterCode"), Answer::No);
+        assert_eq!(
+            engine.subsumes("http://snomed.info/sct", "1", "2"),
+            Answer::Unknown
+        );
+        let Codes::Known(codes) = engine.codes_of(gender, 10) else {
+            panic!("the genders are known")
+        };
+        assert_eq!(codes.len(), 4);
+        assert_eq!(engine.codes_of(gender, 3), Codes::TooMany);
+        let Codes::Known(above) = engine.ancestors(act, "AMB", 10) else {
+            panic!("its ancestors are known")
+        };
+        assert!(above.iter().any(|one| &*one.code == "_ActEncounterCode"));
+        let coded = Coded {
+            system: gender_system,
+            version: None,
+            code: "female",
+        };
+        assert_eq!(engine.display(&coded).as_deref(), Some("Female"));
     }
 }

@@ -272,9 +272,9 @@ fn depends(target: &Target, asked: &Translated<'_>) -> bool {
 
 fn backward(map: &ConceptMap, group: &Group, asked: &Translated<'_>, matches: &mut Vec<Match>) {
     for (code, targets) in &group.elements {
-        let found = targets.iter().filter(|target| {
-            target.code.as_deref() == Some(asked.code) && depends(target, asked)
-        });
+        let found = targets
+            .iter()
+            .filter(|target| target.code.as_deref() == Some(asked.code) && depends(target, asked));
         matches.extend(found.map(|target| Match {
             equivalence: reversed(&target.equivalence).to_owned(),
             system: group.source.clone(),

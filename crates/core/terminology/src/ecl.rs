@@ -258,7 +258,17 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(codes(text).unwrap(), expected, "{text}");
         }
-        for text in ["", "<", "3 : 7 = 8", "(3", "3 3", "<<< 3", "3 ANDS 4", "^ 901", "77"] {
+        for text in [
+            "",
+            "<",
+            "3 : 7 = 8",
+            "(3",
+            "3 3",
+            "<<< 3",
+            "3 ANDS 4",
+            "^ 901",
+            "77",
+        ] {
             assert!(codes(text).is_err(), "{text}");
         }
         let deep = format!("{}3{}", "(".repeat(200), ")".repeat(200));

@@ -63,7 +63,10 @@ impl Engine {
         let made = resolve(&self.library, canonical)
             .and_then(|set| self.compile(set, &Pins::new()))
             .map(Arc::new);
-        let size = 200 + made.as_ref().map_or(0, |compiled| compiled.contents.bytes());
+        let size = 200
+            + made
+                .as_ref()
+                .map_or(0, |compiled| compiled.contents.bytes());
         if let Ok(mut kept) = self.kept.write() {
             if kept.0 + size > KEPT {
                 *kept = (0, HashMap::new());

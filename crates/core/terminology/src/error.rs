@@ -22,7 +22,9 @@ pub enum TerminologyError {
     #[error("concept map {0} is not known: store it as a ConceptMap or give it with the request")]
     ConceptMapUnknown(String),
     /// The code is not in its (complete) code system.
-    #[error("code {code:?} is not in code system {system}: check the code and the system's version")]
+    #[error(
+        "code {code:?} is not in code system {system}: check the code and the system's version"
+    )]
     CodeUnknown {
         /// The code system.
         system: String,
@@ -60,7 +62,9 @@ pub enum TerminologyError {
     )]
     Expression(String),
     /// The answer would be too large.
-    #[error("{what} has more than {limit} concepts: ask for a page with count, or narrow it with filter")]
+    #[error(
+        "{what} has more than {limit} concepts: ask for a page with count, or narrow it with filter"
+    )]
     TooCostly {
         /// What.
         what: String,
@@ -75,9 +79,9 @@ pub enum TerminologyError {
 impl Categorised for TerminologyError {
     fn category(&self) -> Category {
         match self {
-            Self::CodeUnknown { .. }
-            | Self::ValueSetUnknown(_)
-            | Self::ConceptMapUnknown(_) => Category::NotFound,
+            Self::CodeUnknown { .. } | Self::ValueSetUnknown(_) | Self::ConceptMapUnknown(_) => {
+                Category::NotFound
+            }
             Self::SystemUnknown(_)
             | Self::SystemIncomplete(_)
             | Self::Circular(_)

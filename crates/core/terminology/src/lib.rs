@@ -4,14 +4,18 @@
 
 pub mod arena;
 pub mod base;
+pub mod closure;
 pub mod concept_map;
 pub mod ecl;
 pub mod engine;
 pub mod error;
 pub mod grammar;
 pub mod library;
+pub mod lookup;
 pub mod members;
+pub mod names;
 pub mod system;
+pub mod validate;
 pub mod value_set;
 pub mod version;
 

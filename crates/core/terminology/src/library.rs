@@ -91,29 +91,32 @@ pub(crate) struct Item {
 
 impl Shelf {
     /// Puts a code system on it; a supplement beside what it supplements.
-    pub fn add_system(&mut self, system: Arc<CodeSystem>) {
+    pub fn add_system(&mut self, system: &Arc<CodeSystem>) {
         let head = system.head();
-        if head.content == Content::Supplement {
-            if let Some(of) = &head.supplements {
-                let (url, _) = version::split(of);
-                self.supplements
-                    .entry(url.to_owned())
-                    .or_default()
-                    .push(Arc::clone(&system));
-            }
+        if head.content == Content::Supplement
+            && let Some(of) = &head.supplements
+        {
+            let (url, _) = version::split(of);
+            self.supplements
+                .entry(url.to_owned())
+                .or_default()
+                .push(Arc::clone(system));
         }
         if let Some(set) = &head.value_set {
             let (set, _) = version::split(set);
             self.whole.insert(set.to_owned(), head.url.clone());
         }
-        let slot = Slot::ready(head.version.clone(), Arc::clone(&system));
+        let slot = Slot::ready(head.version.clone(), Arc::clone(system));
         self.systems.entry(head.url.clone()).or_default().push(slot);
     }
 
     /// Puts a value set on it.
-    pub fn add_value_set(&mut self, set: Arc<ValueSet>) {
-        let slot = Slot::ready(set.version.clone(), Arc::clone(&set));
-        self.value_sets.entry(set.url.clone()).or_default().push(slot);
+    pub fn add_value_set(&mut self, set: &Arc<ValueSet>) {
+        let slot = Slot::ready(set.version.clone(), Arc::clone(set));
+        self.value_sets
+            .entry(set.url.clone())
+            .or_default()
+            .push(slot);
     }
 
     /// Puts a concept map on it.
@@ -143,7 +146,11 @@ impl Shelf {
             (start, at)
         };
         let mut shelf = Self {
-            whole: contents.whole.into_iter().map(|(system, set)| (set, system)).collect(),
+            whole: contents
+                .whole
+                .into_iter()
+                .map(|(system, set)| (set, system))
+                .collect(),
             ..Self::default()
         };
         for item in contents.systems {
@@ -156,7 +163,9 @@ impl Shelf {
         }
         for item in contents.maps {
             let (start, end) = place(item.length);
-            let map = bytes.get(start..end).map(postcard::from_bytes::<ConceptMap>);
+            let map = bytes
+                .get(start..end)
+                .map(postcard::from_bytes::<ConceptMap>);
             if let Some(Ok(map)) = map {
                 shelf.maps.push(Arc::new(map));
             }
@@ -203,7 +212,10 @@ impl Library {
                 let Some(system) = slot.take(|bytes| CodeSystem::decode(bytes).ok()) else {
                     continue;
                 };
-                if nearest.as_ref().is_none_or(|known| is_better(&system, known)) {
+                if nearest
+                    .as_ref()
+                    .is_none_or(|known| is_better(&system, known))
+                {
                     nearest = Some(system);
                 }
             }

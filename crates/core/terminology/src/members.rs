@@ -61,12 +61,19 @@ impl Members {
         }
     }
 
+    /// Takes concepts out.
+    pub fn remove_all(&mut self, these: &[u32]) {
+        for at in these {
+            self.remove(*at);
+        }
+    }
+
     /// Adds a range.
     pub fn insert_range(&mut self, range: Range<u32>) {
         let end = range.end.min(self.size);
         let mut at = range.start;
         while at < end {
-            if at % 64 == 0 && end - at >= 64 {
+            if at.is_multiple_of(64) && end - at >= 64 {
                 if let Some(word) = self.words.get_mut(at as usize / 64) {
                     self.count += word.count_zeros();
                     *word = u64::MAX;
@@ -185,7 +192,7 @@ mod tests {
             skip in 0usize..90,
         ) {
             let mut members = Members::none(300);
-            a.iter().for_each(|at| { members.insert(*at); });
+            for at in &a { members.insert(*at); }
             prop_assert_eq!(members.iter().collect::<BTreeSet<_>>(), a.clone());
             prop_assert_eq!(
                 members.iter_from(skip).collect::<Vec<_>>(),

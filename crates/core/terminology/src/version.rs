@@ -81,8 +81,14 @@ mod tests {
     #[test]
     fn an_edition_is_answered_by_each_of_its_versions() {
         let edition = "http://snomed.info/sct/83821000000107";
-        assert!(answers(Some(&format!("{edition}/version/20240410")), edition));
-        assert!(!answers(Some(&format!("{edition}1/version/20240410")), edition));
+        assert!(answers(
+            Some(&format!("{edition}/version/20240410")),
+            edition
+        ));
+        assert!(!answers(
+            Some(&format!("{edition}1/version/20240410")),
+            edition
+        ));
         assert!(!answers(None, "1"));
         assert!(answers(Some("1"), "1"));
         assert_eq!(split("http://x|1"), ("http://x", Some("1")));

@@ -166,8 +166,8 @@ impl Builder {
         usage: &Usage,
         name: &str,
     ) -> Result<(), BuildError> {
-        let language = place(&mut self.languages, language)
-            .ok_or(BuildError::TooMany("languages"))?;
+        let language =
+            place(&mut self.languages, language).ok_or(BuildError::TooMany("languages"))?;
         let usage = match self.usages.iter().position(|known| known == usage) {
             Some(known) => known as u16,
             None if self.usages.len() < MANY => {
@@ -211,13 +211,12 @@ impl Builder {
         kind: PropertyKind,
         text: &str,
     ) -> Result<(), BuildError> {
-        let text = match self.pooled.get(text) {
-            Some(known) => *known,
-            None => {
-                let new = self.pool.push(text)?;
-                self.pooled.insert(text.into(), new);
-                new
-            }
+        let text = if let Some(known) = self.pooled.get(text) {
+            *known
+        } else {
+            let new = self.pool.push(text)?;
+            self.pooled.insert(text.into(), new);
+            new
         };
         let value = PackedValue {
             property,
@@ -259,9 +258,8 @@ impl Builder {
                 *slot = new;
             }
         }
-        let mut subsets: Vec<(String, Vec<u32>)> = core::mem::take(&mut self.subsets)
-            .into_iter()
-            .collect();
+        let mut subsets: Vec<(String, Vec<u32>)> =
+            core::mem::take(&mut self.subsets).into_iter().collect();
         subsets.sort_unstable();
         for (_, members) in &mut subsets {
             for at in members.iter_mut() {
@@ -328,7 +326,11 @@ impl Builder {
         names.shrink();
         let mut packed = Rows::default();
         for at in 0..rows.len() as u32 {
-            packed.push(rows.row(at).iter().map(|(language, usage, _)| (*language, *usage)))?;
+            packed.push(
+                rows.row(at)
+                    .iter()
+                    .map(|(language, usage, _)| (*language, *usage)),
+            )?;
         }
         Ok((packed, names))
     }

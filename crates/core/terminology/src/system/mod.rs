@@ -390,7 +390,11 @@ impl CodeSystem {
 
     /// The number of a property.
     pub(crate) fn property(&self, code: &str) -> Option<u16> {
-        let place = self.tables.properties.iter().position(|one| one.code == code);
+        let place = self
+            .tables
+            .properties
+            .iter()
+            .position(|one| one.code == code);
         place.map(|place| place as u16)
     }
 
@@ -468,7 +472,11 @@ impl CodeSystem {
             + tables.names.bytes()
             + tables.values.bytes()
             + tables.pool.bytes()
-            + tables.subsets.iter().map(|(_, of)| 4 * of.len()).sum::<usize>()
+            + tables
+                .subsets
+                .iter()
+                .map(|(_, of)| 4 * of.len())
+                .sum::<usize>()
             + words.map_or(0, Words::bytes)
             + self.index.bytes()
     }
@@ -520,7 +528,9 @@ impl Tables {
             "a subset does not fit",
         )?;
         fits(
-            self.words.as_ref().is_none_or(|words| words.is_sound(count)),
+            self.words
+                .as_ref()
+                .is_none_or(|words| words.is_sound(count)),
             "the word index does not fit",
         )
     }

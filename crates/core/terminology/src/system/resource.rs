@@ -57,7 +57,6 @@ fn head(resource: Value<'_>) -> Result<Head, TerminologyError> {
 struct Reader {
     builder: Builder,
 
-
     /// Edges by code, (child, other code, whether the other one is the parent).
     pending: Vec<(u32, String, bool)>,
 }
@@ -103,7 +102,11 @@ impl Reader {
         let Some(at) = added else {
             return Ok(None);
         };
-        for designation in concept.get("designation").into_iter().flat_map(Value::items) {
+        for designation in concept
+            .get("designation")
+            .into_iter()
+            .flat_map(Value::items)
+        {
             let language = designation.get_str("language").unwrap_or_default();
             let value = designation.get_str("value").unwrap_or_default();
             self.builder
@@ -135,7 +138,7 @@ impl Reader {
 }
 
 /// The nested concepts, last first.
-fn children<'a>(of: Value<'a>, parent: Option<u32>) -> Vec<(Value<'a>, Option<u32>)> {
+fn children(of: Value<'_>, parent: Option<u32>) -> Vec<(Value<'_>, Option<u32>)> {
     let mut nested: Vec<_> = of
         .get("concept")
         .into_iter()
@@ -150,7 +153,9 @@ fn children<'a>(of: Value<'a>, parent: Option<u32>) -> Vec<(Value<'a>, Option<u3
 pub(crate) fn usage(designation: Value<'_>) -> Usage {
     let part = |name| {
         let coding = designation.get("use");
-        coding.and_then(|coding| text(coding, name)).unwrap_or_default()
+        coding
+            .and_then(|coding| text(coding, name))
+            .unwrap_or_default()
     };
     Usage {
         system: part("system"),

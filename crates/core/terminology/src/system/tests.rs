@@ -68,7 +68,8 @@ fn a_code_system_comes_back_from_its_bytes() {
         assert_eq!(system.is_inactive(a), again.is_inactive(b));
         let names = |system: &CodeSystem| -> Vec<String> {
             let all = system.designations(a);
-            all.map(|one| format!("{} {}", one.language, one.value)).collect()
+            all.map(|one| format!("{} {}", one.language, one.value))
+                .collect()
         };
         assert_eq!(names(&system), names(&again));
         let values: Vec<_> = system.values(a).collect();
@@ -129,10 +130,20 @@ mod noise {
         for at in 0..system.len().min(100) as u32 {
             sum += system.find(system.code(at)).map_or(0, |at| at as usize);
             sum += system.display(at).len() + system.definition(at).len();
-            sum += system.designations(at).map(|one| one.value.len()).sum::<usize>();
+            sum += system
+                .designations(at)
+                .map(|one| one.value.len())
+                .sum::<usize>();
             sum += system.values(at).map(|one| one.text.len()).sum::<usize>();
-            sum += system.hierarchy().spans(at).map(|span| span.len()).sum::<usize>();
-            sum += system.hierarchy().ancestors(at, 1000).map_or(0, |all| all.len());
+            sum += system
+                .hierarchy()
+                .spans(at)
+                .map(|span| span.len())
+                .sum::<usize>();
+            sum += system
+                .hierarchy()
+                .ancestors(at, 1000)
+                .map_or(0, |all| all.len());
             sum += system.children(at).len();
         }
         sum + system.words().search("a").iter().count()

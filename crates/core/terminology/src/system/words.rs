@@ -96,7 +96,11 @@ impl Words {
         self.concepts.len() == count
             && self.concepts.iter().all(|at| (*at as usize) < count)
             && self.postings.len() == self.vocabulary.len()
-            && self.postings.items().iter().all(|rank| (*rank as usize) < count)
+            && self
+                .postings
+                .items()
+                .iter()
+                .all(|rank| (*rank as usize) < count)
     }
 
     /// The concepts that have, for every word of the filter, a word that starts with it: best first.
@@ -104,7 +108,9 @@ impl Words {
     pub fn search(&self, filter: &str) -> Found<'_> {
         let mut ranks: Option<Members> = None;
         for word in words_of(filter) {
-            let low = self.vocabulary.partition_point(|known| known < word.as_str());
+            let low = self
+                .vocabulary
+                .partition_point(|known| known < word.as_str());
             let high = self
                 .vocabulary
                 .partition_point(|known| known < word.as_str() || known.starts_with(word.as_str()));

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Clause, ListedConcept, ValueSet, filter, implicit};
+use super::{Clause, Filter, ListedConcept, ValueSet, filter, implicit};
 use crate::error::TerminologyError;
 use crate::grammar::Grammar;
 use crate::library::{Library, Pins};
@@ -110,7 +110,11 @@ impl Contents {
 
     fn find_plain(&self, system: Option<&str>, code: &str) -> Membership<'_> {
         let wanted = |url: &str| system.is_none_or(|system| system == url);
-        for part in self.parts.iter().filter(|part| wanted(&part.system.head().url)) {
+        for part in self
+            .parts
+            .iter()
+            .filter(|part| wanted(&part.system.head().url))
+        {
             if let Some(at) = part.system.find(code)
                 && part.members.contains(at)
             {
@@ -206,7 +210,10 @@ impl Contents {
             if !self.grammars.contains(&grammar) {
                 self.grammars.push(grammar);
                 let own = other.except.iter();
-                self.except.extend(own.filter(|(system, _)| system == grammar.system()).cloned());
+                self.except.extend(
+                    own.filter(|(system, _)| system == grammar.system())
+                        .cloned(),
+                );
             }
         }
         self.gaps.extend(other.gaps);
@@ -234,7 +241,8 @@ impl Contents {
             }
         }
         self.retain_foreign(|one| other.has(&one.system, &one.concept.code));
-        self.grammars.retain(|grammar| other.grammars.contains(grammar));
+        self.grammars
+            .retain(|grammar| other.grammars.contains(grammar));
         for foreign in formed {
             self.add_foreign(foreign);
         }
@@ -252,7 +260,10 @@ impl Contents {
             if let Some(theirs) = same {
                 part.members.take_out(&theirs.members);
             }
-            let others = other.foreign.iter().any(|one| *one.system == *part.system.head().url)
+            let others = other
+                .foreign
+                .iter()
+                .any(|one| *one.system == *part.system.head().url)
                 || other.parts.iter().any(|theirs| {
                     !Arc::ptr_eq(&theirs.system, &part.system)
                         && theirs.system.head().url == part.system.head().url
@@ -266,7 +277,8 @@ impl Contents {
             self.except
                 .insert((one.system.to_string(), one.concept.code.clone()));
         }
-        self.grammars.retain(|grammar| !other.grammars.contains(grammar));
+        self.grammars
+            .retain(|grammar| !other.grammars.contains(grammar));
         self.doubts.extend(other.gaps.iter().cloned());
         self.doubts.extend(other.doubts.iter().cloned());
     }
@@ -286,7 +298,7 @@ fn retain(part: &mut Part, keep: impl Fn(&str, &str) -> bool) {
         .iter()
         .filter(|at| !keep(url, part.system.code(*at)))
         .collect();
-    gone.into_iter().for_each(|at| part.members.remove(at));
+    part.members.remove_all(&gone);
 }
 
 /// Makes contents from definitions.
@@ -352,7 +364,7 @@ impl<'l> Compiler<'l> {
                     .iter()
                     .filter(|at| part.system.is_inactive(*at))
                     .collect();
-                gone.into_iter().for_each(|at| part.members.remove(at));
+                part.members.remove_all(&gone);
             }
         }
         Ok(contents)
@@ -407,7 +419,8 @@ impl<'l> Compiler<'l> {
             },
         };
         let contents = Arc::new(contents);
-        self.done.insert(canonical.to_owned(), Arc::clone(&contents));
+        self.done
+            .insert(canonical.to_owned(), Arc::clone(&contents));
         Ok(contents)
     }
 
@@ -452,28 +465,37 @@ impl<'l> Compiler<'l> {
             let error = TerminologyError::SystemIncomplete(system.canonical());
             contents.gaps.push(gap(error));
         }
+        match self.filtered(&system, &clause.filters)? {
+            Ok(members) => contents.parts.push(Part {
+                system,
+                members,
+                listed: Vec::new(),
+            }),
+            Err(error) => contents.gaps.push(gap(error)),
+        }
+        Ok(contents)
+    }
+
+    /// The concepts that satisfy all filters; inside, why that cannot be told.
+    fn filtered(
+        &mut self,
+        system: &CodeSystem,
+        filters: &[Filter],
+    ) -> Result<Result<Members, TerminologyError>, TerminologyError> {
         let mut members = Members::all(system.len());
-        for one in &clause.filters {
-            let costs = if one.op == "is-a" || one.op == "descendent-of" {
-                64
+        for one in filters {
+            let by_walking = matches!(one.op.as_str(), "is-a" | "descendent-of" | "is-not-a");
+            self.spend(if by_walking {
+                system.len() / 16
             } else {
-                4
-            };
-            self.spend(system.len() * 4 / costs)?;
-            match filter::evaluate(&system, one) {
+                system.len()
+            })?;
+            match filter::evaluate(system, one) {
                 Ok(these) => members.keep(&these),
-                Err(error) => {
-                    contents.gaps.push(gap(error));
-                    return Ok(contents);
-                }
+                Err(error) => return Ok(Err(error)),
             }
         }
-        contents.parts.push(Part {
-            system,
-            members,
-            listed: Vec::new(),
-        });
-        Ok(contents)
+        Ok(Ok(members))
     }
 }
 
@@ -508,7 +530,9 @@ fn list(contents: &mut Contents, system: Option<&Arc<CodeSystem>>, url: &str, cl
             contents.names.insert(key, Arc::new(concept.clone()));
         }
     }
-    contents.parts.extend(part.filter(|part| !part.members.is_empty()));
+    contents
+        .parts
+        .extend(part.filter(|part| !part.members.is_empty()));
 }
 
 /// A value set by its canonical: stored, or implied by a code system.

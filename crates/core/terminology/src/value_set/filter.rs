@@ -29,7 +29,10 @@ pub(super) fn evaluate(system: &CodeSystem, filter: &Filter) -> Result<Members, 
 }
 
 fn list(value: &str) -> impl Iterator<Item = &str> {
-    value.split(',').map(str::trim).filter(|part| !part.is_empty())
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
 }
 
 fn listed(system: &CodeSystem, value: &str) -> Members {
@@ -57,7 +60,7 @@ fn by_code(system: &CodeSystem, filter: &Filter) -> Result<Option<Members>, Term
         "is-a" => below(),
         "descendent-of" => {
             let mut members = below();
-            at.iter().for_each(|at| members.remove(*at));
+            members.remove_all(at.as_slice());
             members
         }
         "is-not-a" => without(system, &below()),

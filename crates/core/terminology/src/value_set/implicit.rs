@@ -46,7 +46,9 @@ fn snomed(url: &str, rest: &str) -> Option<Result<ValueSet, TerminologyError>> {
             }
         },
     };
-    set.include.iter_mut().for_each(|clause| clause.filters.push(filter.clone()));
+    set.include
+        .iter_mut()
+        .for_each(|clause| clause.filters.push(filter.clone()));
     Some(Ok(set))
 }
 

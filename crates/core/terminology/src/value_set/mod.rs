@@ -2,8 +2,11 @@
 //! known. Must not fetch anything: what is not in the library is a gap, and a gap is never "no".
 
 pub mod compile;
+pub mod expand;
 mod filter;
 pub mod implicit;
+#[cfg(test)]
+mod tests;
 
 use fhir::json::Value;
 use serde::{Deserialize, Serialize};
@@ -182,7 +185,10 @@ fn listed(concept: Value<'_>) -> ListedConcept {
 }
 
 fn nested(of: Value<'_>) -> Vec<Value<'_>> {
-    of.get("contains").into_iter().flat_map(Value::items).collect()
+    of.get("contains")
+        .into_iter()
+        .flat_map(Value::items)
+        .collect()
 }
 
 /// The contents of a stored expansion as includes, one for each run of codes of a system.
