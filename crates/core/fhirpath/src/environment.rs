@@ -109,6 +109,14 @@ impl<'a> Environment<'a> {
         self
     }
 
+    /// Gives `%name` another value.
+    pub fn set_variable(&mut self, name: &'a str, value: Collection<'a>) {
+        match self.variables.iter_mut().find(|(known, _)| known == name) {
+            Some((_, known)) => *known = value,
+            None => self.variables.push((Cow::Borrowed(name), value)),
+        }
+    }
+
     /// The time `now()`, `today()` and `timeOfDay()` answer, with the zone's offset from UTC in minutes.
     /// Without it they are empty.
     #[must_use]

@@ -136,5 +136,74 @@ impl Operator {
     }
 }
 
+/// Variables every evaluation has.
+const GIVEN: [&str; 6] = [
+    "context",
+    "resource",
+    "rootResource",
+    "ucum",
+    "sct",
+    "loinc",
+];
+
+impl Expr {
+    /// Names of the variables used, sorted; without those defined inside and those of the language.
+    pub(crate) fn variables(&self) -> Vec<&str> {
+        let (mut used, mut defined) = (Vec::new(), Vec::new());
+        self.collect(&mut used, &mut defined);
+        used.retain(|name| {
+            !defined.contains(name)
+                && !GIVEN.contains(name)
+                && !name.starts_with("vs-")
+                && !name.starts_with("ext-")
+        });
+        used.sort_unstable();
+        used.dedup();
+        used
+    }
+
+    fn collect<'e>(&'e self, used: &mut Vec<&'e str>, defined: &mut Vec<&'e str>) {
+        match self {
+            Self::Empty | Self::Literal(_) => {}
+            Self::Negate(inner) | Self::Plus(inner) | Self::Type(inner, ..) => {
+                inner.collect(used, defined);
+            }
+            Self::Binary(_, sides) => {
+                sides.0.collect(used, defined);
+                sides.1.collect(used, defined);
+            }
+            Self::Path(head, steps) => {
+                match head {
+                    Head::Variable(name) => used.push(name),
+                    Head::Group(inner) => inner.collect(used, defined),
+                    _ => {}
+                }
+                for step in steps {
+                    step.collect(used, defined);
+                }
+            }
+        }
+    }
+}
+
+impl Step {
+    fn collect<'e>(&'e self, used: &mut Vec<&'e str>, defined: &mut Vec<&'e str>) {
+        match self {
+            Self::Member(_) | Self::Type(..) => {}
+            Self::Index(inner) => inner.collect(used, defined),
+            Self::Call(function, arguments) => {
+                if *function == Function::DefineVariable
+                    && let Some(Expr::Literal(Literal::String(name))) = arguments.first()
+                {
+                    defined.push(name);
+                }
+                for argument in arguments {
+                    argument.collect(used, defined);
+                }
+            }
+        }
+    }
+}
+
 /// Of `is` and `as`.
 pub(crate) const TYPE_STRENGTH: u8 = 8;

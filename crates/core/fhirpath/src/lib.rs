@@ -31,6 +31,7 @@ mod functions;
 mod item;
 mod lex;
 mod parse;
+pub mod patch;
 mod quantity;
 mod temporal;
 mod types;

@@ -13,7 +13,7 @@ use crate::collection::Collection;
 use crate::environment::Environment;
 use crate::error::{CompileError, EvaluationError};
 use crate::expr::{Expr, Head, Literal, Step, TypeTest};
-use crate::functions;
+use crate::functions::{self, Call, Function};
 use crate::item::Item;
 use crate::parse::parse;
 use crate::quantity::Quantity;
@@ -40,6 +40,12 @@ impl Expression {
     #[must_use]
     pub const fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Names of the variables it uses, without those it defines itself and those of the language.
+    #[must_use]
+    pub fn variables(&self) -> Vec<&str> {
+        self.expr.variables()
     }
 
     /// Evaluates with an item as context (`$this` and `%context`).
@@ -203,8 +209,7 @@ impl<'a> Evaluator<'_, 'a> {
                 // The focus need not be copied for its first function.
                 Some((Step::Call(function, arguments), rest)) => {
                     self.charge(1)?;
-                    let first =
-                        functions::call(self, *function, frame.this, arguments, frame, true)?;
+                    let first = self.call(*function, frame.this, arguments, frame, true)?;
                     return self.walk(first, rest, frame);
                 }
                 _ => frame.this.clone(),
@@ -247,12 +252,30 @@ impl<'a> Evaluator<'_, 'a> {
                     Collection::maybe(item.cloned())
                 }
                 Step::Call(function, arguments) => {
-                    functions::call(self, *function, &focus, arguments, frame, false)?
+                    self.call(*function, &focus, arguments, frame, false)?
                 }
                 Step::Type(test, ty) => type_test(*test, ty, focus)?,
             };
         }
         Ok(focus)
+    }
+
+    fn call(
+        &mut self,
+        function: Function,
+        input: &Collection<'a>,
+        arguments: &'a [Expr],
+        frame: Frame<'_, 'a>,
+        first: bool,
+    ) -> Outcome<'a> {
+        let call = Call {
+            function,
+            input,
+            arguments,
+            frame,
+            first,
+        };
+        functions::call(self, &call)
     }
 
     /// The first name of a path: the type of the focus, or an element of it.

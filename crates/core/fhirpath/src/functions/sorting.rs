@@ -1,5 +1,5 @@
 //! `sort()` (N1 2.1): by the items themselves or by keys; a minus before a key turns its order round.
-//! Items without a key come first.
+//! Items without a key come first either way.
 
 use core::cmp::Ordering;
 
@@ -13,7 +13,7 @@ use crate::item::Item;
 /// An item with its keys.
 type Keyed<'a> = (Vec<Option<Item<'a>>>, Item<'a>);
 
-pub(super) fn sort<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Outcome<'a> {
+pub(super) fn call<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Outcome<'a> {
     let keys: Vec<(&'a Expr, bool)> = call
         .arguments
         .iter()
@@ -44,7 +44,10 @@ pub(super) fn sort<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -
             .zip(b)
             .enumerate()
             .map(|(at, (a, b))| {
-                let order = compare(a.as_ref(), b.as_ref(), &mut unlike);
+                let (Some(a), Some(b)) = (a, b) else {
+                    return a.is_some().cmp(&b.is_some());
+                };
+                let order = compare(a, b, &mut unlike);
                 let descending = keys.get(at).is_some_and(|(_, descending)| *descending);
                 if descending { order.reverse() } else { order }
             })
@@ -98,13 +101,8 @@ fn merge<T>(left: Vec<T>, right: Vec<T>, order: &mut dyn FnMut(&T, &T) -> Orderi
     all
 }
 
-fn compare(a: Option<&Item<'_>>, b: Option<&Item<'_>>, unlike: &mut bool) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) => {
-            let order = order(a, b);
-            *unlike |= order.is_none();
-            order.flatten().unwrap_or(Ordering::Equal)
-        }
-        (a, b) => a.is_some().cmp(&b.is_some()),
-    }
+fn compare(a: &Item<'_>, b: &Item<'_>, unlike: &mut bool) -> Ordering {
+    let order = order(a, b);
+    *unlike |= order.is_none();
+    order.flatten().unwrap_or(Ordering::Equal)
 }

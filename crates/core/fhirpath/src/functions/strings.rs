@@ -18,6 +18,9 @@ const MAX_PATTERN: usize = 1 << 20;
 const KEPT: usize = 16;
 
 pub(super) fn call<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Outcome<'a> {
+    if call.function == Function::Join {
+        return join(evaluator, call);
+    }
     let name = call.function.name();
     one(call)?;
     let Some(text) = string(name, call.input)? else {
@@ -196,12 +199,9 @@ fn problem(error: &regex::Error) -> String {
     last.trim_start_matches("error: ").to_owned()
 }
 
-/// `join()`: takes a collection of strings.
-pub(super) fn join<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Outcome<'a> {
+/// `join()`: takes a collection of strings; of none it makes the empty string.
+fn join<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Outcome<'a> {
     let separator = argument(evaluator, call, 0)?.unwrap_or_default();
-    if call.input.is_empty() {
-        return Ok(Collection::empty());
-    }
     let mut all = String::new();
     for (at, item) in call.input.iter().enumerate() {
         let Some(text) = item.as_text() else {
