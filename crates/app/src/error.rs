@@ -78,6 +78,9 @@ pub enum AppError {
     /// The body is not JSON as RFC 8259 has it.
     #[error(transparent)]
     Json(#[from] fhir::json::JsonError),
+    /// A JSON Patch that cannot be done.
+    #[error(transparent)]
+    Patch(#[from] fhir::patch::PatchError),
     /// The body breaks the structure of its type.
     #[error("{}", first_issue(.0))]
     Validation(Vec<Issue>),
@@ -254,6 +257,7 @@ impl Categorised for AppError {
     fn category(&self) -> Category {
         match self {
             Self::Json(error) => error.category(),
+            Self::Patch(error) => error.category(),
             Self::Validation(_) | Self::Unprocessable(_) => Category::Unprocessable,
             Self::Invalid(_) | Self::Query(_) => Category::Invalid,
             Self::NotFound { .. } => Category::NotFound,

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod delete;
 pub mod history;
 mod narrow;
+pub mod patch;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub mod project;

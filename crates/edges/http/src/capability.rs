@@ -7,10 +7,11 @@ use kernel::Timestamp;
 use serde_json::{Value, json};
 
 /// Interactions on every resource type.
-pub const TYPE_INTERACTIONS: [&str; 8] = [
+pub const TYPE_INTERACTIONS: [&str; 9] = [
     "read",
     "vread",
     "update",
+    "patch",
     "delete",
     "history-instance",
     "history-type",
@@ -77,6 +78,7 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
         "implementation": { "description": "Theriac FHIR R4 record", "url": endpoint },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
+        "patchFormat": ["application/json-patch+json"],
         "rest": [{
             "mode": "server",
             "security": {

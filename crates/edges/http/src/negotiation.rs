@@ -1,6 +1,7 @@
 //! Request headers as FHIR REST uses them: media types, preferences, entity tags, conditions. Parsed into
 //! types here; what they lead to is decided by the use-cases.
 
+use app::record::patch::JSON_PATCH;
 use axum::http::{HeaderMap, StatusCode, header};
 use kernel::{Categorised, Category, Timestamp, VersionId};
 
@@ -25,6 +26,9 @@ pub enum NegotiationError {
         "a body of type {0:?} cannot be read: send application/fhir+json or application/fhir+xml"
     )]
     Content(String),
+    /// A patch in a media type this server does not read.
+    #[error("a patch of type {0:?} cannot be read: send application/json-patch+json")]
+    Patch(String),
     /// An entity tag that is none of ours.
     #[error("{header} {value:?} is not a version: give W/\"n\" as the ETag header said it")]
     EntityTag {
@@ -45,7 +49,7 @@ impl NegotiationError {
     pub const fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Accept(_) => Some(StatusCode::NOT_ACCEPTABLE),
-            Self::Content(_) => Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Content(_) | Self::Patch(_) => Some(StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::EntityTag { .. } | Self::NotText(_) => None,
         }
     }
@@ -54,7 +58,7 @@ impl NegotiationError {
 impl Categorised for NegotiationError {
     fn category(&self) -> Category {
         match self {
-            Self::Accept(_) | Self::Content(_) => Category::Unsupported,
+            Self::Accept(_) | Self::Content(_) | Self::Patch(_) => Category::Unsupported,
             Self::EntityTag { .. } | Self::NotText(_) => Category::Invalid,
         }
     }
@@ -204,6 +208,19 @@ pub fn check_content(headers: &HeaderMap) -> Result<(), NegotiationError> {
             Err(NegotiationError::Content(cut(content)))
         }
         _ => Ok(()),
+    }
+}
+
+/// Checks the `Content-Type` of a patch.
+///
+/// # Errors
+/// None, and any other media type than those of the patches that are offered.
+pub fn check_patch(headers: &HeaderMap) -> Result<(), NegotiationError> {
+    let content = text(headers, "content-type")?.unwrap_or_default();
+    if is_one_of(content, &[JSON_PATCH]) {
+        Ok(())
+    } else {
+        Err(NegotiationError::Patch(cut(content)))
     }
 }
 

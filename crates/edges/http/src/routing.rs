@@ -81,6 +81,8 @@ methods! {
     post POST;
     /// A route for PUT.
     put PUT;
+    /// A route for PATCH.
+    patch PATCH;
     /// A route for DELETE.
     delete DELETE;
 }

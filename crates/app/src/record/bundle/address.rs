@@ -2,7 +2,7 @@
 
 use fhir::definitions::TypeId;
 use fhir::json::Value;
-use kernel::VersionId;
+use kernel::{Timestamp, VersionId};
 use store::{HistoryScope, ResourceKey};
 
 use crate::App;
@@ -15,6 +15,7 @@ pub(super) enum Method {
     Delete,
     Post,
     Put,
+    Patch,
     Get,
 }
 
@@ -49,6 +50,9 @@ pub(super) struct Request {
     pub if_match: Option<VersionId>,
     pub if_none_match: Option<VersionId>,
     pub if_none_exist: Option<String>,
+    pub if_modified_since: Option<Timestamp>,
+    /// A HEAD: answered without the resource.
+    pub headers_only: bool,
 }
 
 impl Item {
@@ -67,6 +71,7 @@ impl Item {
             version: text(request, "ifMatch"),
             other_version: text(request, "ifNoneMatch"),
             criteria: text(request, "ifNoneExist"),
+            since: text(request, "ifModifiedSince"),
         };
         let has_resource = entry.get("resource").is_some();
         Self {
@@ -98,6 +103,7 @@ struct Conditions {
     version: Option<String>,
     other_version: Option<String>,
     criteria: Option<String>,
+    since: Option<String>,
 }
 
 fn read(
@@ -108,19 +114,21 @@ fn read(
     conditions: Conditions,
     has_resource: bool,
 ) -> Result<Request, String> {
+    let headers_only = method == "HEAD";
     let method = match method {
-        "GET" => Method::Get,
+        "GET" | "HEAD" => Method::Get,
         "POST" => Method::Post,
         "PUT" => Method::Put,
         "DELETE" => Method::Delete,
-        "PATCH" | "HEAD" => {
-            return Err(format!(
-                "{method} is not offered in bundles: send it by itself"
-            ));
+        "PATCH" => Method::Patch,
+        _ => {
+            return Err(
+                "request.method is not GET, HEAD, POST, PUT, PATCH or DELETE: correct it"
+                    .to_owned(),
+            );
         }
-        _ => return Err("request.method is not GET, POST, PUT or DELETE: correct it".to_owned()),
     };
-    let writes = matches!(method, Method::Post | Method::Put);
+    let writes = matches!(method, Method::Post | Method::Put | Method::Patch);
     if writes != has_resource {
         return Err(if writes {
             "the entry has no resource: add it".to_owned()
@@ -137,7 +145,9 @@ fn read(
     let address = address(app, base, url)?;
     let fits = match (&address, method) {
         (Address::Type(_, query), Method::Post) => query.is_empty(),
-        (Address::Type(_, query), Method::Put | Method::Delete) => !query.is_empty(),
+        (Address::Type(_, query), Method::Put | Method::Patch | Method::Delete) => {
+            !query.is_empty()
+        }
         (Address::Instance(_), method) => method != Method::Post,
         (_, method) => method == Method::Get,
     };
@@ -153,7 +163,14 @@ fn read(
         if_match: version(conditions.version, "ifMatch")?,
         if_none_match: version(conditions.other_version, "ifNoneMatch")?,
         if_none_exist: conditions.criteria,
+        if_modified_since: conditions.since.map(|text| instant(&text)).transpose()?,
+        headers_only,
     })
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::from_rfc3339(text)
+        .ok_or_else(|| "ifModifiedSince is no instant: write it as 2026-03-05T08:09:10Z".to_owned())
 }
 
 fn address(app: &App, base: &str, url: &str) -> Result<Address, String> {

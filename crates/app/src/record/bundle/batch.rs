@@ -12,7 +12,7 @@ use crate::record::bundle::address::{Address, Item, Method};
 use crate::record::bundle::look::{Budget, LOOKS_AT_A_TIME};
 use crate::record::bundle::{BundleAnswer, Done, ORDER, Parsed, look, outcomes};
 use crate::record::render::{self, ResponseEntry};
-use crate::record::{Deleted, Outcome, create, delete, etag, query_string, update};
+use crate::record::{Deleted, Outcome, create, delete, etag, patch, query_string, update};
 
 /// Changes done at the same time; the store merges their commits.
 const AT_A_TIME: usize = 16;
@@ -118,6 +118,17 @@ async fn entry(
                 update::update_where(app, caller, *ty, &criteria, body, request.if_match).await?;
             Ok(written(&outcome, representation))
         }
+        (Method::Patch, Address::Instance(key)) => {
+            let patch = patch_of(app, body)?;
+            let outcome = patch::patch(app, caller, key, &patch, request.if_match).await?;
+            Ok(written(&outcome, representation))
+        }
+        (Method::Patch, Address::Type(ty, query)) => {
+            let (criteria, patch) = (criteria(query)?, patch_of(app, body)?);
+            let outcome =
+                patch::patch_where(app, caller, *ty, &criteria, &patch, request.if_match).await?;
+            Ok(written(&outcome, representation))
+        }
         (Method::Delete, Address::Instance(key)) => Ok(deleted(
             &delete::delete(app, caller, key, request.if_match).await?,
         )),
@@ -131,6 +142,11 @@ async fn entry(
             "request.url does not fit request.method".to_owned(),
         )),
     }
+}
+
+fn patch_of(app: &App, body: Bytes) -> Result<patch::Patch, AppError> {
+    let document = crate::record::prepare::parse(app, body)?;
+    patch::Patch::of_entry(app, document.root())
 }
 
 // One idempotency key covers a batch: each entry gets its own, derived from it.

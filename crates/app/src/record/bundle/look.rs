@@ -76,7 +76,11 @@ pub(super) async fn look(
     budget: &Budget,
 ) -> Result<ResponseEntry, AppError> {
     let page = budget.page()?;
-    budget.take(looked(app, caller, request, page).await?)
+    let mut answer = looked(app, caller, request, page).await?;
+    if request.headers_only {
+        answer.resource = None;
+    }
+    budget.take(answer)
 }
 
 /// Refuses a search or history that would be refused, without doing it.
@@ -120,7 +124,7 @@ async fn looked(
     match &request.address {
         Address::Instance(key) => {
             let version = read::read(app, caller, key).await?;
-            if request.if_none_match == Some(version.version) {
+            if has_it(request, &version) {
                 return Ok(ResponseEntry {
                     status: "304 Not Modified".to_owned(),
                     etag: Some(etag(version.version)),
@@ -150,6 +154,15 @@ async fn looked(
             let answer = history::history_within(app, caller, &request, page).await?;
             Ok(found(render::history(&caller.context.base, &path, &answer)))
         }
+    }
+}
+
+/// Whether the reader has this version already; `ifNoneMatch` wins over `ifModifiedSince`.
+fn has_it(request: &Request, version: &StoredVersion) -> bool {
+    match (request.if_none_match, request.if_modified_since) {
+        (Some(known), _) => known == version.version,
+        (None, Some(since)) => version.last_updated() <= since,
+        (None, None) => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Batch and transaction bundles (FHIR R4 http.html, batch and transaction). A transaction is one
 //! commit: all of it or nothing. A batch is one use-case per entry. Entries are done in the order
-//! DELETE, POST, PUT, GET whatever their place; answers stand in the place of their entries.
+//! DELETE, POST, PUT and PATCH, GET whatever their place; answers stand in the place of their entries.
 
 mod address;
 mod batch;
@@ -183,4 +183,10 @@ fn shape(root: Value<'_>) -> Result<Shape, AppError> {
 }
 
 /// The order of doing.
-const ORDER: [Method; 4] = [Method::Delete, Method::Post, Method::Put, Method::Get];
+const ORDER: [Method; 5] = [
+    Method::Delete,
+    Method::Post,
+    Method::Put,
+    Method::Patch,
+    Method::Get,
+];

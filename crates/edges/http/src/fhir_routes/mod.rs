@@ -41,6 +41,7 @@ fn of_a_type() -> Vec<Route> {
         Route::post(form, "search-type", failed, search::search_form),
         Route::post(at, "create", failed, write::create),
         Route::put(at, "update-conditional", failed, write::update_where),
+        Route::patch(at, "patch-conditional", failed, write::patch_where),
         Route::delete(at, "delete-conditional", failed, write::delete_where),
         Route::get(history, "history-type", failed, search::type_history),
     ]
@@ -53,6 +54,7 @@ fn of_an_instance() -> Vec<Route> {
     vec![
         Route::get(at, "read", failed, read::read),
         Route::put(at, "update", failed, write::update),
+        Route::patch(at, "patch", failed, write::patch),
         Route::delete(at, "delete", failed, write::delete),
         Route::get(
             history,

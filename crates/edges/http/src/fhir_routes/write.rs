@@ -1,7 +1,8 @@
-//! Create, update, delete, their conditional forms, and bundles. An answer of success leaves after the
+//! Create, update, patch, delete, their conditional forms, and bundles. An answer of success leaves after the
 //! commit is on disk, with a receipt that names the ledger entry.
 
 use app::ResourceKey;
+use app::record::patch::Patch;
 use app::record::{Deleted, Outcome, WriteReceipt, etag, location, name_of, render};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -12,7 +13,7 @@ use kernel::Category;
 use super::{describe, fhir, put, query, take_format};
 use crate::edge::{Arrival, EdgeError, logical_id, resource_type};
 use crate::negotiation::{
-    Preferences, Return, check_accept, check_content, if_match, only_if_absent, text,
+    Preferences, Return, check_accept, check_content, check_patch, if_match, only_if_absent, text,
 };
 
 const RECEIPT: HeaderName = HeaderName::from_static("audit-receipt");
@@ -60,6 +61,42 @@ pub(super) async fn update_where(mut arrival: Arrival) -> Result<Response, EdgeE
         app::record::update::update_where(arrival.app(), &caller, ty, &criteria, content, expected)
             .await?;
     Ok(written(&caller.context.base, arrival.headers(), outcome))
+}
+
+/// `PATCH {type}/{id}`.
+pub(super) async fn patch(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty, id): (String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    negotiate(&arrival)?;
+    let expected = if_match(arrival.headers())?;
+    let key = ResourceKey {
+        ty: resource_type(&ty)?,
+        id: logical_id(&id)?,
+    };
+    let patch = patch_body(&mut arrival).await?;
+    let outcome = app::record::patch::patch(arrival.app(), &caller, &key, &patch, expected).await?;
+    Ok(written(&caller.context.base, arrival.headers(), outcome))
+}
+
+/// `PATCH {type}?criteria`.
+pub(super) async fn patch_where(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let criteria = negotiate(&arrival)?;
+    let expected = if_match(arrival.headers())?;
+    let ty = resource_type(&ty)?;
+    let patch = patch_body(&mut arrival).await?;
+    let app = arrival.app();
+    let outcome =
+        app::record::patch::patch_where(app, &caller, ty, &criteria, &patch, expected).await?;
+    Ok(written(&caller.context.base, arrival.headers(), outcome))
+}
+
+async fn patch_body(arrival: &mut Arrival) -> Result<Patch, EdgeError> {
+    check_patch(arrival.headers())?;
+    let limit = arrival.app().settings().limits.resource_bytes;
+    let bytes = arrival.body(limit).await?;
+    Ok(Patch::json(arrival.app(), bytes.into())?)
 }
 
 /// `DELETE {type}/{id}`.

@@ -69,6 +69,12 @@ const GOLDEN: &[Row] = &[
         Some((DOCTOR, 201)),
     ),
     (
+        "PATCH",
+        "/t/{tenant}/fhir/{type}",
+        Some((AUDITOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
         "DELETE",
         "/t/{tenant}/fhir/{type}",
         Some((DOCTOR, 403)),
@@ -94,6 +100,12 @@ const GOLDEN: &[Row] = &[
     ),
     (
         "PUT",
+        "/t/{tenant}/fhir/{type}/{id}",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "PATCH",
         "/t/{tenant}/fhir/{type}/{id}",
         Some((ADMINISTRATOR, 403)),
         Some((DOCTOR, 200)),
@@ -451,7 +463,7 @@ impl House {
             .replace("{*path}", "0/000.p/1")
             .replace("{slug}", "lakeside")
             .replace("{id}", id);
-        if path.ends_with("/{type}") && matches!(method, "PUT" | "DELETE") {
+        if path.ends_with("/{type}") && matches!(method, "PUT" | "PATCH" | "DELETE") {
             address.push_str("?identifier=urn:mrn%7Cconditional");
         }
         if path.ends_with("/proof") {
@@ -465,6 +477,7 @@ impl House {
             "POST" if path.ends_with("_search") => call.form(""),
             "POST" if path.ends_with("/token") => call.form("grant_type=client_credentials"),
             "POST" | "PUT" => call.json(&self.body(method, path)),
+            "PATCH" => call.patch(&json!([{ "op": "add", "path": "/active", "value": true }])),
             _ => call,
         }
     }

@@ -231,7 +231,7 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
     ("an operation on the type", "GET", "fhir/Patient/$export/x"),
     ("a longer address", "GET", "fhir/Patient/a/b/c/d/e"),
     ("a trailing slash", "GET", "fhir/Patient/"),
-    ("a patch", "PATCH", "fhir/Patient/a"),
+    ("a patch of no type", "PATCH", "fhir/Patient/a"),
     ("a read of the base", "GET", "fhir"),
     ("a PUT on the base", "PUT", "fhir"),
     ("a POST on an instance", "POST", "fhir/Patient/a"),

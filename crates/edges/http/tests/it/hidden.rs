@@ -46,6 +46,9 @@ impl Ask {
             call = call.header(name, value);
         }
         match &self.body {
+            None if self.method == "PATCH" => call.patch(&json!([
+                { "op": "add", "path": "/language", "value": "en" },
+            ])),
             None => call,
             Some(body) => {
                 let body: Value = serde_json::from_str(&fill(&body.to_string())).unwrap();
@@ -85,6 +88,7 @@ fn bundle(
 }
 
 /// Everything that can be asked of one resource. `body` is one that the caller may write.
+#[expect(clippy::too_many_lines, reason = "a list of requests")]
 fn asks(body: &Value) -> Vec<Ask> {
     const VERSIONS: [&str; 3] = ["W/\"1\"", "W/\"2\"", "W/\"9\""];
     let mut asks = Vec::new();
@@ -109,6 +113,7 @@ fn asks(body: &Value) -> Vec<Ask> {
     for version in VERSIONS {
         asks.push(Ask::new("GET", "/{type}/{id}").with("if-none-match", version));
         asks.push(Ask::new("DELETE", "/{type}/{id}").with("if-match", version));
+        asks.push(Ask::new("PATCH", "/{type}/{id}").with("if-match", version));
         asks.push(
             Ask::new("PUT", "/{type}/{id}")
                 .with("if-match", version)
@@ -120,6 +125,8 @@ fn asks(body: &Value) -> Vec<Ask> {
     );
     asks.push(Ask::new("DELETE", "/{type}/{id}"));
     asks.push(Ask::new("DELETE", "/{type}?_id={id}"));
+    asks.push(Ask::new("PATCH", "/{type}/{id}"));
+    asks.push(Ask::new("PATCH", "/{type}?_id={id}"));
     for kind in ["batch", "transaction"] {
         let post = |body: Value| Ask::new("POST", "").body(body);
         for version in VERSIONS {

@@ -302,6 +302,10 @@ impl Call {
         self.header("content-type", "application/fhir+json")
             .bytes(body.to_string())
     }
+    pub fn patch(self, body: &Value) -> Self {
+        self.header("content-type", "application/json-patch+json")
+            .bytes(body.to_string())
+    }
     pub fn form(self, body: &str) -> Self {
         self.header("content-type", "application/x-www-form-urlencoded")
             .bytes(body.to_owned())

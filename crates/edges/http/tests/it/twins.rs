@@ -194,6 +194,7 @@ fn call(method: &str, path: &str, address: String) -> Call {
         "POST" if path.ends_with("_search") => call.form("birthdate=1950-01-01"),
         "POST" if path.ends_with("/token") => call.form("grant_type=client_credentials"),
         "POST" | "PUT" => call.json(&body(path)),
+        "PATCH" => call.patch(&json!([{ "op": "add", "path": "/active", "value": true }])),
         _ => call,
     }
 }
