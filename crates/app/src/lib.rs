@@ -17,6 +17,7 @@ mod idempotency;
 pub mod import;
 pub mod init;
 pub mod jobs;
+pub mod operations;
 pub mod record;
 mod retry;
 pub mod settings;

@@ -2,12 +2,12 @@
 //! authorises, loads, decides, writes through the unit of work or records the look, and answers.
 
 pub mod bundle;
-mod condition;
+pub(crate) mod condition;
 pub mod create;
 pub mod cursor;
 pub mod delete;
 pub mod history;
-mod narrow;
+pub(crate) mod narrow;
 pub mod patch;
 pub(crate) mod plan;
 pub(crate) mod prepare;

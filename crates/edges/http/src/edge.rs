@@ -188,6 +188,11 @@ impl Arrival {
         }
     }
 
+    /// Where it was sent from, as the listener saw it.
+    pub(crate) fn peer(&self) -> Option<ConnectInfo<SocketAddr>> {
+        self.parts.extensions.get().copied()
+    }
+
     fn client_address(&self) -> Option<IpAddr> {
         let forwarded = self.edge.inner.trust_forwarded.then(|| {
             let header = self.headers().get("x-forwarded-for")?.to_str().ok()?;

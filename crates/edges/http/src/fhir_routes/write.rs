@@ -16,6 +16,8 @@ use crate::negotiation::{
     Preferences, Return, check_accept, check_content, check_patch, if_match, only_if_absent, text,
 };
 
+use crate::operations::batch;
+
 const RECEIPT: HeaderName = HeaderName::from_static("audit-receipt");
 
 /// `POST {type}`.
@@ -132,9 +134,32 @@ pub(super) async fn bundle(mut arrival: Arrival) -> Result<Response, EdgeError> 
     let limit = arrival.app().settings().limits.bundle_bytes;
     let content = arrival.body(limit).await?;
     let whole = Preferences::parse(arrival.headers()).returns == Some(Return::Representation);
-    let answer = app::record::bundle::bundle(arrival.app(), &caller, content, whole).await?;
-    let mut response = fhir(StatusCode::OK, answer.body);
-    receipt(response.headers_mut(), answer.receipt.as_ref());
+    let split = batch::split(&content, &caller.context.base)?;
+    let content = match &split {
+        None => Some(content),
+        Some(split) => split.rest.clone(),
+    };
+    let answer = match content {
+        None => None,
+        Some(content) => {
+            Some(app::record::bundle::bundle(arrival.app(), &caller, content, whole).await?)
+        }
+    };
+    let body = answer.as_ref().map(|answer| answer.body.clone());
+    let body = match split {
+        None => body.unwrap_or_default(),
+        Some(split) => {
+            let sent = batch::Sent {
+                tenant: &tenant,
+                headers: arrival.headers(),
+                peer: arrival.peer(),
+            };
+            split.answer(arrival.edge(), &sent, body).await?.into()
+        }
+    };
+    let mut response = fhir(StatusCode::OK, body);
+    let made = answer.and_then(|answer| answer.receipt);
+    receipt(response.headers_mut(), made.as_ref());
     Ok(response)
 }
 

@@ -1,13 +1,15 @@
 //! FHIR operations (`$name`), one file per family. Each route reads its parameters, calls one use-case and
 //! writes the answer; nothing is decided here.
 
+pub(crate) mod batch;
 pub mod parameters;
+mod record;
 
 use crate::routing::Route;
 
 /// The routes of every operation below `/t/{tenant}/fhir`.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    let families: [Vec<Route>; 0] = [];
+    let families: [Vec<Route>; 1] = [record::table()];
     families.concat()
 }

@@ -112,6 +112,19 @@ impl Parameters {
         &self.pairs
     }
 
+    /// The query's pairs, then every simple value of the body under its name, in order.
+    #[must_use]
+    pub fn flat(&self) -> Vec<(String, String)> {
+        let mut pairs = self.pairs.clone();
+        for (name, part) in self.parts() {
+            let value = part.members().find(|(key, _)| key.starts_with("value"));
+            if let Some(value) = value.and_then(|(_, value)| text(value)) {
+                pairs.push((name.into_owned(), value.into_owned()));
+            }
+        }
+        pairs
+    }
+
     /// A yes or no.
     ///
     /// # Errors

@@ -124,6 +124,78 @@ const GOLDEN: &[Row] = &[
     ),
     (
         "GET",
+        "/t/{tenant}/fhir/Patient/{id}/$everything",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Patient/{id}/$everything",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/Encounter/{id}/$everything",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Encounter/{id}/$everything",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/Observation/$lastn",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Observation/$lastn",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/Composition/{id}/$document",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Composition/{id}/$document",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/{id}/$meta",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/{id}/_history/{version}/$meta",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/{type}/{id}/$meta-add",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/{type}/{id}/$meta-delete",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
         "/t/{tenant}/ledger/{log}/checkpoint",
         Some((DOCTOR, 403)),
         Some((AUDITOR, 200)),
@@ -435,6 +507,16 @@ async fn house() -> House {
             Call::put(format!("/t/rosewood/fhir/Patient/{id}")).bearer(&tokens[&Who::Program]);
         server.send(call.json(&patient)).await.expect(201);
     }
+    let about = json!({ "reference": "Patient/a" });
+    for resource in [
+        json!({ "resourceType": "Encounter", "id": "a", "status": "planned", "class": { "code": "AMB" }, "subject": about }),
+        json!({ "resourceType": "Composition", "id": "a", "status": "final", "type": { "text": "x" }, "title": "x",
+            "date": "2026-01-01", "subject": about, "author": [about] }),
+    ] {
+        server
+            .put(ROSEWOOD, &tokens[&Who::Program], &resource)
+            .await;
+    }
     House {
         server,
         tokens,
@@ -466,6 +548,9 @@ impl House {
         if path.ends_with("/{type}") && matches!(method, "PUT" | "PATCH" | "DELETE") {
             address.push_str("?identifier=urn:mrn%7Cconditional");
         }
+        if path.ends_with("/$lastn") {
+            address.push_str("?patient=a");
+        }
         if path.ends_with("/proof") {
             address.push_str("?index=1");
         }
@@ -487,6 +572,10 @@ impl House {
             "fhir" | "" => json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
                 { "resource": { "resourceType": "Patient" }, "request": { "method": "POST", "url": "Patient" } },
             ]}),
+            "$everything" | "$lastn" | "$document" => json!({ "resourceType": "Parameters" }),
+            "$meta-add" | "$meta-delete" => {
+                json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
+            }
             "users" => {
                 json!({ "signInName": "new.one", "displayName": "New", "roles": [{ "role": "nurse" }], "password": "quiet otter under 7 ferns" })
             }

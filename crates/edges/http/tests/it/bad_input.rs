@@ -226,7 +226,7 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
     (
         "an operation that is not offered",
         "POST",
-        "fhir/Patient/a/$everything",
+        "fhir/Patient/a/$nothing",
     ),
     ("an operation on the type", "GET", "fhir/Patient/$export/x"),
     ("a longer address", "GET", "fhir/Patient/a/b/c/d/e"),

@@ -21,6 +21,8 @@ mod hidden;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod patches;
 #[cfg(test)]
 mod product;

@@ -137,6 +137,9 @@ fn body(path: &str) -> Value {
         "roles" => json!({ "roles": [{ "role": "carer" }] }),
         "branches" => json!({ "name": "New", "kind": "ward" }),
         "clients" => json!({ "name": "New", "roles": [{ "role": "integration-service" }] }),
+        "$meta-add" | "$meta-delete" => {
+            json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
+        }
         "scopes" => json!({ "scopes": [] }),
         "keys" => json!({ "keys": [] }),
         "tokens" => {
@@ -179,6 +182,8 @@ fn id_for<'t>(path: &str, twin: &'t Twin) -> &'t str {
 fn queries(path: &str) -> &'static [&'static str] {
     if path.ends_with("/proof") {
         &["?index=1"]
+    } else if path.ends_with("/$lastn") {
+        &["?patient=same", "?patient=only-lakeside"]
     } else if path.ends_with("/consistency") {
         &["?from=1"]
     } else if path.ends_with("/entries") {
@@ -419,6 +424,7 @@ async fn a_tenant_that_is_not_there_answers_as_one_that_is() {
 async fn links_of_one_tenant_are_nothing_in_the_other() {
     let (server, ours, theirs) = twins().await;
     for list in [
+        "Patient/same/$everything?_count=1",
         "Patient?_count=1",
         "Observation?_count=1&_sort=_lastUpdated",
         "Patient/_history?_count=1",

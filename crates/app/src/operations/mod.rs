@@ -1,0 +1,8 @@
+//! The use-cases behind FHIR operations (`$name`), one file each. Every one authorises, narrows to what
+//! the caller reaches, and records what was looked at, like reads and searches do.
+
+pub mod answer;
+pub mod document;
+pub mod everything;
+pub mod lastn;
+pub mod meta;
