@@ -218,6 +218,11 @@ pub const SETTINGS: &[Setting] = &[
         600_000,
         "longest time for one search, in milliseconds",
     ),
+    text(
+        "search.full_text",
+        "narrative",
+        "words that are indexed: `off`, `narrative` (`_text`) or `all` (`_text` and `_content`); what was written before a change keeps the index it has",
+    ),
     number(
         "session.idle_minutes",
         "15",

@@ -10,10 +10,10 @@ use axum::Router;
 use http_edge::{Edge, EdgeSettings, Metrics};
 use kernel::{Category, Clock, Ids};
 use sha2::{Digest, Sha256};
-use store::Store;
 use store::keys::{FileKeyRing, KeyRing};
 use store::postgres::{PostgresSettings, PostgresStore};
 use store::sqlite::{SqliteSettings, SqliteStore};
+use store::{FullText, Store};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
@@ -206,9 +206,22 @@ fn sqlite(
     settings.access_window = access_window(config);
     settings.search_limit =
         Duration::from_millis(config.number("search.time_limit_ms").unsigned_abs());
+    settings.full_text = full_text(config)?;
     let store = SqliteStore::open(settings, Arc::clone(clock), Arc::clone(ids))?;
     let ring = FileKeyRing::open(&data.join(ROOT_KEY), false, Arc::clone(ids))?;
     Ok((Arc::new(store), Arc::new(ring)))
+}
+
+fn full_text(config: &Config) -> Result<FullText, Failure> {
+    match config.text("search.full_text") {
+        "off" => Ok(FullText::Off),
+        "narrative" => Ok(FullText::Narrative),
+        "all" => Ok(FullText::All),
+        other => Err(Failure::new(
+            Category::Invalid,
+            format!("setting search.full_text is {other}: give off, narrative or all"),
+        )),
+    }
 }
 
 /// A connection string from the file that a setting names, with the root certificate of the settings;
@@ -247,6 +260,7 @@ async fn postgres(
     settings.access_window = access_window(config);
     settings.search_limit =
         Duration::from_millis(config.number("search.time_limit_ms").unsigned_abs());
+    settings.full_text = full_text(config)?;
     let ring: Arc<dyn KeyRing> = Arc::new(FileKeyRing::open(
         &data.join(ROOT_KEY),
         opening == Opening::OrNew,

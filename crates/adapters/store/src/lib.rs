@@ -34,7 +34,7 @@ pub use port::{
     reindex::Reindexed,
     resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion},
     search::{
-        Clause, ExplainedClause, Explanation, KeyForm, Position, PositionValue, Predicate, RangeOp,
-        SearchPage, SearchPlan, Sort, SortKey, Total, WordScope,
+        Clause, ExplainedClause, Explanation, FullText, KeyForm, Position, PositionValue,
+        Predicate, RangeOp, SearchPage, SearchPlan, Sort, SortKey, Total, WordScope,
     },
 };

@@ -8,7 +8,7 @@ use fhir::search::Extracted;
 use fhir::validate::Severity;
 use identity::Interaction;
 use kernel::{LogicalId, RowId, Timestamp, VersionId};
-use store::{Change, ChangeKind, Expected, Head, ResourceKey, StoredVersion};
+use store::{Change, ChangeKind, Expected, FullText, Head, ResourceKey, StoredVersion};
 
 use crate::App;
 use crate::authorise::{Ask, Organizations, authorise};
@@ -273,6 +273,9 @@ fn pack(
 ) -> Result<Prepared, AppError> {
     let mut extracted = fhir::search::extract(app.definitions(), slot.key.ty, resource);
     settle_identity(app, &slot.key, resource, &mut extracted);
+    if app.store().full_text() != FullText::Off {
+        extracted.words = fhir::search::words(resource);
+    }
     let subject = subject_of(app, &slot.key, &extracted.patients);
     let index = app
         .store()

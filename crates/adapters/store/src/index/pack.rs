@@ -1,19 +1,28 @@
 //! From extracted search values to packed index entries. Must agree with `predicate`: whatever a query
 //! value can ask for is a row here.
 
-use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey};
+use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey, Words};
 use fhir::{Definitions, TypeId};
 use smallvec::{SmallVec, smallvec};
 
 use super::hash::KeyHasher;
 use super::union::union_of;
-use super::{COMPARTMENT, KeyRow, PRESENCE, PackedIndex, RangeRow, TextRow, cut_text, scoped_text};
+use super::{
+    COMPARTMENT, CONTENT, KeyRow, NARRATIVE, PRESENCE, PackedIndex, RangeRow, TextRow, cut_text,
+    scoped_text,
+};
+use crate::port::search::FullText;
 
 type Forms = SmallVec<[i64; 4]>;
 
-/// Packs what extraction found. `patient` is the number of the type Patient.
+/// Packs what extraction found in a resource of a type. `patient` is the number of the type Patient.
 #[must_use]
-pub fn pack(hasher: &KeyHasher, patient: TypeId, extracted: &Extracted<'_>) -> PackedIndex {
+pub fn pack(
+    hasher: &KeyHasher,
+    patient: TypeId,
+    (ty, full_text): (TypeId, FullText),
+    extracted: &Extracted<'_>,
+) -> PackedIndex {
     let mut packer = Packer {
         hasher,
         keys: Vec::with_capacity(extracted.values.len() * 3 + extracted.patients.len()),
@@ -28,7 +37,8 @@ pub fn pack(hasher: &KeyHasher, patient: TypeId, extracted: &Extracted<'_>) -> P
         packer.value(*param, value);
     }
     let [presence, ..] = extracted.present.words();
-    packer.marks(extracted);
+    packer.marks(ty, extracted);
+    packer.words(full_text, &extracted.words);
     PackedIndex::new(packer.keys, packer.ranges, packer.texts, presence)
 }
 
@@ -41,21 +51,30 @@ struct Packer<'h> {
 
 impl Packer<'_> {
     /// Presence beyond the bitmap: a key per parameter. Base parameters all lie within it.
-    fn marks(&mut self, extracted: &Extracted<'_>) {
+    fn marks(&mut self, ty: TypeId, extracted: &Extracted<'_>) {
         let [_, beyond @ ..] = extracted.present.words();
         if beyond.iter().all(|word| *word == 0) {
             return;
         }
-        let mut params: Vec<ParamId> = extracted.values.iter().map(|(param, _)| *param).collect();
-        params.dedup();
-        for param in params {
-            let known = Definitions::r4().search_param_by_id(param);
-            if known.is_some_and(|known| known.bit >= 64) {
-                self.keys.push(KeyRow {
-                    p: PRESENCE,
-                    v: i64::from(param.0),
-                });
+        for param in Definitions::r4().search_params(ty) {
+            if param.bit >= 64 && extracted.present.contains(param.bit) {
+                let v = i64::from(param.id.0);
+                self.keys.push(KeyRow { p: PRESENCE, v });
             }
+        }
+    }
+
+    /// Words a store indexes; each once, also where narrative and content share it.
+    fn words(&mut self, full_text: FullText, words: &Words) {
+        let content = (CONTENT, words.content.as_slice());
+        let places: &[(u16, &[String])] = match full_text {
+            FullText::Off => &[],
+            FullText::Narrative => &[(NARRATIVE, &words.narrative)],
+            FullText::All => &[(NARRATIVE, &words.narrative), content],
+        };
+        for (p, words) in places {
+            let keys = words.iter().map(|word| self.hasher.word(word));
+            self.keys.extend(keys.map(|v| KeyRow { p: *p, v }));
         }
     }
 
@@ -103,14 +122,14 @@ impl Packer<'_> {
     }
 
     /// One row per combination of the forms of the hashed components; at most one component is a range
-    /// or a text. Tuples with two ranges (MolecularSequence coordinates) make no row: `predicate` refuses
-    /// such queries.
+    /// or a text. Two numbers (MolecularSequence coordinates) are points and lie in one row; other tuples
+    /// of two ranges make no row: `predicate` refuses such queries, and no base parameter is one.
     ///
     /// Beside a range, `system|` alone makes no form: nobody asks so, and it would make half as many rows
     /// again; `predicate` refuses it.
     fn composite(&mut self, p: u16, components: &[IndexValue<'_>]) {
         let mut scopes: Forms = smallvec![0];
-        let mut open: Option<&IndexValue<'_>> = None;
+        let mut open: SmallVec<[&IndexValue<'_>; 2]> = SmallVec::new();
         let with_range = components.iter().any(is_range);
         for component in components {
             let mut forms = key_forms(self.hasher, component);
@@ -125,9 +144,7 @@ impl Packer<'_> {
                 forms.retain(|form| *form != whole);
             }
             if forms.is_empty() {
-                if open.replace(component).is_some() {
-                    return;
-                }
+                open.push(component);
                 continue;
             }
             scopes = scopes
@@ -137,33 +154,51 @@ impl Packer<'_> {
                 .collect();
         }
         for scope in scopes {
-            match open {
-                None => self.keys.push(KeyRow { p, v: scope }),
-                Some(IndexValue::Text { folded, .. }) => {
-                    self.texts.push(TextRow {
-                        p,
-                        v: cut_text(&scoped_text(scope, folded)).to_owned(),
-                    });
-                }
-                Some(IndexValue::Range { lo, hi } | IndexValue::Number { lo, hi }) => {
+            match open.as_slice() {
+                [] => self.keys.push(KeyRow { p, v: scope }),
+                [one] => self.open_component(p, scope, one),
+                [
+                    IndexValue::Number { lo: first, .. },
+                    IndexValue::Number { lo: second, .. },
+                ] => {
                     self.ranges.push(RangeRow {
                         p,
                         u: scope,
-                        lo: *lo,
-                        hi: *hi,
+                        lo: *first,
+                        hi: *second,
                     });
                 }
-                Some(IndexValue::Quantity { lo, hi, unit }) => {
-                    let u = combine(self.hasher, scope, unit_hash(self.hasher, unit));
-                    self.ranges.push(RangeRow {
-                        p,
-                        u,
-                        lo: *lo,
-                        hi: *hi,
-                    });
-                }
-                Some(_) => {}
+                _ => {}
             }
+        }
+    }
+
+    fn open_component(&mut self, p: u16, scope: i64, open: &IndexValue<'_>) {
+        match open {
+            IndexValue::Text { folded, .. } => {
+                self.texts.push(TextRow {
+                    p,
+                    v: cut_text(&scoped_text(scope, folded)).to_owned(),
+                });
+            }
+            IndexValue::Range { lo, hi } | IndexValue::Number { lo, hi } => {
+                self.ranges.push(RangeRow {
+                    p,
+                    u: scope,
+                    lo: *lo,
+                    hi: *hi,
+                });
+            }
+            IndexValue::Quantity { lo, hi, unit } => {
+                let u = combine(self.hasher, scope, unit_hash(self.hasher, unit));
+                self.ranges.push(RangeRow {
+                    p,
+                    u,
+                    lo: *lo,
+                    hi: *hi,
+                });
+            }
+            _ => {}
         }
     }
 }

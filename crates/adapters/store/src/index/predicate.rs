@@ -14,7 +14,7 @@ use crate::port::search::{KeyForm, Predicate, RangeOp};
 /// reference by bare id may mean several types). `:not` is the clause's matter; the value inside counts.
 ///
 /// # Errors
-/// [`StoreError::Unsupported`] for tuples of two ranges, and for a system without a code beside a range.
+/// [`StoreError::Unsupported`] for tuples of two ranges that are no numbers, and for a system without a code beside a range.
 pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicate>, StoreError> {
     let id = param.id;
     let one = match value {
@@ -91,12 +91,10 @@ fn composite(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predi
 
 fn tuples(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predicate>, StoreError> {
     let mut scopes: Vec<Option<KeyForm>> = vec![None];
-    let mut open: Option<&QueryValue> = None;
+    let mut open: Vec<&QueryValue> = Vec::new();
     for component in components {
         if is_range(component) || matches!(component, QueryValue::Text { .. }) {
-            if open.replace(component).is_some() {
-                return Err(StoreError::Unsupported("searches by a tuple of two ranges"));
-            }
+            open.push(component);
             continue;
         }
         let forms = key_forms(component);
@@ -118,12 +116,36 @@ fn tuples(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predicat
     }
     let predicates = scopes
         .into_iter()
-        .map(|scope| tuple(param, scope, open))
+        .map(|scope| match open.as_slice() {
+            [] => tuple(param, scope, None),
+            [one] => tuple(param, scope, Some(*one)),
+            [first, second] => numbers(param, scope, first, second),
+            _ => Err(StoreError::Unsupported("a tuple of three ranges")),
+        })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(if predicates.is_empty() {
         vec![Predicate::Nothing]
     } else {
         predicates
+    })
+}
+
+/// Stored numbers are points: two of a tuple lie in one row.
+fn numbers(
+    param: &SearchParam,
+    scope: Option<KeyForm>,
+    first: &QueryValue,
+    second: &QueryValue,
+) -> Result<Predicate, StoreError> {
+    let number = |value: &QueryValue| match value {
+        QueryValue::Number { prefix, lo, hi } => Ok((op(*prefix), *lo, *hi)),
+        _ => Err(StoreError::Unsupported("searches by a tuple of two ranges")),
+    };
+    Ok(Predicate::Numbers {
+        param: param.id,
+        scope,
+        first: number(first)?,
+        second: number(second)?,
     })
 }
 
@@ -253,5 +275,47 @@ const fn op(prefix: Prefix) -> RangeOp {
         Prefix::Sa => RangeOp::After,
         Prefix::Eb => RangeOp::Before,
         Prefix::Ap => RangeOp::Overlaps,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fhir::search::{Modifier, ParamKind, parse_query_value};
+
+    #[test]
+    fn every_base_composite_can_be_asked_for() {
+        let definitions = Definitions::r4();
+        let sample = |kind: ParamKind| match kind {
+            ParamKind::Token => "urn:x|c",
+            ParamKind::Quantity => "gt5.4|http://unitsofmeasure.org|mg",
+            ParamKind::Date => "ge2026-01",
+            ParamKind::Number => "le7",
+            ParamKind::Reference => "Patient/p",
+            ParamKind::Uri => "http://x",
+            _ => "text",
+        };
+        let mut kinds = std::collections::BTreeMap::new();
+        let params = definitions
+            .resource_types()
+            .flat_map(|ty| definitions.search_params(ty));
+        for param in params.filter(|param| param.kind == ParamKind::Composite) {
+            let parts: Vec<&str> = param.components.iter().map(|c| sample(c.kind)).collect();
+            let names: Vec<&str> = param.components.iter().map(|c| c.kind.code()).collect();
+            let now = kernel::Timestamp::from_millis(0);
+            let value = parse_query_value(param, Modifier::None, &parts.join("$"), now).unwrap();
+            let asked = predicate(param, &value);
+            assert!(asked.is_ok(), "{}: {asked:?}", param.code);
+            *kinds.entry(names.join("$")).or_insert(0) += 1;
+        }
+        let kinds: Vec<String> = kinds.iter().map(|(k, n)| format!("{k} {n}")).collect();
+        insta::assert_snapshot!(kinds.join("\n"), @r"
+        token$date 1
+        token$number$number 4
+        token$quantity 32
+        token$reference 1
+        token$string 1
+        token$token 33
+        ");
     }
 }

@@ -87,6 +87,8 @@ pub trait Store: Send + Sync {
         plan: &SearchPlan,
     ) -> Result<Explanation, StoreError>;
 
+    /// Which words [`Store::pack_index`] indexes, where the extracted values hold any.
+    fn full_text(&self) -> search::FullText;
     /// Packs extracted search values for a [`change::Change`]: hashing is keyed per tenant, so only the
     /// store can do it. Pure CPU; call it on the caller's thread.
     fn pack_index(

@@ -78,6 +78,17 @@ pub enum Predicate {
         /// First value above the query range.
         hi: i64,
     },
+    /// Has a tuple of hashed components and two numbers, each compared by itself.
+    Numbers {
+        /// Parameter.
+        param: ParamId,
+        /// The hashed components.
+        scope: Option<KeyForm>,
+        /// Comparison with the first number: operation, and the query range in key space.
+        first: (RangeOp, i64, i64),
+        /// Comparison with the second number.
+        second: (RangeOp, i64, i64),
+    },
     /// Has a text that begins with (folded).
     TextPrefix {
         /// Parameter.
@@ -151,6 +162,18 @@ pub enum Predicate {
     },
     /// Matches nothing (an unresolvable value).
     Nothing,
+}
+
+/// Which words a store indexes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FullText {
+    /// None: searches by words are refused.
+    Off,
+    /// Those of narratives (`_text`).
+    #[default]
+    Narrative,
+    /// Those of narratives and of every other text (`_text`, `_content`).
+    All,
 }
 
 /// Where words are looked for.

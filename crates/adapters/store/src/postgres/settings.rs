@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::port::search::FullText;
+
 /// Settings of a [`crate::postgres::PostgresStore`].
 #[derive(Clone)]
 pub struct PostgresSettings {
@@ -27,6 +29,8 @@ pub struct PostgresSettings {
     pub batch: usize,
     /// How long a search or a history may run.
     pub search_limit: Duration,
+    /// Which words of resources are indexed; what was written before a change keeps the index it has.
+    pub full_text: FullText,
     /// Connections to each database at most.
     pub connections: usize,
 }
@@ -59,6 +63,7 @@ impl PostgresSettings {
             write_queue: 4096,
             batch: 256,
             search_limit: Duration::from_secs(10),
+            full_text: FullText::default(),
             connections: 16,
         }
     }

@@ -25,9 +25,10 @@ use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use crate::port::search::{Explanation, SearchPage, SearchPlan};
+use crate::port::search::{Explanation, FullText, SearchPage, SearchPlan};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
+use crate::query::check_words;
 
 impl PostgresStore {
     /// Brings the data keys of a unit: made for the patients of its changes, found for those of its
@@ -161,6 +162,7 @@ impl Store for PostgresStore {
         scope: &TenantScope,
         plan: &SearchPlan,
     ) -> Result<SearchPage, StoreError> {
+        check_words(self.shared.settings.full_text, &plan.all_of)?;
         let tenant = self.tenant(scope).await?;
         search::search(
             &tenant.db,
@@ -177,6 +179,7 @@ impl Store for PostgresStore {
         scope: &TenantScope,
         plan: &SearchPlan,
     ) -> Result<Explanation, StoreError> {
+        check_words(self.shared.settings.full_text, &plan.all_of)?;
         let tenant = self.tenant(scope).await?;
         search::explained(
             &tenant.db,
@@ -188,14 +191,19 @@ impl Store for PostgresStore {
         .await
     }
 
+    fn full_text(&self) -> FullText {
+        self.shared.settings.full_text
+    }
+
     fn pack_index(
         &self,
         scope: &TenantScope,
-        _ty: fhir::TypeId,
+        ty: fhir::TypeId,
         extracted: &fhir::search::Extracted<'_>,
     ) -> Result<PackedIndex, StoreError> {
         let patient = crate::query::plan::patient_type()?;
-        self.hasher(scope, |hasher| index::pack(hasher, patient, extracted))
+        let of = (ty, self.shared.settings.full_text);
+        self.hasher(scope, |hasher| index::pack(hasher, patient, of, extracted))
     }
 
     async fn commit(&self, scope: &TenantScope, unit: Unit) -> Result<Receipt, CommitError> {

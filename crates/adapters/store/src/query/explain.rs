@@ -102,6 +102,7 @@ fn test_text(query: &Query, test: &Test) -> String {
     match test {
         Test::Key { p, .. } => param(*p),
         Test::Range { p, .. } => format!("{} in a range", param(*p)),
+        Test::Numbers { p, .. } => format!("{} in two ranges", param(*p)),
         Test::TextPrefix { p, .. } => format!("{} begins with", param(*p)),
         Test::TextContains { p, .. } => format!("{} contains", param(*p)),
         Test::Present { ty, bit, present } => {

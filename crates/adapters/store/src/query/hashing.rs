@@ -4,11 +4,11 @@ use fhir::search::{ParamId, ParamKind, SearchParam};
 use fhir::{Definitions, TypeId};
 use kernel::{LogicalId, RowId};
 
-use super::tree::{After, Group, Link, Query, Test, TestClause};
+use super::tree::{After, Group, Link, Query, Span, Test, TestClause};
 use crate::index::{COMPARTMENT, CONTENT, KeyHasher, NARRATIVE, PRESENCE, cut_text, scoped_text};
 use crate::port::error::StoreError;
 use crate::port::search::{
-    Clause, KeyForm, Predicate, RangeOp, SearchPlan, Sort, SortKey, WordScope,
+    Clause, FullText, KeyForm, Predicate, RangeOp, SearchPlan, Sort, SortKey, WordScope,
 };
 
 /// How deep chains, `_has` and nested expressions may go.
@@ -35,7 +35,7 @@ impl Query {
     ///
     /// # Errors
     /// [`StoreError::TooCostly`] for more alternatives, or deeper nesting, than engines take in a
-    /// statement.
+    /// statement. Words that are not indexed match nothing: see [`check_words`].
     pub fn new(hasher: &KeyHasher, plan: &SearchPlan) -> Result<Self, StoreError> {
         let mut sort = plan.sort.clone();
         if sort.is_empty() {
@@ -82,6 +82,43 @@ impl Query {
             after: None,
         })
     }
+}
+
+/// Refuses a search for words that a store does not index.
+///
+/// # Errors
+/// [`StoreError::Unsupported`] names the setting.
+pub fn check_words(full_text: FullText, clauses: &[Clause]) -> Result<(), StoreError> {
+    if full_text == FullText::All {
+        return Ok(());
+    }
+    for predicate in clauses.iter().flat_map(|clause| &clause.any_of) {
+        match predicate {
+            Predicate::Words {
+                scope: WordScope::Content,
+                ..
+            } => {
+                return Err(StoreError::Unsupported(
+                    "_content unless search.full_text is all: set it, and reindex",
+                ));
+            }
+            Predicate::Words { .. } if full_text == FullText::Off => {
+                return Err(StoreError::Unsupported(
+                    "_text while search.full_text is off: set it to narrative, and reindex",
+                ));
+            }
+            Predicate::Chain { targets, .. } => {
+                for (_, all_of) in targets {
+                    check_words(full_text, all_of)?;
+                }
+            }
+            Predicate::Has { all_of, .. } | Predicate::All(all_of) => {
+                check_words(full_text, all_of)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 struct Hashing<'h> {
@@ -281,7 +318,7 @@ fn weight(clause: &TestClause) -> u8 {
         Test::Nothing | Test::Present { .. } | Test::Type(_) | Test::Head { .. } => 0,
         Test::Version { .. } => 1,
         Test::Key { .. } => 2,
-        Test::Range { .. } | Test::TextPrefix { .. } => 3,
+        Test::Range { .. } | Test::Numbers { .. } | Test::TextPrefix { .. } => 3,
         Test::TextContains { .. } => 4,
         Test::PatientOrganization { .. } | Test::All(_) => 5,
         Test::Chain { .. } => 6,
@@ -320,6 +357,17 @@ fn leaf(hasher: &KeyHasher, types: &[TypeId], predicate: &Predicate) -> Result<T
             op: *op,
             lo: *lo,
             hi: *hi,
+        },
+        Predicate::Numbers {
+            param,
+            scope,
+            first,
+            second,
+        } => Test::Numbers {
+            p: number(*param),
+            u: scope.as_ref().map_or(0, |scope| hasher.form(scope)),
+            first: Span::of(*first),
+            second: Span::of(*second),
         },
         Predicate::TextPrefix {
             param,

@@ -8,6 +8,7 @@ pub mod plan;
 pub mod render;
 pub mod tree;
 
+pub use hashing::check_words;
 pub use plan::{Planner, Strategy};
 pub use render::{Bind, Dialect, Sql};
 pub use tree::{Query, Test};

@@ -29,6 +29,17 @@ pub enum Test {
         /// Query range.
         hi: i64,
     },
+    /// A row of `ix_rng` that holds two numbers, `lo` and `hi`.
+    Numbers {
+        /// Parameter.
+        p: i64,
+        /// Scope.
+        u: i64,
+        /// Where the first must lie.
+        first: Span,
+        /// Where the second must lie.
+        second: Span,
+    },
     /// A row of `ix_txt` from `from` up to, not including, `to`.
     TextPrefix {
         /// Parameter.
@@ -105,6 +116,33 @@ pub enum Test {
     Nothing,
 }
 
+/// Where a number must lie: from `from` up to, not including, `to`; or outside of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First number.
+    pub from: i64,
+    /// First number after.
+    pub to: i64,
+    /// Whether it must lie outside.
+    pub outside: bool,
+}
+
+impl Span {
+    /// Of a comparison of a single number with a query range `[lo, hi)`.
+    #[must_use]
+    pub const fn of((op, lo, hi): (RangeOp, i64, i64)) -> Self {
+        let (from, to, outside) = match op {
+            RangeOp::Within | RangeOp::Overlaps => (lo, hi, false),
+            RangeOp::NotWithin => (lo, hi, true),
+            RangeOp::Above | RangeOp::After => (hi, i64::MAX, false),
+            RangeOp::Below | RangeOp::Before => (i64::MIN, lo, false),
+            RangeOp::AboveOrWithin => (lo, i64::MAX, false),
+            RangeOp::BelowOrWithin => (i64::MIN, hi, false),
+        };
+        Self { from, to, outside }
+    }
+}
+
 /// How a reference leads to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -125,6 +163,7 @@ impl Test {
             self,
             Self::Key { .. }
                 | Self::Range { .. }
+                | Self::Numbers { .. }
                 | Self::TextPrefix { .. }
                 | Self::TextContains { .. }
                 | Self::Head { .. }

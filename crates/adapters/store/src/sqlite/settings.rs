@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::port::search::FullText;
+
 /// Settings of a [`crate::sqlite::SqliteStore`].
 #[derive(Debug, Clone)]
 pub struct SqliteSettings {
@@ -25,6 +27,8 @@ pub struct SqliteSettings {
     pub recent_kib: u32,
     /// How long a search or a history may run.
     pub search_limit: Duration,
+    /// Which words of resources are indexed; what was written before a change keeps the index it has.
+    pub full_text: FullText,
 }
 
 impl SqliteSettings {
@@ -41,6 +45,7 @@ impl SqliteSettings {
             cache_kib: 32 * 1024,
             recent_kib: 4 * 1024,
             search_limit: Duration::from_secs(10),
+            full_text: FullText::default(),
         }
     }
 }

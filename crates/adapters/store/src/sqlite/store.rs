@@ -30,9 +30,10 @@ use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use crate::port::search::{Explanation, SearchPage, SearchPlan};
+use crate::port::search::{Explanation, FullText, SearchPage, SearchPlan};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
+use crate::query::check_words;
 
 /// Units with more changes are prepared off the caller's thread.
 const LARGE_UNIT: usize = 32;
@@ -231,6 +232,7 @@ impl Store for SqliteStore {
         plan: &SearchPlan,
     ) -> Result<SearchPage, StoreError> {
         let tenant = self.tenant(scope)?;
+        check_words(tenant.shared.settings.full_text, &plan.all_of)?;
         let limit = tenant.shared.settings.search_limit;
         if plan.count <= AT_ONCE_ROWS && limit > AT_ONCE {
             // Most searches are over sooner than another thread would begin with them.
@@ -256,6 +258,7 @@ impl Store for SqliteStore {
         plan: &SearchPlan,
     ) -> Result<Explanation, StoreError> {
         let (tenant, plan) = (self.tenant(scope)?, plan.clone());
+        check_words(tenant.shared.settings.full_text, &plan.all_of)?;
         blocking(move || {
             scan(&tenant, |connection| {
                 search::explained(connection, &tenant.sealing, &plan)
@@ -264,16 +267,21 @@ impl Store for SqliteStore {
         .await
     }
 
+    fn full_text(&self) -> FullText {
+        self.shared.settings.full_text
+    }
+
     fn pack_index(
         &self,
         scope: &TenantScope,
-        _ty: fhir::TypeId,
+        ty: fhir::TypeId,
         extracted: &fhir::search::Extracted<'_>,
     ) -> Result<PackedIndex, StoreError> {
         let tenant = self.tenant(scope)?;
         Ok(index::pack(
             tenant.keys().hasher(),
             crate::query::plan::patient_type()?,
+            (ty, tenant.shared.settings.full_text),
             extracted,
         ))
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kernel::{Clock, Ids, TenantScope};
+use store::FullText;
 use store::sqlite::{SqliteSettings, SqliteStore};
 use store::{Store, StoreError};
 
@@ -37,7 +38,10 @@ impl Folder {
 }
 
 pub fn settings(data: &Path) -> SqliteSettings {
-    SqliteSettings::new(data.to_owned(), "test.example")
+    SqliteSettings {
+        full_text: FullText::All,
+        ..SqliteSettings::new(data.to_owned(), "test.example")
+    }
 }
 
 pub fn open(world: &World, settings: SqliteSettings) -> Result<SqliteStore, StoreError> {

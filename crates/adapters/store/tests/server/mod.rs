@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use kernel::{Ids, TenantScope};
 use store::keys::FileKeyRing;
 use store::postgres::{PostgresSettings, PostgresStore};
-use store::{Store, TenantSpec};
+use store::{FullText, Store, TenantSpec};
 use testkit::postgres::{TestDatabase, fresh_database};
 
 use crate::suite::Bed;
@@ -65,6 +65,7 @@ pub async fn open(
         "test.example",
     );
     settings.access_window = window;
+    settings.full_text = FullText::All;
     Arc::new(
         PostgresStore::open(settings, Arc::new(ring), ids)
             .await

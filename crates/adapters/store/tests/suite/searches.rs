@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use fhir::Definitions;
-use store::{Clause, Predicate, RangeOp, SearchPlan, Sort, SortKey, Store, StoreError, Total};
+use store::{
+    Clause, Predicate, RangeOp, SearchPlan, Sort, SortKey, Store, StoreError, Total, WordScope,
+};
 
 use super::world::{World, id, ids_of, observation, patient, ty};
 use super::{Bed, WINDOW};
@@ -306,6 +308,138 @@ pub async fn totals_count_all_pages(bed: &mut impl Bed) {
             (Some(expected), 0, None)
         );
     }
+}
+
+pub async fn words_are_found_where_they_stand(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    for json in [
+        r#"{"resourceType":"Condition","id":"a","subject":{"reference":"Patient/p"},"text":{"status":"generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">Herz&#173;infarkt: <b>M\u00fcller</b></div>"},"code":{"text":"Heart attack"}}"#,
+        r#"{"resourceType":"Condition","id":"b","subject":{"reference":"Patient/p"},"code":{"text":"A heart valve"},"note":[{"text":"attack ruled out, seen by MULLER"}]}"#,
+        r#"{"resourceType":"Patient","id":"p","name":[{"family":"Heart"}]}"#,
+    ] {
+        world.put(&*store, &[json]).await.unwrap();
+    }
+    let found = |scope, types: &[&str], text: &str| {
+        let mut plan = world.plan(types[0], "");
+        plan.types = types.iter().map(|name| ty(name)).collect();
+        plan.total = Total::Accurate;
+        plan.all_of.push(Clause {
+            negated: false,
+            any_of: vec![Predicate::Words {
+                scope,
+                words: fhir::search::fold_words(text),
+            }],
+        });
+        let (store, scope) = (&store, &world.scope);
+        async move {
+            let page = store.search(scope, &plan).await.unwrap();
+            assert_eq!(page.total, Some(page.matches.len() as u64));
+            ids_of(&page)
+        }
+    };
+    let (narrative, content) = (WordScope::Narrative, WordScope::Content);
+    let none: [&str; 0] = [];
+    assert_eq!(found(narrative, &["Condition"], "muller").await, ["a"]);
+    assert_eq!(found(narrative, &["Condition"], "heart").await, none);
+    assert_eq!(found(narrative, &["Condition"], "").await, none);
+    assert_eq!(
+        found(content, &["Condition"], "M\u{fc}ller").await,
+        ["b", "a"]
+    );
+    assert_eq!(
+        found(content, &["Condition"], "attack HEART").await,
+        ["b", "a"]
+    );
+    assert_eq!(found(content, &["Condition"], "heart valve").await, ["b"]);
+    assert_eq!(found(content, &["Condition"], "hear").await, none);
+    assert_eq!(
+        found(content, &["Condition", "Patient"], "heart").await,
+        ["p", "b", "a"]
+    );
+    // An update moves words, a deletion takes them away.
+    world.put(&*store, &[r#"{"resourceType":"Condition","id":"b","subject":{"reference":"Patient/p"},"code":{"text":"A valve"}}"#]).await.unwrap();
+    assert_eq!(found(content, &["Condition"], "heart").await, ["a"]);
+    world
+        .delete(&*store, "Condition/a", Some("p"))
+        .await
+        .unwrap();
+    assert_eq!(found(content, &["Condition"], "heart").await, none);
+}
+
+pub async fn two_numbers_of_a_tuple_are_compared_together(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    let sequence = |name: &str, variants: &[(u32, u32)]| {
+        let variants: Vec<String> = variants
+            .iter()
+            .map(|(start, end)| format!(r#"{{"start":{start},"end":{end}}}"#))
+            .collect();
+        format!(
+            r#"{{"resourceType":"MolecularSequence","id":"{name}","coordinateSystem":0,"referenceSeq":{{"referenceSeqId":{{"coding":[{{"system":"urn:ncbi","code":"NC_1"}}]}}}},"variant":[{}]}}"#,
+            variants.join(",")
+        )
+    };
+    world
+        .put(&*store, &[&sequence("a", &[(10, 20), (100, 200)])])
+        .await
+        .unwrap();
+    world
+        .put(&*store, &[&sequence("b", &[(10, 200)])])
+        .await
+        .unwrap();
+    for (value, expected) in [
+        ("NC_1$10$20", &["a"][..]),
+        ("NC_1$10$200", &["b"]),
+        ("NC_1$lt50$gt150", &["b"]),
+        ("NC_1$le10$le200", &["b", "a"]),
+        ("NC_1$ge100$ne20", &["a"]),
+        ("urn:ncbi|NC_1$sa9$eb21", &["a"]),
+        ("NC_2$10$20", &[]),
+    ] {
+        let query = format!("referenceseqid-variant-coordinate={value}");
+        let found = world.search(&*store, "MolecularSequence", &query).await;
+        assert_eq!(found, expected, "{value}");
+    }
+}
+
+pub async fn an_explanation_says_what_drives_and_no_value(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    clinic(&world, &*store).await;
+    let mut plan = world.plan("Observation", "code=8480-6&date=ge2026-01-01");
+    let family = world.clause(ty("Patient"), "family=Secretname");
+    let subject = Definitions::r4()
+        .search_param(ty("Observation"), "subject")
+        .unwrap();
+    plan.all_of.push(Clause {
+        negated: false,
+        any_of: vec![Predicate::Chain {
+            param: subject.id,
+            targets: vec![(ty("Patient"), vec![family])],
+        }],
+    });
+    let explained = store.explain(&world.scope, &plan).await.unwrap();
+    assert_eq!(explained.clauses.len(), 3);
+    let driver = explained.driver.expect("few rows: one of them drives");
+    assert!(explained.clauses[driver].rows.is_some());
+    let tests: Vec<&str> = explained.clauses.iter().map(|c| c.tests.as_str()).collect();
+    assert_eq!(
+        tests,
+        [
+            "code",
+            "date in a range",
+            "subject to Patient(family begins with)"
+        ]
+    );
+    assert!(!explained.engine.is_empty() && explained.statement.contains("SELECT"));
+    let all = format!("{explained:?}").to_lowercase();
+    assert!(
+        !all.contains("secretname") && !all.contains("8480"),
+        "{all}"
+    );
 }
 
 pub async fn an_update_moves_and_a_deletion_removes(bed: &mut impl Bed) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fhir::json::{Document, Limits};
-use fhir::search::{Modifier, extract, parse_query_value, split_alternatives};
+use fhir::search::{Modifier, extract, parse_query_value, split_alternatives, words};
 use fhir::{Definitions, TypeId};
 use kernel::{
     Actor, ActorId, ActorKind, Clock, Ids, LogicalId, PurposeOfUse, TenantId, TenantScope,
@@ -101,7 +101,8 @@ impl World {
             ty,
             id: id(&root.get_str("id").expect("an id")),
         };
-        let extracted = extract(definitions, ty, root);
+        let mut extracted = extract(definitions, ty, root);
+        extracted.words = words(root);
         let index = store
             .pack_index(&self.scope, ty, &extracted)
             .expect("packs");

@@ -7,6 +7,7 @@ use kernel::LogicalId;
 
 use crate::definitions::TypeId;
 use crate::search::params::ParamId;
+use crate::search::words::Words;
 
 /// One value a resource is found by. Strings borrow from the document where it has no escapes.
 ///
@@ -144,4 +145,6 @@ pub struct Extracted<'a> {
     pub present: PresenceBits,
     /// Patients in whose compartment the resource lies, sorted, each once; a Patient lies in its own.
     pub patients: Vec<LogicalId>,
+    /// Words for full text; [`crate::search::extract`] leaves them out, [`crate::search::words`] finds them.
+    pub words: Words,
 }

@@ -6,7 +6,7 @@ use super::{Writer, alive_of};
 use crate::index::COMPARTMENT;
 use crate::port::search::RangeOp;
 use crate::query::render::Bind;
-use crate::query::tree::{Link, Query, Test, TestClause};
+use crate::query::tree::{Link, Query, Span, Test, TestClause};
 
 /// Where the resource stands in a statement.
 pub(super) struct At {
@@ -105,7 +105,7 @@ pub(super) fn one_of(w: &mut Writer<'_>, column: &str, values: &[i64]) {
 /// Writes ` FROM <index> k WHERE ...` for a test of an index; answers whether it is one.
 pub(super) fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
     let (table, p) = match test {
-        Test::Range { p, .. } => ("ix_rng", *p),
+        Test::Range { p, .. } | Test::Numbers { p, .. } => ("ix_rng", *p),
         Test::TextPrefix { p, .. } | Test::TextContains { p, .. } => ("ix_txt", *p),
         _ => return false,
     };
@@ -124,6 +124,13 @@ pub(super) fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
                 w.push(" AND k.u = ").int(*u);
             }
             range(w, *op, *lo, *hi);
+        }
+        Test::Numbers {
+            u, first, second, ..
+        } => {
+            w.push(" AND k.u = ").int(*u);
+            span(w, "k.lo", *first);
+            span(w, "k.hi", *second);
         }
         Test::TextPrefix { from, to, .. } => prefix(w, from, to.as_deref()),
         Test::TextContains { text, .. } => contains(w, text),
@@ -181,12 +188,15 @@ fn holds(w: &mut Writer<'_>, query: &Query, test: &Test, at: &At) {
     match test {
         Test::Key { p, v } => has_key(w, *p, &[*v], at),
         // Rows of one unit or one code are few, and lie in one index: listed once, not per resource.
-        Test::Range { u, .. } if *u != 0 => {
+        Test::Numbers { .. } | Test::Range { .. } if !is_plain(test) => {
             w.push(&at.rid).push(" IN (SELECT k.rid");
             index_rows(w, test);
             w.push(")");
         }
-        Test::Range { .. } | Test::TextPrefix { .. } | Test::TextContains { .. } => {
+        Test::Range { .. }
+        | Test::Numbers { .. }
+        | Test::TextPrefix { .. }
+        | Test::TextContains { .. } => {
             w.push("EXISTS (SELECT 1");
             index_rows(w, test);
             w.push(" AND k.rid = ").push(&at.rid).push(")");
@@ -300,6 +310,17 @@ fn organization(w: &mut Writer<'_>, p: i64, v: i64, or_none: bool, at: &At) {
             .push(")");
     }
     w.push(")");
+}
+
+/// Whether a range has neither unit nor scope.
+const fn is_plain(test: &Test) -> bool {
+    matches!(test, Test::Range { u: 0, .. })
+}
+
+fn span(w: &mut Writer<'_>, column: &str, span: Span) {
+    w.push(if span.outside { " AND NOT (" } else { " AND (" });
+    w.push(column).push(" >= ").int(span.from).push(" AND ");
+    w.push(column).push(" < ").int(span.to).push(")");
 }
 
 /// Half-open stored ranges `[k.lo, k.hi)` against the query's.
