@@ -66,6 +66,7 @@ pub async fn erase(
     entry.payload.outcome_text = left(&shared);
     let resources = app.store().erase(&caller.scope, patient, entry).await?;
     app.caches().patients.invalidate_all();
+    crate::bulk::forget_exports(app, &caller.scope).await?;
     Ok(Erased { resources, shared })
 }
 

@@ -134,6 +134,9 @@ pub enum AppError {
     /// A duplicate, or a state that does not allow the step.
     #[error("{0}")]
     Conflict(String),
+    /// Too much of it at once; the same may succeed later.
+    #[error("{0}")]
+    Throttled(String),
     /// A search that cannot be answered.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -263,7 +266,7 @@ impl Categorised for AppError {
             Self::NotFound { .. } => Category::NotFound,
             Self::Gone { .. } => Category::Gone,
             Self::Denied { .. } | Self::SignIn(SignInError::Forgery) => Category::Forbidden,
-            Self::SignIn(SignInError::Locked(_)) => Category::Throttled,
+            Self::SignIn(SignInError::Locked(_)) | Self::Throttled(_) => Category::Throttled,
             Self::SignIn(_) => Category::Unauthenticated,
             Self::Stale { .. } | Self::MultipleMatches { .. } => Category::Stale,
             Self::Conflict(_) => Category::Conflict,

@@ -195,6 +195,8 @@ pub struct Schedule {
     pub checkpoints: Duration,
     /// Between two sweeps of expired documents.
     pub sweep: Duration,
+    /// Between two looks for bulk jobs that nobody works on.
+    pub bulk: Duration,
 }
 
 impl Default for Schedule {
@@ -202,6 +204,7 @@ impl Default for Schedule {
         Self {
             checkpoints: Duration::from_secs(10),
             sweep: Duration::from_mins(5),
+            bulk: Duration::from_secs(15),
         }
     }
 }
@@ -215,6 +218,7 @@ pub async fn run(
 ) {
     let mut checkpoints = tokio::time::interval(schedule.checkpoints);
     let mut sweeps = tokio::time::interval(schedule.sweep);
+    let mut bulk = tokio::time::interval(schedule.bulk);
     tokio::pin!(stop);
     loop {
         tokio::select! {
@@ -222,6 +226,11 @@ pub async fn run(
             _ = checkpoints.tick() => {
                 if let Err(error) = noted(&app, "checkpoints", fix_checkpoints(&app, holder)).await {
                     tracing::warn!(%error, "tenants' checkpoints were not fixed in the instance log");
+                }
+            }
+            _ = bulk.tick() => {
+                if let Err(error) = noted(&app, "bulk", crate::bulk::resume_all(&app)).await {
+                    tracing::warn!(%error, "bulk jobs were not looked for");
                 }
             }
             _ = sweeps.tick() => {
@@ -266,6 +275,7 @@ pub async fn sweep_all(app: &App, holder: Uuid) -> Result<u64, AppError> {
     for tenant in app.store().tenants().await? {
         let scope = system_scope(tenant, SystemTask::Retention);
         removed += sweep(app, &scope).await?;
+        removed += crate::bulk::sweep(app, &scope).await?;
         lease.renew(app).await?;
     }
     lease.release(app).await?;

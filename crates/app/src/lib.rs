@@ -6,6 +6,7 @@ pub mod admin;
 pub mod audit;
 mod authorise;
 pub mod backup;
+pub mod bulk;
 pub mod consumers;
 pub mod context;
 mod entry;
@@ -51,6 +52,7 @@ struct Inner {
     settings: Settings,
     caches: Caches,
     board: figures::Board,
+    bulk: bulk::Board,
 }
 
 /// What is remembered between requests. Nothing here decides: all of it can be lost.
@@ -101,6 +103,7 @@ impl App {
             settings,
             caches,
             board: figures::Board::default(),
+            bulk: bulk::Board::default(),
         })))
     }
 
@@ -163,6 +166,10 @@ impl App {
 
     pub(crate) fn board(&self) -> &figures::Board {
         &self.0.board
+    }
+
+    pub(crate) fn bulk(&self) -> &bulk::Board {
+        &self.0.bulk
     }
 
     /// The patients a version is about; none for a deletion. A Patient is about itself, without a look

@@ -1,6 +1,8 @@
 //! What the use-cases may be told from outside: limits, times, switches and the instance secret.
 //! Must not read the environment or a file: `server` fills it in.
 
+use std::path::PathBuf;
+
 use zeroize::Zeroizing;
 
 /// Sizes that bound a request.
@@ -70,6 +72,49 @@ impl Default for SessionTimes {
     }
 }
 
+/// Bounds of bulk exports and imports.
+#[derive(Debug, Clone)]
+pub struct Bulk {
+    /// Jobs of a tenant in progress at a time.
+    pub jobs: usize,
+    /// How long an export waits after its moment before it reads, in milliseconds: longer than a write
+    /// takes from its first step to its commit. Slower writes are refused and can be repeated.
+    pub settle_ms: i64,
+    /// Plain bytes that are sealed and written at a time; what a job needs in memory.
+    pub chunk_bytes: usize,
+    /// Plain bytes of a file, about.
+    pub file_bytes: u64,
+    /// Plain bytes of a whole export at most.
+    pub most_bytes: u64,
+    /// Seconds that a job may take.
+    pub most_seconds: i64,
+    /// Seconds that files are kept after the end of their job.
+    pub keep_s: i64,
+    /// Seconds that a link to a file holds; a new one comes with each look at the manifest.
+    pub link_s: i64,
+    /// Whether a link needs a token beside its signature.
+    pub links_need_token: bool,
+    /// The folder with a folder per tenant, by its name in addresses, of files that may be imported.
+    pub import_folder: Option<PathBuf>,
+}
+
+impl Default for Bulk {
+    fn default() -> Self {
+        Self {
+            jobs: 4,
+            settle_ms: 1_000,
+            chunk_bytes: 4 << 20,
+            file_bytes: 256 << 20,
+            most_bytes: 1 << 40,
+            most_seconds: 24 * 3600,
+            keep_s: 24 * 3600,
+            link_s: 3600,
+            links_need_token: false,
+            import_folder: None,
+        }
+    }
+}
+
 /// Everything the use-cases are told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -77,6 +122,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Sign-in times.
     pub session: SessionTimes,
+    /// Bulk exports and imports.
+    pub bulk: Bulk,
     /// Refuse resources that break R4 structure.
     pub validate: bool,
     /// Ignore unknown search parameters also without `Prefer: handling=lenient`.
@@ -98,6 +145,7 @@ impl Settings {
         Self {
             limits: Limits::default(),
             session: SessionTimes::default(),
+            bulk: Bulk::default(),
             validate: true,
             lenient: false,
             secret: Zeroizing::new(secret),

@@ -10,6 +10,7 @@ use axum::Router;
 use http_edge::{Edge, EdgeSettings, Metrics};
 use kernel::{Category, Clock, Ids};
 use sha2::{Digest, Sha256};
+use store::blob::Blobs;
 use store::keys::{FileKeyRing, KeyRing};
 use store::postgres::{PostgresSettings, PostgresStore};
 use store::sqlite::{SqliteSettings, SqliteStore};
@@ -159,7 +160,10 @@ async fn open_store(
         Arc::clone(&clock),
         Arc::clone(&ids),
         settings,
-    )?;
+    )?
+    .with_files(Blobs::in_folder(&data.join("blobs"))?);
+    // A data folder is locked by one process; a database is shared.
+    let app = if is_postgres { app } else { app.alone() };
     let instance = Instance {
         app,
         store,
@@ -284,6 +288,15 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     settings.limits.page_default = u32::try_from(number("search.default_count")).unwrap_or(20);
     settings.limits.page_max = u32::try_from(number("search.max_count")).unwrap_or(1000);
     settings.limits.answer_bytes = usize::try_from(number("search.answer_mib")).unwrap_or(32) << 20;
+    settings.bulk.keep_s = number("bulk.keep_hours") * 3600;
+    settings.bulk.link_s = number("bulk.link_minutes") * 60;
+    settings.bulk.links_need_token = config.switch("bulk.links_need_token");
+    settings.bulk.import_folder = match config.text("bulk.import_folder") {
+        "" => None,
+        folder => Some(folder.into()),
+    };
+    settings.bulk.chunk_bytes = usize::try_from(number("bulk.chunk_kib")).unwrap_or(4096) << 10;
+    settings.bulk.jobs = usize::try_from(number("bulk.jobs")).unwrap_or(4);
     settings.session.idle_s = number("session.idle_minutes") * 60;
     settings.session.absolute_s = number("session.absolute_hours") * 3600;
     settings.token_audience = format!("{}/t/{{tenant}}/token", public_url(config));

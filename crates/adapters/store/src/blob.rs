@@ -89,6 +89,60 @@ impl Blobs {
             Err(error) => Err(failed(&error)),
         }
     }
+    /// Writes a file of the tenant under a path of ours, such as `bulk/<job>/00001/00002`; one that is there
+    /// already is replaced, whole or not at all.
+    pub async fn put_file(
+        &self,
+        scope: &TenantScope,
+        path: &str,
+        bytes: Bytes,
+    ) -> Result<(), StoreError> {
+        let place = file_place(scope, path);
+        let put = self.store.put(&place, bytes.into()).await;
+        put.map(|_| ()).map_err(|error| failed(&error))
+    }
+    /// Reads a file that [`Blobs::put_file`] wrote; `None` where there is none.
+    pub async fn file(&self, scope: &TenantScope, path: &str) -> Result<Option<Bytes>, StoreError> {
+        match self.store.get(&file_place(scope, path)).await {
+            Ok(answer) => answer
+                .bytes()
+                .await
+                .map(Some)
+                .map_err(|error| failed(&error)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+    /// The paths of the tenant's files below a path.
+    pub async fn files(&self, scope: &TenantScope, below: &str) -> Result<Vec<String>, StoreError> {
+        let place = file_place(scope, below);
+        let found: Vec<object_store::ObjectMeta> = self
+            .store
+            .list(Some(&place))
+            .try_collect()
+            .await
+            .map_err(|error| failed(&error))?;
+        let root = file_place(scope, "");
+        Ok(found
+            .into_iter()
+            .filter_map(|meta| {
+                let rest = meta.location.as_ref().strip_prefix(root.as_ref())?;
+                Some(rest.trim_start_matches('/').to_owned())
+            })
+            .collect())
+    }
+    /// Removes the tenant's files below a path; returns how many there were.
+    pub async fn remove_files(&self, scope: &TenantScope, below: &str) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for path in self.files(scope, below).await? {
+            match self.store.delete(&file_place(scope, &path)).await {
+                Ok(()) => removed += 1,
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+        Ok(removed)
+    }
     /// The names of all blobs of the tenant with the time each was written, for the sweeper.
     pub async fn list(
         &self,
@@ -118,6 +172,11 @@ fn place(scope: &TenantScope, name: BlobName) -> ObjectPath {
     let name = name.to_string();
     let shelf: String = name.chars().take(2).collect();
     ObjectPath::from(format!("{}/{shelf}/{name}", scope.tenant()))
+}
+
+// Apart from the blobs by content, which have two letters there.
+fn file_place(scope: &TenantScope, path: &str) -> ObjectPath {
+    ObjectPath::from(format!("{}/files/{path}", scope.tenant()))
 }
 
 fn parse_name(text: &str) -> Option<BlobName> {
@@ -176,6 +235,35 @@ mod tests {
         blobs.remove(&scope(1), name).await.unwrap();
         blobs.remove(&scope(1), name).await.unwrap();
         assert_eq!(blobs.get(&scope(1), name).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn files_are_replaced_listed_and_removed_by_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::in_folder(folder.path()).unwrap();
+        let put = |number: u128, path: &'static str, text: &'static str| {
+            let blobs = blobs.clone();
+            async move {
+                let bytes = Bytes::from_static(text.as_bytes());
+                blobs.put_file(&scope(number), path, bytes).await.unwrap();
+            }
+        };
+        for (path, text) in [("bulk/j1/1", "a"), ("bulk/j1/2", "b"), ("bulk/j2/1", "c")] {
+            put(1, path, text).await;
+        }
+        put(2, "bulk/j1/1", "foreign").await;
+        put(1, "bulk/j1/1", "again").await;
+        let read = blobs.file(&scope(1), "bulk/j1/1").await.unwrap();
+        assert_eq!(read.as_deref(), Some(&b"again"[..]));
+        assert_eq!(blobs.file(&scope(1), "bulk/j1/9").await.unwrap(), None);
+        let mut listed = blobs.files(&scope(1), "bulk").await.unwrap();
+        listed.sort();
+        assert_eq!(listed, ["bulk/j1/1", "bulk/j1/2", "bulk/j2/1"]);
+        assert_eq!(blobs.remove_files(&scope(1), "bulk/j1").await.unwrap(), 2);
+        assert_eq!(blobs.files(&scope(1), "bulk").await.unwrap(), ["bulk/j2/1"]);
+        let kept = blobs.file(&scope(2), "bulk/j1/1").await.unwrap();
+        assert_eq!(kept.as_deref(), Some(&b"foreign"[..]));
+        assert!(blobs.list(&scope(1)).await.unwrap().is_empty());
     }
 
     fn blobs_path(folder: &Path, scope: &TenantScope, name: BlobName) -> std::path::PathBuf {

@@ -9,6 +9,7 @@ pub mod assemble;
 pub mod blob;
 pub mod codec;
 pub mod evidence;
+mod fence;
 pub mod files;
 pub mod head_file;
 pub mod index;
@@ -37,4 +38,5 @@ pub use port::{
         Clause, ExplainedClause, Explanation, FullText, KeyForm, Position, PositionValue,
         Predicate, RangeOp, SearchPage, SearchPlan, Sort, SortKey, Total, WordScope,
     },
+    snapshot::{SnapshotPage, SnapshotQuery},
 };

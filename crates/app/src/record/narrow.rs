@@ -49,6 +49,15 @@ pub(crate) fn clause(app: &App, caller: &Caller, ty: TypeId) -> Option<Clause> {
     })
 }
 
+/// Whether nothing of a type may be seen.
+pub(crate) fn is_denied(app: &App, caller: &Caller, interaction: Interaction, ty: TypeId) -> bool {
+    let request = request(app, caller, interaction, ty);
+    matches!(
+        search_restriction(&caller.subject, &request),
+        Restriction::Denied { .. }
+    )
+}
+
 /// Whether an interaction with a type depends on whom a resource is about.
 pub(crate) fn is_narrowed(
     app: &App,

@@ -150,6 +150,12 @@ impl Arrival {
         self.parts.uri.query()
     }
 
+    /// The path of its address, still escaped.
+    #[must_use]
+    pub fn uri_path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
     /// The parameters of its address, decoded.
     pub async fn path<T: DeserializeOwned + Send>(&mut self) -> Result<T, EdgeError> {
         let found = Path::<T>::from_request_parts(&mut self.parts, &()).await;

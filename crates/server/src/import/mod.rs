@@ -2,12 +2,10 @@
 //! a time so that their commits are merged, and finished files are remembered. Must not write but through
 //! the use-cases.
 
-pub mod convert;
-mod load;
 mod report;
 pub mod source;
 
-pub use load::{Loader, Verdict};
+pub use app::import::{Loader, Verdict};
 pub use report::Report;
 
 use std::sync::Arc;
@@ -16,10 +14,10 @@ use futures_util::StreamExt as _;
 use kernel::{Categorised as _, Category};
 
 use crate::failure::Failure;
-use crate::import::convert::{Item, Prepared, Refusal};
 use crate::import::report::FileReport;
 use crate::import::source::{Shape, Source};
 use crate::output::Progress;
+use app::import::convert::{self, Item, Prepared, Refusal};
 
 /// Entries of one transaction; a file with more is loaded in several.
 const ENTRIES: usize = 400;
@@ -101,7 +99,9 @@ async fn load_file(loader: &Loader, source: Source, anew: bool) -> Result<FileRe
         }
         Err(failure) => return Err(failure),
     }
-    loader.finish(&digest, &report).await?;
+    let kept = serde_json::to_vec(&report)
+        .map_err(|error| Failure::new(Category::Fault, format!("an import's report: {error}")))?;
+    loader.finish(&digest, kept, report.sentence()).await?;
     Ok(report)
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::import::convert::{Item, Refusal};
-use crate::import::load::Verdict;
+use app::import::Verdict;
+use app::import::convert::{Item, Refusal};
 
 /// Refusals kept of one file.
 const KEPT: usize = 1000;

@@ -2,6 +2,8 @@
 //! tampered with, backed up and restored; exit codes are those of the table.
 
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod imports;

@@ -41,6 +41,8 @@ pub enum DocKind {
     Import = 71,
     /// When a long-lived token was last used.
     TokenUse = 72,
+    /// A part of a job: a file that it made or reads.
+    JobPart = 90,
 }
 
 impl DocKind {

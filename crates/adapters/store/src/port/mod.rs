@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod reindex;
 pub mod resource;
 pub mod search;
+pub mod snapshot;
 
 use std::path::Path;
 
@@ -27,6 +28,7 @@ use self::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use self::reindex::Reindexed;
 use self::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use self::search::{Explanation, SearchPage, SearchPlan};
+use self::snapshot::{SnapshotPage, SnapshotQuery};
 
 /// What a store needs to know to make room for a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +91,16 @@ pub trait Store: Send + Sync {
 
     /// Which words [`Store::pack_index`] indexes, where the extracted values hold any.
     fn full_text(&self) -> search::FullText;
+    /// Puts up a fence: when this returns, every version with a row up to `at` that this process was asked
+    /// to store is committed, and later ones with such a row are refused as [`StoreError::Busy`].
+    async fn fence(&self, scope: &TenantScope, at: RowId) -> Result<(), StoreError>;
+    /// The versions of a type that were current at a row, oldest first.
+    async fn snapshot(
+        &self,
+        scope: &TenantScope,
+        query: &SnapshotQuery,
+    ) -> Result<SnapshotPage, StoreError>;
+
     /// Packs extracted search values for a [`change::Change`]: hashing is keyed per tenant, so only the
     /// store can do it. Pure CPU; call it on the caller's thread.
     fn pack_index(

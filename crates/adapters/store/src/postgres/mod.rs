@@ -25,6 +25,7 @@ mod read;
 mod reindex;
 mod search;
 mod settings;
+mod snapshot;
 mod store;
 mod tenant;
 mod tls;

@@ -11,7 +11,7 @@ use super::connect::begin;
 use super::ledger::read as log;
 use super::open::PostgresStore;
 use super::tenant::Tenant;
-use super::{docs, evidence, read, reindex, search};
+use super::{docs, evidence, read, reindex, search, snapshot};
 use crate::assemble::PreparedEntry;
 use crate::codec;
 use crate::index::{self, PackedIndex};
@@ -26,6 +26,7 @@ use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{Explanation, FullText, SearchPage, SearchPlan};
+use crate::port::snapshot::{SnapshotPage, SnapshotQuery};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
 use crate::query::check_words;
@@ -195,6 +196,20 @@ impl Store for PostgresStore {
         self.shared.settings.full_text
     }
 
+    async fn fence(&self, scope: &TenantScope, at: RowId) -> Result<(), StoreError> {
+        self.tenant(scope).await?.fence.put_up(at).await;
+        Ok(())
+    }
+
+    async fn snapshot(
+        &self,
+        scope: &TenantScope,
+        query: &SnapshotQuery,
+    ) -> Result<SnapshotPage, StoreError> {
+        let tenant = self.tenant(scope).await?;
+        snapshot::page(&tenant.db, &tenant.keyring, tenant.id, query).await
+    }
+
     fn pack_index(
         &self,
         scope: &TenantScope,
@@ -209,6 +224,7 @@ impl Store for PostgresStore {
     async fn commit(&self, scope: &TenantScope, unit: Unit) -> Result<Receipt, CommitError> {
         unit.check()?;
         let tenant = self.tenant(scope).await?;
+        let _passing = tenant.fence.pass(&unit).await?;
         let entries = self.committed(&tenant, unit).await?;
         let origin = log::origin(
             &self.shared.settings.instance,

@@ -13,6 +13,7 @@ use super::ledger::Sequencer;
 use super::looks::Looks;
 use super::settings::PostgresSettings;
 use super::writer::{Writer, WriterParts};
+use crate::fence::Fence;
 use crate::keys::{KeyRing, TenantKeys};
 use crate::meters::WriteMeters;
 use crate::port::error::StoreError;
@@ -34,6 +35,7 @@ pub(super) struct Tenant {
     pub(super) sequencer: Arc<Sequencer>,
     pub(super) writer: Writer,
     pub(super) looks: Arc<Looks>,
+    pub(super) fence: Fence,
     sequencing: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -94,6 +96,7 @@ impl Tenant {
             sequencer,
             writer,
             looks,
+            fence: Fence::default(),
             sequencing,
         })
     }

@@ -26,6 +26,7 @@ mod recent;
 mod schema;
 mod search;
 mod settings;
+mod snapshot;
 mod store;
 mod tenant;
 mod writer;

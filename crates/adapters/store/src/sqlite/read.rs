@@ -112,7 +112,11 @@ pub(super) fn vread(
 }
 
 /// From the columns rid, ver, vid, kind, body.
-fn version_of(keys: &Sealing, key: ResourceKey, row: &Row<'_>) -> Result<StoredVersion, ReadError> {
+pub(super) fn version_of(
+    keys: &Sealing,
+    key: ResourceKey,
+    row: &Row<'_>,
+) -> Result<StoredVersion, ReadError> {
     let stored = row
         .get_ref(4)?
         .as_blob_or_null()

@@ -17,7 +17,7 @@ use super::readers::ReadError;
 use super::recent::Known;
 use super::tenant::{Shared, Tenant};
 use super::writer::ReindexRow;
-use super::{docs, evidence, log, read, search};
+use super::{docs, evidence, log, read, search, snapshot};
 use crate::codec;
 use crate::index::{self, PackedIndex};
 use crate::journal::Appended;
@@ -31,6 +31,7 @@ use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
 use crate::port::search::{Explanation, FullText, SearchPage, SearchPlan};
+use crate::port::snapshot::{SnapshotPage, SnapshotQuery};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
 use crate::query::check_words;
@@ -271,6 +272,25 @@ impl Store for SqliteStore {
         self.shared.settings.full_text
     }
 
+    async fn fence(&self, scope: &TenantScope, at: RowId) -> Result<(), StoreError> {
+        self.tenant(scope)?.fence.put_up(at).await;
+        Ok(())
+    }
+
+    async fn snapshot(
+        &self,
+        scope: &TenantScope,
+        query: &SnapshotQuery,
+    ) -> Result<SnapshotPage, StoreError> {
+        let (tenant, query) = (self.tenant(scope)?, query.clone());
+        blocking(move || {
+            scan(&tenant, |connection| {
+                snapshot::page(connection, &tenant.sealing, &query)
+            })
+        })
+        .await
+    }
+
     fn pack_index(
         &self,
         scope: &TenantScope,
@@ -290,6 +310,7 @@ impl Store for SqliteStore {
         unit.check()?;
         let tenant = self.tenant(scope)?;
         tenant.writer.check()?;
+        let _passing = tenant.fence.pass(&unit).await?;
         let unit = if unit.changes.len() > LARGE_UNIT {
             let tenant = Arc::clone(&tenant);
             let _permit = PREPARING.acquire().await.map_err(|_| StoreError::Closed)?;

@@ -13,6 +13,7 @@ use super::readers::{ReadError, Readers};
 use super::recent::Recent;
 use super::settings::SqliteSettings;
 use super::writer::{Writer, WriterParts};
+use crate::fence::Fence;
 use crate::journal::Journal;
 use crate::keys::{Dek, KeyRing, Kid, SubjectTag, TenantKeys, WrappedDek};
 use crate::meters::WriteMeters;
@@ -41,6 +42,7 @@ pub(super) struct Tenant {
     pub(super) recent: Arc<Recent>,
     pub(super) writer: Writer,
     pub(super) journal: Arc<Journal>,
+    pub(super) fence: Fence,
 }
 
 /// A tenant's keys with the file they lie in.
@@ -275,6 +277,7 @@ impl Tenant {
             recent,
             writer,
             journal,
+            fence: Fence::default(),
         })
     }
 

@@ -21,6 +21,7 @@ pub mod oracle;
 pub mod records;
 pub mod reindexing;
 pub mod searches;
+pub mod snapshots;
 pub mod source;
 pub mod tenancy;
 pub mod trees;
@@ -72,6 +73,9 @@ macro_rules! conformance {
             searches::narrowing_to_a_compartment_and_an_organisation,
             oracle::random_searches_answer_as_the_naive_evaluator,
             trees::random_trees_answer_as_the_naive_evaluator,
+            snapshots::a_snapshot_is_what_was_current_at_its_moment,
+            snapshots::a_snapshot_stays_while_others_write,
+            snapshots::nothing_passes_a_fence_late,
             documents::versions_look_ups_and_pages,
             documents::governed_kinds_need_an_entry,
             ledgers::entries_pair_with_versions_and_verify,

@@ -2,6 +2,7 @@
 //! writes the answer; nothing is decided here.
 
 pub(crate) mod batch;
+pub mod bulk;
 pub mod parameters;
 mod record;
 
@@ -10,6 +11,6 @@ use crate::routing::Route;
 /// The routes of every operation below `/t/{tenant}/fhir`.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    let families: [Vec<Route>; 1] = [record::table()];
+    let families = [bulk::table(), record::table()];
     families.concat()
 }

@@ -196,6 +196,66 @@ const GOLDEN: &[Row] = &[
     ),
     (
         "GET",
+        "/t/{tenant}/fhir/$export",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 202)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/$export",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 202)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/Patient/$export",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 202)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Patient/$export",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 202)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/Group/{id}/$export",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 404)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Group/{id}/$export",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 404)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/$import",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 202)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/bulk/{job}",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 404)),
+    ),
+    (
+        "DELETE",
+        "/t/{tenant}/bulk/{job}",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 404)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/bulk/{job}/{file}",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 404)),
+    ),
+    (
+        "GET",
         "/t/{tenant}/ledger/{log}/checkpoint",
         Some((DOCTOR, 403)),
         Some((AUDITOR, 200)),
@@ -481,12 +541,20 @@ struct House {
 }
 
 async fn house() -> House {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|settings| settings.bulk.jobs = 20).await;
     let mut tokens = BTreeMap::new();
     tokens.insert(
         Who::Program,
         server
-            .program_with(ROSEWOOD, "feed", &[Interaction::VerifyLedger])
+            .program_with(
+                ROSEWOOD,
+                "feed",
+                &[
+                    Interaction::VerifyLedger,
+                    Interaction::Export,
+                    Interaction::Import,
+                ],
+            )
             .await,
     );
     for role in [
@@ -544,6 +612,8 @@ impl House {
             .replace("{log}", "changes")
             .replace("{*path}", "0/000.p/1")
             .replace("{slug}", "lakeside")
+            .replace("{job}", &unmade)
+            .replace("{file}", "1")
             .replace("{id}", id);
         if path.ends_with("/{type}") && matches!(method, "PUT" | "PATCH" | "DELETE") {
             address.push_str("?identifier=urn:mrn%7Cconditional");
@@ -576,6 +646,10 @@ impl House {
             "$meta-add" | "$meta-delete" => {
                 json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
             }
+            "$export" => json!({ "resourceType": "Parameters" }),
+            "$import" => json!({ "resourceType": "Parameters", "parameter": [
+                { "name": "input", "part": [{ "name": "data", "valueString": "" }] },
+            ]}),
             "users" => {
                 json!({ "signInName": "new.one", "displayName": "New", "roles": [{ "role": "nurse" }], "password": "quiet otter under 7 ferns" })
             }

@@ -9,6 +9,10 @@ mod authorisation;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
+mod bulk_imports;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod conditional;

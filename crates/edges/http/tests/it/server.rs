@@ -24,6 +24,7 @@ use identity::{
 };
 use kernel::{ActorId, BranchId, Clock, Ids, PurposeOfUse, UserId};
 use serde_json::Value;
+use store::blob::Blobs;
 use store::sqlite::{SqliteSettings, SqliteStore};
 use testkit::clock::FixedClock;
 use testkit::ids::SeededIds;
@@ -62,7 +63,10 @@ impl TestServer {
         let store = SqliteStore::open(sqlite, ports.clone(), ids.clone()).unwrap();
         let mut settings = Settings::with_secret([9; 32]);
         adjust(&mut settings);
-        let app = App::new(Arc::new(store), ports, ids, settings).unwrap();
+        let files = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
+        let app = App::new(Arc::new(store), ports, ids, settings)
+            .unwrap()
+            .with_files(files);
         let operator = NewOperator {
             sign_in_name: "operator".to_owned(),
             display_name: "Olga Operator".to_owned(),

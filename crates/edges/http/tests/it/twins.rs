@@ -131,6 +131,7 @@ fn body(path: &str) -> Value {
             { "request": { "method": "GET", "url": "Patient/only-lakeside" } },
             { "request": { "method": "GET", "url": "_history" } },
         ]}),
+        "$export" => json!({ "resourceType": "Parameters" }),
         "users" => {
             json!({ "signInName": "new.one", "displayName": "New", "roles": [{ "role": "nurse" }] })
         }
@@ -166,6 +167,8 @@ fn filled(path: &str, tenant: &str, id: &str) -> String {
         .replace("{log}", "changes")
         .replace("{*path}", "0/000.p/1")
         .replace("{slug}", tenant)
+        .replace("{job}", "00000000-0000-4000-8000-000000000000")
+        .replace("{file}", "1")
         .replace("{id}", id)
 }
 

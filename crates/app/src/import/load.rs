@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::record::bundle::{self, Done};
-use app::{App, AppError, Caller};
 use kernel::{Categorised as _, Category};
 
-use crate::failure::Failure;
+use crate::App;
+use crate::context::Caller;
+use crate::error::AppError;
 use crate::import::convert::{self, Item};
-use crate::import::report::FileReport;
+use crate::record::bundle::{self, Done};
 
 /// How often something that may pass (a full queue) is tried again.
 const TRIES: u32 = 8;
@@ -44,14 +44,14 @@ impl Loader {
     }
 
     /// Loads entries that do not depend on each other.
-    pub async fn load(&self, items: Vec<Item>) -> Result<Vec<(Item, Verdict)>, Failure> {
+    pub async fn load(&self, items: Vec<Item>) -> Result<Vec<(Item, Verdict)>, AppError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
         let verdicts = match self.transaction(&items).await {
             Ok(verdicts) => verdicts,
             Err(error) if is_of_content(&error) => self.one_by_one(&items).await?,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         Ok(items.into_iter().zip(verdicts).collect())
     }
@@ -89,17 +89,18 @@ impl Loader {
     }
 
     /// What an earlier run kept of a file.
-    pub async fn finished(&self, digest: &str) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(app::import::finished(&self.app, &self.caller, digest).await?)
+    pub async fn finished(&self, digest: &str) -> Result<Option<Vec<u8>>, AppError> {
+        super::finished(&self.app, &self.caller, digest).await
     }
 
-    /// Remembers a finished file.
-    pub async fn finish(&self, digest: &str, report: &FileReport) -> Result<(), Failure> {
-        let kept = serde_json::to_vec(report).map_err(|error| {
-            Failure::new(Category::Fault, format!("an import's report: {error}"))
-        })?;
-        let detail = report.sentence();
-        Ok(app::import::finish(&self.app, &self.caller, digest, kept, detail).await?)
+    /// Remembers a finished file; see [`super::finish`].
+    pub async fn finish(
+        &self,
+        digest: &str,
+        kept: Vec<u8>,
+        detail: String,
+    ) -> Result<(), AppError> {
+        super::finish(&self.app, &self.caller, digest, kept, detail).await
     }
 }
 

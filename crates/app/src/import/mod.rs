@@ -1,5 +1,11 @@
-//! What an import remembers: which files are finished, by their digest, so that it resumes where it
-//! stopped. Loading itself is `record::bundle`; loading a file again is harmless, only slower.
+//! Loading FHIR: resources become bundle entries that can be loaded any number of times, and go through
+//! the bundle use-case. And what an import remembers: which files are finished, by their digest, so that it resumes where it
+//! stopped; loading a file again is harmless, only slower.
+
+pub mod convert;
+mod load;
+
+pub use load::{Loader, Verdict};
 
 use identity::Interaction;
 use ledger::leaf::Class;
