@@ -76,6 +76,11 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
+    /// Whether somebody else must look at what is done with it.
+    pub(crate) fn must_be_reviewed(&self) -> bool {
+        self.reason.must_be_reviewed()
+    }
+
     /// Writes into an entry what the decision rests on.
     pub(crate) fn mark(&self, entry: &mut Entry) {
         entry.prior = self.reason.prior();

@@ -35,6 +35,22 @@ pub enum QueryError {
         /// Why, and what is accepted.
         detail: String,
     },
+    /// Codes that only a code system or value set knows, which is not here or not complete.
+    #[error(
+        "{name} asks for the codes of {what}, which this server does not know completely: load it, or list the codes"
+    )]
+    Terminology {
+        /// The parameter.
+        name: String,
+        /// The value set or concept.
+        what: String,
+    },
+    /// A parameter looks at a type that the caller may not search.
+    #[error("searching {resource} is not allowed: leave out what looks at it")]
+    Denied {
+        /// The type.
+        resource: String,
+    },
     /// A cursor that was not made by this server for this search and tenant.
     #[error("this page link is not valid for this search: begin the search again")]
     Cursor,
@@ -44,6 +60,26 @@ pub enum QueryError {
         /// What and how many.
         detail: String,
     },
+}
+
+impl QueryError {
+    /// Whether lenient handling may leave the parameter out: what is refused to the caller, or asks for
+    /// too much, it may not.
+    pub(crate) const fn may_be_ignored(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::NotOffered { .. } | Self::Malformed { .. }
+        )
+    }
+}
+
+impl Categorised for QueryError {
+    fn category(&self) -> Category {
+        match self {
+            Self::Denied { .. } => Category::Forbidden,
+            _ => Category::Invalid,
+        }
+    }
 }
 
 /// Why nobody is signed in.
@@ -249,6 +285,8 @@ impl AppError {
     fn issue_code(&self) -> &'static str {
         match self {
             Self::Query(QueryError::NotOffered { .. }) => "not-supported",
+            Self::Query(QueryError::Terminology { .. }) => "not-found",
+            Self::Query(QueryError::TooMany { .. }) => "too-costly",
             Self::MultipleMatches { .. } => "multiple-matches",
             Self::Validation(_) => "structure",
             _ => self.category().mapping().issue_type,
@@ -262,7 +300,8 @@ impl Categorised for AppError {
             Self::Json(error) => error.category(),
             Self::Patch(error) => error.category(),
             Self::Validation(_) | Self::Unprocessable(_) => Category::Unprocessable,
-            Self::Invalid(_) | Self::Query(_) => Category::Invalid,
+            Self::Invalid(_) => Category::Invalid,
+            Self::Query(error) => error.category(),
             Self::NotFound { .. } => Category::NotFound,
             Self::Gone { .. } => Category::Gone,
             Self::Denied { .. } | Self::SignIn(SignInError::Forgery) => Category::Forbidden,

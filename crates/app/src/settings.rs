@@ -25,6 +25,24 @@ pub struct Limits {
     pub alternatives: usize,
     /// Most repetitions of parameters in one search.
     pub clauses: usize,
+    /// Most references followed one after another by a chain, `_has` or `_filter`.
+    pub chain_depth: usize,
+    /// Most types looked at by all chains of one search: an untyped step counts each type it may lead to.
+    pub chain_steps: usize,
+    /// Deepest nesting of a `_filter`.
+    pub filter_depth: usize,
+    /// Most tests of one `_filter`.
+    pub filter_tests: usize,
+    /// Most codes that a value set or a branch of a hierarchy may stand for in a search.
+    pub concepts: usize,
+    /// Most keys of `_sort`.
+    pub sort_keys: usize,
+    /// Most `_include` and `_revinclude` of one search.
+    pub include_directives: usize,
+    /// Most resources brought in beside the matches of one page; the answer says where it was cut.
+    pub included: usize,
+    /// Most steps of `_include:iterate`; the answer says where it was cut.
+    pub include_rounds: usize,
 }
 
 impl Default for Limits {
@@ -38,6 +56,15 @@ impl Default for Limits {
             answer_bytes: 32 << 20,
             alternatives: 500,
             clauses: 50,
+            chain_depth: 5,
+            chain_steps: 300,
+            filter_depth: 6,
+            filter_tests: 100,
+            concepts: 5000,
+            sort_keys: 4,
+            include_directives: 30,
+            included: 1000,
+            include_rounds: 8,
         }
     }
 }

@@ -2,13 +2,18 @@
 //! authorises, loads, decides, writes through the unit of work or records the look, and answers.
 
 pub mod bundle;
+mod clauses;
 pub(crate) mod condition;
 pub mod create;
 pub mod cursor;
 pub mod delete;
+pub mod explain;
+mod filter;
 pub mod history;
+mod include;
 pub(crate) mod narrow;
 pub mod patch;
+pub mod place;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub mod project;

@@ -17,13 +17,36 @@ fn request<'a>(app: &App, caller: &Caller, interaction: Interaction, ty: TypeId)
     )
 }
 
+/// How far a caller's searches of a type reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything may be shown.
+    All,
+    /// What this clause holds for.
+    Within(Clause),
+    /// The type may not be searched.
+    Nothing,
+}
+
 /// The clause that narrows a search of a type; `None` where everything may be shown.
 pub(crate) fn clause(app: &App, caller: &Caller, ty: TypeId) -> Option<Clause> {
+    match reach(app, caller, ty) {
+        Reach::All => None,
+        Reach::Within(clause) => Some(clause),
+        Reach::Nothing => Some(Clause {
+            negated: false,
+            any_of: vec![Predicate::Nothing],
+        }),
+    }
+}
+
+/// How far the caller's searches of a type reach.
+pub(crate) fn reach(app: &App, caller: &Caller, ty: TypeId) -> Reach {
     let request = request(app, caller, Interaction::Search, ty);
     let mut any_of = Vec::new();
     match search_restriction(&caller.subject, &request) {
-        Restriction::Unrestricted { .. } => return None,
-        Restriction::Denied { .. } => {}
+        Restriction::Unrestricted { .. } => return Reach::All,
+        Restriction::Denied { .. } => return Reach::Nothing,
         Restriction::Narrowed { to, .. } => {
             any_of.extend(
                 to.branches
@@ -43,7 +66,7 @@ pub(crate) fn clause(app: &App, caller: &Caller, ty: TypeId) -> Option<Clause> {
     if any_of.is_empty() {
         any_of.push(Predicate::Nothing);
     }
-    Some(Clause {
+    Reach::Within(Clause {
         negated: false,
         any_of,
     })

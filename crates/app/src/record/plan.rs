@@ -1,39 +1,26 @@
 //! From query parameters to a plan. Repeats are AND, commas are OR. What is unknown, malformed or not
-//! offered is an error; only under lenient handling it is left out, and named in the answer.
+//! offered is an error; only under lenient handling it is left out, and named in the answer. Nothing that
+//! is refused to the caller, or too much, is ever left out silently.
+
+use std::sync::Arc;
 
 use fhir::definitions::TypeId;
-use fhir::search::{
-    Modifier, ParamKind, QueryValue, SearchError, SearchParam, parse_query_value,
-    split_alternatives,
-};
-use kernel::{LogicalId, Timestamp};
-use store::{Clause, Position, Predicate, RangeOp, SearchPlan, Sort, SortKey, Total};
+use fhir::search::ParamKind;
+use fhir::terminology::{NoTerminology, Terminology};
+use store::{Clause, Position, Predicate, SearchPlan, Sort, SortKey, Total};
 
 use crate::App;
 use crate::context::Caller;
-use crate::error::QueryError;
+use crate::error::{AppError, QueryError};
+use crate::record::clauses::{Clauses, any_of, cut, malformed, not_offered, too_many};
 use crate::record::cursor::{self, Binding};
+use crate::record::include::Include;
+use crate::record::narrow::{self, Reach};
+use crate::record::place::{self, Place};
 use crate::record::project::{Projection, Summary};
 
 /// The parameter that carries a page's cursor.
 pub const CURSOR: &str = "_cursor";
-
-/// Parameters of the search itself that R4 has and this server does not offer.
-const NOT_OFFERED: &[&str] = &[
-    "_include",
-    "_revinclude",
-    "_has",
-    "_contained",
-    "_containedType",
-    "_list",
-    "_filter",
-    "_text",
-    "_content",
-    "_query",
-    "_type",
-    "_score",
-    "near",
-];
 
 /// What is asked for.
 pub(crate) struct Request<'a> {
@@ -47,6 +34,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Planned {
     pub plan: SearchPlan,
     pub projection: Projection,
+    /// What goes with the matches.
+    pub includes: Vec<Include>,
     /// Parameters left out under lenient handling.
     pub ignored: Vec<String>,
     /// What was understood, for the self link; without cursor and `_format`.
@@ -54,54 +43,234 @@ pub(crate) struct Planned {
     pub binding: Binding,
 }
 
-/// Plans a search.
+/// Plans a search of one type, without what the caller's role adds to it. Value sets and hierarchies of
+/// codes are not resolved here: conditions compare with codes.
 pub(crate) fn plan(
     app: &App,
     caller: &Caller,
     request: &Request<'_>,
 ) -> Result<Planned, QueryError> {
+    let asked = Asked {
+        place: &Place::Type(request.ty),
+        types: &[request.ty],
+        params: request.params,
+        lenient: request.lenient,
+    };
+    plan_in(Clauses::new(app, caller, Arc::new(NoTerminology)), &asked)
+}
+
+/// Plans a search of one type with nothing closed off: to be explained, never to be run.
+pub(crate) async fn plan_open(
+    app: &App,
+    caller: &Caller,
+    ty: TypeId,
+    params: &[(String, String)],
+) -> Result<Planned, AppError> {
+    let mut clauses = Clauses::new(app, caller, terminology(app, caller, params).await?);
+    clauses.open = true;
+    let asked = Asked {
+        place: &Place::Type(ty),
+        types: &[ty],
+        params,
+        lenient: false,
+    };
+    Ok(plan_in(clauses, &asked)?)
+}
+
+/// A search as it is planned.
+struct Asked<'a> {
+    place: &'a Place,
+    types: &'a [TypeId],
+    params: &'a [(String, String)],
+    lenient: bool,
+}
+
+/// Plans a search of a place: the types it looks at (those of `_type`, or all that the caller may search)
+/// and what the caller's role leaves of them.
+pub(crate) async fn plan_narrowed(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    params: &[(String, String)],
+    lenient: bool,
+) -> Result<Planned, AppError> {
+    let terminology = terminology(app, caller, params).await?;
+    let types = types_of(app, caller, place, params)?;
+    let asked = Asked {
+        place,
+        types: &types,
+        params,
+        lenient,
+    };
+    let own = Clauses::new(app, caller, terminology.clone());
+    let mut planned = plan_in(own, &asked)?;
+    let clauses = Clauses::new(app, caller, terminology);
+    if let Place::Compartment { of, .. } = place {
+        planned
+            .plan
+            .all_of
+            .push(place::clause(&clauses, of, &types)?);
+    }
+    planned.plan.all_of.extend(narrowing(&clauses, &types)?);
+    Ok(planned)
+}
+
+/// What knows the codes of value sets and hierarchies for a tenant; only where something asks for them.
+async fn terminology(
+    app: &App,
+    caller: &Caller,
+    params: &[(String, String)],
+) -> Result<Arc<dyn Terminology>, AppError> {
+    let asks = |name: &str| {
+        let last = name.rsplit(':').next().unwrap_or_default();
+        name.ends_with("_filter") || matches!(last, "in" | "not-in" | "above" | "below")
+    };
+    if params.iter().any(|(name, _)| asks(name)) {
+        return Ok(app.terminology(&caller.scope).await?);
+    }
+    Ok(Arc::new(NoTerminology))
+}
+
+fn plan_in(clauses: Clauses<'_>, asked: &Asked<'_>) -> Result<Planned, QueryError> {
+    let (app, caller) = (clauses.app, clauses.caller);
+    let Asked { types, params, .. } = *asked;
     let limits = &app.settings().limits;
-    if request.params.len() > limits.clauses {
-        return Err(QueryError::TooMany {
-            detail: format!(
-                "the search has {} parameters, the limit is {}: split it",
-                request.params.len(),
-                limits.clauses
-            ),
-        });
+    if params.len() > limits.clauses {
+        return Err(too_many(format!(
+            "the search has {} parameters, the limit is {}: split it",
+            params.len(),
+            limits.clauses
+        )));
     }
     let mut planner = Planner {
         app,
-        base: &caller.context.base,
-        ty: request.ty,
-        now: caller.context.received,
+        clauses,
+        place: asked.place,
+        types,
         plan: SearchPlan {
-            types: vec![request.ty],
+            types: types.to_vec(),
             all_of: Vec::new(),
-            sort: vec![Sort {
-                key: SortKey::Row,
-                descending: true,
-            }],
+            sort: Vec::new(),
             count: limits.page_default,
             bytes: limits.answer_bytes,
             after: None,
             total: Total::None,
         },
         projection: Projection::default(),
+        includes: Vec::new(),
         cursor: None,
     };
     let mut ignored = Vec::new();
     let mut applied = Vec::new();
-    for (name, value) in request.params {
+    for (name, value) in params {
         match planner.parameter(name, value) {
             Ok(Kind::Applied) => applied.push((name.clone(), value.clone())),
             Ok(Kind::Transport) => {}
-            Err(QueryError::TooMany { detail }) => return Err(QueryError::TooMany { detail }),
-            Err(_) if request.lenient => ignored.push(name.clone()),
+            Err(error) if asked.lenient && error.may_be_ignored() => ignored.push(cut(name)),
             Err(error) => return Err(error),
         }
     }
     planner.finish(caller, ignored, applied)
+}
+
+/// The types a search looks at.
+fn types_of(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    params: &[(String, String)],
+) -> Result<Vec<TypeId>, QueryError> {
+    let may_search = |ty: &TypeId| narrow::reach(app, caller, *ty) != Reach::Nothing;
+    let refused = |ty: TypeId| QueryError::Denied {
+        resource: app.definitions().resource_name(ty).to_owned(),
+    };
+    let named = named_types(app, params)?;
+    let all = match place {
+        Place::Type(ty) => return Ok(vec![*ty]),
+        Place::Compartment { of, ty } => {
+            let types = place::types_of(of, *ty)?;
+            if ty.is_some() {
+                return Ok(types);
+            }
+            types
+        }
+        Place::System => app.definitions().resource_types().collect(),
+    };
+    let Some(named) = named else {
+        // Without names: what may be searched.
+        let types: Vec<TypeId> = all.iter().copied().filter(may_search).collect();
+        return match (types.is_empty(), all.first()) {
+            (true, Some(first)) => Err(refused(*first)),
+            _ => Ok(types),
+        };
+    };
+    for ty in &named {
+        if !all.contains(ty) {
+            return Err(malformed(
+                "_type",
+                format!(
+                    "{} lies in no such compartment",
+                    app.definitions().resource_name(*ty)
+                ),
+            ));
+        }
+        if !may_search(ty) {
+            return Err(refused(*ty));
+        }
+    }
+    Ok(named)
+}
+
+/// The types of `_type`, each once; `None` where it is not given.
+fn named_types(app: &App, params: &[(String, String)]) -> Result<Option<Vec<TypeId>>, QueryError> {
+    let mut found: Option<Vec<TypeId>> = None;
+    for (_, value) in params.iter().filter(|(name, _)| name == "_type") {
+        let mut types = Vec::new();
+        for name in value.split(',') {
+            let ty = app
+                .definitions()
+                .resource(name)
+                .ok_or_else(|| malformed("_type", format!("there is no type {:?}", cut(name))))?;
+            if !types.contains(&ty) {
+                types.push(ty);
+            }
+        }
+        found = Some(match found {
+            None => types,
+            Some(known) => known.into_iter().filter(|ty| types.contains(ty)).collect(),
+        });
+    }
+    Ok(found)
+}
+
+/// What the caller's role leaves of the types: nothing to add where it leaves everything.
+fn narrowing(clauses: &Clauses<'_>, types: &[TypeId]) -> Result<Option<Clause>, QueryError> {
+    let (app, caller) = (clauses.app, clauses.caller);
+    let mut groups: Vec<(Option<Clause>, Vec<TypeId>)> = Vec::new();
+    for ty in types {
+        let clause = match narrow::reach(app, caller, *ty) {
+            Reach::All => None,
+            Reach::Within(clause) => Some(clause),
+            Reach::Nothing => Some(any_of(vec![Predicate::Nothing])),
+        };
+        match groups.iter_mut().find(|(known, _)| *known == clause) {
+            Some((_, types)) => types.push(*ty),
+            None => groups.push((clause, vec![*ty])),
+        }
+    }
+    if let [(clause, _)] = groups.as_slice() {
+        return Ok(clause.clone());
+    }
+    let mut each = Vec::new();
+    for (clause, types) in groups {
+        let own: Result<Vec<Predicate>, QueryError> =
+            types.iter().map(|ty| clauses.is_of(*ty)).collect();
+        match clause {
+            None => each.extend(own?),
+            Some(clause) => each.push(Predicate::All(vec![any_of(own?), clause])),
+        }
+    }
+    Ok(Some(any_of(each)))
 }
 
 enum Kind {
@@ -111,25 +280,13 @@ enum Kind {
 
 struct Planner<'a> {
     app: &'a App,
-    base: &'a str,
-    ty: TypeId,
-    now: Timestamp,
+    clauses: Clauses<'a>,
+    place: &'a Place,
+    types: &'a [TypeId],
     plan: SearchPlan,
     projection: Projection,
+    includes: Vec<Include>,
     cursor: Option<String>,
-}
-
-fn malformed(name: &str, detail: impl Into<String>) -> QueryError {
-    QueryError::Malformed {
-        name: name.to_owned(),
-        detail: detail.into(),
-    }
-}
-
-fn not_offered(name: &str) -> QueryError {
-    QueryError::NotOffered {
-        name: name.to_owned(),
-    }
 }
 
 impl Planner<'_> {
@@ -144,13 +301,22 @@ impl Planner<'_> {
         }
         if self.plan.count == 0 {
             self.plan.total = Total::Accurate;
+            self.includes.clear();
+        }
+        if self.projection.summary == Summary::Text && !self.includes.is_empty() {
+            return Err(malformed(
+                "_summary",
+                "text cannot be asked for together with _include or _revinclude",
+            ));
+        }
+        if self.plan.sort.is_empty() {
+            self.plan.sort.push(Sort {
+                key: SortKey::Row,
+                descending: true,
+            });
         }
         let pairs = applied.iter().map(|(a, b)| (a.as_str(), b.as_str()));
-        let binding = Binding::new(
-            "search",
-            self.app.definitions().resource_name(self.ty),
-            pairs,
-        );
+        let binding = Binding::new("search", &self.place.path(), pairs);
         if let Some(cursor) = &self.cursor {
             let position: Position =
                 cursor::open(self.app.settings(), caller.scope.tenant(), &binding, cursor)?;
@@ -159,6 +325,7 @@ impl Planner<'_> {
         Ok(Planned {
             plan: self.plan,
             projection: self.projection,
+            includes: self.includes,
             ignored,
             applied,
             binding,
@@ -172,44 +339,79 @@ impl Planner<'_> {
                 self.cursor = Some(value.to_owned());
                 return Ok(Kind::Transport);
             }
-            "_count" => self.count(value)?,
+            "_type" if !matches!(self.place, Place::Type(_)) => {}
+            "_count" => self.plan.count = parse_count(value, self.app.settings().limits.page_max)?,
             "_sort" => self.sort(value)?,
             "_total" => {
                 self.plan.total = match value {
                     "none" => Total::None,
-                    "accurate" | "estimate" => Total::Accurate,
+                    "accurate" => Total::Accurate,
+                    "estimate" => Total::Estimate,
                     _ => return Err(malformed(name, "give none, estimate or accurate")),
                 }
             }
             "_summary" => self.projection.summary = Summary::parse(value)?,
             "_elements" => self.projection.set_elements(value)?,
+            "_contained" => match value {
+                "false" => {}
+                "true" | "both" => {
+                    return Err(not_offered(
+                        "_contained (contained resources are found with the resource that holds them)",
+                    ));
+                }
+                _ => return Err(malformed(name, "give false")),
+            },
+            "_containedType" => return Err(not_offered(name)),
+            _ if Include::is_one(name) => {
+                let most = self.app.settings().limits.include_directives;
+                if self.includes.len() >= most {
+                    return Err(too_many(format!(
+                        "the search has more than {most} _include and _revinclude: split it"
+                    )));
+                }
+                let include = Include::parse(self.app, self.types, name, value)?;
+                self.includes.push(include);
+            }
             _ => {
-                let clause = self.clause(name, value)?;
+                let clause = match self.types {
+                    [ty] => self.clauses.clause(*ty, name, value, 0)?,
+                    types => self.clauses.clause_of_all(types, name, value)?,
+                };
                 self.plan.all_of.push(clause);
             }
         }
         Ok(Kind::Applied)
     }
 
-    fn count(&mut self, value: &str) -> Result<(), QueryError> {
-        let most = self.app.settings().limits.page_max;
-        self.plan.count = parse_count(value, most)?;
+    fn sort(&mut self, value: &str) -> Result<(), QueryError> {
+        let most = self.app.settings().limits.sort_keys;
+        let mut sort = Vec::new();
+        for key in value.split(',') {
+            if sort.len() >= most {
+                return Err(too_many(format!(
+                    "_sort has more than {most} keys: leave some out"
+                )));
+            }
+            let (descending, code) = match key.strip_prefix('-') {
+                Some(code) => (true, code),
+                None => (false, key),
+            };
+            let key = self.sort_key(code)?;
+            // A key that is there already cannot change the order any more.
+            if !sort.iter().any(|known: &Sort| known.key == key) {
+                sort.push(Sort { key, descending });
+            }
+        }
+        self.plan.sort = sort;
         Ok(())
     }
 
-    fn sort(&mut self, value: &str) -> Result<(), QueryError> {
-        if value.contains(',') {
-            return Err(not_offered("_sort by more than one key"));
-        }
-        let (descending, code) = match value.strip_prefix('-') {
-            Some(code) => (true, code),
-            None => (false, value),
-        };
-        let key = match code {
-            "_lastUpdated" => SortKey::Updated,
-            "_id" => SortKey::Id,
-            code => {
-                let param = self.param(code)?;
+    fn sort_key(&self, code: &str) -> Result<SortKey, QueryError> {
+        Ok(match (code, self.types) {
+            ("_lastUpdated", _) => SortKey::Updated,
+            ("_id", _) => SortKey::Id,
+            (code, [ty]) => {
+                let param = self.clauses.param(*ty, code)?;
                 match param.kind {
                     ParamKind::Date | ParamKind::Number | ParamKind::Quantity => {
                         SortKey::Range(param.id)
@@ -223,154 +425,13 @@ impl Planner<'_> {
                     }
                 }
             }
-        };
-        self.plan.sort = vec![Sort { key, descending }];
-        Ok(())
-    }
-
-    fn param(&self, code: &str) -> Result<&'static SearchParam, QueryError> {
-        let definitions = self.app.definitions();
-        definitions
-            .search_param(self.ty, code)
-            .ok_or_else(|| QueryError::Unknown {
-                resource: definitions.resource_name(self.ty).to_owned(),
-                name: code.chars().take(80).collect(),
-            })
-    }
-
-    fn clause(&self, name: &str, value: &str) -> Result<Clause, QueryError> {
-        let (code, suffix) = name.split_once(':').unwrap_or((name, ""));
-        if NOT_OFFERED.contains(&code) {
-            return Err(not_offered(code));
-        }
-        if name.contains('.') {
-            // A chain; one on an unknown parameter is reported as unknown.
-            self.param(code.split('.').next().unwrap_or(code))?;
-            return Err(not_offered(&format!("chaining ({name})")));
-        }
-        let param = self.param(code)?;
-        let modifier = Modifier::parse(self.app.definitions(), suffix)
-            .ok_or_else(|| malformed(name, format!("there is no modifier :{suffix}")))?;
-        let parts = split_alternatives(value);
-        if parts.len() > self.app.settings().limits.alternatives {
-            return Err(QueryError::TooMany {
-                detail: format!(
-                    "{code} has {} values, the limit is {}: split the search",
-                    parts.len(),
-                    self.app.settings().limits.alternatives
-                ),
-            });
-        }
-        match code {
-            "_id" => ids(name, modifier, &parts),
-            "_lastUpdated" => self.updated(param, modifier, &parts),
-            _ => self.values(param, modifier, &parts),
-        }
-    }
-
-    fn values(
-        &self,
-        param: &SearchParam,
-        modifier: Modifier,
-        parts: &[&str],
-    ) -> Result<Clause, QueryError> {
-        let mut clause = Clause {
-            negated: false,
-            any_of: Vec::with_capacity(parts.len()),
-        };
-        for part in parts {
-            let value = self.value(param, modifier, part)?;
-            if let QueryValue::Token { negated: true, .. } = value {
-                clause.negated = true;
-            }
-            let predicates = store::index::predicate(param, &value)
-                .map_err(|error| not_offered(&format!("{} ({error})", param.code)))?;
-            clause.any_of.extend(predicates);
-        }
-        Ok(clause)
-    }
-
-    fn value(
-        &self,
-        param: &SearchParam,
-        modifier: Modifier,
-        part: &str,
-    ) -> Result<QueryValue, QueryError> {
-        // References may be written with this server's own address.
-        let part = match part.strip_prefix(self.base) {
-            Some(rest) if param.kind == ParamKind::Reference => {
-                rest.strip_prefix('/').unwrap_or(part)
-            }
-            _ => part,
-        };
-        parse_query_value(param, modifier, part, self.now).map_err(|error| match error {
-            SearchError::NotOffered { code } => not_offered(code),
-            SearchError::Modifier { .. } | SearchError::Malformed { .. } => {
-                malformed(param.code, error.to_string())
+            (code, _) => {
+                return Err(not_offered(&format!(
+                    "_sort by {} in a search of several types",
+                    cut(code)
+                )));
             }
         })
-    }
-
-    fn updated(
-        &self,
-        param: &SearchParam,
-        modifier: Modifier,
-        parts: &[&str],
-    ) -> Result<Clause, QueryError> {
-        if modifier != Modifier::None {
-            return Err(not_offered(&format!("_lastUpdated:{}", modifier.as_str())));
-        }
-        let mut any_of = Vec::new();
-        for part in parts {
-            let QueryValue::Range { prefix, lo, hi } = self.value(param, modifier, part)? else {
-                return Err(malformed("_lastUpdated", "give a date"));
-            };
-            any_of.push(Predicate::Updated {
-                op: range_op(prefix),
-                // Half-open microseconds to inclusive milliseconds.
-                lo_ms: lo.saturating_add(999).div_euclid(1000),
-                hi_ms: hi.saturating_sub(1).div_euclid(1000),
-            });
-        }
-        Ok(Clause {
-            negated: false,
-            any_of,
-        })
-    }
-}
-
-fn ids(name: &str, modifier: Modifier, parts: &[&str]) -> Result<Clause, QueryError> {
-    let negated = match modifier {
-        Modifier::None => false,
-        Modifier::Not => true,
-        _ => return Err(not_offered(name)),
-    };
-    let any_of: Result<Vec<Predicate>, QueryError> = parts
-        .iter()
-        .map(|part| {
-            part.parse::<LogicalId>()
-                .map(Predicate::Id)
-                .map_err(|error| malformed("_id", error.to_string()))
-        })
-        .collect();
-    Ok(Clause {
-        negated,
-        any_of: any_of?,
-    })
-}
-
-fn range_op(prefix: fhir::search::Prefix) -> RangeOp {
-    use fhir::search::Prefix;
-    match prefix {
-        Prefix::Eq => RangeOp::Within,
-        Prefix::Ne => RangeOp::NotWithin,
-        Prefix::Gt => RangeOp::Above,
-        Prefix::Lt => RangeOp::Below,
-        Prefix::Ge => RangeOp::AboveOrWithin,
-        Prefix::Le => RangeOp::BelowOrWithin,
-        Prefix::Sa => RangeOp::After,
-        Prefix::Eb => RangeOp::Before,
-        Prefix::Ap => RangeOp::Overlaps,
     }
 }
 

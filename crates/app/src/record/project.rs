@@ -45,26 +45,49 @@ impl Summary {
 pub struct Projection {
     /// `_summary`.
     pub summary: Summary,
-    /// `_elements`; empty for all. Wins over `_summary`.
+    /// `_elements`, each `element` or `Type.element`; empty for all. Wins over `_summary`.
     pub elements: Vec<String>,
 }
 
 impl Projection {
-    /// Reads `_elements`: a comma list of top-level element names, `Type.` before them allowed.
+    /// Reads `_elements`: a comma list of top-level element names, each with `Type.` before it where it is
+    /// meant for one type only.
     pub(crate) fn set_elements(&mut self, value: &str) -> Result<(), QueryError> {
+        let is_name =
+            |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
         for name in value.split(',') {
             let name = name.trim();
-            let name = name.rsplit_once('.').map_or(name, |(_, last)| last);
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let (ty, element) = name.split_once('.').unwrap_or(("Resource", name));
+            if !is_name(ty) || !is_name(element) {
                 return Err(QueryError::Malformed {
                     name: "_elements".to_owned(),
-                    detail: "give element names separated by commas, such as status,subject"
+                    detail: "give names of top-level elements separated by commas, such as status,subject or Patient.name"
                         .to_owned(),
                 });
             }
             self.elements.push(name.to_owned());
         }
         Ok(())
+    }
+
+    /// How what `_include` brings in is shown: elements named without a type are meant for the matches.
+    #[must_use]
+    pub(crate) fn of_included(&self) -> Self {
+        let typed = self.elements.iter().filter(|name| name.contains('.'));
+        Self {
+            summary: self.summary,
+            elements: typed.cloned().collect(),
+        }
+    }
+
+    /// The elements named for a type.
+    fn elements_of<'p>(&'p self, type_name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.elements
+            .iter()
+            .filter_map(move |name| match name.split_once('.') {
+                None => Some(name.as_str()),
+                Some((ty, element)) => (ty == type_name).then_some(element),
+            })
     }
 
     /// Whether resources are shown whole.
@@ -94,14 +117,15 @@ impl Projection {
         if matches!(element, "resourceType" | "id" | "meta") {
             return true;
         }
-        if !self.elements.is_empty() {
-            let named = |name: &String| {
+        let mut elements = self.elements_of(definitions.resource_name(ty)).peekable();
+        if elements.peek().is_some() {
+            let named = |name: &str| {
                 element == name
                     || element
-                        .strip_prefix(name.as_str())
+                        .strip_prefix(name)
                         .is_some_and(|rest| definitions.is_choice(ty, name) && starts_upper(rest))
             };
-            return self.elements.iter().any(named) || definitions.is_mandatory(ty, element);
+            return elements.any(named) || definitions.is_mandatory(ty, element);
         }
         match self.summary {
             Summary::False | Summary::Count => true,
@@ -118,7 +142,9 @@ impl Projection {
         ty: TypeId,
         body: &bytes::Bytes,
     ) -> Result<bytes::Bytes, AppError> {
-        if self.is_whole() {
+        let shown_whole = matches!(self.summary, Summary::False | Summary::Count);
+        let mut elements = self.elements_of(definitions.resource_name(ty));
+        if shown_whole && elements.next().is_none() {
             return Ok(body.clone());
         }
         let document = Document::parse(body.to_vec(), &Limits::default())?;

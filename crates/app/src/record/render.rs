@@ -95,12 +95,14 @@ fn links(out: &mut Vec<u8>, address: &str, params: &[(String, String)], next: Op
     out.push(b']');
 }
 
-/// A searchset bundle. `base` is the tenant's FHIR base address.
+/// A searchset bundle. `base` is the tenant's FHIR base address, `path` what is searched below it: a type,
+/// a compartment's path, or nothing for the system.
 #[must_use]
-pub fn searchset(base: &str, type_name: &str, answer: &SearchAnswer) -> Vec<u8> {
+pub fn searchset(base: &str, path: &str, answer: &SearchAnswer) -> Vec<u8> {
     let bodies: usize = answer
         .matches
         .iter()
+        .chain(&answer.included)
         .map(|version| version.body.as_ref().map_or(0, bytes::Bytes::len) + base.len() + 160)
         .sum();
     let mut out = Vec::with_capacity(bodies + 512);
@@ -110,41 +112,57 @@ pub fn searchset(base: &str, type_name: &str, answer: &SearchAnswer) -> Vec<u8> 
     }
     links(
         &mut out,
-        &format!("{base}/{type_name}"),
+        &if path.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}/{path}")
+        },
         &answer.self_params,
         answer.next.as_deref(),
     );
-    let with_outcome = !answer.ignored.is_empty();
-    if !answer.matches.is_empty() || with_outcome {
-        out.extend_from_slice(b",\"entry\":[");
-        for (index, version) in answer.matches.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            out.push(b'{');
-            member(
-                &mut out,
-                "fullUrl",
-                &format!("{base}/{}", name_of(&version.key)),
-            );
-            if let Some(body) = &version.body {
-                out.extend_from_slice(b",\"resource\":");
-                out.extend_from_slice(body);
-            }
-            out.extend_from_slice(b",\"search\":{\"mode\":\"match\"}}");
+    let notices = notices(answer);
+    let shown = answer.matches.iter().map(|version| (version, "match"));
+    let brought = answer.included.iter().map(|version| (version, "include"));
+    let mut first = true;
+    let mut next = |out: &mut Vec<u8>| {
+        out.extend_from_slice(if first { b",\"entry\":[{" } else { b",{" });
+        first = false;
+    };
+    for (version, mode) in shown.chain(brought) {
+        next(&mut out);
+        member(
+            &mut out,
+            "fullUrl",
+            &format!("{base}/{}", name_of(&version.key)),
+        );
+        if let Some(body) = &version.body {
+            out.extend_from_slice(b",\"resource\":");
+            out.extend_from_slice(body);
         }
-        if with_outcome {
-            if !answer.matches.is_empty() {
-                out.push(b',');
-            }
-            out.extend_from_slice(b"{\"resource\":");
-            out.extend_from_slice(&outcome(&[ignored_issue(&answer.ignored)]));
-            out.extend_from_slice(b",\"search\":{\"mode\":\"outcome\"}}");
-        }
+        out.extend_from_slice(b",\"search\":{\"mode\":\"");
+        out.extend_from_slice(mode.as_bytes());
+        out.extend_from_slice(b"\"}}");
+    }
+    if !notices.is_empty() {
+        next(&mut out);
+        out.extend_from_slice(b"\"resource\":");
+        out.extend_from_slice(&outcome(&notices));
+        out.extend_from_slice(b",\"search\":{\"mode\":\"outcome\"}}");
+    }
+    if !first {
         out.push(b']');
     }
     out.push(b'}');
     out
+}
+
+/// What the entry of mode `outcome` says.
+fn notices(answer: &SearchAnswer) -> Vec<Issue> {
+    let mut notices = answer.notices.clone();
+    if !answer.ignored.is_empty() {
+        notices.push(ignored_issue(&answer.ignored));
+    }
+    notices
 }
 
 /// A history bundle. `path` is what the history is of: `Patient/1`, `Patient` or empty.

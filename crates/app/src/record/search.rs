@@ -1,7 +1,8 @@
-//! Search: plan, authorise, narrow to what the role may see, ask the store, record the look once per
-//! patient found, and cut the matches to what was asked.
+//! Search: plan, authorise, narrow to what the role may see, ask the store, bring in what goes with the
+//! matches, record the look once per patient found, and cut the answer to what was asked.
 
 use fhir::definitions::TypeId;
+use fhir::validate::Issue;
 use identity::Interaction;
 use kernel::LogicalId;
 use store::{SearchPage, StoredVersion};
@@ -10,13 +11,16 @@ use crate::App;
 use crate::authorise::{Allowed, Ask, authorise};
 use crate::context::Caller;
 use crate::entry::{Look, look_entries};
-use crate::error::AppError;
-use crate::record::plan::{self, Planned, Request};
-use crate::record::{cursor, narrow, query_string};
+use crate::error::{AppError, QueryError};
+use crate::record::include::{self, Included};
+use crate::record::place::Place;
+use crate::record::plan::{self, Planned};
+use crate::record::project::Projection;
+use crate::record::{cursor, query_string};
 
 pub use crate::record::plan::CURSOR;
 
-/// A search.
+/// A search of one type.
 #[derive(Debug, Clone)]
 pub struct SearchRequest {
     /// The type.
@@ -32,6 +36,10 @@ pub struct SearchRequest {
 pub struct SearchAnswer {
     /// In order; bodies already cut to `_summary` or `_elements`.
     pub matches: Vec<StoredVersion>,
+    /// What `_include` and `_revinclude` brought in, each once.
+    pub included: Vec<StoredVersion>,
+    /// What there is to say about the answer: an entry of mode `outcome`.
+    pub notices: Vec<Issue>,
     /// How many match in all, if asked.
     pub total: Option<u64>,
     /// The value of `_cursor` for the next page, if there is one.
@@ -44,13 +52,25 @@ pub struct SearchAnswer {
     pub count_only: bool,
 }
 
-/// Searches.
+/// Searches a type.
 pub async fn search(
     app: &App,
     caller: &Caller,
     request: &SearchRequest,
 ) -> Result<SearchAnswer, AppError> {
     search_within(app, caller, request, app.settings().limits.answer_bytes).await
+}
+
+/// Searches a type, a compartment or the system.
+pub async fn search_in(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    params: &[(String, String)],
+    lenient: bool,
+) -> Result<SearchAnswer, AppError> {
+    let bytes = app.settings().limits.answer_bytes;
+    answered(app, caller, place, params, lenient, bytes).await
 }
 
 /// Searches, with a page of at most about so many bytes.
@@ -60,11 +80,8 @@ pub(crate) async fn search_within(
     request: &SearchRequest,
     bytes: usize,
 ) -> Result<SearchAnswer, AppError> {
-    let (allowed, mut planned) = planned(app, caller, request).await?;
-    planned.plan.bytes = bytes;
-    let page = app.store().search(&caller.scope, &planned.plan).await?;
-    record_looks(app, caller, &allowed, &planned, &page).await?;
-    answer(app, caller, planned, page)
+    let place = Place::Type(request.ty);
+    answered(app, caller, &place, &request.params, request.lenient, bytes).await
 }
 
 /// Refuses a search that would be refused, without searching.
@@ -73,70 +90,134 @@ pub(crate) async fn check(
     caller: &Caller,
     request: &SearchRequest,
 ) -> Result<(), AppError> {
-    planned(app, caller, request).await?;
+    let place = Place::Type(request.ty);
+    planned(app, caller, &place, &request.params, request.lenient).await?;
     Ok(())
 }
 
-async fn planned(
+async fn answered(
     app: &App,
     caller: &Caller,
-    request: &SearchRequest,
-) -> Result<(Allowed, Planned), AppError> {
-    let ask = Ask::of_type(Interaction::Search, request.ty);
-    let allowed = authorise(app, caller, &ask).await?;
-    let mut planned = plan::plan(
-        app,
-        caller,
-        &Request {
-            ty: request.ty,
-            params: &request.params,
-            lenient: request.lenient || app.settings().lenient,
-        },
-    )?;
-    planned
-        .plan
-        .all_of
-        .extend(narrow::clause(app, caller, request.ty));
+    place: &Place,
+    params: &[(String, String)],
+    lenient: bool,
+    bytes: usize,
+) -> Result<SearchAnswer, AppError> {
+    let (allowed, mut planned) = planned(app, caller, place, params, lenient).await?;
+    planned.plan.bytes = bytes;
+    let page = app.store().search(&caller.scope, &planned.plan).await?;
+    let size = |version: &StoredVersion| version.body.as_ref().map_or(0, bytes::Bytes::len);
+    let left = bytes.saturating_sub(page.matches.iter().map(size).sum());
+    let included = include::collect(app, caller, &planned.includes, &page.matches, left).await?;
+    record_looks(app, caller, &allowed, place, &planned, &page, &included).await?;
+    answer(app, caller, planned, page, included)
+}
+
+/// Authorises and plans: what each type searched rests on, first the one asked for.
+pub(crate) async fn planned(
+    app: &App,
+    caller: &Caller,
+    place: &Place,
+    params: &[(String, String)],
+    lenient: bool,
+) -> Result<(Vec<(TypeId, Allowed)>, Planned), AppError> {
+    let mut allowed = Vec::new();
+    if let Place::Type(ty) | Place::Compartment { ty: Some(ty), .. } = place {
+        allowed.push((*ty, allow(app, caller, *ty).await?));
+    }
+    let lenient = lenient || app.settings().lenient;
+    let planned = match plan::plan_narrowed(app, caller, place, params, lenient).await {
+        Err(AppError::Query(QueryError::Denied { resource })) => {
+            return Err(denied(app, caller, resource).await);
+        }
+        planned => planned?,
+    };
+    if allowed.is_empty() {
+        for ty in &planned.plan.types {
+            allowed.push((*ty, allow(app, caller, *ty).await?));
+        }
+    }
     Ok((allowed, planned))
+}
+
+async fn allow(app: &App, caller: &Caller, ty: TypeId) -> Result<Allowed, AppError> {
+    authorise(app, caller, &Ask::of_type(Interaction::Search, ty)).await
+}
+
+/// A parameter that looks at what the caller may not search is refused, and recorded, as a search of it is.
+async fn denied(app: &App, caller: &Caller, resource: String) -> AppError {
+    if let Some(ty) = app.definitions().resource(&resource)
+        && let Err(error) = allow(app, caller, ty).await
+    {
+        return error;
+    }
+    QueryError::Denied { resource }.into()
 }
 
 async fn record_looks(
     app: &App,
     caller: &Caller,
-    allowed: &Allowed,
+    allowed: &[(TypeId, Allowed)],
+    place: &Place,
     planned: &Planned,
     page: &SearchPage,
+    included: &Included,
 ) -> Result<(), AppError> {
-    let mut patients: Vec<LogicalId> = Vec::new();
-    for version in &page.matches {
-        patients.extend(app.patients_of(caller, version)?.iter().cloned());
-    }
-    patients.sort_unstable();
-    patients.dedup();
     let pairs = planned
         .applied
         .iter()
         .map(|(a, b)| (a.as_str(), b.as_str()));
-    let types: Vec<&str> = planned
-        .plan
-        .types
+    let query = format!("{}?{}", place.path(), query_string::print(pairs));
+    let mut entries = Vec::new();
+    let mut recorded: Vec<LogicalId> = Vec::new();
+    let groups = allowed
         .iter()
-        .map(|ty| app.definitions().resource_name(*ty))
-        .collect();
-    let query = format!("{}?{}", types.join(","), query_string::print(pairs));
-    let entries = look_entries(
-        app,
-        caller,
-        &Look {
-            class: ledger::leaf::Class::Search,
-            object: None,
-            query: Some(&query),
-            patients: &patients,
-            allowed,
-        },
-    );
+        .map(|(ty, allowed)| (*ty, *allowed, &page.matches))
+        .chain(
+            included
+                .allowed
+                .iter()
+                .map(|(ty, allowed)| (*ty, *allowed, &included.versions)),
+        );
+    for (ty, allowed, versions) in groups {
+        let mut patients: Vec<LogicalId> = Vec::new();
+        for version in versions.iter().filter(|version| version.key.ty == ty) {
+            patients.extend(app.patients_of(caller, version)?.iter().cloned());
+        }
+        patients.sort_unstable();
+        patients.dedup();
+        // One entry for each patient, unless a second one rests on something that must be reviewed.
+        if !allowed.must_be_reviewed() {
+            patients.retain(|patient| !recorded.contains(patient));
+        }
+        if patients.is_empty() {
+            continue;
+        }
+        entries.extend(look(app, caller, &query, &patients, &allowed));
+        recorded.extend(patients);
+    }
+    if let (true, Some((_, allowed))) = (entries.is_empty(), allowed.first()) {
+        entries = look(app, caller, &query, &[], allowed);
+    }
     app.store().record_access(&caller.scope, entries).await?;
     Ok(())
+}
+
+fn look(
+    app: &App,
+    caller: &Caller,
+    query: &str,
+    patients: &[LogicalId],
+    allowed: &Allowed,
+) -> Vec<store::Entry> {
+    let look = Look {
+        class: ledger::leaf::Class::Search,
+        object: None,
+        query: Some(query),
+        patients,
+        allowed,
+    };
+    look_entries(app, caller, &look)
 }
 
 fn answer(
@@ -144,18 +225,12 @@ fn answer(
     caller: &Caller,
     planned: Planned,
     page: SearchPage,
+    included: Included,
 ) -> Result<SearchAnswer, AppError> {
     let mut matches = page.matches;
-    if !planned.projection.is_whole() {
-        for version in &mut matches {
-            if let Some(body) = &version.body {
-                let cut = planned
-                    .projection
-                    .apply(app.definitions(), version.key.ty, body)?;
-                version.body = Some(cut);
-            }
-        }
-    }
+    let mut brought = included.versions;
+    cut_to(app, &planned.projection, &mut matches)?;
+    cut_to(app, &planned.projection.of_included(), &mut brought)?;
     let tenant = caller.scope.tenant();
     let next = page
         .next
@@ -163,10 +238,28 @@ fn answer(
         .transpose()?;
     Ok(SearchAnswer {
         matches,
+        included: brought,
+        notices: included.notices,
         total: page.total,
         next,
         ignored: planned.ignored,
         self_params: planned.applied,
         count_only: planned.plan.count == 0,
     })
+}
+
+fn cut_to(
+    app: &App,
+    projection: &Projection,
+    versions: &mut [StoredVersion],
+) -> Result<(), AppError> {
+    if projection.is_whole() {
+        return Ok(());
+    }
+    for version in versions {
+        if let Some(body) = &version.body {
+            version.body = Some(projection.apply(app.definitions(), version.key.ty, body)?);
+        }
+    }
+    Ok(())
 }

@@ -13,6 +13,8 @@ mod clocks;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod platform;
 #[cfg(test)]
 mod records;
@@ -20,3 +22,7 @@ mod records;
 mod searches;
 #[cfg(test)]
 mod signing_in;
+#[cfg(test)]
+mod trees;
+#[cfg(test)]
+mod web;

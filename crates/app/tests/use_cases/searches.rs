@@ -67,12 +67,12 @@ async fn what_is_not_understood_is_an_error_unless_lenient() {
         assert_eq!(error.category(), Category::Invalid, "{query}: {error}");
     }
     for query in [
-        "Patient?_include=Patient:organization",
-        "Patient?_has:Observation:patient:code=x",
-        "Patient?organization.name=x",
-        "Patient?_sort=family,birthdate",
+        "Patient?_contained=true",
+        "Patient?_query=x",
         "Patient?_sort=gender",
-        "Patient?_text=x",
+        "Patient?_list=$current-problems",
+        "Patient?_filter=family ew \"x\"",
+        "Location?near=1|2",
     ] {
         let error = house.search(&doctor, query).await.unwrap_err();
         assert!(offered(&error), "{query}: {error:?}");

@@ -1,8 +1,9 @@
 //! The CapabilityStatement, made from what the code does: the interactions below are the routes of
 //! `fhir_routes`, the parameters are those the search tables compiled. Must not promise anything else.
 
+use app::record::place::COMPARTMENTS;
 use fhir::definitions::{Definitions, TypeId};
-use fhir::search::{ParamKind, SearchParam};
+use fhir::search::{Modifier, ParamKind, SearchParam};
 use kernel::Timestamp;
 use serde_json::{Value, json};
 
@@ -19,16 +20,47 @@ pub const TYPE_INTERACTIONS: [&str; 9] = [
     "search-type",
 ];
 /// Interactions on the whole system.
-pub const SYSTEM_INTERACTIONS: [&str; 3] = ["transaction", "batch", "history-system"];
+pub const SYSTEM_INTERACTIONS: [&str; 4] =
+    ["transaction", "batch", "history-system", "search-system"];
 
-/// Parameters of the protocol that apply to every search.
-pub const CONTROL_PARAMETERS: [&str; 6] = [
-    "_count",
-    "_sort",
-    "_total",
-    "_summary",
-    "_elements",
-    "_format",
+/// Parameters of the protocol that apply to every search, with their types and what they do.
+pub const CONTROL_PARAMETERS: [(&str, &str, &str); 12] = [
+    ("_count", "number", "matches per page"),
+    (
+        "_sort",
+        "string",
+        "several keys; by _id, _lastUpdated, and date, number, quantity and string parameters",
+    ),
+    ("_total", "token", "none, estimate or accurate"),
+    ("_summary", "token", "true, text, data, count or false"),
+    ("_elements", "string", "element, or Type.element"),
+    (
+        "_include",
+        "string",
+        "Type:parameter, Type:parameter:Target, Type:* and *; :iterate",
+    ),
+    (
+        "_revinclude",
+        "string",
+        "Type:parameter, Type:parameter:Target, Type:* and *; :iterate",
+    ),
+    (
+        "_has",
+        "string",
+        "_has:Type:reference:parameter, nested, with modifiers, and with chains inside",
+    ),
+    ("_list", "string", "ids of List resources"),
+    (
+        "_filter",
+        "string",
+        "see docs/conformance.md for its operations",
+    ),
+    (
+        "_type",
+        "token",
+        "in searches of the system and of whole compartments",
+    ),
+    ("_contained", "token", "false only"),
 ];
 
 /// The statement as text, made once: only the endpoint's address differs between tenants.
@@ -94,6 +126,12 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
             },
             "resource": resources,
             "interaction": SYSTEM_INTERACTIONS.map(|code| json!({ "code": code })),
+            "searchParam": CONTROL_PARAMETERS.map(|(name, kind, words)| {
+                json!({ "name": name, "type": kind, "documentation": words })
+            }),
+            "compartment": COMPARTMENTS.map(|name| {
+                format!("http://hl7.org/fhir/CompartmentDefinition/{}", name.to_ascii_lowercase())
+            }),
         }]
     })
 }
@@ -106,6 +144,12 @@ fn resource(definitions: &'static Definitions, ty: TypeId) -> Value {
         .map(parameter)
         .collect();
     let name = definitions.resource_name(ty);
+    let mut includes = vec!["*".to_owned(), format!("{name}:*")];
+    let own = definitions.search_params(ty).iter();
+    includes.extend(
+        own.filter(|param| param.kind == ParamKind::Reference)
+            .map(|param| format!("{name}:{}", param.code)),
+    );
     json!({
         "type": name,
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{name}"),
@@ -118,21 +162,64 @@ fn resource(definitions: &'static Definitions, ty: TypeId) -> Value {
         "conditionalUpdate": true,
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical"],
+        "searchInclude": includes,
+        "searchRevInclude": pointing_to(definitions, ty),
         "searchParam": params,
     })
+}
+
+/// What `_revinclude` may bring to a type: each parameter that says it points there. Those that may point
+/// to anything work too; `*` stands for them.
+fn pointing_to(definitions: &'static Definitions, ty: TypeId) -> Vec<String> {
+    let mut found = vec!["*".to_owned()];
+    for source in definitions.resource_types() {
+        found.extend(
+            definitions
+                .search_params(source)
+                .iter()
+                .filter(|param| param.targets.contains(&ty))
+                .map(|param| format!("{}:{}", definitions.resource_name(source), param.code)),
+        );
+    }
+    found
 }
 
 /// Whether a search by this parameter is answered.
 #[must_use]
 pub fn is_offered(param: &SearchParam) -> bool {
-    !matches!(param.kind, ParamKind::Special | ParamKind::Composite)
+    match param.kind {
+        ParamKind::Special => matches!(param.code, "_text" | "_content"),
+        ParamKind::Composite => {
+            // A tuple of two ranges (coordinates in a sequence) has no index.
+            let open = param.components.iter().filter(|component| {
+                !matches!(
+                    component.kind,
+                    ParamKind::Token | ParamKind::Reference | ParamKind::Uri
+                )
+            });
+            open.count() <= 1
+        }
+        _ => true,
+    }
 }
 
 fn parameter(param: &SearchParam) -> Value {
-    let (name, kind) = (param.code, param.kind.code());
-    if param.definition.is_empty() {
-        json!({ "name": name, "type": kind })
-    } else {
-        json!({ "name": name, "type": kind, "definition": param.definition })
+    let kind = param.kind;
+    let mut shown = json!({ "name": param.code, "type": kind.code() });
+    if !param.definition.is_empty() {
+        shown["definition"] = json!(param.definition);
     }
+    let modifiers: &[&str] = match param.code {
+        "_id" => &["missing", "not"],
+        "_lastUpdated" => &["missing"],
+        _ => Modifier::offered(kind),
+    };
+    if !modifiers.is_empty() {
+        let mut words: Vec<String> = modifiers.iter().map(|name| format!(":{name}")).collect();
+        if kind == ParamKind::Reference {
+            words.push("chains".to_owned());
+        }
+        shown["documentation"] = json!(words.join(" "));
+    }
+    shown
 }

@@ -268,6 +268,13 @@ pub fn scoped_text(scope: i64, folded: &str) -> String {
     format!("\u{1}{:016x}{folded}", scope as u64)
 }
 
+/// The stored beginning of a code, for `:code-text`: apart from the texts of the same parameter, which
+/// begin with no such character.
+#[must_use]
+pub fn code_text(folded: &str) -> String {
+    format!("\u{2}{folded}")
+}
+
 /// Cuts a text to [`TEXT_LIMIT`] bytes at a character.
 #[must_use]
 pub fn cut_text(text: &str) -> &str {

@@ -1,15 +1,15 @@
 //! From extracted search values to packed index entries. Must agree with `predicate`: whatever a query
 //! value can ask for is a row here.
 
-use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey, Words};
+use fhir::search::{Extracted, IndexValue, ParamId, RefTarget, UnitKey, Words, coded_text, fold};
 use fhir::{Definitions, TypeId};
 use smallvec::{SmallVec, smallvec};
 
 use super::hash::KeyHasher;
 use super::union::union_of;
 use super::{
-    COMPARTMENT, CONTENT, KeyRow, NARRATIVE, PRESENCE, PackedIndex, RangeRow, TextRow, cut_text,
-    scoped_text,
+    COMPARTMENT, CONTENT, KeyRow, NARRATIVE, PRESENCE, PackedIndex, RangeRow, TextRow, code_text,
+    cut_text, scoped_text,
 };
 use crate::port::search::FullText;
 
@@ -117,7 +117,29 @@ impl Packer<'_> {
                 for v in key_forms(self.hasher, hashed) {
                     self.keys.push(KeyRow { p, v });
                 }
+                self.beside_keys(p, hashed);
             }
+        }
+    }
+
+    /// What hashes cannot answer: the beginnings of texts and codes, and of URIs.
+    fn beside_keys(&mut self, p: u16, value: &IndexValue<'_>) {
+        match value {
+            IndexValue::Token { code, text, .. } => {
+                if let Some(text) = text {
+                    let v = coded_text(&fold(text)).to_owned();
+                    self.texts.push(TextRow { p, v });
+                }
+                if let Some(code) = code {
+                    let v = code_text(coded_text(&fold(code)));
+                    self.texts.push(TextRow { p, v });
+                }
+            }
+            IndexValue::Uri(uri) => self.texts.push(TextRow {
+                p,
+                v: cut_text(uri).to_owned(),
+            }),
+            _ => {}
         }
     }
 
@@ -255,6 +277,13 @@ fn key_forms(hasher: &KeyHasher, value: &IndexValue<'_>) -> Forms {
             }
         },
         IndexValue::Uri(uri) => smallvec![hasher.url(uri)],
+        IndexValue::Typed {
+            system,
+            code,
+            value,
+        } => {
+            smallvec![hasher.pair(hasher.system_code(system, code), hasher.code(value))]
+        }
         _ => Forms::new(),
     }
 }

@@ -6,6 +6,7 @@ use fhir::search::{
 };
 use kernel::LogicalId;
 
+use super::code_text;
 use super::union::union_of;
 use crate::port::error::StoreError;
 use crate::port::search::{KeyForm, Predicate, RangeOp};
@@ -63,19 +64,55 @@ pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicat
             hi: *hi,
         },
         QueryValue::Composite(components) => return composite(param, components),
-        hashed => {
-            let forms = key_forms(hashed);
-            return Ok(if forms.is_empty() {
-                vec![Predicate::Nothing]
-            } else {
-                forms
-                    .into_iter()
-                    .map(|form| Predicate::Key { param: id, form })
-                    .collect()
-            });
-        }
+        other => return by_modifier(param, other),
     };
     Ok(vec![one])
+}
+
+/// What only a modifier asks for, and every hashed value.
+fn by_modifier(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicate>, StoreError> {
+    let id = param.id;
+    Ok(match value {
+        QueryValue::CodedText(folded) => vec![text_prefix(param, folded.clone())],
+        QueryValue::CodeText(folded) => vec![text_prefix(param, code_text(folded))],
+        QueryValue::UriBelow(root) => {
+            let own = Predicate::Key {
+                param: id,
+                form: KeyForm::Url(root.clone()),
+            };
+            vec![own, text_prefix(param, format!("{root}/"))]
+        }
+        QueryValue::Concepts(_) => {
+            return Err(StoreError::Unsupported("codes that nobody resolved"));
+        }
+        hashed => {
+            let forms = key_forms(hashed);
+            if forms.is_empty() {
+                return Ok(vec![Predicate::Nothing]);
+            }
+            let key = |form| Predicate::Key { param: id, form };
+            forms.into_iter().map(key).collect()
+        }
+    })
+}
+
+fn text_prefix(param: &SearchParam, folded: String) -> Predicate {
+    Predicate::TextPrefix {
+        param: param.id,
+        scope: None,
+        folded,
+    }
+}
+
+/// Every URI that a URI lies below, itself among them: cut at each `/`, with the `/` and without.
+fn ancestors(uri: &str) -> Vec<KeyForm> {
+    let cuts = uri.match_indices('/').map(|(at, _)| at);
+    cuts.chain([uri.len()])
+        .filter_map(|end| uri.get(..end))
+        .filter(|root| !root.is_empty())
+        .flat_map(|root| [root.to_owned(), format!("{root}/")])
+        .map(KeyForm::Url)
+        .collect()
 }
 
 fn composite(param: &SearchParam, components: &[QueryValue]) -> Result<Vec<Predicate>, StoreError> {
@@ -229,6 +266,15 @@ fn key_forms(value: &QueryValue) -> Vec<KeyForm> {
             TokenQuery::System(system) => KeyForm::System(system.clone()),
         }],
         QueryValue::Uri(uri) => vec![KeyForm::Url(uri.clone())],
+        QueryValue::UriAbove(uri) => ancestors(uri),
+        QueryValue::OfType {
+            system,
+            code,
+            value,
+        } => vec![KeyForm::Pair(
+            Box::new(KeyForm::SystemCode(system.clone(), code.clone())),
+            Box::new(KeyForm::Code(value.clone())),
+        )],
         QueryValue::Reference(reference) => reference_forms(reference),
         _ => Vec::new(),
     }

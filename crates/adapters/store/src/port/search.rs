@@ -98,6 +98,13 @@ pub enum Predicate {
         /// Folded text.
         folded: String,
     },
+    /// Has a text that is (folded).
+    TextIs {
+        /// Parameter.
+        param: ParamId,
+        /// Folded text.
+        folded: String,
+    },
     /// Has a text that contains (folded).
     TextContains {
         /// Parameter.

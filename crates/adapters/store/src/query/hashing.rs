@@ -374,6 +374,7 @@ fn leaf(hasher: &KeyHasher, types: &[TypeId], predicate: &Predicate) -> Result<T
             scope,
             folded,
         } => text_prefix(hasher, *param, scope.as_ref(), folded),
+        Predicate::TextIs { param, folded } => text_is(*param, folded)?,
         Predicate::TextContains { param, folded } => Test::TextContains {
             p: number(*param),
             text: cut_text(folded).to_owned(),
@@ -410,6 +411,20 @@ fn text_prefix(hasher: &KeyHasher, param: ParamId, scope: Option<&KeyForm>, fold
         to: after_prefix(&from),
         from,
     }
+}
+
+/// A text is the only one that begins with it and comes before it followed by the least character.
+fn text_is(param: ParamId, folded: &str) -> Result<Test, StoreError> {
+    if cut_text(folded).len() < folded.len() {
+        return Err(StoreError::Unsupported(
+            "texts that are longer than the index keeps",
+        ));
+    }
+    Ok(Test::TextPrefix {
+        p: number(param),
+        from: folded.to_owned(),
+        to: Some(format!("{folded}\u{1}")),
+    })
 }
 
 fn patient_organization(

@@ -191,6 +191,7 @@ fn raw_of(dice: &mut Dice, value: &IndexValue<'_>) -> Option<String> {
             RefTarget::Identifier { .. } => return None,
         },
         IndexValue::Uri(uri) => escape(uri),
+        IndexValue::Typed { .. } => return None,
         IndexValue::Composite(parts) => parts
             .iter()
             .map(|part| raw_of(dice, part))

@@ -166,8 +166,10 @@ fn token<'a>(leaf: Leaf<'static>, value: Value<'a>, sink: &mut Sink<'_, 'a>) {
             string(value, "display"),
         ),
         Leaf::TokenIdentifier => {
-            let text = value.get("type").and_then(|kind| string(kind, "text"));
+            let kind = value.get("type");
+            let text = kind.and_then(|kind| string(kind, "text"));
             sink.token(string(value, "system"), string(value, "value"), text);
+            typed(kind, value, sink);
         }
         Leaf::TokenContact => sink.token(None, string(value, "value"), None),
         Leaf::TokenCode(system) => {
@@ -183,6 +185,24 @@ fn token<'a>(leaf: Leaf<'static>, value: Value<'a>, sink: &mut Sink<'_, 'a>) {
         }
         Leaf::TokenPlain => sink.token(None, value.as_str(), None),
         _ => {}
+    }
+}
+
+fn typed<'a>(kind: Option<Value<'a>>, identifier: Value<'a>, sink: &mut Sink<'_, 'a>) {
+    let codings = kind.and_then(|kind| kind.get("coding"));
+    for coding in codings.into_iter().flat_map(Value::items) {
+        let parts = (
+            string(coding, "system"),
+            string(coding, "code"),
+            string(identifier, "value"),
+        );
+        if let (Some(system), Some(code), Some(value)) = parts {
+            sink.push(IndexValue::Typed {
+                system,
+                code,
+                value,
+            });
+        }
     }
 }
 
@@ -371,6 +391,7 @@ fn reference<'a>(
         let target = RefTarget::Identifier { system, value };
         sink.push(IndexValue::Reference { target });
     }
+    sink.token(None, None, string(value, "display"));
     true
 }
 

@@ -180,6 +180,8 @@ impl<'a> Walk<'_, 'a> {
                     convert(self.definitions, path.leaf, None, element, sink);
                 });
             }
+            // An identifier by its type is no component: the identifier itself is one.
+            values.retain(|(_, value)| !matches!(value, IndexValue::Typed { .. }));
             found.push(values);
         }
         let count = found.iter().map(Vec::len).product();

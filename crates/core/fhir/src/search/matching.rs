@@ -1,6 +1,7 @@
 //! The naive evaluator: does a resource match, judged value by value. It is the oracle the store's
 //! index is held against, so it must stay obviously right and must not share planning code with it.
 
+use crate::search::fold::fold;
 use crate::search::params::SearchParam;
 use crate::search::query::{
     Modifier, Prefix, QueryValue, ReferenceQuery, TextMode, TokenQuery, UnitQuery,
@@ -24,8 +25,7 @@ pub fn matches(
         .iter()
         .filter(|(id, _)| *id == param.id)
         .any(|(_, stored)| value_matches(stored, value));
-    let negated =
-        modifier == Modifier::Not || matches!(value, QueryValue::Token { negated: true, .. });
+    let negated = modifier.negates() || matches!(value, QueryValue::Token { negated: true, .. });
     found != negated
 }
 
@@ -74,7 +74,6 @@ fn value_matches(stored: &IndexValue<'_>, query: &QueryValue) -> bool {
         (IndexValue::Reference { target }, QueryValue::Reference(query)) => {
             reference_matches(target, query)
         }
-        (IndexValue::Uri(uri), QueryValue::Uri(wanted)) => uri == wanted,
         (IndexValue::Composite(parts), QueryValue::Composite(wanted)) => {
             parts.len() == wanted.len()
                 && parts
@@ -82,8 +81,44 @@ fn value_matches(stored: &IndexValue<'_>, query: &QueryValue) -> bool {
                     .zip(wanted)
                     .all(|(part, wanted)| value_matches(part, wanted))
         }
+        _ => by_modifier(stored, query),
+    }
+}
+
+/// URIs, and the values that only a modifier asks for.
+fn by_modifier(stored: &IndexValue<'_>, query: &QueryValue) -> bool {
+    match (stored, query) {
+        (IndexValue::Uri(uri), QueryValue::Uri(wanted)) => uri == wanted,
+        (IndexValue::Uri(uri), QueryValue::UriBelow(root)) => is_below(uri, root),
+        (IndexValue::Uri(uri), QueryValue::UriAbove(leaf)) => {
+            is_below(leaf, uri.strip_suffix('/').unwrap_or(uri))
+        }
+        (IndexValue::Token { text, .. }, QueryValue::CodedText(wanted)) => text
+            .as_deref()
+            .is_some_and(|text| fold(text).starts_with(wanted.as_str())),
+        (IndexValue::Token { code, .. }, QueryValue::CodeText(wanted)) => code
+            .as_deref()
+            .is_some_and(|code| fold(code).starts_with(wanted.as_str())),
+        (
+            IndexValue::Typed {
+                system,
+                code,
+                value,
+            },
+            QueryValue::OfType {
+                system: wanted_system,
+                code: wanted_code,
+                value: wanted,
+            },
+        ) => system == wanted_system && code == wanted_code && value == wanted,
         _ => false,
     }
+}
+
+/// Whether a URI is another one or goes on after it at a `/`.
+fn is_below(uri: &str, root: &str) -> bool {
+    uri.strip_prefix(root)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Prefix {

@@ -16,7 +16,8 @@
 //!    evaluator that the property tests hold the store against.
 //!
 //! Extract from the document as stored (stamped): `_id` and `_lastUpdated` are read from it.
-//! UCUM conversion, `:text`, `:in`, `:above` and `:below` are not offered here.
+//! UCUM conversion is not offered here; `:in`, `:not-in` and hierarchies of codes are read as
+//! [`ConceptQuery`], which terminology resolves.
 //!
 //! [`words`] is the second walk, for full text: every word of a resource's texts and of its narrative.
 //! Must not do I/O or read a clock; `ap` takes the present time as an argument.
@@ -44,7 +45,8 @@ pub use matching::matches;
 pub use number::{NumberRange, number_key, number_range};
 pub use params::{Component, ParamId, ParamKind, SearchParam};
 pub use query::{
-    Modifier, Prefix, QueryValue, ReferenceQuery, SearchError, TextMode, TokenQuery, UnitQuery,
+    CODED_TEXT_LIMIT, ConceptQuery, Modifier, Prefix, QueryValue, ReferenceQuery, SearchError,
+    TextMode, TokenQuery, UnitQuery, coded_text,
 };
 pub use query_parse::{escape, parse_query_value, split_alternatives, unescape};
 pub use reference::{is_logical_id, local_reference};

@@ -35,6 +35,8 @@ pub enum Modifier {
     Below,
     /// `:of-type`.
     OfType,
+    /// `:code-text` (of R5; this server has it for R4).
+    CodeText,
 }
 
 impl Modifier {
@@ -54,6 +56,7 @@ impl Modifier {
             "above" => Self::Above,
             "below" => Self::Below,
             "of-type" => Self::OfType,
+            "code-text" => Self::CodeText,
             name => Self::Type(definitions.resource(name)?),
         })
     }
@@ -75,6 +78,7 @@ impl Modifier {
             Self::Above => "above",
             Self::Below => "below",
             Self::OfType => "of-type",
+            Self::CodeText => "code-text",
         }
     }
 
@@ -84,8 +88,19 @@ impl Modifier {
     pub const fn offered(kind: ParamKind) -> &'static [&'static str] {
         match kind {
             ParamKind::String => &["missing", "exact", "contains"],
-            ParamKind::Token => &["missing", "not"],
-            ParamKind::Reference => &["missing", "identifier", "[type]"],
+            ParamKind::Token => &[
+                "missing",
+                "not",
+                "text",
+                "code-text",
+                "of-type",
+                "in",
+                "not-in",
+                "above",
+                "below",
+            ],
+            ParamKind::Reference => &["missing", "not", "identifier", "[type]", "text"],
+            ParamKind::Uri => &["missing", "not", "above", "below"],
             ParamKind::Special => &[],
             _ => &["missing"],
         }
@@ -96,10 +111,23 @@ impl Modifier {
             Self::None => true,
             Self::Missing => !matches!(kind, ParamKind::Special),
             Self::Exact | Self::Contains => matches!(kind, ParamKind::String),
-            Self::Not => matches!(kind, ParamKind::Token),
+            Self::Not => matches!(
+                kind,
+                ParamKind::Token | ParamKind::Reference | ParamKind::Uri
+            ),
             Self::Identifier | Self::Type(_) => matches!(kind, ParamKind::Reference),
-            _ => false,
+            Self::Text => matches!(kind, ParamKind::Token | ParamKind::Reference),
+            Self::CodeText | Self::OfType | Self::In | Self::NotIn => {
+                matches!(kind, ParamKind::Token)
+            }
+            Self::Above | Self::Below => matches!(kind, ParamKind::Token | ParamKind::Uri),
         }
+    }
+
+    /// Whether it asks for the resources that do not match: none of the alternatives may hold.
+    #[must_use]
+    pub const fn negates(self) -> bool {
+        matches!(self, Self::Not | Self::NotIn)
     }
 }
 
@@ -201,6 +229,26 @@ pub enum QueryValue {
     Reference(ReferenceQuery),
     /// URI, compared exactly.
     Uri(String),
+    /// `:below` of a URI: it, or one that goes on after it with `/`.
+    UriBelow(String),
+    /// `:above` of a URI: it, or one that it goes on after with `/`.
+    UriAbove(String),
+    /// `:text`: the text of a code, or the display of a reference, begins with it (folded).
+    CodedText(String),
+    /// `:code-text`: the code itself begins with it (folded).
+    CodeText(String),
+    /// `:of-type`: an identifier of a type.
+    OfType {
+        /// The system of the type's coding.
+        system: String,
+        /// The code of the type's coding.
+        code: String,
+        /// The identifier's value.
+        value: String,
+    },
+    /// `:in`, `:not-in`, `:above` and `:below` of a code: what terminology must resolve into codes, and
+    /// these into [`QueryValue::Token`], before it can be planned.
+    Concepts(ConceptQuery),
     /// One value per component, in order.
     Composite(Vec<QueryValue>),
 }
@@ -221,6 +269,37 @@ pub enum TokenQuery {
     NoSystem(String),
     /// `system|`: any code of it.
     System(String),
+}
+
+/// A set of codes that only terminology knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConceptQuery {
+    /// The codes of a value set (canonical, perhaps with `|version`).
+    ValueSet(String),
+    /// A code and those it subsumes.
+    Below {
+        /// The code system.
+        system: String,
+        /// The code.
+        code: String,
+    },
+    /// A code and those that subsume it.
+    Above {
+        /// The code system.
+        system: String,
+        /// The code.
+        code: String,
+    },
+}
+
+/// Longest folded text of `:text` and `:code-text`, in bytes: so much of each is in the index.
+pub const CODED_TEXT_LIMIT: usize = 48;
+
+/// Cuts a folded text to [`CODED_TEXT_LIMIT`] bytes at a character.
+#[must_use]
+pub fn coded_text(folded: &str) -> &str {
+    let end = folded.floor_char_boundary(CODED_TEXT_LIMIT);
+    folded.get(..end).unwrap_or_default()
 }
 
 /// How texts compare.

@@ -9,7 +9,8 @@ use crate::search::fold::fold;
 use crate::search::number::{NumberRange, number_range};
 use crate::search::params::{ParamKind, SearchParam};
 use crate::search::query::{
-    Modifier, Prefix, QueryValue, ReferenceQuery, SearchError, TextMode, TokenQuery, UnitQuery,
+    CODED_TEXT_LIMIT, ConceptQuery, Modifier, Prefix, QueryValue, ReferenceQuery, SearchError,
+    TextMode, TokenQuery, UnitQuery,
 };
 use crate::search::reference::{is_logical_id, local_reference, without_version};
 
@@ -150,6 +151,23 @@ impl Reader<'_> {
         if self.raw.is_empty() {
             return Err(self.malformed("give a value, or :missing=true for none"));
         }
+        match (kind, modifier) {
+            (ParamKind::Token, Modifier::In | Modifier::NotIn) => self
+                .plain(self.raw)
+                .map(|url| QueryValue::Concepts(ConceptQuery::ValueSet(url))),
+            (ParamKind::Token, Modifier::Above | Modifier::Below) => self.hierarchy(modifier),
+            (ParamKind::Token, Modifier::OfType) => self.of_type(),
+            (ParamKind::Token | ParamKind::Reference, Modifier::Text) => {
+                self.coded_text().map(QueryValue::CodedText)
+            }
+            (ParamKind::Token, Modifier::CodeText) => self.coded_text().map(QueryValue::CodeText),
+            (ParamKind::Uri, Modifier::Below) => self.uri_root().map(QueryValue::UriBelow),
+            (ParamKind::Uri, Modifier::Above) => self.uri_root().map(QueryValue::UriAbove),
+            _ => self.read_plainly(kind, modifier),
+        }
+    }
+
+    fn read_plainly(&self, kind: ParamKind, modifier: Modifier) -> Result<QueryValue, SearchError> {
         match kind {
             ParamKind::Token => Ok(QueryValue::Token {
                 token: self.token()?,
@@ -194,6 +212,54 @@ impl Reader<'_> {
                 Err(self.malformed("give system|code with one '|': write \\| for one in the code"))
             }
         }
+    }
+
+    fn hierarchy(&self, modifier: Modifier) -> Result<QueryValue, SearchError> {
+        let TokenQuery::SystemCode { system, code } = self.token()? else {
+            return Err(self.malformed("give system|code: a hierarchy belongs to a code system"));
+        };
+        Ok(QueryValue::Concepts(if modifier == Modifier::Above {
+            ConceptQuery::Above { system, code }
+        } else {
+            ConceptQuery::Below { system, code }
+        }))
+    }
+
+    fn of_type(&self) -> Result<QueryValue, SearchError> {
+        const REMEDY: &str =
+            "give system|code|value: system and code of the identifier's type, then its value";
+        match *split_unescaped(self.raw, '|').as_slice() {
+            [system, code, value] if [system, code, value].iter().all(|part| !part.is_empty()) => {
+                Ok(QueryValue::OfType {
+                    system: self.plain(system)?,
+                    code: self.plain(code)?,
+                    value: self.plain(value)?,
+                })
+            }
+            _ => Err(self.malformed(REMEDY)),
+        }
+    }
+
+    fn coded_text(&self) -> Result<String, SearchError> {
+        let folded = fold(&self.plain(self.raw)?).into_owned();
+        if folded.is_empty() || folded.len() > CODED_TEXT_LIMIT {
+            return Err(self.malformed(
+                "give one letter or digit at least, and 48 bytes at most: what the text begins with",
+            ));
+        }
+        Ok(folded)
+    }
+
+    /// A URI as the root of a hierarchy: without the `/` at its end.
+    fn uri_root(&self) -> Result<String, SearchError> {
+        let mut uri = self.plain(self.raw)?;
+        while uri.ends_with('/') {
+            uri.pop();
+        }
+        if uri.is_empty() {
+            return Err(self.malformed("give a URI"));
+        }
+        Ok(uri)
     }
 
     fn text(&self, modifier: Modifier) -> Result<QueryValue, SearchError> {

@@ -21,8 +21,18 @@ pub enum IndexValue<'a> {
         system: Option<Cow<'a, str>>,
         /// The code or identifier value, case kept; `None` for a concept that is only text.
         code: Option<Cow<'a, str>>,
-        /// Display text: `Coding.display`, `CodeableConcept.text` or `Identifier.type.text`.
+        /// Display text: `Coding.display`, `CodeableConcept.text`, `Identifier.type.text`; with neither
+        /// system nor code, also `Reference.display` of a reference parameter.
         text: Option<Cow<'a, str>>,
+    },
+    /// An identifier with its type, for `:of-type`: one value per coding of the type.
+    Typed {
+        /// The system of the type's coding.
+        system: Cow<'a, str>,
+        /// The code of the type's coding.
+        code: Cow<'a, str>,
+        /// The identifier's value.
+        value: Cow<'a, str>,
     },
     /// One string of a string parameter; a name or address gives one value per part.
     Text {

@@ -24,11 +24,15 @@ pub fn table() -> Vec<Route> {
 fn of_the_system() -> Vec<Route> {
     let (base, slash) = ("/t/{tenant}/fhir", "/t/{tenant}/fhir/");
     let (metadata, history) = ("/t/{tenant}/fhir/metadata", "/t/{tenant}/fhir/_history");
+    let form = "/t/{tenant}/fhir/_search";
     vec![
         Route::post(base, "bundle", failed, write::bundle),
         Route::post(slash, "bundle", failed, write::bundle),
         Route::get(metadata, "capabilities", failed, read::metadata),
         Route::get(history, "history-system", failed, search::system_history),
+        Route::get(base, "search-system", failed, search::search_system),
+        Route::get(slash, "search-system", failed, search::search_system),
+        Route::post(form, "search-system", failed, search::search_system_form),
     ]
 }
 
@@ -36,6 +40,7 @@ fn of_a_type() -> Vec<Route> {
     let at = "/t/{tenant}/fhir/{type}";
     let form = "/t/{tenant}/fhir/{type}/_search";
     let history = "/t/{tenant}/fhir/{type}/_history";
+    let explain = "/t/{tenant}/fhir/{type}/$explain";
     vec![
         Route::get(at, "search-type", failed, search::search),
         Route::post(form, "search-type", failed, search::search_form),
@@ -44,6 +49,7 @@ fn of_a_type() -> Vec<Route> {
         Route::patch(at, "patch-conditional", failed, write::patch_where),
         Route::delete(at, "delete-conditional", failed, write::delete_where),
         Route::get(history, "history-type", failed, search::type_history),
+        Route::get(explain, "explain", failed, search::explain),
     ]
 }
 
@@ -63,17 +69,28 @@ fn of_an_instance() -> Vec<Route> {
             search::instance_history,
         ),
         Route::get(version, "vread", failed, read::vread),
+        Route::get(
+            "/t/{tenant}/fhir/{type}/{id}/{member}",
+            "search-compartment",
+            failed,
+            search::search_compartment,
+        ),
+        Route::post(
+            "/t/{tenant}/fhir/{type}/{id}/{member}/_search",
+            "search-compartment",
+            failed,
+            search::search_compartment_form,
+        ),
     ]
 }
 
 /// Addresses below the same base that mean nothing. Written out by depth: the router takes no catch-all
 /// beside `{type}`.
-pub(crate) const UNKNOWN: [&str; 5] = [
+pub(crate) const UNKNOWN: [&str; 4] = [
     "/t/{tenant}/fhir/{type}/",
     "/t/{tenant}/fhir/{type}/{id}/",
-    "/t/{tenant}/fhir/{type}/{id}/{a}",
-    "/t/{tenant}/fhir/{type}/{id}/{a}/",
-    "/t/{tenant}/fhir/{type}/{id}/{a}/{*rest}",
+    "/t/{tenant}/fhir/{type}/{id}/{member}/",
+    "/t/{tenant}/fhir/{type}/{id}/{member}/{*rest}",
 ];
 
 /// Failures of these routes.

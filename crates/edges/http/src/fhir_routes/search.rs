@@ -1,7 +1,8 @@
 //! Search by GET and POST, and the three histories.
 
 use app::record::history::HistoryRequest;
-use app::record::search::SearchRequest;
+use app::record::place::Place;
+use app::record::search::search_in;
 use app::record::{name_of, render};
 use app::{Caller, HistoryScope, ResourceKey};
 use axum::http::StatusCode;
@@ -20,13 +21,80 @@ pub(super) async fn search(mut arrival: Arrival) -> Result<Response, EdgeError> 
     let (tenant, ty): (String, String) = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
     let params = query(arrival.raw_query())?;
-    answer(&arrival, &caller, &ty, params).await
+    let place = Place::Type(resource_type(&ty)?);
+    answer(&arrival, &caller, &place, params).await
 }
 
 /// `POST {type}/_search` with a form.
 pub(super) async fn search_form(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let (tenant, ty): (String, String) = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
+    let params = form(&mut arrival).await?;
+    let place = Place::Type(resource_type(&ty)?);
+    answer(&arrival, &caller, &place, params).await
+}
+
+/// `GET ?_type=...`.
+pub(super) async fn search_system(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let tenant: String = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let params = query(arrival.raw_query())?;
+    answer(&arrival, &caller, &Place::System, params).await
+}
+
+/// `POST _search` with a form.
+pub(super) async fn search_system_form(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let tenant: String = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let params = form(&mut arrival).await?;
+    answer(&arrival, &caller, &Place::System, params).await
+}
+
+/// `GET {type}/{id}/{member}?...`, `*` for every type of the compartment.
+pub(super) async fn search_compartment(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty, id, member): (String, String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let params = query(arrival.raw_query())?;
+    let place = compartment(&ty, &id, &member)?;
+    answer(&arrival, &caller, &place, params).await
+}
+
+/// `POST {type}/{id}/{member}/_search` with a form.
+pub(super) async fn search_compartment_form(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty, id, member): (String, String, String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let params = form(&mut arrival).await?;
+    let place = compartment(&ty, &id, &member)?;
+    answer(&arrival, &caller, &place, params).await
+}
+
+/// `GET {type}/$explain?...`.
+pub(super) async fn explain(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let mut params = query(arrival.raw_query())?;
+    let format = take_format(&mut params);
+    check_accept(arrival.headers(), format.as_deref())?;
+    let ty = resource_type(&ty)?;
+    let body = app::record::explain::explain(arrival.app(), &caller, ty, &params).await?;
+    Ok(fhir(StatusCode::OK, body))
+}
+
+fn compartment(ty: &str, id: &str, member: &str) -> Result<Place, EdgeError> {
+    Ok(Place::Compartment {
+        of: ResourceKey {
+            ty: resource_type(ty)?,
+            id: logical_id(id)?,
+        },
+        ty: match member {
+            "*" => None,
+            member => Some(resource_type(member)?),
+        },
+    })
+}
+
+/// The parameters of a search by POST: those of the address, then those of the form.
+async fn form(arrival: &mut Arrival) -> Result<Vec<(String, String)>, EdgeError> {
     let content = text(arrival.headers(), "content-type")?.unwrap_or_default();
     let form = "application/x-www-form-urlencoded";
     if !content.to_ascii_lowercase().starts_with(form) {
@@ -40,24 +108,20 @@ pub(super) async fn search_form(mut arrival: Arrival) -> Result<Response, EdgeEr
     })?;
     let mut params = query(arrival.raw_query())?;
     params.extend(query(Some(form.trim_end()))?);
-    answer(&arrival, &caller, &ty, params).await
+    Ok(params)
 }
 
 async fn answer(
     arrival: &Arrival,
     caller: &Caller,
-    ty: &str,
+    place: &Place,
     mut params: Vec<(String, String)>,
 ) -> Result<Response, EdgeError> {
     let format = take_format(&mut params);
     check_accept(arrival.headers(), format.as_deref())?;
-    let request = SearchRequest {
-        ty: resource_type(ty)?,
-        params,
-        lenient: Preferences::parse(arrival.headers()).lenient,
-    };
-    let found = app::record::search::search(arrival.app(), caller, &request).await?;
-    let body = render::searchset(&caller.context.base, ty, &found);
+    let lenient = Preferences::parse(arrival.headers()).lenient;
+    let found = search_in(arrival.app(), caller, place, &params, lenient).await?;
+    let body = render::searchset(&caller.context.base, &place.path(), &found);
     Ok(fhir(StatusCode::OK, body))
 }
 

@@ -122,6 +122,26 @@ const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 403)),
         Some((DOCTOR, 200)),
     ),
+    ("GET", "/t/{tenant}/fhir", None, Some((DOCTOR, 200))),
+    ("GET", "/t/{tenant}/fhir/", None, Some((DOCTOR, 200))),
+    (
+        "POST",
+        "/t/{tenant}/fhir/_search",
+        None,
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/{id}/{member}",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/{type}/{id}/{member}/_search",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
     (
         "GET",
         "/t/{tenant}/fhir/Patient/{id}/$everything",
@@ -253,6 +273,12 @@ const GOLDEN: &[Row] = &[
         "/t/{tenant}/bulk/{job}/{file}",
         Some((DOCTOR, 403)),
         Some((Who::Program, 404)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/$explain",
+        Some((DOCTOR, 403)),
+        Some((ADMINISTRATOR, 200)),
     ),
     (
         "GET",
@@ -609,6 +635,7 @@ impl House {
             .replace("{tenant}", ROSEWOOD)
             .replace("{type}", "Patient")
             .replace("{version}", "1")
+            .replace("{member}", "Observation")
             .replace("{log}", "changes")
             .replace("{*path}", "0/000.p/1")
             .replace("{slug}", "lakeside")

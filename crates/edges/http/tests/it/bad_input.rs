@@ -232,7 +232,11 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
     ("a longer address", "GET", "fhir/Patient/a/b/c/d/e"),
     ("a trailing slash", "GET", "fhir/Patient/"),
     ("a patch of no type", "PATCH", "fhir/Patient/a"),
-    ("a read of the base", "GET", "fhir"),
+    (
+        "a search of a type that is none",
+        "GET",
+        "fhir?_type=Nonsense",
+    ),
     ("a PUT on the base", "PUT", "fhir"),
     ("a POST on an instance", "POST", "fhir/Patient/a"),
     ("a DELETE on the metadata", "DELETE", "fhir/metadata"),

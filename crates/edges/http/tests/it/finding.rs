@@ -302,7 +302,17 @@ async fn the_capability_statement_is_what_the_code_does() {
         };
         for param in resource["searchParam"].as_array().unwrap() {
             let name = param["name"].as_str().unwrap();
-            let value = example(param["type"].as_str().unwrap());
+            let definitions = fhir::Definitions::r4();
+            let known = definitions
+                .search_param(definitions.resource(ty).unwrap(), name)
+                .unwrap();
+            let value = if known.components.is_empty() {
+                example(known.kind.code()).to_owned()
+            } else {
+                let parts = known.components.iter();
+                let parts: Vec<&str> = parts.map(|part| example(part.kind.code())).collect();
+                parts.join("$")
+            };
             let answer = server
                 .send_now(Call::get(format!("{BASE}/{ty}?{name}={value}&_count=1")).bearer(token))
                 .await;

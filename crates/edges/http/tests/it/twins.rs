@@ -164,6 +164,7 @@ fn filled(path: &str, tenant: &str, id: &str) -> String {
     path.replace("{tenant}", tenant)
         .replace("{type}", "Patient")
         .replace("{version}", "1")
+        .replace("{member}", "Observation")
         .replace("{log}", "changes")
         .replace("{*path}", "0/000.p/1")
         .replace("{slug}", tenant)

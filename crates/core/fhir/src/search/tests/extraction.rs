@@ -200,6 +200,7 @@ fn references_of_every_form() {
             "local PractitionerRole/3",
             "absolute urn:uuid:4",
             "identifier gmc|5",
+            "token -|- \"Dr Who\"",
         ]
     );
     assert_eq!(
@@ -227,7 +228,12 @@ fn a_reference_without_address_counts_as_present() {
             .contains(param("Procedure", "patient").bit)
     );
     assert!(!extracted.present.contains(param("Procedure", "date").bit));
-    assert!(extracted.values.is_empty());
+    let [(id, IndexValue::Token { system, code, text })] = extracted.values.as_slice() else {
+        panic!("{:?}", extracted.values);
+    };
+    assert_eq!(*id, param("Procedure", "subject").id);
+    assert_eq!((system, code), (&None, &None));
+    assert_eq!(text.as_deref(), Some("A patient"));
 }
 
 #[test]

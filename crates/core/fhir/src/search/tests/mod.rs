@@ -56,6 +56,11 @@ fn show(value: &IndexValue<'_>) -> String {
         IndexValue::Token { system, code, text } => {
             format!("token {}|{} {:?}", or(system), or(code), or(text))
         }
+        IndexValue::Typed {
+            system,
+            code,
+            value,
+        } => format!("typed {system}|{code}|{value}"),
         IndexValue::Text { folded, exact } => format!("text {folded:?} {exact:?}"),
         IndexValue::Range { lo, hi } => format!("range {} {}", time(*lo), time(*hi)),
         IndexValue::Number { lo, hi } => format!("number {} {}", number(*lo), number(*hi)),

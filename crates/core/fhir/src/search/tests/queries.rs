@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::{document, extracted, param, ty};
 use crate::definitions::Definitions;
 use crate::search::{
-    Modifier, ParamKind, QueryValue, SearchError, escape, matches, parse_query_value,
-    split_alternatives, unescape,
+    CODED_TEXT_LIMIT, ConceptQuery, Modifier, ParamKind, QueryValue, SearchError, coded_text,
+    escape, matches, parse_query_value, split_alternatives, unescape,
 };
 
 /// 2026-03-05T08:09:10Z.
@@ -238,8 +238,17 @@ fn refusals_say_what_would_be_accepted() {
         ("Patient", "identifier=|", "system|code"),
         ("Patient", "identifier=a|b|c", "one '|'"),
         ("Patient", r"identifier=a\b", "backslash"),
-        ("Patient", "identifier:in=http://x", r#"["missing", "not"]"#),
-        ("Patient", "identifier:text=x", r#"["missing", "not"]"#),
+        (
+            "Patient",
+            "identifier:exact=x",
+            r#"["missing", "not", "text", "#,
+        ),
+        ("Patient", "identifier:text= ", "one letter"),
+        (
+            "Patient",
+            "organization:below=x",
+            r#"["missing", "not", "identifier""#,
+        ),
         (
             "Patient",
             "name:not=x",
@@ -306,6 +315,7 @@ fn every_modifier_is_offered_as_announced() {
             Modifier::Above,
             Modifier::Below,
             Modifier::OfType,
+            Modifier::CodeText,
         ] {
             let name = match modifier {
                 Modifier::Type(_) => "[type]",
@@ -320,6 +330,110 @@ fn every_modifier_is_offered_as_announced() {
         }
     }
     assert!(Modifier::offered(ParamKind::Special).is_empty());
+}
+
+#[test]
+fn modifiers_of_codes_identifiers_and_uris_compare_as_documented() {
+    let patient = r#"{"resourceType":"Patient","id":"p",
+        "identifier":[{"system":"urn:mrn","value":"4711","type":{"text":"Hospital number","coding":[{"system":"urn:types","code":"MR"},{"code":"X"}]}}],
+        "communication":[{"language":{"coding":[{"system":"urn:ietf:bcp:47","code":"en-AU","display":"English (Australia)"}],"text":"Strine"}}],
+        "managingOrganization":{"reference":"Organization/o","display":"Élan Clinic"}}"#;
+    let value_set =
+        r#"{"resourceType":"ValueSet","id":"v","url":"http://acme.org/fhir/ValueSet/123"}"#;
+    for (json, clause, found) in [
+        (patient, "identifier:of-type=urn:types|MR|4711", true),
+        (patient, "identifier:of-type=urn:types|MR|471", false),
+        (patient, "identifier:of-type=urn:types|X|4711", false),
+        (patient, "identifier:of-type=urn:mrn|MR|4711", false),
+        (patient, "identifier:text=hospital", true),
+        (patient, "identifier:text=number", false),
+        (patient, "identifier:code-text=47", true),
+        (patient, "language:text=english (aus", true),
+        (patient, "language:text=strine", true),
+        (patient, "language:text=australia", false),
+        (patient, "language:code-text=EN", true),
+        (patient, "language:code-text=au", false),
+        (patient, "language:not=urn:ietf:bcp:47|en-AU", false),
+        (patient, "language:not=de", true),
+        (patient, "organization:text=elan", true),
+        (patient, "organization:not=Organization/o", false),
+        (patient, "organization:not=Organization/x", true),
+        (value_set, "url:below=http://acme.org/fhir", true),
+        (value_set, "url:below=http://acme.org/fhir/", true),
+        (
+            value_set,
+            "url:below=http://acme.org/fhir/ValueSet/123",
+            true,
+        ),
+        (value_set, "url:below=http://acme.org/fhi", false),
+        (
+            value_set,
+            "url:below=http://acme.org/fhir/ValueSet/123/1",
+            false,
+        ),
+        (
+            value_set,
+            "url:above=http://acme.org/fhir/ValueSet/123/_history/5",
+            true,
+        ),
+        (
+            value_set,
+            "url:above=http://acme.org/fhir/ValueSet/123",
+            true,
+        ),
+        (
+            value_set,
+            "url:above=http://acme.org/fhir/ValueSet/1234",
+            false,
+        ),
+        (value_set, "url:above=http://acme.org/fhir", false),
+        (value_set, "url:not=http://acme.org/fhir", true),
+    ] {
+        assert_eq!(finds(json, clause), found, "{clause}");
+    }
+}
+
+#[test]
+fn texts_longer_than_the_index_keeps_are_refused_and_cut_ones_compare_exactly() {
+    let long = "\u{e9}".repeat(60);
+    let error = ask("Patient", &format!("language:text={long}")).unwrap_err();
+    assert!(error.to_string().contains("48 bytes"), "{error}");
+    assert_eq!(coded_text(&"a".repeat(60)).len(), CODED_TEXT_LIMIT);
+    assert_eq!(coded_text(&format!("a{}", "\u{df}".repeat(60))).len(), 47);
+    assert_eq!(coded_text("short"), "short");
+}
+
+#[test]
+fn sets_and_hierarchies_are_left_to_terminology() {
+    let read = |clause: &str| ask("Observation", clause).unwrap();
+    assert_eq!(
+        read("code:in=http://x/vs|1"),
+        QueryValue::Concepts(ConceptQuery::ValueSet("http://x/vs|1".into()))
+    );
+    assert_eq!(
+        read("code:not-in=http://x/vs|1"),
+        read("code:in=http://x/vs|1")
+    );
+    let (system, code) = ("urn:s".to_owned(), "c".to_owned());
+    assert_eq!(
+        read("code:below=urn:s|c"),
+        QueryValue::Concepts(ConceptQuery::Below {
+            system: system.clone(),
+            code: code.clone()
+        })
+    );
+    assert_eq!(
+        read("code:above=urn:s|c"),
+        QueryValue::Concepts(ConceptQuery::Above { system, code })
+    );
+    for bad in [
+        "code:below=c",
+        "code:below=urn:s|",
+        "identifier:of-type=a|b",
+        "identifier:of-type=a||c",
+    ] {
+        assert!(ask("Observation", bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn kind(value: &IndexValue<'_>) -> &'static str {
         IndexValue::Reference { .. } => "reference",
         IndexValue::Uri(_) => "uri",
         IndexValue::Composite(_) => "composite",
+        IndexValue::Typed { .. } => "typed",
     }
 }
 

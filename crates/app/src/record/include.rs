@@ -1,0 +1,424 @@
+//! `_include` and `_revinclude`: what goes with the matches of a page. Everything brought in is found by a
+//! search of its own, narrowed to what the caller may search; circles end because nothing is brought in
+//! twice; what does not fit the limits is said in the answer.
+
+use std::collections::{BTreeMap, HashSet};
+
+use fhir::definitions::TypeId;
+use fhir::json::{Document, Limits};
+use fhir::search::{IndexValue, ParamKind, RefTarget, SearchParam, extract};
+use fhir::validate::{Issue, Severity};
+use identity::Interaction;
+use kernel::LogicalId;
+use store::{
+    Clause, KeyForm, Predicate, ResourceKey, SearchPlan, Sort, SortKey, StoredVersion, Total,
+};
+
+use crate::App;
+use crate::authorise::{Allowed, Ask, authorise};
+use crate::context::Caller;
+use crate::error::{AppError, QueryError};
+use crate::record::clauses::{any_of, cut, malformed, points_to};
+use crate::record::narrow::{self, Reach};
+
+/// Ids asked for in one search.
+const CHUNK: usize = 400;
+
+/// One `_include` or `_revinclude`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Include {
+    /// The type whose references are followed; `None` for any.
+    source: Option<TypeId>,
+    /// The reference parameter; `None` for all.
+    param: Option<&'static SearchParam>,
+    /// Only to this type.
+    target: Option<TypeId>,
+    /// From what was brought in, too.
+    iterate: bool,
+    /// Against the direction of the references.
+    reverse: bool,
+}
+
+impl Include {
+    /// Whether a parameter is one, with whatever modifier.
+    pub(crate) fn is_one(name: &str) -> bool {
+        let code = name.split_once(':').map_or(name, |(code, _)| code);
+        matches!(code, "_include" | "_revinclude")
+    }
+
+    /// Reads one; `types` are those searched.
+    pub(crate) fn parse(
+        app: &App,
+        types: &[TypeId],
+        name: &str,
+        value: &str,
+    ) -> Result<Self, QueryError> {
+        const FORM: &str =
+            "give Type:parameter, Type:parameter:Target, Type:* or *, as in Observation:subject";
+        let (code, suffix) = name.split_once(':').unwrap_or((name, ""));
+        let iterate = match suffix {
+            "" => false,
+            "iterate" => true,
+            _ => return Err(malformed(name, "the only modifier is :iterate")),
+        };
+        let definitions = app.definitions();
+        let mut include = Self {
+            source: None,
+            param: None,
+            target: None,
+            iterate,
+            reverse: code == "_revinclude",
+        };
+        if value != "*" {
+            let mut parts = value.split(':');
+            let (source, param, target) = (parts.next(), parts.next(), parts.next());
+            let (Some(source), Some(param), None) = (source, param, parts.next()) else {
+                return Err(malformed(name, FORM));
+            };
+            let ty = |text: &str| {
+                definitions
+                    .resource(text)
+                    .ok_or_else(|| malformed(name, format!("there is no type {}", cut(text))))
+            };
+            let source = ty(source)?;
+            include.source = Some(source);
+            include.target = target.map(ty).transpose()?;
+            if param != "*" {
+                include.param = Some(reference(app, source, param, name)?);
+            }
+        }
+        include.check(app, types, name)?;
+        Ok(include)
+    }
+
+    /// Refuses one that could never bring anything in: most likely something else was meant.
+    fn check(&self, app: &App, types: &[TypeId], name: &str) -> Result<(), QueryError> {
+        if let (Some(param), Some(target)) = (self.param, self.target)
+            && !points_to(param, target)
+        {
+            return Err(malformed(
+                name,
+                format!(
+                    "{} does not point to {}",
+                    param.code,
+                    app.definitions().resource_name(target)
+                ),
+            ));
+        }
+        if self.iterate {
+            return Ok(());
+        }
+        let meets = if self.reverse {
+            let hit = |param: &SearchParam| types.iter().any(|ty| points_to(param, *ty));
+            self.target.is_none_or(|target| types.contains(&target)) && self.param.is_none_or(hit)
+        } else {
+            self.source.is_none_or(|source| types.contains(&source))
+        };
+        if meets {
+            Ok(())
+        } else {
+            Err(malformed(
+                name,
+                "it begins at a type that is not searched: use :iterate where it follows another one",
+            ))
+        }
+    }
+
+    /// The reference parameters of a source type that it follows.
+    fn params(&self, app: &App, source: TypeId) -> Vec<&'static SearchParam> {
+        if self.source.is_some_and(|own| own != source) {
+            return Vec::new();
+        }
+        match self.param {
+            Some(param) => vec![param],
+            None => app
+                .definitions()
+                .search_params(source)
+                .iter()
+                .filter(|param| param.kind == ParamKind::Reference)
+                .collect(),
+        }
+    }
+}
+
+fn reference(
+    app: &App,
+    source: TypeId,
+    code: &str,
+    name: &str,
+) -> Result<&'static SearchParam, QueryError> {
+    let definitions = app.definitions();
+    let param = definitions
+        .search_param(source, code)
+        .ok_or_else(|| QueryError::Unknown {
+            resource: definitions.resource_name(source).to_owned(),
+            name: cut(code),
+        })?;
+    if param.kind == ParamKind::Reference {
+        Ok(param)
+    } else {
+        Err(malformed(
+            name,
+            format!(
+                "{code} is no reference: it is a {} parameter",
+                param.kind.code()
+            ),
+        ))
+    }
+}
+
+/// What was brought in.
+#[derive(Debug, Default)]
+pub(crate) struct Included {
+    /// Each once, none of them a match.
+    pub versions: Vec<StoredVersion>,
+    /// What the caller is told about it.
+    pub notices: Vec<Issue>,
+    /// On what each type's searches rest, for the entries.
+    pub allowed: BTreeMap<TypeId, Allowed>,
+}
+
+/// Brings in what a page's includes ask for, of at most about so many bytes.
+pub(crate) async fn collect(
+    app: &App,
+    caller: &Caller,
+    includes: &[Include],
+    matches: &[StoredVersion],
+    bytes: usize,
+) -> Result<Included, AppError> {
+    let mut collector = Collector {
+        app,
+        caller,
+        seen: matches.iter().map(|version| version.key.clone()).collect(),
+        out: Included::default(),
+        bytes,
+        full: false,
+    };
+    if includes.is_empty() || matches.is_empty() {
+        return Ok(collector.out);
+    }
+    let iterating: Vec<Include> = includes.iter().copied().filter(|one| one.iterate).collect();
+    let mut fresh = collector.round(includes, matches).await?;
+    let most = app.settings().limits.include_rounds;
+    for _ in 1..most {
+        if fresh.is_empty() || iterating.is_empty() || collector.full {
+            break;
+        }
+        fresh = collector.round(&iterating, &fresh).await?;
+    }
+    if collector.full {
+        collector.notice(format!(
+            "not everything that _include or _revinclude ask for is in this answer: it ends at {} resources or {bytes} bytes; ask for fewer matches (_count)",
+            app.settings().limits.included
+        ));
+    } else if !fresh.is_empty() && !iterating.is_empty() {
+        let more = collector.round(&iterating, &fresh).await?;
+        if !more.is_empty() || collector.full {
+            collector.notice(format!(
+                "_include:iterate went {most} steps far, and there may be more"
+            ));
+        }
+    }
+    Ok(collector.out)
+}
+
+struct Collector<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    seen: HashSet<ResourceKey>,
+    out: Included,
+    bytes: usize,
+    full: bool,
+}
+
+impl Collector<'_> {
+    fn notice(&mut self, diagnostics: String) {
+        self.out.notices.push(Issue {
+            severity: Severity::Warning,
+            code: "incomplete",
+            expression: String::new(),
+            diagnostics,
+        });
+    }
+
+    /// One step from some resources; answers of what is new.
+    async fn round(
+        &mut self,
+        includes: &[Include],
+        sources: &[StoredVersion],
+    ) -> Result<Vec<StoredVersion>, AppError> {
+        let mut fresh = Vec::new();
+        let forward: Vec<Include> = includes
+            .iter()
+            .copied()
+            .filter(|one| !one.reverse)
+            .collect();
+        for (ty, ids) in self.pointed_to(&forward, sources)? {
+            for chunk in ids.chunks(CHUNK) {
+                let ids = chunk.iter().cloned().map(Predicate::Id).collect();
+                self.search(ty, any_of(ids), &mut fresh).await?;
+            }
+        }
+        for include in includes.iter().filter(|one| one.reverse) {
+            for (ty, keys) in self.pointing(include, sources) {
+                for chunk in keys.chunks(CHUNK) {
+                    self.search(ty, any_of(chunk.to_vec()), &mut fresh).await?;
+                }
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// What the sources point to, by type, without what is there already.
+    fn pointed_to(
+        &self,
+        includes: &[Include],
+        sources: &[StoredVersion],
+    ) -> Result<BTreeMap<TypeId, Vec<LogicalId>>, AppError> {
+        let mut found: BTreeMap<TypeId, Vec<LogicalId>> = BTreeMap::new();
+        for source in sources {
+            let params: Vec<(&SearchParam, Option<TypeId>)> = includes
+                .iter()
+                .flat_map(|include| {
+                    let params = include.params(self.app, source.key.ty);
+                    params.into_iter().map(|param| (param, include.target))
+                })
+                .collect();
+            let Some(body) = source.body.as_ref().filter(|_| !params.is_empty()) else {
+                continue;
+            };
+            let document = Document::parse(body.to_vec(), &Limits::default())?;
+            let extracted = extract(self.app.definitions(), source.key.ty, document.root());
+            for (id, value) in &extracted.values {
+                let IndexValue::Reference {
+                    target: RefTarget::Local { ty, id: target },
+                } = value
+                else {
+                    continue;
+                };
+                let wanted = params
+                    .iter()
+                    .any(|(param, only)| param.id == *id && only.is_none_or(|only| only == *ty));
+                let Ok(target) = target.parse::<LogicalId>() else {
+                    continue;
+                };
+                let key = ResourceKey {
+                    ty: *ty,
+                    id: target,
+                };
+                if wanted && !self.seen.contains(&key) {
+                    found.entry(key.ty).or_default().push(key.id);
+                }
+            }
+        }
+        for ids in found.values_mut() {
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        Ok(found)
+    }
+
+    /// What would point to the sources, by the type that points.
+    fn pointing(
+        &self,
+        include: &Include,
+        sources: &[StoredVersion],
+    ) -> Vec<(TypeId, Vec<Predicate>)> {
+        let types: Vec<TypeId> = match include.source {
+            Some(source) => vec![source],
+            None => self.app.definitions().resource_types().collect(),
+        };
+        let mut found = Vec::new();
+        for ty in types {
+            let mut keys = Vec::new();
+            for param in include.params(self.app, ty) {
+                keys.extend(
+                    sources
+                        .iter()
+                        .map(|source| &source.key)
+                        .filter(|key| {
+                            points_to(param, key.ty)
+                                && include.target.is_none_or(|only| only == key.ty)
+                        })
+                        .map(|key| Predicate::Key {
+                            param: param.id,
+                            form: KeyForm::Local(key.ty, key.id.clone()),
+                        }),
+                );
+            }
+            if !keys.is_empty() {
+                found.push((ty, keys));
+            }
+        }
+        found
+    }
+
+    /// Searches a type as the caller may, and keeps what is new.
+    async fn search(
+        &mut self,
+        ty: TypeId,
+        wanted: Clause,
+        fresh: &mut Vec<StoredVersion>,
+    ) -> Result<(), AppError> {
+        let mut all_of = vec![wanted];
+        match narrow::reach(self.app, self.caller, ty) {
+            Reach::All => {}
+            Reach::Within(clause) => all_of.push(clause),
+            // Left out as if nothing were there: the matches were asked for, this was not by itself.
+            Reach::Nothing => return Ok(()),
+        }
+        let most = self.app.settings().limits.included;
+        let mut after = None;
+        while !self.full {
+            let left = most.saturating_sub(self.out.versions.len());
+            let plan = SearchPlan {
+                types: vec![ty],
+                all_of: all_of.clone(),
+                sort: vec![Sort {
+                    key: SortKey::Row,
+                    descending: true,
+                }],
+                // One more than fits, to tell the end from a cut.
+                count: u32::try_from(left + 1).unwrap_or(u32::MAX),
+                bytes: self.bytes.max(1),
+                after,
+                total: Total::None,
+            };
+            let page = self.app.store().search(&self.caller.scope, &plan).await?;
+            for version in page.matches {
+                self.keep(version, fresh).await?;
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep(
+        &mut self,
+        version: StoredVersion,
+        fresh: &mut Vec<StoredVersion>,
+    ) -> Result<(), AppError> {
+        if self.full || self.seen.contains(&version.key) {
+            return Ok(());
+        }
+        if self.bytes == 0 || self.out.versions.len() >= self.app.settings().limits.included {
+            self.full = true;
+            return Ok(());
+        }
+        self.seen.insert(version.key.clone());
+        let ty = version.key.ty;
+        if !self.out.allowed.contains_key(&ty) {
+            let ask = Ask::of_type(Interaction::Search, ty);
+            let allowed = authorise(self.app, self.caller, &ask).await?;
+            self.out.allowed.insert(ty, allowed);
+        }
+        let size = version.body.as_ref().map_or(0, bytes::Bytes::len);
+        self.bytes = self.bytes.saturating_sub(size);
+        fresh.push(version.clone());
+        self.out.versions.push(version);
+        Ok(())
+    }
+}
