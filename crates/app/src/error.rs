@@ -192,6 +192,9 @@ pub enum AppError {
         /// Why.
         source: Box<AppError>,
     },
+    /// A terminology question has no answer.
+    #[error(transparent)]
+    Terminology(#[from] terminology::TerminologyError),
     /// A proof could not be made.
     #[error(transparent)]
     Proof(#[from] ledger::proof::ProofError),
@@ -289,6 +292,7 @@ impl AppError {
             Self::Query(QueryError::TooMany { .. }) => "too-costly",
             Self::MultipleMatches { .. } => "multiple-matches",
             Self::Validation(_) => "structure",
+            Self::Terminology(error) => error.issue_code(),
             _ => self.category().mapping().issue_type,
         }
     }
@@ -312,6 +316,7 @@ impl Categorised for AppError {
             Self::Unsupported(_) => Category::Unsupported,
             Self::TooLarge(_) => Category::TooLarge,
             Self::Entry { source, .. } => source.category(),
+            Self::Terminology(error) => error.category(),
             Self::Proof(error) => error.category(),
             Self::Store(error) => error.category(),
             Self::Fault(_) => Category::Fault,

@@ -69,6 +69,8 @@ struct Caches {
     token_uses: sign_in::token_use::Noted,
     /// Signed-in principals by session or token.
     principals: sign_in::cache::Principals,
+    /// Compiled terminology.
+    terminology: terminology::Board,
 }
 
 impl App {
@@ -93,6 +95,7 @@ impl App {
             unknown_names: sign_in::password::UnknownNames::default(),
             token_uses: sign_in::token_use::Noted::default(),
             principals: sign_in::cache::Principals::default(),
+            terminology: terminology::Board::default(),
         };
         Ok(Self(Arc::new(Inner {
             store,

@@ -102,7 +102,12 @@ impl<S> UnitOfWork<S> {
 impl UnitOfWork<Recorded> {
     /// Commits everything or nothing; on `Ok` it is on disk.
     pub async fn commit(self) -> Result<Receipt, CommitError> {
-        self.app.store().commit(&self.scope, self.unit).await
+        let touched = self.app.touches_terminology(&self.unit.changes);
+        let receipt = self.app.store().commit(&self.scope, self.unit).await?;
+        if touched {
+            self.app.caches().terminology.committed();
+        }
+        Ok(receipt)
     }
 }
 

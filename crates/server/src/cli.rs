@@ -84,6 +84,9 @@ pub enum Command {
     /// Long-lived API tokens
     #[command(subcommand)]
     Token(Token),
+    /// Code systems for all tenants: load a release you license, list, remove
+    #[command(subcommand)]
+    Terminology(Terminology),
     /// Destroy a patient's key: the data becomes unreadable in every copy, the ledger stays sound
     Erase(Erase),
     /// Write an encrypted, verified backup while serving
@@ -100,6 +103,57 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// Commands on installed code systems.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Terminology {
+    /// Read a release and install it; one of the same version is replaced
+    Load(LoadTerminology),
+    /// Installed code systems
+    List,
+    /// Remove an installed code system
+    Remove {
+        /// Its canonical URL
+        url: String,
+        /// This version only
+        #[arg(long)]
+        release: Option<String>,
+    },
+}
+
+/// Flags of `terminology load`.
+#[derive(Debug, Clone, Args)]
+pub struct LoadTerminology {
+    /// What it is
+    pub kind: TerminologyKind,
+    /// Folder, zip archive or file of the release
+    pub path: PathBuf,
+    /// Its version, in place of what the files say
+    #[arg(long)]
+    pub release: Option<String>,
+    /// Its canonical URL, in place of the usual one
+    #[arg(long)]
+    pub url: Option<String>,
+    /// SNOMED CT: module of the edition, in place of what the files' names say
+    #[arg(long)]
+    pub edition: Option<String>,
+    /// SNOMED CT: language reference set whose preferred terms are the displays; may be repeated, best first
+    #[arg(long)]
+    pub language: Vec<String>,
+}
+
+/// Releases that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TerminologyKind {
+    /// SNOMED CT, RF2 snapshot
+    Snomed,
+    /// LOINC, CSV files
+    Loinc,
+    /// NHS dictionary of medicines and devices, XML files
+    Dmd,
+    /// ICD-10, ClaML or a table with the columns code, display and parent
+    Icd10,
 }
 
 /// Flags of `demo`.

@@ -4,5 +4,7 @@
 pub mod answer;
 pub mod document;
 pub mod everything;
+pub mod input;
 pub mod lastn;
 pub mod meta;
+pub mod terminology;

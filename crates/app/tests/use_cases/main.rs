@@ -23,6 +23,8 @@ mod searches;
 #[cfg(test)]
 mod signing_in;
 #[cfg(test)]
+mod terminology;
+#[cfg(test)]
 mod trees;
 #[cfg(test)]
 mod web;

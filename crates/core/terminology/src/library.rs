@@ -219,7 +219,13 @@ impl Library {
                     nearest = Some(system);
                 }
             }
-            let Some(nearest) = nearest else { continue };
+            let Some(nearest) = nearest else {
+                // What cannot be used here must not be answered for by what stands behind.
+                if best.is_none() && shelf.faults.contains_key(url) {
+                    return None;
+                }
+                continue;
+            };
             let more = |known: &Arc<CodeSystem>| rank(&nearest) > rank(known);
             if best.as_ref().is_none_or(more) {
                 best = Some(nearest);
@@ -241,16 +247,14 @@ impl Library {
             Some(version) => format!("{url}|{version}"),
             None => url.to_owned(),
         };
-        match self.system(url, wanted) {
-            Some(system) => Ok(system),
-            None => Err(match self.fault(url) {
+        self.system(url, wanted)
+            .ok_or_else(|| match self.fault(url) {
                 Some(why) => TerminologyError::Faulty {
                     what: format!("code system {url}"),
                     why: why.to_owned(),
                 },
                 None => TerminologyError::SystemUnknown(named()),
-            }),
-        }
+            })
     }
 
     /// What was remembered of an unusable resource.
@@ -274,7 +278,7 @@ impl Library {
     /// A value set by its canonical, perhaps with `|version`.
     #[must_use]
     pub fn value_set(&self, url: &str, wanted: Option<&str>) -> Option<Arc<ValueSet>> {
-        self.shelves.iter().find_map(|shelf| {
+        for shelf in &self.shelves {
             let mut best: Option<&Slot<ValueSet>> = None;
             for slot in shelf.value_sets.get(url).into_iter().flatten() {
                 if wanted.is_some_and(|wanted| slot.version.as_deref() != Some(wanted)) {
@@ -287,8 +291,15 @@ impl Library {
                     best = Some(slot);
                 }
             }
-            best?.take(|bytes| postcard::from_bytes(bytes).ok())
-        })
+            if let Some(best) = best {
+                return best.take(|bytes| postcard::from_bytes(bytes).ok());
+            }
+            // As above: a faulty one hides those behind it.
+            if shelf.faults.contains_key(url) {
+                return None;
+            }
+        }
+        None
     }
 
     /// The code system that a value set is all of.

@@ -13,6 +13,7 @@ mod restore;
 pub mod serve;
 mod settings;
 pub mod tenant;
+mod terminology;
 mod token;
 mod user;
 pub mod verify;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli, printer: Printer) -> Result<u8, Failure> {
         }
         Command::Client(what) => later(client::run(&config(&global)?, &what, printer)),
         Command::Token(what) => later(token::run(&config(&global)?, &what, printer)),
+        Command::Terminology(what) => later(terminology::run(&config(&global)?, &what, printer)),
         Command::Erase(arguments) => later(erase::run(&config(&global)?, &arguments, printer)),
         Command::Backup(arguments) => later(backup::run(&config(&global)?, &arguments, printer)),
         Command::Restore(arguments) => later(restore::run(config(&global)?, arguments, printer)),

@@ -15,3 +15,5 @@ mod place;
 mod postgres;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod terminology;

@@ -23,6 +23,8 @@ pub enum DocKind {
     Relationship = 7,
     /// A tenant setting.
     Setting = 8,
+    /// An installed code system (in the instance's own store).
+    Terminology = 30,
     /// A browser session.
     Session = 64,
     /// A short-lived access token.
@@ -43,6 +45,8 @@ pub enum DocKind {
     TokenUse = 72,
     /// A part of a job: a file that it made or reads.
     JobPart = 90,
+    /// A client's closure table.
+    Closure = 95,
 }
 
 impl DocKind {

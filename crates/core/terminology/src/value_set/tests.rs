@@ -317,6 +317,34 @@ fn what_is_not_loaded_is_a_gap_and_never_a_no() {
 }
 
 #[test]
+fn what_cannot_be_used_hides_what_stands_behind_it() {
+    let behind = engine(&[("http://v", r#"{"include":[{"system":"http://zoo"}]}"#)]);
+    let mut nearer = Shelf::default();
+    nearer.add_fault("http://zoo", "its hierarchy is a circle".to_owned());
+    nearer.add_fault(
+        "http://v",
+        "it has neither compose nor expansion".to_owned(),
+    );
+    let library = behind.library().behind(Arc::new(nearer));
+    assert!(matches!(
+        library.require("http://zoo", None),
+        Err(TerminologyError::Faulty { .. })
+    ));
+    let engine = Engine::new(library);
+    let coded = Coded {
+        system: Some("http://zoo"),
+        version: None,
+        code: "1",
+    };
+    assert_eq!(engine.exists(&coded), Answer::Unknown);
+    assert_eq!(engine.member_of("http://v", &coded), Answer::Unknown);
+    assert!(matches!(
+        engine.value_set("http://v"),
+        Err(TerminologyError::Faulty { .. })
+    ));
+}
+
+#[test]
 fn expansions_are_filtered_paged_nested_and_translated() {
     let all = r#"{"include":[{"system":"http://zoo"}]}"#;
     let engine = engine(&[("http://v", all)]);

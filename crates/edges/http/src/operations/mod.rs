@@ -5,12 +5,13 @@ pub(crate) mod batch;
 pub mod bulk;
 pub mod parameters;
 mod record;
+mod terminology;
 
 use crate::routing::Route;
 
 /// The routes of every operation below `/t/{tenant}/fhir`.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    let families = [bulk::table(), record::table()];
+    let families = [bulk::table(), record::table(), terminology::table()];
     families.concat()
 }

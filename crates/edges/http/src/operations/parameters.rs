@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use app::operations::input::{Given, GivenCoding, Input};
 use fhir::json::{Document, Kind, Limits, Value};
 use kernel::Category;
 
@@ -106,6 +107,26 @@ impl Parameters {
         )
     }
 
+    /// Everything as the use-cases take it: of the query first, then of the body. A resource posted by
+    /// itself goes by [`RESOURCE`].
+    #[must_use]
+    pub fn input(&self) -> Input {
+        let queried = self
+            .pairs
+            .iter()
+            .map(|(name, text)| (name.clone(), Given::Text(text.clone())));
+        let mut parameters: Vec<(String, Given)> = queried.collect();
+        if let Some(root) = self.root().filter(|_| !self.is_parameters()) {
+            parameters.push((RESOURCE.to_owned(), Given::Resource(root.raw().to_vec())));
+        }
+        for (name, part) in self.parts() {
+            if let Some(given) = given(part, DEEPEST) {
+                parameters.push((name.into_owned(), given));
+            }
+        }
+        Input { parameters }
+    }
+
     /// The query's pairs, in order.
     #[must_use]
     pub fn pairs(&self) -> &[(String, String)] {
@@ -139,6 +160,44 @@ impl Parameters {
                 format!("parameter {name} is neither true nor false: give one of them"),
             )),
         }
+    }
+}
+
+/// How deep parts of parameters are read.
+const DEEPEST: u32 = 8;
+
+fn given(part: Value<'_>, depth: u32) -> Option<Given> {
+    if let Some(resource) = part.get("resource") {
+        return Some(Given::Resource(resource.raw().to_vec()));
+    }
+    if let Some(parts) = part.get("part") {
+        let parts = parts.items().filter(|_| depth > 0);
+        return Some(Given::Parts(
+            parts
+                .filter_map(|part| {
+                    Some((part.get_str("name")?.into_owned(), given(part, depth - 1)?))
+                })
+                .collect(),
+        ));
+    }
+    let (name, value) = part.members().find(|(key, _)| key.starts_with("value"))?;
+    Some(match &*name {
+        "valueCoding" => Given::Coding(coding(value)),
+        "valueCodeableConcept" => {
+            let codings = value.get("coding").into_iter().flat_map(Value::items);
+            Given::Concept(codings.map(coding).collect())
+        }
+        _ => Given::Text(text(value)?.into_owned()),
+    })
+}
+
+fn coding(value: Value<'_>) -> GivenCoding {
+    let part = |name: &str| value.get_str(name).map(Cow::into_owned);
+    GivenCoding {
+        system: part("system"),
+        version: part("version"),
+        code: part("code"),
+        display: part("display"),
     }
 }
 
@@ -181,6 +240,19 @@ mod tests {
         assert_eq!(parameters.values("coding").count(), 1);
         assert_eq!(parameters.resources("thing").count(), 1);
         assert_eq!(parameters.resources(RESOURCE).count(), 0);
+        let input = parameters.input();
+        let names: Vec<&str> = input
+            .parameters
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, ["code", "code", "n", "flag", "thing", "coding"]);
+        assert_eq!(input.text("n"), Some("3"));
+        assert_eq!(input.coding("coding").unwrap().code.as_deref(), Some("x"));
+        assert_eq!(
+            input.resource("thing"),
+            Some(br#"{"resourceType":"Patient"}"#.as_slice())
+        );
     }
 
     #[test]

@@ -29,6 +29,16 @@ type Row = (
     Option<(Who, u16)>,
 );
 
+/// Questions about terminology: every role of the tenant may ask; what is asked here is not complete.
+const fn asks_terms(method: &'static str, path: &'static str, status: u16) -> Row {
+    (
+        method,
+        path,
+        Some((Who::InstanceOperator, 401)),
+        Some((RECEPTIONIST, status)),
+    )
+}
+
 /// `None` where everybody may, or nobody is asked.
 const GOLDEN: &[Row] = &[
     (
@@ -539,6 +549,37 @@ const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 401)),
         Some((Who::InstanceOperator, 200)),
     ),
+    asks_terms("GET", "/t/{tenant}/fhir/CodeSystem/$lookup", 400),
+    asks_terms("POST", "/t/{tenant}/fhir/CodeSystem/$lookup", 400),
+    asks_terms("GET", "/t/{tenant}/fhir/CodeSystem/$validate-code", 400),
+    asks_terms("POST", "/t/{tenant}/fhir/CodeSystem/$validate-code", 400),
+    asks_terms("GET", "/t/{tenant}/fhir/CodeSystem/$subsumes", 400),
+    asks_terms("POST", "/t/{tenant}/fhir/CodeSystem/$subsumes", 400),
+    asks_terms("GET", "/t/{tenant}/fhir/ValueSet/$expand", 400),
+    asks_terms("POST", "/t/{tenant}/fhir/ValueSet/$expand", 400),
+    asks_terms("GET", "/t/{tenant}/fhir/ValueSet/$validate-code", 400),
+    asks_terms("POST", "/t/{tenant}/fhir/ValueSet/$validate-code", 400),
+    asks_terms("GET", "/t/{tenant}/fhir/ConceptMap/$translate", 400),
+    asks_terms("POST", "/t/{tenant}/fhir/ConceptMap/$translate", 400),
+    asks_terms(
+        "GET",
+        "/t/{tenant}/fhir/CodeSystem/{id}/$validate-code",
+        404,
+    ),
+    asks_terms(
+        "POST",
+        "/t/{tenant}/fhir/CodeSystem/{id}/$validate-code",
+        404,
+    ),
+    asks_terms("GET", "/t/{tenant}/fhir/CodeSystem/{id}/$subsumes", 404),
+    asks_terms("POST", "/t/{tenant}/fhir/CodeSystem/{id}/$subsumes", 404),
+    asks_terms("GET", "/t/{tenant}/fhir/ValueSet/{id}/$expand", 404),
+    asks_terms("POST", "/t/{tenant}/fhir/ValueSet/{id}/$expand", 404),
+    asks_terms("GET", "/t/{tenant}/fhir/ValueSet/{id}/$validate-code", 404),
+    asks_terms("POST", "/t/{tenant}/fhir/ValueSet/{id}/$validate-code", 404),
+    asks_terms("GET", "/t/{tenant}/fhir/ConceptMap/{id}/$translate", 404),
+    asks_terms("POST", "/t/{tenant}/fhir/ConceptMap/{id}/$translate", 404),
+    asks_terms("POST", "/t/{tenant}/fhir/$closure", 400),
     ("POST", "/t/{tenant}/token", None, None),
     ("GET", "/healthz", None, None),
     ("GET", "/readyz", None, None),
@@ -700,6 +741,7 @@ impl House {
                 "administrator": { "signInName": "admin", "displayName": "Ada", "password": "quiet otter under 7 ferns" },
             }),
             "state" => json!({ "state": "suspended" }),
+            operation if operation.starts_with('$') => json!({ "resourceType": "Parameters" }),
             "{type}" if method == "PUT" => {
                 json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:mrn", "value": "conditional" }] })
             }

@@ -33,6 +33,8 @@ mod product;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod terminology;
+#[cfg(test)]
 mod trail;
 #[cfg(test)]
 mod twins;

@@ -1,0 +1,144 @@
+//! What a tenant's terminology is made from, and when a change of it is seen: by this process at once, by
+//! another one within seconds, by another tenant never.
+
+use std::sync::Arc;
+
+use app::terminology::install::{self, Source};
+use app::{App, AppError, Settings};
+use fhir::terminology::{Answer, Coded, Terminology as _};
+use identity::Role;
+use kernel::{Categorised as _, Category};
+use serde_json::{Value, json};
+use store::blob::Blobs;
+use terminology::system::{Builder, CodeSystem, ConceptDraft, Head};
+
+use crate::house::House;
+
+fn animals(codes: &[&str]) -> Value {
+    let concepts: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
+    json!({
+        "resourceType": "CodeSystem", "id": "animals", "url": "http://animals", "status": "active",
+        "content": "complete", "concept": concepts,
+    })
+}
+
+async fn knows(app: &App, caller: &app::Caller, code: &str) -> Answer {
+    let engine = app.terminology(&caller.scope).await.unwrap();
+    engine.exists(&Coded {
+        system: Some("http://animals"),
+        version: None,
+        code,
+    })
+}
+
+fn packed(codes: &[&str]) -> CodeSystem {
+    let mut builder = Builder::new(Head::new("http://animals", Some("1"), "Animals"));
+    for code in codes {
+        let draft = ConceptDraft {
+            code,
+            ..ConceptDraft::default()
+        };
+        builder.add(&draft).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+/// Another process on the same store.
+fn replica(house: &House, files: &Blobs) -> App {
+    let settings = Settings::with_secret([9; 32]);
+    App::new(
+        house.store.clone(),
+        house.clock.clone(),
+        house.ids.clone(),
+        settings,
+    )
+    .unwrap()
+    .with_files(files.clone())
+}
+
+#[tokio::test]
+async fn a_change_is_seen_here_at_once_and_elsewhere_within_seconds() {
+    let house = House::build().await;
+    let folder = tempfile::tempdir().unwrap();
+    let files = Blobs::in_folder(folder.path()).unwrap();
+    let other = replica(&house, &files);
+    let (ash, birch) = (house.admin("ash").await, house.admin("birch").await);
+    assert_eq!(knows(&house.app, &ash, "cat").await, Answer::Unknown);
+    assert_eq!(knows(&other, &ash, "cat").await, Answer::Unknown);
+    house.put(&ash, &animals(&["cat"])).await.unwrap();
+    assert_eq!(knows(&house.app, &ash, "cat").await, Answer::Yes);
+    assert_eq!(knows(&house.app, &ash, "dog").await, Answer::No);
+    assert_eq!(knows(&house.app, &birch, "cat").await, Answer::Unknown);
+    house.clock.advance(5);
+    assert_eq!(knows(&other, &ash, "cat").await, Answer::Yes);
+    assert_eq!(knows(&other, &birch, "cat").await, Answer::Unknown);
+    house.put(&ash, &animals(&["dog"])).await.unwrap();
+    assert_eq!(knows(&house.app, &ash, "cat").await, Answer::No);
+    house.clock.advance(5);
+    assert_eq!(knows(&other, &ash, "dog").await, Answer::Yes);
+    // A faulty one is not known, rather than what it was before.
+    let mut circle = animals(&["cat"]);
+    circle["concept"] = json!([
+        { "code": "a", "property": [{ "code": "parent", "valueCode": "a" }] },
+    ]);
+    house.put(&ash, &circle).await.unwrap();
+    assert_eq!(knows(&house.app, &ash, "dog").await, Answer::Unknown);
+    let key = house.key("CodeSystem/animals");
+    app::record::delete::delete(&house.app, &ash, &key, None)
+        .await
+        .unwrap();
+    assert_eq!(knows(&house.app, &ash, "dog").await, Answer::Unknown);
+}
+
+#[tokio::test]
+async fn an_operator_installs_for_every_tenant_and_each_process() {
+    let house = House::build().await;
+    let folder = tempfile::tempdir().unwrap();
+    let files = Blobs::in_folder(folder.path()).unwrap();
+    let (here, other) = (replica(&house, &files), replica(&house, &files));
+    let (ash, birch) = (house.admin("ash").await, house.admin("birch").await);
+    let source = || Source {
+        name: "animals.csv".to_owned(),
+        refused: 0,
+    };
+    let doctor = house.caller("ash", Role::Doctor).await;
+    let refused = install::install(&here, &doctor, packed(&["cat"]), source()).await;
+    assert!(
+        matches!(refused, Err(AppError::Denied { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(knows(&other, &ash, "cat").await, Answer::Unknown);
+    let operator = &house.operator;
+    install::install(&here, operator, packed(&["cat"]), source())
+        .await
+        .unwrap();
+    for caller in [&ash, &birch] {
+        assert_eq!(knows(&here, caller, "cat").await, Answer::Yes);
+    }
+    house.clock.advance(5);
+    assert_eq!(knows(&other, &birch, "cat").await, Answer::Yes);
+    // A tenant's own stands before it, for that tenant.
+    let app = Arc::new(here.clone());
+    house.put(&ash, &animals(&["dog"])).await.unwrap();
+    house.clock.advance(5);
+    assert_eq!(knows(&app, &ash, "cat").await, Answer::No);
+    assert_eq!(knows(&app, &birch, "cat").await, Answer::Yes);
+    let listed = install::installed(&here, operator).await.unwrap();
+    assert_eq!((listed.len(), listed[0].concepts), (1, 1));
+    assert_eq!(
+        install::remove(&here, operator, "http://animals", Some("2"))
+            .await
+            .unwrap_err()
+            .category(),
+        Category::NotFound
+    );
+    assert_eq!(
+        install::remove(&here, operator, "http://animals", None)
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(knows(&here, &birch, "cat").await, Answer::Unknown);
+    house.clock.advance(5);
+    assert_eq!(knows(&other, &birch, "cat").await, Answer::Unknown);
+}
