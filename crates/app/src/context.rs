@@ -4,8 +4,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use identity::Subject;
+use fhir::validate::Issue;
+use identity::{Subject, ValidationMode};
 use kernel::{PurposeOfUse, RequestId, TenantId, TenantScope, TenantSlug, Timestamp, ZoneName};
+use parking_lot::Mutex;
 
 /// What is known of a tenant while serving it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,34 @@ pub struct TenantInfo {
     pub name: String,
     /// The zone its times are shown in; the instance's where it has none of its own.
     pub time_zone: Option<ZoneName>,
+    /// Whether its writes are held to profiles; as the instance says where it does not say.
+    pub validation: Option<ValidationMode>,
+}
+
+/// What is to be told about a request that succeeds: findings of a validation that only warns.
+#[derive(Debug, Clone, Default)]
+pub struct Advice(Arc<Mutex<Vec<Issue>>>);
+
+/// Most findings kept for one request.
+const MAX_ADVICE: usize = 200;
+
+impl Advice {
+    /// Adds findings; beyond the limit they are dropped.
+    pub fn add(&self, issues: Vec<Issue>) {
+        let mut kept = self.0.lock();
+        for issue in issues {
+            // A write that is tried again says the same again.
+            if kept.len() < MAX_ADVICE && !kept.contains(&issue) {
+                kept.push(issue);
+            }
+        }
+    }
+
+    /// Takes what was added so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<Issue> {
+        std::mem::take(&mut *self.0.lock())
+    }
 }
 
 /// One request as use-cases see it.
@@ -36,6 +66,8 @@ pub struct RequestContext {
     pub base: Arc<str>,
     /// The caller's `Idempotency-Key`: the same key with the same body is done once.
     pub idempotency: Option<String>,
+    /// What is to be told beside the answer.
+    pub advice: Advice,
 }
 
 /// Somebody admitted to a tenant, in a request. Cheap to clone.

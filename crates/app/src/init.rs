@@ -110,6 +110,7 @@ fn instance_tenant(app: &App) -> Result<Tenant, AppError> {
         created: app.now(),
         region: "instance".to_owned(),
         time_zone: None,
+        validation: None,
     })
 }
 
@@ -134,6 +135,7 @@ fn context(app: &App, purpose: PurposeOfUse) -> RequestContext {
         purpose,
         base: Arc::from("http://localhost/fhir"),
         idempotency: None,
+        advice: Default::default(),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod import;
 pub mod init;
 pub mod jobs;
 pub mod operations;
+pub mod profiles;
 pub mod record;
 mod retry;
 pub mod settings;
@@ -71,6 +72,8 @@ struct Caches {
     principals: sign_in::cache::Principals,
     /// Compiled terminology.
     terminology: terminology::Board,
+    /// Profiles in force.
+    profiles: profiles::shelf::Shelf,
 }
 
 impl App {
@@ -96,6 +99,7 @@ impl App {
             token_uses: sign_in::token_use::Noted::default(),
             principals: sign_in::cache::Principals::default(),
             terminology: terminology::Board::default(),
+            profiles: profiles::shelf::Shelf::default(),
         };
         Ok(Self(Arc::new(Inner {
             store,

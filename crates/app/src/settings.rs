@@ -153,6 +153,8 @@ pub struct Settings {
     pub bulk: Bulk,
     /// Refuse resources that break R4 structure.
     pub validate: bool,
+    /// Whether writes are held to profiles, where the tenant does not say.
+    pub validation: identity::ValidationMode,
     /// Ignore unknown search parameters also without `Prefer: handling=lenient`.
     pub lenient: bool,
     /// Keys of cursors and anti-forgery tokens are derived from it; 32 bytes from the instance's key
@@ -174,6 +176,7 @@ impl Settings {
             session: SessionTimes::default(),
             bulk: Bulk::default(),
             validate: true,
+            validation: identity::ValidationMode::Off,
             lenient: false,
             secret: Zeroizing::new(secret),
             token_audience: "http://127.0.0.1:8090/t/{tenant}/token".to_owned(),

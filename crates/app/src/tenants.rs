@@ -66,5 +66,6 @@ pub(crate) fn info(tenant: &Tenant) -> Arc<TenantInfo> {
         slug: tenant.slug.clone(),
         name: tenant.name.clone(),
         time_zone: tenant.time_zone.clone(),
+        validation: tenant.validation,
     })
 }

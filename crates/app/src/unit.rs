@@ -103,9 +103,16 @@ impl UnitOfWork<Recorded> {
     /// Commits everything or nothing; on `Ok` it is on disk.
     pub async fn commit(self) -> Result<Receipt, CommitError> {
         let touched = self.app.touches_terminology(&self.unit.changes);
+        let definitions = self.app.definitions();
+        let defines =
+            |change: &Change| definitions.resource_name(change.key.ty) == "StructureDefinition";
+        let is_definition = self.unit.changes.iter().any(defines);
         let receipt = self.app.store().commit(&self.scope, self.unit).await?;
         if touched {
             self.app.caches().terminology.committed();
+        }
+        if is_definition {
+            self.app.caches().profiles.forget(self.scope.tenant());
         }
         Ok(receipt)
     }

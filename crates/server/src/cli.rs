@@ -69,6 +69,9 @@ pub enum Command {
     /// Tenants
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Packages of profiles, such as UK Core or US Core
+    #[command(subcommand)]
+    Package(Package),
     /// Branches of a tenant
     #[command(subcommand)]
     Branch(Branch),
@@ -263,11 +266,31 @@ pub enum Tenant {
         /// Name in addresses
         slug: String,
         /// Zone its times are shown in, such as Europe/London; `default` takes the instance's
-        #[arg(long, value_name = "ZONE")]
-        time_zone: String,
+        #[arg(long, value_name = "ZONE", required_unless_present = "validation")]
+        time_zone: Option<String>,
+        /// Whether its writes are held to profiles: off, warn, enforce; `default` takes the instance's
+        #[arg(long, value_name = "MODE")]
+        validation: Option<String>,
     },
     /// List tenants
     List,
+}
+
+/// Packages of profiles.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Package {
+    /// Install a package from the archive a FHIR registry serves
+    Add {
+        /// The .tgz file
+        archive: PathBuf,
+    },
+    /// List installed packages
+    List,
+    /// Take a package out
+    Remove {
+        /// Its name, or name#version
+        name: String,
+    },
 }
 
 /// Branches.

@@ -228,6 +228,11 @@ pub const SETTINGS: &[Setting] = &[
         "true",
         "refuse resources that break R4 structure",
     ),
+    text(
+        "record.profiles",
+        "off",
+        "hold writes to profiles and to R4's own rules beyond structure, where the tenant does not say: off, warn or enforce",
+    ),
     number(
         "search.default_count",
         "20",

@@ -283,6 +283,7 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     let mut settings = Settings::with_secret(*secret);
     let number = |key: &str| config.number(key);
     settings.validate = config.switch("record.validate");
+    settings.validation = validation(config)?;
     settings.limits.bundle_bytes =
         usize::try_from(number("http.body_limit_mib")).unwrap_or(64) << 20;
     settings.limits.page_default = u32::try_from(number("search.default_count")).unwrap_or(20);
@@ -301,6 +302,16 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     settings.session.absolute_s = number("session.absolute_hours") * 3600;
     settings.token_audience = format!("{}/t/{{tenant}}/token", public_url(config));
     Ok(settings)
+}
+
+fn validation(config: &Config) -> Result<identity::ValidationMode, Failure> {
+    let word = config.text("record.profiles");
+    identity::ValidationMode::of_word(word).ok_or_else(|| {
+        Failure::new(
+            kernel::Category::Invalid,
+            format!("record.profiles is {word:?}: set it to off, warn or enforce"),
+        )
+    })
 }
 
 /// The address clients use.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use identity::{
     Interaction, Placement, Role, RoleAssignment, SupportGrant, SystemTask, Tenant, TenantState,
-    admit, system_scope,
+    ValidationMode, admit, system_scope,
 };
 use kernel::{TenantId, TenantSlug, ZoneName};
 use ledger::leaf::Class;
@@ -105,6 +105,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewTenant) -> Result<MadeTe
         created: app.now(),
         region: new.region,
         time_zone: None,
+        validation: None,
     };
     save(app, caller, &tenant, DocExpected::Absent, "tenant-create").await?;
     Ok(MadeTenant {
@@ -147,6 +148,22 @@ pub async fn set_time_zone(
     Ok(tenant)
 }
 
+/// Sets whether a tenant's writes are held to profiles; `None`: as the instance says.
+pub async fn set_validation(
+    app: &App,
+    caller: &Caller,
+    slug: &TenantSlug,
+    mode: Option<ValidationMode>,
+) -> Result<Tenant, AppError> {
+    allow(app, caller, Interaction::ManageTenants).await?;
+    let found = find(app, caller, slug).await?;
+    let mut tenant = found.value;
+    tenant.validation = mode;
+    let expected = DocExpected::Version(found.version);
+    save(app, caller, &tenant, expected, "tenant-validation").await?;
+    Ok(tenant)
+}
+
 async fn find(
     app: &App,
     caller: &Caller,
@@ -176,7 +193,11 @@ async fn save(
         .time_zone
         .as_ref()
         .map_or("default", ZoneName::as_str);
-    let detail = format!("{} ({:?}, time zone {zone})", tenant.slug, tenant.state);
+    let validation = tenant.validation.map_or("default", ValidationMode::as_str);
+    let detail = format!(
+        "{} ({:?}, time zone {zone}, validation {validation})",
+        tenant.slug, tenant.state
+    );
     let entry = changed(app, caller, Class::Tenant, what, detail);
     commit(app, &caller.scope, doc, entry).await?;
     app.caches().tenants.forget(&tenant.slug);

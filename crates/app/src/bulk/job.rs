@@ -382,6 +382,7 @@ pub(super) async fn owner(app: &App, scope: &TenantScope, job: &Job) -> Result<C
         purpose: job.purpose,
         base: Arc::from(job.base.as_str()),
         idempotency: None,
+        advice: Default::default(),
     };
     sign_in::caller(app, &tenant, Arc::new(subject), context)
 }

@@ -8,3 +8,4 @@ pub mod input;
 pub mod lastn;
 pub mod meta;
 pub mod terminology;
+pub mod validate;

@@ -253,6 +253,7 @@ impl Prepared {
             ..Ask::record(interaction, &change.key, &self.patients)
         };
         let allowed = authorise(app, caller, &ask).await?;
+        crate::profiles::enforce::enforce(app, caller, &change.body).await?;
         allowed.mark(&mut change.entry);
         Ok(change)
     }

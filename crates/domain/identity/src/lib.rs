@@ -32,7 +32,7 @@ pub use documents::{
     BreakGlassPolicy, BreakGlassReason, GrantError, Jwk, LongLivedToken, Party, Placement,
     Relationship, RelationshipKind, Review, ReviewOutcome, RoleAssignment, Schema, Scope, Session,
     SessionPolicy, SignInName, SigningAlgorithm, SupportGrant, Tenant, TenantState, TokenOwner,
-    TokenUse, Types, User, UserState,
+    TokenUse, Types, User, UserState, ValidationMode,
 };
 pub use interaction::{Interaction, InteractionSet};
 pub use reason::{Reason, ReasonCode};

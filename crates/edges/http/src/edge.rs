@@ -191,6 +191,7 @@ impl Arrival {
                 .headers()
                 .get("idempotency-key")
                 .map(|value| value.to_str().unwrap_or_default().to_owned()),
+            advice: Default::default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod erase;
 mod export;
 mod import;
 mod init;
+mod package;
 mod restore;
 pub mod serve;
 mod settings;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Verify(arguments) => verify::run(&arguments, &global, printer),
         Command::Doctor => later(doctor::run(&global, printer)),
         Command::Tenant(what) => later(tenant::run(&config(&global)?, &what, printer)),
+        Command::Package(what) => later(package::run(&config(&global)?, &what, printer)),
         Command::Branch(what) => later(branch::run(&config(&global)?, &what, printer)),
         Command::User(what) => later(user::run(&config(&global)?, &what, printer)),
         Command::Role(_) => {

@@ -1,7 +1,7 @@
 //! `theriac tenant`: makes and lists tenants.
 
 use app::admin::tenants::{self, NewTenant};
-use identity::Placement;
+use identity::{Placement, ValidationMode};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -42,7 +42,19 @@ pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8,
             printer.note("\nhint: the password is told once");
             Ok(())
         }
-        Tenant::Set { slug, time_zone } => set_zone(&instance, slug, time_zone, printer).await,
+        Tenant::Set {
+            slug,
+            time_zone,
+            validation,
+        } => {
+            if let Some(zone) = time_zone {
+                set_zone(&instance, slug, zone, printer).await?;
+            }
+            match validation {
+                Some(mode) => set_validation(&instance, slug, mode, printer).await,
+                None => Ok(()),
+            }
+        }
         Tenant::List => {
             let rows: Vec<Vec<String>> = crate::tenancy::tenants(&instance)
                 .await?
@@ -88,6 +100,33 @@ async fn set_zone(
     printer.object(&json!({
         "tenant": tenant.slug.as_str(),
         "time_zone": shown_zone(instance, &tenant)?,
+    }));
+    Ok(())
+}
+
+/// Sets whether a tenant's writes are held to profiles; `default` is as the instance says.
+async fn set_validation(
+    instance: &Instance,
+    slug: &str,
+    mode: &str,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let mode = match mode {
+        "default" => None,
+        word => Some(ValidationMode::of_word(word).ok_or_else(|| {
+            Failure::new(
+                kernel::Category::Invalid,
+                format!("validation {word:?} is unknown: say off, warn, enforce or default"),
+            )
+        })?),
+    };
+    let slug = slug.parse().map_err(Failure::of_id)?;
+    let caller = console::operator(&instance.app)?;
+    let tenant = tenants::set_validation(&instance.app, &caller, &slug, mode).await?;
+    let default = instance.app.settings().validation;
+    printer.object(&json!({
+        "tenant": tenant.slug.as_str(),
+        "validation": tenant.validation.unwrap_or(default).as_str(),
     }));
     Ok(())
 }

@@ -23,6 +23,10 @@ pub enum DocKind {
     Relationship = 7,
     /// A tenant setting.
     Setting = 8,
+    /// A package of profiles (in the instance's own store).
+    Package = 20,
+    /// A part of a package's content.
+    PackagePart = 21,
     /// An installed code system (in the instance's own store).
     Terminology = 30,
     /// A browser session.

@@ -54,6 +54,44 @@ pub struct Tenant {
     /// The zone its times are shown in; the instance's where it has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<ZoneName>,
+    /// Whether its writes are held to profiles; as the instance says where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<ValidationMode>,
+}
+
+/// Whether writes are held to profiles and to R4's own rules beyond structure.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidationMode {
+    /// They are not looked at.
+    #[default]
+    Off,
+    /// What is wrong is told, and stored all the same.
+    Warn,
+    /// What is wrong is refused.
+    Enforce,
+}
+
+impl ValidationMode {
+    /// The word in settings and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
+        }
+    }
+
+    /// The mode of a word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Off, Self::Warn, Self::Enforce]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+    }
 }
 
 impl Tenant {

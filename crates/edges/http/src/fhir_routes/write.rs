@@ -1,9 +1,9 @@
 //! Create, update, patch, delete, their conditional forms, and bundles. An answer of success leaves after the
 //! commit is on disk, with a receipt that names the ledger entry.
 
-use app::ResourceKey;
 use app::record::patch::Patch;
 use app::record::{Deleted, Outcome, WriteReceipt, etag, location, name_of, render};
+use app::{RequestContext, ResourceKey};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ pub(super) async fn create(mut arrival: Arrival) -> Result<Response, EdgeError> 
     let condition = text(arrival.headers(), "if-none-exist")?;
     let outcome =
         app::record::create::create(arrival.app(), &caller, ty, content, condition).await?;
-    Ok(written(&caller.context.base, arrival.headers(), outcome))
+    Ok(written(&caller.context, arrival.headers(), outcome))
 }
 
 /// `PUT {type}/{id}`.
@@ -47,7 +47,7 @@ pub(super) async fn update(mut arrival: Arrival) -> Result<Response, EdgeError> 
     let content = resource_body(&mut arrival).await?;
     let outcome =
         app::record::update::update(arrival.app(), &caller, &key, content, expected).await?;
-    Ok(written(&caller.context.base, arrival.headers(), outcome))
+    Ok(written(&caller.context, arrival.headers(), outcome))
 }
 
 /// `PUT {type}?criteria`.
@@ -62,7 +62,7 @@ pub(super) async fn update_where(mut arrival: Arrival) -> Result<Response, EdgeE
     let outcome =
         app::record::update::update_where(arrival.app(), &caller, ty, &criteria, content, expected)
             .await?;
-    Ok(written(&caller.context.base, arrival.headers(), outcome))
+    Ok(written(&caller.context, arrival.headers(), outcome))
 }
 
 /// `PATCH {type}/{id}`.
@@ -77,7 +77,7 @@ pub(super) async fn patch(mut arrival: Arrival) -> Result<Response, EdgeError> {
     };
     let patch = patch_body(&mut arrival).await?;
     let outcome = app::record::patch::patch(arrival.app(), &caller, &key, &patch, expected).await?;
-    Ok(written(&caller.context.base, arrival.headers(), outcome))
+    Ok(written(&caller.context, arrival.headers(), outcome))
 }
 
 /// `PATCH {type}?criteria`.
@@ -91,7 +91,7 @@ pub(super) async fn patch_where(mut arrival: Arrival) -> Result<Response, EdgeEr
     let app = arrival.app();
     let outcome =
         app::record::patch::patch_where(app, &caller, ty, &criteria, &patch, expected).await?;
-    Ok(written(&caller.context.base, arrival.headers(), outcome))
+    Ok(written(&caller.context, arrival.headers(), outcome))
 }
 
 async fn patch_body(arrival: &mut Arrival) -> Result<Patch, EdgeError> {
@@ -158,6 +158,7 @@ pub(super) async fn bundle(mut arrival: Arrival) -> Result<Response, EdgeError> 
         }
     };
     let mut response = fhir(StatusCode::OK, body);
+    advise(response.headers_mut(), &caller.context.advice.take());
     let made = answer.and_then(|answer| answer.receipt);
     receipt(response.headers_mut(), made.as_ref());
     Ok(response)
@@ -184,7 +185,26 @@ async fn resource_body(arrival: &mut Arrival) -> Result<Bytes, EdgeError> {
     arrival.body(limit).await
 }
 
-fn written(base: &str, headers: &HeaderMap, mut outcome: Outcome) -> Response {
+/// The header that counts what a validation found that only warns: `errors=1; warnings=2`.
+const VALIDATION: HeaderName = HeaderName::from_static("validation-issues");
+
+fn advise(headers: &mut HeaderMap, issues: &[Issue]) {
+    let count =
+        |wanted: fn(Severity) -> bool| issues.iter().filter(|issue| wanted(issue.severity)).count();
+    let errors = count(|severity| severity <= Severity::Error);
+    let warnings = count(|severity| severity == Severity::Warning);
+    if errors + warnings > 0 {
+        put(
+            headers,
+            VALIDATION,
+            &format!("errors={errors}; warnings={warnings}"),
+        );
+    }
+}
+
+fn written(context: &RequestContext, headers: &HeaderMap, mut outcome: Outcome) -> Response {
+    let base = &context.base;
+    let advice = context.advice.take();
     let status = if outcome.created {
         StatusCode::CREATED
     } else {
@@ -209,9 +229,11 @@ fn written(base: &str, headers: &HeaderMap, mut outcome: Outcome) -> Response {
                 expression: String::new(),
                 diagnostics: text,
             };
-            fhir(status, render::outcome(&[issue]))
+            let issues: Vec<Issue> = [issue].into_iter().chain(advice.iter().cloned()).collect();
+            fhir(status, render::outcome(&issues))
         }
     };
+    advise(response.headers_mut(), &advice);
     describe(response.headers_mut(), &outcome.version);
     if outcome.created {
         put(

@@ -6,12 +6,18 @@ pub mod bulk;
 pub mod parameters;
 mod record;
 mod terminology;
+mod validate;
 
 use crate::routing::Route;
 
 /// The routes of every operation below `/t/{tenant}/fhir`.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    let families = [bulk::table(), record::table(), terminology::table()];
+    let families = [
+        bulk::table(),
+        record::table(),
+        terminology::table(),
+        validate::table(),
+    ];
     families.concat()
 }

@@ -153,6 +153,24 @@ const GOLDEN: &[Row] = &[
         Some((DOCTOR, 200)),
     ),
     (
+        "POST",
+        "/t/{tenant}/fhir/{type}/$validate",
+        Some((AUDITOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/{type}/{id}/$validate",
+        Some((AUDITOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/{id}/$validate",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
         "GET",
         "/t/{tenant}/fhir/Patient/{id}/$everything",
         Some((ADMINISTRATOR, 403)),

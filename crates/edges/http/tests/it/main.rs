@@ -39,4 +39,6 @@ mod trail;
 #[cfg(test)]
 mod twins;
 #[cfg(test)]
+mod validation;
+#[cfg(test)]
 mod xml;

@@ -64,6 +64,7 @@ pub fn context(web: &Web, parts: &Parts, slug: &str) -> RequestContext {
         purpose: PurposeOfUse::Treatment,
         base: Arc::from(format!("{}/t/{slug}/fhir", web.settings.public_url)),
         idempotency: None,
+        advice: Default::default(),
     }
 }
 
