@@ -173,6 +173,9 @@ pub enum AppError {
     /// Too much of it at once; the same may succeed later.
     #[error("{0}")]
     Throttled(String),
+    /// More work than one request may ask for.
+    #[error("{0}")]
+    TooCostly(String),
     /// A search that cannot be answered.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -313,6 +316,7 @@ impl Categorised for AppError {
             Self::SignIn(_) => Category::Unauthenticated,
             Self::Stale { .. } | Self::MultipleMatches { .. } => Category::Stale,
             Self::Conflict(_) => Category::Conflict,
+            Self::TooCostly(_) => Category::TooCostly,
             Self::Unsupported(_) => Category::Unsupported,
             Self::TooLarge(_) => Category::TooLarge,
             Self::Entry { source, .. } => source.category(),

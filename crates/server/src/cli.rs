@@ -498,6 +498,8 @@ pub enum Measure {
     Read,
     /// Searches by an indexed token
     Search,
+    /// A bulk export of everything
+    Export,
     /// The offline verifier
     Verify,
     /// Start time and idle memory

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod document;
 pub mod everything;
+pub mod graphql;
 pub mod input;
 pub mod lastn;
 pub mod meta;

@@ -3,6 +3,7 @@
 //! process on loopback. Must not be read as a promise: it measures.
 
 mod ceilings;
+mod export;
 mod fixture;
 mod load;
 mod measures;
@@ -19,11 +20,12 @@ use crate::failure::Failure;
 use crate::output::Printer;
 
 /// Every measure, in the order they are taken: reads and searches need what the import loaded.
-const ALL: [Measure; 7] = [
+const ALL: [Measure; 8] = [
     Measure::Import,
     Measure::Create,
     Measure::Read,
     Measure::Search,
+    Measure::Export,
     Measure::Verify,
     Measure::Start,
     Measure::Growth,
@@ -83,6 +85,7 @@ async fn of_store(
             Measure::Create => rows.extend(measures::create(&fixture).await?),
             Measure::Read => rows.extend(measures::read(&fixture).await?),
             Measure::Search => rows.extend(measures::search(&fixture).await?),
+            Measure::Export => rows.extend(export::export(&fixture).await?),
             Measure::Verify => rows.extend(measures::verify(&fixture).await?),
             Measure::Growth => {
                 let (from, to) = (arguments.resources, arguments.grow_to);

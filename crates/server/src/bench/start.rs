@@ -85,7 +85,7 @@ async fn is_ready(address: std::net::SocketAddr) -> bool {
         && answer.starts_with(b"HTTP/1.1 200")
 }
 
-fn resident_mib(process: u32) -> Option<f64> {
+pub(super) fn resident_mib(process: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     line.split_whitespace()

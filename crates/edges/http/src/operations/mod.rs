@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub mod bulk;
+mod graphql;
 pub mod parameters;
 mod record;
 mod terminology;
@@ -15,6 +16,7 @@ use crate::routing::Route;
 pub fn table() -> Vec<Route> {
     let families = [
         bulk::table(),
+        graphql::table(),
         record::table(),
         terminology::table(),
         validate::table(),

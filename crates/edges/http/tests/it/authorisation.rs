@@ -286,6 +286,30 @@ const GOLDEN: &[Row] = &[
     ),
     (
         "GET",
+        "/t/{tenant}/fhir/$graphql",
+        None,
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/$graphql",
+        None,
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/{id}/$graphql",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/{type}/{id}/$graphql",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "GET",
         "/t/{tenant}/bulk/{job}",
         Some((DOCTOR, 403)),
         Some((Who::Program, 404)),
@@ -707,6 +731,9 @@ impl House {
         if path.ends_with("/$lastn") {
             address.push_str("?patient=a");
         }
+        if path.ends_with("/$graphql") {
+            address.push_str("?query=%7B__typename%7D");
+        }
         if path.ends_with("/proof") {
             address.push_str("?index=1");
         }
@@ -732,6 +759,7 @@ impl House {
             "$meta-add" | "$meta-delete" => {
                 json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
             }
+            "$graphql" => json!({ "query": "{ __typename }" }),
             "$export" => json!({ "resourceType": "Parameters" }),
             "$import" => json!({ "resourceType": "Parameters", "parameter": [
                 { "name": "input", "part": [{ "name": "data", "valueString": "" }] },

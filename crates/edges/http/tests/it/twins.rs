@@ -123,6 +123,9 @@ async fn twins() -> (TestServer, Twin, Twin) {
     (server, ours, theirs)
 }
 
+/// Everything that a query can find, and what it refers to.
+const GRAPHQL: &str = "{ PatientList { id name { family } } ObservationList { id valueString subject { resource(optional: true) { ... on Patient { id name { family } } } } } theirs: Patient(id: \"only-lakeside\") { name { family } } }";
+
 /// A body that suits a route, holding nobody's canary.
 fn body(path: &str) -> Value {
     match path.rsplit('/').next().unwrap_or_default() {
@@ -131,6 +134,7 @@ fn body(path: &str) -> Value {
             { "request": { "method": "GET", "url": "Patient/only-lakeside" } },
             { "request": { "method": "GET", "url": "_history" } },
         ]}),
+        "$graphql" => json!({ "query": GRAPHQL }),
         "$export" => json!({ "resourceType": "Parameters" }),
         "users" => {
             json!({ "signInName": "new.one", "displayName": "New", "roles": [{ "role": "nurse" }] })
@@ -188,6 +192,8 @@ fn queries(path: &str) -> &'static [&'static str] {
         &["?index=1"]
     } else if path.ends_with("/$lastn") {
         &["?patient=same", "?patient=only-lakeside"]
+    } else if path.ends_with("/$graphql") {
+        &["?query=%7Bid%20PatientList(_reference:link)%7Bname%7Bfamily%7D%7D%7D"]
     } else if path.ends_with("/consistency") {
         &["?from=1"]
     } else if path.ends_with("/entries") {
