@@ -8,5 +8,6 @@ pub mod graphql;
 pub mod input;
 pub mod lastn;
 pub mod meta;
+pub mod run_view;
 pub mod terminology;
 pub mod validate;

@@ -1,5 +1,8 @@
 //! The compiled form: heads with steps behind them, so that long paths need no recursion. Data only.
 
+use std::sync::{Arc, OnceLock};
+
+use regex::Regex;
 use rust_decimal::Decimal;
 
 use crate::functions::Function;
@@ -28,6 +31,8 @@ pub(crate) enum Literal {
     Integer(i32),
     Decimal(Decimal),
     String(Box<str>),
+    /// A string that is a regular expression; compiled once, when first used.
+    Pattern(Box<str>, Arc<OnceLock<Regex>>),
     Temporal(Temporal),
     Quantity(Decimal, Unit<'static>),
 }

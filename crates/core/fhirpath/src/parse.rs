@@ -337,6 +337,9 @@ impl<'t> Parser<'t, '_> {
             if function == Function::Sort {
                 argument = self.direction(argument);
             }
+            if function.takes_pattern() && arguments.is_empty() {
+                argument = pattern(argument);
+            }
             arguments.push(argument);
             height = height.max(inner);
             if self.eat(")") {
@@ -390,6 +393,16 @@ impl<'t> Parser<'t, '_> {
         self.at = place;
         let name = parts.join(".");
         self.fail(format!("there is no type {name}: check the spelling"))
+    }
+}
+
+/// A regular expression written out is compiled once for all evaluations.
+fn pattern(argument: Expr) -> Expr {
+    match argument {
+        Expr::Literal(Literal::String(text)) => {
+            Expr::Literal(Literal::Pattern(text, Default::default()))
+        }
+        other => other,
     }
 }
 

@@ -334,7 +334,7 @@ fn literal_item(literal: &Literal) -> Item<'_> {
         Literal::Boolean(value) => Item::Boolean(*value),
         Literal::Integer(value) => Item::Integer(*value),
         Literal::Decimal(value) => Item::Decimal(*value),
-        Literal::String(text) => Item::String(Cow::Borrowed(text)),
+        Literal::String(text) | Literal::Pattern(text, _) => Item::String(Cow::Borrowed(text)),
         Literal::Temporal(value) => Item::Temporal(*value),
         Literal::Quantity(value, unit) => Item::Quantity(Quantity {
             value: *value,

@@ -168,6 +168,14 @@ impl Function {
         least <= count && count <= most
     }
 
+    /// Whether its first argument is a regular expression.
+    pub(crate) const fn takes_pattern(self) -> bool {
+        matches!(
+            self,
+            Self::Matches | Self::MatchesFull | Self::ReplaceMatches
+        )
+    }
+
     /// How many it takes, in words.
     pub(crate) fn arity_text(self) -> String {
         let (_, least, most) = self.row();

@@ -10,6 +10,7 @@ use super::{Call, Function};
 use crate::collection::Collection;
 use crate::error::EvaluationError;
 use crate::evaluate::{Evaluator, Outcome, integer, string};
+use crate::expr::{Expr, Literal};
 use crate::item::Item;
 
 /// Bytes a compiled expression may take.
@@ -49,7 +50,7 @@ pub(super) fn call<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -
             };
             let flags = argument(evaluator, call, 1)?.unwrap_or_default();
             let full = call.function == Function::MatchesFull;
-            let pattern = compiled(evaluator, &pattern, &flags, full)?;
+            let pattern = once(evaluator, call, &pattern, &flags, full)?;
             Ok(Collection::of(Item::Boolean(pattern.is_match(&text))))
         }
         _ => {
@@ -154,8 +155,27 @@ fn replace<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>, text: &st
         return evaluator.text(text.to_owned());
     }
     let flags = argument(evaluator, call, 2)?.unwrap_or_default();
-    let pattern = compiled(evaluator, &pattern, &flags, false)?;
+    let pattern = once(evaluator, call, &pattern, &flags, false)?;
     evaluator.text(pattern.replace_all(text, with.as_str()).into_owned())
+}
+
+/// A regular expression; one written out in the expression is compiled once for all evaluations.
+fn once<'a>(
+    evaluator: &mut Evaluator<'_, 'a>,
+    call: &Call<'_, 'a>,
+    pattern: &str,
+    flags: &str,
+    full: bool,
+) -> Result<Regex, EvaluationError> {
+    let (Some(Expr::Literal(Literal::Pattern(_, cell))), true) = (call.expr(0), flags.is_empty())
+    else {
+        return compiled(evaluator, pattern, flags, full);
+    };
+    if let Some(known) = cell.get() {
+        return Ok(known.clone());
+    }
+    let made = compiled(evaluator, pattern, flags, full)?;
+    Ok(cell.get_or_init(|| made).clone())
 }
 
 /// A regular expression, compiled once per evaluation.

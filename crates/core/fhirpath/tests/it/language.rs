@@ -147,3 +147,11 @@ fn bombs_end_with_a_limit() {
         );
     }
 }
+
+#[test]
+fn the_deepest_expression_evaluates() {
+    let deep = format!("{}1{}", "(1 + ".repeat(45), ")".repeat(45));
+    assert_eq!(run(&deep), Ok("46".to_owned()));
+    let chain = format!("name{}", ".select($this)".repeat(3000));
+    assert!(run(&chain).is_ok());
+}

@@ -8,6 +8,7 @@ pub mod parameters;
 mod record;
 mod terminology;
 mod validate;
+mod views;
 
 use crate::routing::Route;
 
@@ -20,6 +21,7 @@ pub fn table() -> Vec<Route> {
         record::table(),
         terminology::table(),
         validate::table(),
+        views::table(),
     ];
     families.concat()
 }

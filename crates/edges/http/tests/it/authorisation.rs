@@ -55,6 +55,18 @@ const GOLDEN: &[Row] = &[
     ),
     ("GET", "/t/{tenant}/fhir/metadata", None, None),
     (
+        "POST",
+        "/t/{tenant}/fhir/$viewdefinition-run",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/ViewDefinition/$run",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
         "GET",
         "/t/{tenant}/fhir/_history",
         Some((ADMINISTRATOR, 403)),
@@ -782,6 +794,7 @@ impl House {
             "review" => json!({ "outcome": "justified", "note": "seen" }),
             "time-zone" => json!({ "timeZone": "Europe/London" }),
             "erase" => json!({ "reason": "test" }),
+            "$run" | "$viewdefinition-run" => crate::views::names(),
             "tenants" => json!({
                 "slug": "hillside", "name": "Hillside", "placement": { "kind": "file" }, "region": "on-premises",
                 "administrator": { "signInName": "admin", "displayName": "Ada", "password": "quiet otter under 7 ferns" },

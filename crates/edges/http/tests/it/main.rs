@@ -43,4 +43,6 @@ mod twins;
 #[cfg(test)]
 mod validation;
 #[cfg(test)]
+mod views;
+#[cfg(test)]
 mod xml;

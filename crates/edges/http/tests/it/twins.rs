@@ -158,6 +158,7 @@ fn body(path: &str) -> Value {
         }
         "review" => json!({ "outcome": "justified" }),
         "erase" => json!({ "reason": "test" }),
+        "$run" | "$viewdefinition-run" => crate::views::names(),
         "tenants" => json!({}),
         _ => json!({ "resourceType": "Patient", "id": "same" }),
     }
