@@ -15,7 +15,8 @@ pub use views::{Column, Row, View, write_csv, write_csv_header, write_ndjson};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::record::search::{self, CURSOR, SearchRequest};
+use crate::record::place::Place;
+use crate::record::search::{self, CURSOR};
 
 /// Resources looked at before rows are handed out.
 const BATCH_RESOURCES: usize = 50;
@@ -47,6 +48,7 @@ pub struct Run {
     app: App,
     caller: Caller,
     view: Arc<View>,
+    place: Place,
     params: Vec<(String, String)>,
     next: Next,
     waiting: VecDeque<Bytes>,
@@ -64,20 +66,15 @@ pub fn compile(definition: Value<'_>) -> Result<View, AppError> {
 /// Begins to run a view. Whoever may not search the view's type is refused here.
 ///
 /// # Errors
-/// A refused search, and a patient for a type that is about none.
+/// A refused search, and a patient for a type that is in no patient's compartment.
 pub async fn begin(
     app: &App,
     caller: &Caller,
     view: View,
     source: Source,
 ) -> Result<Run, AppError> {
-    let params = params(app, &view, &source)?;
-    let request = SearchRequest {
-        ty: view.resource(),
-        params: params.clone(),
-        lenient: false,
-    };
-    search::check(app, caller, &request).await?;
+    let (place, params) = searched(app, &view, &source);
+    search::planned(app, caller, &place, &params, false).await?;
     let (next, waiting) = match source.inline {
         Some(resources) => (Next::End, resources.into()),
         None => (Next::Begin, VecDeque::new()),
@@ -86,6 +83,7 @@ pub async fn begin(
         app: app.clone(),
         caller: caller.clone(),
         view: Arc::new(view),
+        place,
         params,
         next,
         waiting,
@@ -93,28 +91,26 @@ pub async fn begin(
     })
 }
 
-/// The search whose matches the view reads.
-fn params(app: &App, view: &View, source: &Source) -> Result<Vec<(String, String)>, AppError> {
-    let definitions = app.definitions();
+/// Where the view's resources are searched, and how: of a patient, those in its compartment.
+fn searched(app: &App, view: &View, source: &Source) -> (Place, Vec<(String, String)>) {
     let ty = view.resource();
     let count = app.settings().limits.page_max.to_string();
     let mut params = vec![("_count".to_owned(), count)];
-    if let Some(patient) = &source.patient {
-        if definitions.resource_name(ty) == "Patient" {
+    let mut place = Place::Type(ty);
+    match &source.patient {
+        Some(patient) if ty == app.patient_type() => {
             params.push(("_id".to_owned(), patient.to_string()));
-        } else if definitions.search_param(ty, "patient").is_some() {
-            params.push(("patient".to_owned(), format!("Patient/{patient}")));
-        } else {
-            let name = definitions.resource_name(ty);
-            return Err(AppError::Invalid(format!(
-                "{name} cannot be asked for by patient: leave patient out"
-            )));
         }
+        Some(patient) => {
+            let of = app.patient_key(patient);
+            place = Place::Compartment { of, ty: Some(ty) };
+        }
+        None => {}
     }
     if let Some(since) = &source.since {
         params.push(("_lastUpdated".to_owned(), format!("ge{since}")));
     }
-    Ok(params)
+    (place, params)
 }
 
 impl Run {
@@ -156,12 +152,8 @@ impl Run {
             Next::Begin => {}
             Next::Page(cursor) => params.push((CURSOR.to_owned(), cursor)),
         }
-        let request = SearchRequest {
-            ty: self.view.resource(),
-            params,
-            lenient: false,
-        };
-        let answer = search::search(&self.app, &self.caller, &request).await?;
+        let answer =
+            search::search_in(&self.app, &self.caller, &self.place, &params, false).await?;
         self.waiting.extend(
             answer
                 .matches

@@ -76,6 +76,12 @@ async fn rows_come_in_every_form_over_every_page() {
         assert_eq!(answer.header("content-type"), kind, "{query}");
         assert_eq!(answer.text(), body, "{query}");
     }
+    let pulses = json!({ "resourceType": "ViewDefinition", "resource": "Observation", "select": [
+        { "column": [{ "name": "id", "path": "id" }, { "name": "pulse", "path": "value", "type": "integer" }] },
+    ]});
+    let of_patient = Call::post(format!("{RUN}?patient=b")).bearer(&token);
+    let answer = server.send(of_patient.json(&pulses)).await.expect(200);
+    assert_eq!(answer.text(), "{\"id\":\"ob\",\"pulse\":60}\n");
     let system = Call::post("/t/rosewood/fhir/$viewdefinition-run?_limit=1").bearer(&token);
     let answer = server.send(system.json(&view())).await.expect(200);
     assert_eq!(answer.text(), "{\"id\":\"c\",\"family\":\"Cook\"}\n");
