@@ -117,6 +117,9 @@ pub enum AppError {
     /// A JSON Patch that cannot be done.
     #[error(transparent)]
     Patch(#[from] fhir::patch::PatchError),
+    /// A FHIRPath Patch that cannot be done.
+    #[error(transparent)]
+    FhirPathPatch(#[from] fhirpath::patch::PatchError),
     /// The body breaks the structure of its type.
     #[error("{}", first_issue(.0))]
     Validation(Vec<Issue>),
@@ -306,6 +309,7 @@ impl Categorised for AppError {
         match self {
             Self::Json(error) => error.category(),
             Self::Patch(error) => error.category(),
+            Self::FhirPathPatch(error) => error.category(),
             Self::Validation(_) | Self::Unprocessable(_) => Category::Unprocessable,
             Self::Invalid(_) => Category::Invalid,
             Self::Query(error) => error.category(),

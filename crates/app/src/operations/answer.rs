@@ -1,8 +1,9 @@
 //! Bundles that operations answer: stored bytes copied in, never parsed. Must not decide what is in them.
 
+use fhir::validate::Issue;
 use store::StoredVersion;
 
-use crate::record::render::string;
+use crate::record::render::{outcome, string};
 use crate::record::{name_of, query_string};
 
 /// Why a resource is in an answer.
@@ -29,6 +30,8 @@ pub struct Found {
     pub params: Vec<(String, String)>,
     /// The cursor of the next page.
     pub next: Option<String>,
+    /// What the caller must know of the answer, such as what could not be looked at.
+    pub issues: Vec<Issue>,
 }
 
 impl Found {
@@ -56,7 +59,14 @@ impl Found {
             out.extend_from_slice(if place == 0 { b",\"entry\":[" } else { b"," });
             entry(base, version, *mode, &mut out);
         }
-        if !self.entries.is_empty() {
+        if !self.issues.is_empty() {
+            let is_first = self.entries.is_empty();
+            out.extend_from_slice(if is_first { b",\"entry\":[" } else { b"," });
+            out.extend_from_slice(b"{\"resource\":");
+            out.extend_from_slice(&outcome(&self.issues));
+            out.extend_from_slice(b",\"search\":{\"mode\":\"outcome\"}}");
+        }
+        if !self.entries.is_empty() || !self.issues.is_empty() {
             out.push(b']');
         }
         out.push(b'}');

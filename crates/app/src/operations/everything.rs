@@ -75,6 +75,7 @@ pub async fn everything(
         total: None,
         params: asked.applied,
         next,
+        issues: Vec::new(),
     })
 }
 

@@ -69,6 +69,7 @@ pub async fn lastn(
         entries,
         params: params.to_vec(),
         next: None,
+        issues: Vec::new(),
     })
 }
 

@@ -7,6 +7,8 @@ pub mod everything;
 pub mod graphql;
 pub mod input;
 pub mod lastn;
+pub mod matching;
+pub mod merge;
 pub mod meta;
 pub mod run_view;
 pub mod terminology;

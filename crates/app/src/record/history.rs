@@ -1,13 +1,15 @@
-//! History of a resource, a type or everything, newest first, with `_count`, `_since`, `_at` and
+//! History of a resource, a type or everything, newest first, with `_count`, `_since`, `_at`, `_list` and
 //! paging.
 
-use std::collections::HashMap;
+mod scan;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use identity::Interaction;
 use kernel::{LogicalId, RowId, Timestamp};
 use ledger::leaf::Class;
-use store::{HistoryQuery, HistoryScope, StoredVersion};
+use store::{HistoryQuery, HistoryScope, ResourceKey, StoredVersion};
 
 use crate::App;
 use crate::authorise::{Allowed, Ask, authorise, would_allow};
@@ -86,8 +88,18 @@ pub(crate) async fn history_within(
         // An instance's head was decided above; the whole system is only for roles not narrowed.
         HistoryScope::Instance(_) | HistoryScope::System => None,
     };
-    let mut page = app.store().history(&caller.scope, &asked.query).await?;
-    if page.next.is_none()
+    asked.listed = match &asked.list {
+        Some(list) => Some(scan::listed(app, caller, list).await?),
+        None => None,
+    };
+    let is_instance = matches!(request.scope, HistoryScope::Instance(_));
+    let mut page = if asked.listed.is_some() || (asked.at.is_some() && !is_instance) {
+        scan::page(app, caller, &asked).await?
+    } else {
+        app.store().history(&caller.scope, &asked.query).await?
+    };
+    if is_instance
+        && page.next.is_none()
         && let Some(at) = asked.at
     {
         page.versions
@@ -170,6 +182,9 @@ async fn within_reach(
 struct Asked {
     query: HistoryQuery,
     at: Option<Timestamp>,
+    /// The List whose entries alone are shown, and they.
+    list: Option<LogicalId>,
+    listed: Option<HashSet<ResourceKey>>,
     ignored: Vec<String>,
     applied: Vec<(String, String)>,
     binding: Binding,
@@ -195,6 +210,8 @@ impl Asked {
                 restriction: None,
             },
             at: None,
+            list: None,
+            listed: None,
             ignored: Vec::new(),
             applied: Vec::new(),
             binding: Binding::new("history", &named, []),
@@ -237,16 +254,26 @@ impl Asked {
                     .ok_or_else(|| malformed("give an instant such as 2026-03-05T08:09:10Z"))?;
                 self.query.since = Some(self.query.since.map_or(time, |since| since.max(time)));
             }
-            "_at" if matches!(self.query.scope, HistoryScope::Instance(_)) => {
+            "_at" => {
                 let period = fhir::search::implied_period(value).ok_or_else(|| {
                     malformed("give a date or time such as 2026-03 or 2026-03-05T08:09:10Z")
                 })?;
                 let from = Timestamp::from_micros(period.lo);
                 self.at = Some(from);
-                self.query.since = Some(self.query.since.map_or(from, |since| since.max(from)));
+                // Of a type or of everything, older versions may still have been current then.
+                if matches!(self.query.scope, HistoryScope::Instance(_)) {
+                    self.query.since = Some(self.query.since.map_or(from, |since| since.max(from)));
+                }
                 self.query.until = Some(Timestamp::from_micros(period.hi.saturating_sub(1)));
             }
-            "_at" | "_list" | "_sort" => {
+            "_list" if !matches!(self.query.scope, HistoryScope::Instance(_)) => {
+                let id = value.strip_prefix("List/").unwrap_or(value);
+                let id = id.parse().map_err(|_| malformed("give the id of a List"))?;
+                self.list = Some(id);
+            }
+            // The order there is; R4 knows no other for histories.
+            "_sort" if value == "-_lastUpdated" => {}
+            "_list" | "_sort" => {
                 return Err(QueryError::NotOffered {
                     name: format!("{name} on {}", self.named),
                 });

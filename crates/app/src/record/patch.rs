@@ -37,6 +37,8 @@ pub struct Patch {
 enum Form {
     /// RFC 6902.
     Json,
+    /// A Parameters resource of operations (FHIR R4, fhirpatch.html).
+    FhirPath,
 }
 
 impl Patch {
@@ -57,14 +59,35 @@ impl Patch {
         })
     }
 
-    /// Reads the patch in an entry of a bundle: a Binary that holds it (FHIR R4, http.html, patch).
+    /// Reads a FHIRPath Patch: a Parameters resource.
+    ///
+    /// # Errors
+    /// A body that is no such resource. Its operations are read when it is applied.
+    pub fn fhirpath(app: &App, body: Vec<u8>) -> Result<Self, AppError> {
+        let document = prepare::parse(app, body.into())?;
+        if document.root().get_str("resourceType").as_deref() != Some("Parameters") {
+            return Err(AppError::Invalid(
+                "a FHIRPath Patch is a Parameters resource: send its operations in one".to_owned(),
+            ));
+        }
+        Ok(Self {
+            document,
+            form: Form::FhirPath,
+        })
+    }
+
+    /// Reads the patch in an entry of a bundle: Parameters, or a Binary that holds a JSON Patch (FHIR R4,
+    /// http.html, patch).
     pub(crate) fn of_entry(app: &App, resource: Value<'_>) -> Result<Self, AppError> {
         let kind = resource.get_str("resourceType").unwrap_or_default();
+        if kind == "Parameters" {
+            return Self::fhirpath(app, resource.raw().to_vec());
+        }
         let content = resource.get_str("contentType").unwrap_or_default();
         let bare = content.split(';').next().unwrap_or_default().trim();
         if kind != "Binary" || !bare.eq_ignore_ascii_case(JSON_PATCH) {
             return Err(AppError::Invalid(format!(
-                "a PATCH entry holds a Binary of type {JSON_PATCH}: send it so"
+                "a PATCH entry holds Parameters, or a Binary of type {JSON_PATCH}: send one of them"
             )));
         }
         let data = resource.get_str("data").unwrap_or_default();
@@ -86,6 +109,13 @@ impl Patch {
             Form::Json => {
                 let operations = patch::parse(self.document.root(), &limits)?;
                 patch::apply(target.root(), &operations, Emptied::Drop, &limits)?
+            }
+            Form::FhirPath => {
+                let limits = fhirpath::patch::Limits {
+                    max_bytes: limits.max_bytes,
+                    ..fhirpath::patch::Limits::default()
+                };
+                fhirpath::patch::apply(body, self.document.root(), &limits)?
             }
         };
         let patched = prepare::parse(app, bytes.into())?;

@@ -27,7 +27,9 @@ pub enum NegotiationError {
     )]
     Content(String),
     /// A patch in a media type this server does not read.
-    #[error("a patch of type {0:?} cannot be read: send application/json-patch+json")]
+    #[error(
+        "a patch of type {0:?} cannot be read: send application/json-patch+json, or Parameters as application/fhir+json"
+    )]
     Patch(String),
     /// An entity tag that is none of ours.
     #[error("{header} {value:?} is not a version: give W/\"n\" as the ETag header said it")]
@@ -211,14 +213,25 @@ pub fn check_content(headers: &HeaderMap) -> Result<(), NegotiationError> {
     }
 }
 
-/// Checks the `Content-Type` of a patch.
+/// What kind of patch a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatchForm {
+    /// JSON Patch.
+    Json,
+    /// FHIRPath Patch: a Parameters resource, in JSON or XML.
+    FhirPath,
+}
+
+/// The form of a patch, by its `Content-Type`.
 ///
 /// # Errors
 /// None, and any other media type than those of the patches that are offered.
-pub fn check_patch(headers: &HeaderMap) -> Result<(), NegotiationError> {
+pub fn patch_form(headers: &HeaderMap) -> Result<PatchForm, NegotiationError> {
     let content = text(headers, "content-type")?.unwrap_or_default();
     if is_one_of(content, &[JSON_PATCH]) {
-        Ok(())
+        Ok(PatchForm::Json)
+    } else if is_json(content) || is_xml(content) {
+        Ok(PatchForm::FhirPath)
     } else {
         Err(NegotiationError::Patch(cut(content)))
     }

@@ -5,6 +5,8 @@ mod read;
 mod search;
 mod write;
 
+pub(crate) use write::RECEIPT;
+
 use app::StoredVersion;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};

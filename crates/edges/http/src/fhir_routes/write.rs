@@ -13,12 +13,14 @@ use kernel::Category;
 use super::{describe, fhir, put, query, take_format};
 use crate::edge::{Arrival, EdgeError, logical_id, resource_type};
 use crate::negotiation::{
-    Preferences, Return, check_accept, check_content, check_patch, if_match, only_if_absent, text,
+    PatchForm, Preferences, Return, check_accept, check_content, if_match, only_if_absent,
+    patch_form, text,
 };
 
 use crate::operations::batch;
 
-const RECEIPT: HeaderName = HeaderName::from_static("audit-receipt");
+/// Names the ledger entry of a change.
+pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("audit-receipt");
 
 /// `POST {type}`.
 pub(super) async fn create(mut arrival: Arrival) -> Result<Response, EdgeError> {
@@ -95,10 +97,13 @@ pub(super) async fn patch_where(mut arrival: Arrival) -> Result<Response, EdgeEr
 }
 
 async fn patch_body(arrival: &mut Arrival) -> Result<Patch, EdgeError> {
-    check_patch(arrival.headers())?;
+    let form = patch_form(arrival.headers())?;
     let limit = arrival.app().settings().limits.resource_bytes;
     let bytes = arrival.body(limit).await?;
-    Ok(Patch::json(arrival.app(), bytes.into())?)
+    Ok(match form {
+        PatchForm::Json => Patch::json(arrival.app(), bytes.into())?,
+        PatchForm::FhirPath => Patch::fhirpath(arrival.app(), bytes.into())?,
+    })
 }
 
 /// `DELETE {type}/{id}`.

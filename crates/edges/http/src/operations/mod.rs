@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub mod bulk;
 mod graphql;
 pub mod parameters;
+mod patients;
 mod record;
 mod terminology;
 mod validate;
@@ -18,6 +19,7 @@ pub fn table() -> Vec<Route> {
     let families = [
         bulk::table(),
         graphql::table(),
+        patients::table(),
         record::table(),
         terminology::table(),
         validate::table(),

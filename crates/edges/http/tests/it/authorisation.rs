@@ -255,6 +255,18 @@ const GOLDEN: &[Row] = &[
         Some((DOCTOR, 200)),
     ),
     (
+        "POST",
+        "/t/{tenant}/fhir/Patient/$match",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Patient/$merge",
+        Some((DOCTOR, 403)),
+        Some((Who::Program, 200)),
+    ),
+    (
         "GET",
         "/t/{tenant}/fhir/$export",
         Some((DOCTOR, 403)),
@@ -766,6 +778,11 @@ impl House {
         match path.rsplit('/').next().unwrap_or_default() {
             "fhir" | "" => json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
                 { "resource": { "resourceType": "Patient" }, "request": { "method": "POST", "url": "Patient" } },
+            ]}),
+            "$merge" => json!({ "resourceType": "Parameters", "parameter": [
+                { "name": "source-patient", "valueReference": { "reference": "Patient/a" } },
+                { "name": "target-patient", "valueReference": { "reference": "Patient/b" } },
+                { "name": "preview", "valueBoolean": true },
             ]}),
             "$everything" | "$lastn" | "$document" => json!({ "resourceType": "Parameters" }),
             "$meta-add" | "$meta-delete" => {

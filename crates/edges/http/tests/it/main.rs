@@ -25,6 +25,8 @@ mod graphql;
 #[cfg(test)]
 mod hidden;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod operations;
@@ -36,6 +38,8 @@ mod product;
 mod sizes;
 #[cfg(test)]
 mod terminology;
+#[cfg(test)]
+mod then;
 #[cfg(test)]
 mod trail;
 #[cfg(test)]

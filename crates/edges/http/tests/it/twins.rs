@@ -142,6 +142,11 @@ fn body(path: &str) -> Value {
         "roles" => json!({ "roles": [{ "role": "carer" }] }),
         "branches" => json!({ "name": "New", "kind": "ward" }),
         "clients" => json!({ "name": "New", "roles": [{ "role": "integration-service" }] }),
+        "$merge" => json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "source-patient", "valueReference": { "reference": "Patient/only-lakeside" } },
+            { "name": "target-patient", "valueReference": { "reference": "Patient/same" } },
+        ]}),
+        "$match" => json!({ "resourceType": "Patient", "birthDate": "1950-01-01" }),
         "$meta-add" | "$meta-delete" => {
             json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
         }
