@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fhir::validate::Issue;
-use identity::{Subject, ValidationMode};
+use identity::{ReferenceMode, Subject, ValidationMode};
 use kernel::{PurposeOfUse, RequestId, TenantId, TenantScope, TenantSlug, Timestamp, ZoneName};
 use parking_lot::Mutex;
 
@@ -22,6 +22,8 @@ pub struct TenantInfo {
     pub time_zone: Option<ZoneName>,
     /// Whether its writes are held to profiles; as the instance says where it does not say.
     pub validation: Option<ValidationMode>,
+    /// Whether references must point to something.
+    pub references: Option<ReferenceMode>,
 }
 
 /// What is to be told about a request that succeeds: findings of a validation that only warns.

@@ -111,6 +111,7 @@ fn instance_tenant(app: &App) -> Result<Tenant, AppError> {
         region: "instance".to_owned(),
         time_zone: None,
         validation: None,
+        references: None,
     })
 }
 

@@ -67,5 +67,6 @@ pub(crate) fn info(tenant: &Tenant) -> Arc<TenantInfo> {
         name: tenant.name.clone(),
         time_zone: tenant.time_zone.clone(),
         validation: tenant.validation,
+        references: tenant.references,
     })
 }

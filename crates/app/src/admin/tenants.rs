@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use identity::{
-    Interaction, Placement, Role, RoleAssignment, SupportGrant, SystemTask, Tenant, TenantState,
-    ValidationMode, admit, system_scope,
+    Interaction, Placement, ReferenceMode, Role, RoleAssignment, SupportGrant, SystemTask, Tenant,
+    TenantState, ValidationMode, admit, system_scope,
 };
 use kernel::{TenantId, TenantSlug, ZoneName};
 use ledger::leaf::Class;
@@ -106,6 +106,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewTenant) -> Result<MadeTe
         region: new.region,
         time_zone: None,
         validation: None,
+        references: None,
     };
     save(app, caller, &tenant, DocExpected::Absent, "tenant-create").await?;
     Ok(MadeTenant {
@@ -164,6 +165,24 @@ pub async fn set_validation(
     Ok(tenant)
 }
 
+/// Sets whether references within a tenant must point to something. What is stored already is not
+/// looked at.
+pub async fn set_references(
+    app: &App,
+    caller: &Caller,
+    slug: &TenantSlug,
+    mode: ReferenceMode,
+) -> Result<Tenant, AppError> {
+    allow(app, caller, Interaction::ManageTenants).await?;
+    let found = find(app, caller, slug).await?;
+    let mut tenant = found.value;
+    tenant.references = Some(mode);
+    let expected = DocExpected::Version(found.version);
+    save(app, caller, &tenant, expected, "tenant-references").await?;
+    app.caches().principals.forget_tenant(tenant.id);
+    Ok(tenant)
+}
+
 async fn find(
     app: &App,
     caller: &Caller,
@@ -194,8 +213,9 @@ async fn save(
         .as_ref()
         .map_or("default", ZoneName::as_str);
     let validation = tenant.validation.map_or("default", ValidationMode::as_str);
+    let references = tenant.references.map_or("default", ReferenceMode::as_str);
     let detail = format!(
-        "{} ({:?}, time zone {zone}, validation {validation})",
+        "{} ({:?}, time zone {zone}, validation {validation}, references {references})",
         tenant.slug, tenant.state
     );
     let entry = changed(app, caller, Class::Tenant, what, detail);

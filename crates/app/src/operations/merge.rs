@@ -9,19 +9,16 @@ use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits, Value};
 use fhir::print::{compact, write_string};
-use fhir::search::ParamKind;
 use identity::Interaction;
 use kernel::{LogicalId, VersionId};
-use store::{
-    Change, ChangeKind, Clause, CommitError, Guard, KeyForm, Predicate, ResourceKey, SearchPlan,
-    StoredVersion, Total,
-};
+use store::{Change, ChangeKind, CommitError, Guard, ResourceKey, SearchPlan, StoredVersion};
 
 use super::everything::local;
 use crate::App;
 use crate::authorise::{Ask, Organizations, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::record::integrity::referring;
 use crate::record::patch::{Patch, current};
 use crate::record::prepare::{self, Slot};
 use crate::record::render::string;
@@ -86,7 +83,12 @@ async fn attempt(
     for version in [&source, &target] {
         refuse_replaced(version)?;
     }
-    let plan = referring(app, &request.source);
+    // Whoever may see it: a merge that left some of it behind would split the record. Each is authorised
+    // before it is changed.
+    let plan = SearchPlan {
+        count: REFERRERS,
+        ..referring(app, &request.source)
+    };
     let page = app.store().search(&caller.scope, &plan).await?;
     if page.next.is_some() {
         return Err(AppError::TooLarge(format!(
@@ -131,40 +133,6 @@ async fn attempt(
             Ok(Err(error))
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The search for everything that refers to a patient, whoever may see it: a merge that left some of it
-/// behind would split the record. Each is authorised before it is changed.
-fn referring(app: &App, source: &ResourceKey) -> SearchPlan {
-    let definitions = app.definitions();
-    let mut types = Vec::new();
-    let mut any_of = Vec::new();
-    for ty in definitions.resource_types() {
-        let params = definitions.search_params(ty).iter().filter(|param| {
-            param.kind == ParamKind::Reference
-                && (param.targets.is_empty() || param.targets.contains(&source.ty))
-        });
-        let before = any_of.len();
-        any_of.extend(params.map(|param| Predicate::Key {
-            param: param.id,
-            form: KeyForm::Local(source.ty, source.id.clone()),
-        }));
-        if any_of.len() > before {
-            types.push(ty);
-        }
-    }
-    SearchPlan {
-        types,
-        all_of: vec![Clause {
-            negated: false,
-            any_of,
-        }],
-        sort: Vec::new(),
-        count: REFERRERS,
-        bytes: usize::MAX,
-        after: None,
-        total: Total::None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::AppError;
 use crate::idempotency::{self, Kept};
 use crate::record::condition::{Condition, Matched};
 use crate::record::prepare::{self, Slot};
-use crate::record::{Outcome, read};
+use crate::record::{Outcome, integrity, read};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -61,7 +61,8 @@ pub async fn create(
         let change = prepared.allow(app, caller, None, false).await?;
         let version = stored(&change);
         let mut unit = UnitOfWork::begin(app, &caller.scope);
-        if let Some(guard) = guard {
+        let whole = integrity::guards(app, caller, std::slice::from_ref(&change)).await?;
+        for guard in guard.into_iter().chain(whole) {
             unit = unit.guard(guard);
         }
         if let Some(request) = &request {

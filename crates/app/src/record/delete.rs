@@ -14,7 +14,7 @@ use crate::context::Caller;
 use crate::error::AppError;
 use crate::record::condition::{Condition, Matched};
 use crate::record::prepare;
-use crate::record::{Deleted, read, update};
+use crate::record::{Deleted, integrity, read, update};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -110,7 +110,8 @@ async fn attempt(
     let version = change.version;
     let last_updated = kernel::Timestamp::from_millis(change.version_row.unix_ms());
     let mut unit = UnitOfWork::begin(app, &caller.scope);
-    if let Some(guard) = guard {
+    let whole = integrity::guards(app, caller, std::slice::from_ref(&change)).await?;
+    for guard in guard.into_iter().chain(whole) {
         unit = unit.guard(guard);
     }
     match unit.change(change).commit().await {

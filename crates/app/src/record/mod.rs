@@ -11,6 +11,7 @@ pub mod explain;
 mod filter;
 pub mod history;
 mod include;
+pub(crate) mod integrity;
 pub(crate) mod narrow;
 pub mod patch;
 pub mod place;

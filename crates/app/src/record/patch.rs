@@ -19,7 +19,7 @@ use crate::idempotency::{self, Kept, Request};
 use crate::record::condition::{Condition, Matched};
 use crate::record::create::{replay, stored};
 use crate::record::prepare::{self, Slot};
-use crate::record::{Outcome, name_of, read, update};
+use crate::record::{Outcome, integrity, name_of, read, update};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -280,7 +280,8 @@ impl Job<'_> {
         let change = prepared.allow(app, caller, None, true).await?;
         let version = stored(&change);
         let mut unit = UnitOfWork::begin(app, &caller.scope);
-        if let Some(guard) = guard {
+        let whole = integrity::guards(app, caller, std::slice::from_ref(&change)).await?;
+        for guard in guard.into_iter().chain(whole) {
             unit = unit.guard(guard);
         }
         if let Some(request) = self.request {

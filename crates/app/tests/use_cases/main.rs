@@ -27,6 +27,6 @@ mod terminology;
 #[cfg(test)]
 mod trees;
 #[cfg(test)]
-mod web;
-#[cfg(test)]
 mod validation;
+#[cfg(test)]
+mod web;

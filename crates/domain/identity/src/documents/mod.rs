@@ -16,7 +16,9 @@ pub use client::{
     AccessToken, ApiClient, Jwk, JwkError, LongLivedToken, Scope, SigningAlgorithm, TokenOwner,
     TokenUse, Types,
 };
-pub use place::{Branch, BranchKind, BranchState, Placement, Tenant, TenantState, ValidationMode};
+pub use place::{
+    Branch, BranchKind, BranchState, Placement, ReferenceMode, Tenant, TenantState, ValidationMode,
+};
 pub use session::{AuthenticationLevel, Expired, Session, SessionPolicy};
 pub use user::{RoleAssignment, SignInName, SignInNameError, User, UserState};
 

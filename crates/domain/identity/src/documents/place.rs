@@ -57,6 +57,30 @@ pub struct Tenant {
     /// Whether its writes are held to profiles; as the instance says where it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<ValidationMode>,
+    /// Whether references must point to something; not looked at where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<ReferenceMode>,
+}
+
+/// Whether references within a tenant must point to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReferenceMode {
+    /// They are not looked at.
+    Off,
+    /// A write that refers to nothing, and a deletion of what is referred to, are refused.
+    Enforce,
+}
+
+impl ReferenceMode {
+    /// The word in settings and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Enforce => "enforce",
+        }
+    }
 }
 
 /// Whether writes are held to profiles and to R4's own rules beyond structure.

@@ -40,6 +40,7 @@ pub(super) fn table() -> Vec<Route> {
         break_glass::list, break_glass::request, break_glass::review, break_glass::end,
         erasure::erase,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
+        operator::set_references,
         ledger_routes::checkpoint, ledger_routes::tile, ledger_routes::proof, ledger_routes::consistency,
         ledger_routes::about_patient,
         token_routes::token,

@@ -4,7 +4,7 @@ use app::AppError;
 use app::admin::tenants::{self as use_case, NewTenant};
 use app::init::INSTANCE_SLUG;
 use axum::response::Response;
-use identity::{Placement, Tenant, TenantState};
+use identity::{Placement, ReferenceMode, Tenant, TenantState};
 use kernel::{TenantSlug, ZoneName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,6 +30,12 @@ pub(super) fn table() -> Vec<Route> {
             "tenant-time-zone",
             failed,
             set_time_zone,
+        ),
+        Route::put(
+            "/operator/api/v1/tenants/{slug}/references",
+            "tenant-references",
+            failed,
+            set_references,
         ),
     ]
 }
@@ -57,6 +63,9 @@ pub struct TenantView {
     state: TenantState,
     /// The IANA name of the zone its times are shown in; null: the instance's.
     time_zone: Option<String>,
+    /// Whether references must point to something; null: not looked at.
+    #[schema(schema_with = reference_modes)]
+    references: Option<ReferenceMode>,
     /// When it was made.
     created: String,
 }
@@ -106,6 +115,7 @@ impl From<Tenant> for TenantView {
             region: tenant.region,
             state: tenant.state,
             time_zone: tenant.time_zone.map(String::from),
+            references: tenant.references,
             created: tenant.created.to_string(),
         }
     }
@@ -164,6 +174,19 @@ pub struct StateInput {
 pub struct TimeZoneInput {
     /// An IANA name such as `Europe/London`; null: the instance's.
     time_zone: Option<String>,
+}
+
+/// How references of a tenant are held.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReferencesInput {
+    /// From now on.
+    #[schema(schema_with = reference_modes)]
+    references: ReferenceMode,
+}
+
+fn reference_modes() -> utoipa::openapi::schema::Schema {
+    super::one_of(["off", "enforce"])
 }
 
 #[utoipa::path(
@@ -231,5 +254,21 @@ pub(super) async fn set_time_zone(mut arrival: Arrival) -> Result<Response, Edge
     let zone = wanted.time_zone.map(ZoneName::try_from).transpose();
     let zone = zone.map_err(|error| AppError::Unprocessable(error.to_string()))?;
     let changed = use_case::set_time_zone(arrival.app(), &caller, &slug, zone).await?;
+    json_answer(&TenantView::from(changed))
+}
+
+#[utoipa::path(
+    put, path = "/operator/api/v1/tenants/{slug}/references", tag = "tenants",
+    params(("slug" = String, Path)), request_body = ReferencesInput,
+    responses((status = 200, description = "the tenant, held so", body = TenantView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn set_references(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let slug: String = arrival.path().await?;
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    let wanted: ReferencesInput = input(&mut arrival).await?;
+    let slug: TenantSlug = id(&slug)?;
+    let mode = wanted.references;
+    let changed = use_case::set_references(arrival.app(), &caller, &slug, mode).await?;
     json_answer(&TenantView::from(changed))
 }

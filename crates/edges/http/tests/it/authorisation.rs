@@ -646,6 +646,12 @@ const GOLDEN: &[Row] = &[
     asks_terms("GET", "/t/{tenant}/fhir/ConceptMap/{id}/$translate", 404),
     asks_terms("POST", "/t/{tenant}/fhir/ConceptMap/{id}/$translate", 404),
     asks_terms("POST", "/t/{tenant}/fhir/$closure", 400),
+    (
+        "PUT",
+        "/operator/api/v1/tenants/{slug}/references",
+        Some((ADMINISTRATOR, 401)),
+        Some((Who::InstanceOperator, 200)),
+    ),
     ("POST", "/t/{tenant}/token", None, None),
     ("GET", "/healthz", None, None),
     ("GET", "/readyz", None, None),
@@ -809,6 +815,7 @@ impl House {
                 json!({ "patient": "a", "reason": "other", "text": "a reason in words" })
             }
             "review" => json!({ "outcome": "justified", "note": "seen" }),
+            "references" => json!({ "references": "off" }),
             "time-zone" => json!({ "timeZone": "Europe/London" }),
             "erase" => json!({ "reason": "test" }),
             "$run" | "$viewdefinition-run" => crate::views::names(),

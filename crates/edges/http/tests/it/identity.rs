@@ -39,6 +39,7 @@ fn grades(bundle: &Value) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn the_same_person_is_found_by_what_is_known() {
     let server = TestServer::start().await;
     let token = server.program(ROSEWOOD).await;
@@ -168,6 +169,7 @@ async fn read(server: &TestServer, token: &str, path: &str) -> Value {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn two_records_become_one() {
     let server = TestServer::start().await;
     let token = server.program(ROSEWOOD).await;

@@ -35,6 +35,8 @@ mod patches;
 #[cfg(test)]
 mod product;
 #[cfg(test)]
+mod references;
+#[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod terminology;

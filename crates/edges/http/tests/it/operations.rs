@@ -70,6 +70,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn everything_about_a_patient_and_nothing_about_another() {
     let (server, token) = house().await;
     let whole = set(&[
@@ -417,6 +418,7 @@ async fn tags_come_and_go() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn operations_stand_in_batches() {
     let (server, token) = house().await;
     let entry = |method: &str, url: &str| json!({ "request": { "method": method, "url": url } });

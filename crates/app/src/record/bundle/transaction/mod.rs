@@ -24,8 +24,8 @@ use crate::record::bundle::address::{Address, Item, Method};
 use crate::record::bundle::look::Budget;
 use crate::record::bundle::{BundleAnswer, ORDER, Parsed, outcomes};
 use crate::record::prepare::Slot;
-use crate::record::read;
 use crate::record::render::{self, ResponseEntry};
+use crate::record::{integrity, read};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -145,6 +145,7 @@ impl Transaction<'_> {
         let mut answers = self.answers(&steps, &changes);
         changes.sort_by_key(|(index, _)| self.rank(*index));
         let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
+        guards.extend(integrity::guards(self.app, self.caller, &changes).await?);
         let budget = Budget::new(self.app);
         let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;

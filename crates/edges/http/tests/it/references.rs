@@ -1,0 +1,204 @@
+//! Referential integrity where a tenant asks for it: on writes, on deletions, in bundles, in a race.
+
+use identity::Role;
+use serde_json::{Value, json};
+
+use crate::server::{Answer, Call, LAKESIDE, ROSEWOOD, TestServer};
+
+const BASE: &str = "/t/rosewood/fhir";
+
+fn observation(id: &str, subject: &str) -> Value {
+    json!({ "resourceType": "Observation", "id": id, "status": "final", "code": { "text": "x" },
+        "subject": { "reference": subject } })
+}
+
+async fn house() -> (TestServer, String) {
+    let server = TestServer::start().await;
+    let operator = server.person("instance", Role::Operator).await;
+    let set = Call::put("/operator/api/v1/tenants/rosewood/references").bearer(&operator);
+    let set = server
+        .send(set.json(&json!({ "references": "enforce" })))
+        .await
+        .expect(200);
+    assert_eq!(set.json()["references"], "enforce");
+    let token = server.program(ROSEWOOD).await;
+    let patient = json!({ "resourceType": "Patient", "id": "p" });
+    server.put(ROSEWOOD, &token, &patient).await;
+    (server, token)
+}
+
+async fn put(server: &TestServer, token: &str, body: &Value) -> Answer {
+    let at = format!(
+        "{BASE}/{}/{}",
+        body["resourceType"].as_str().unwrap(),
+        body["id"].as_str().unwrap()
+    );
+    server.send(Call::put(at).bearer(token).json(body)).await
+}
+
+#[tokio::test]
+async fn what_is_referred_to_exists_and_stays() {
+    let (server, token) = house().await;
+    let answer = put(&server, &token, &observation("o", "Patient/none"))
+        .await
+        .expect(422);
+    assert!(
+        answer
+            .text()
+            .contains("Observation.subject refers to Patient/none"),
+        "{}",
+        answer.text()
+    );
+    for (subject, status) in [
+        ("Patient/p", 201),
+        ("https://records.example.org/t/rosewood/fhir/Patient/p", 200),
+        ("Patient/p/_history/1", 200),
+        ("Patient/p/_history/9", 422),
+        ("https://elsewhere.example.org/fhir/Patient/none", 200),
+        ("Patient/p", 200),
+    ] {
+        let answer = put(&server, &token, &observation("o", subject)).await;
+        assert_eq!(answer.status, status, "{subject}: {}", answer.text());
+    }
+    let delete = || Call::delete(format!("{BASE}/Patient/p")).bearer(&token);
+    let refused = server.send(delete()).await.expect(409);
+    assert!(
+        refused.text().contains("Observation/o"),
+        "{}",
+        refused.text()
+    );
+    let patch = json!([{ "op": "replace", "path": "/subject/reference", "value": "Patient/none" }]);
+    let patch = Call::new("PATCH", format!("{BASE}/Observation/o"))
+        .bearer(&token)
+        .patch(&patch);
+    server.send(patch).await.expect(422);
+    server
+        .send(Call::delete(format!("{BASE}/Observation/o")).bearer(&token))
+        .await
+        .expect(204);
+    server.send(delete()).await.expect(204);
+    put(&server, &token, &observation("o", "Patient/p"))
+        .await
+        .expect(422);
+    // The other tenant did not ask for it.
+    let other = server.program(LAKESIDE).await;
+    server
+        .put(LAKESIDE, &other, &observation("o", "Patient/none"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_bundle_is_whole_in_itself() {
+    let (server, token) = house().await;
+    put(&server, &token, &observation("o", "Patient/p"))
+        .await
+        .expect(201);
+    let entry = |method: &str, url: &str, resource: Option<Value>| {
+        let mut entry = json!({ "request": { "method": method, "url": url } });
+        if let Some(resource) = resource {
+            entry["resource"] = resource;
+        }
+        entry
+    };
+    let new = json!({ "resourceType": "Patient", "id": "q" });
+    for (entries, status) in [
+        (vec![entry("DELETE", "Patient/p", None)], 409),
+        (
+            vec![
+                entry("DELETE", "Patient/p", None),
+                entry("PUT", "Observation/n", Some(observation("n", "Patient/p"))),
+            ],
+            409,
+        ),
+        (
+            vec![entry(
+                "PUT",
+                "Observation/n",
+                Some(observation("n", "Patient/q")),
+            )],
+            422,
+        ),
+        (
+            vec![
+                entry("PUT", "Observation/n", Some(observation("n", "Patient/q"))),
+                entry("PUT", "Patient/q", Some(new)),
+            ],
+            200,
+        ),
+        (
+            vec![
+                entry("DELETE", "Patient/p", None),
+                entry("PUT", "Observation/o", Some(observation("o", "Patient/q"))),
+            ],
+            200,
+        ),
+        (
+            vec![
+                entry("DELETE", "Patient/q", None),
+                entry("DELETE", "Observation/o", None),
+                entry("DELETE", "Observation/n", None),
+            ],
+            200,
+        ),
+    ] {
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+        let answer = server
+            .send(Call::post(BASE).bearer(&token).json(&bundle))
+            .await;
+        assert_eq!(answer.status, status, "{bundle}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_and_a_reference_at_the_same_time_never_both_win() {
+    let (server, token) = house().await;
+    for n in 0..12 {
+        let patient = json!({ "resourceType": "Patient", "id": format!("p{n}") });
+        put(&server, &token, &patient).await.expect(201);
+        let refer = observation(&format!("o{n}"), &format!("Patient/p{n}"));
+        let write = Call::put(format!("{BASE}/Observation/o{n}"))
+            .bearer(&token)
+            .json(&refer);
+        let delete = Call::delete(format!("{BASE}/Patient/p{n}")).bearer(&token);
+        let (written, deleted) = tokio::join!(server.send_now(write), server.send_now(delete));
+        let (written, deleted) = (written.status.as_u16(), deleted.status.as_u16());
+        assert!(
+            matches!((written, deleted), (201, 409) | (422, 204)),
+            "written {written}, deleted {deleted}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_names_only_what_the_caller_may_see() {
+    let (server, feed) = house().await;
+    let (here, north) = server.branch(ROSEWOOD, "North").await;
+    let (_, south) = server.branch(ROSEWOOD, "South").await;
+    for (id, ward) in [("n", &north), ("s", &south)] {
+        let patient = json!({ "resourceType": "Patient", "id": id,
+            "managingOrganization": { "reference": format!("Organization/{ward}") } });
+        put(&server, &feed, &patient).await.expect(201);
+    }
+    let mut about = observation("secret", "Patient/s");
+    about["focus"] = json!([{ "reference": "Patient/n" }]);
+    put(&server, &feed, &about).await.expect(201);
+    let ward = server.program_at(ROSEWOOD, here).await;
+    let refused = server
+        .send(Call::delete(format!("{BASE}/Patient/n")).bearer(&ward))
+        .await
+        .expect(409);
+    assert!(!refused.text().contains("secret"), "{}", refused.text());
+    let write = observation("mine", "Patient/n");
+    put(&server, &ward, &write).await.expect(201);
+    // A reference to what is out of reach answers as one to what is not there.
+    let mut hidden = write.clone();
+    hidden["focus"] = json!([{ "reference": "Patient/s" }]);
+    let mut missing = write;
+    missing["focus"] = json!([{ "reference": "Patient/t" }]);
+    let hidden = put(&server, &ward, &hidden).await.expect(422);
+    let missing = put(&server, &ward, &missing).await.expect(422);
+    assert_eq!(
+        hidden.text().replace("Patient/s", "Patient/t"),
+        missing.text()
+    );
+}
