@@ -70,6 +70,13 @@ impl Patch {
                 "a FHIRPath Patch is a Parameters resource: send its operations in one".to_owned(),
             ));
         }
+        let parameters = document.root().get("parameter");
+        if !parameters.is_some_and(|parameters| !parameters.is_empty()) {
+            return Err(AppError::Invalid(
+                "the patch has no operations: send at least one parameter named operation"
+                    .to_owned(),
+            ));
+        }
         Ok(Self {
             document,
             form: Form::FhirPath,

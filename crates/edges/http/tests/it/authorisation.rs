@@ -263,7 +263,7 @@ const GOLDEN: &[Row] = &[
     (
         "POST",
         "/t/{tenant}/fhir/Patient/$merge",
-        Some((DOCTOR, 403)),
+        Some((RECEPTIONIST, 403)),
         Some((Who::Program, 200)),
     ),
     (
