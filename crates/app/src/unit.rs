@@ -49,6 +49,12 @@ impl<S> UnitOfWork<S> {
         self
     }
 
+    /// Adds several conditions.
+    pub fn guards(mut self, guards: impl IntoIterator<Item = Guard>) -> Self {
+        self.unit.guards.extend(guards);
+        self
+    }
+
     /// Adds a write of a document.
     pub fn doc(mut self, write: DocWrite) -> Self {
         self.unit.docs.push(write);

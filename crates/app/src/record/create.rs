@@ -60,11 +60,9 @@ pub async fn create(
         let prepared = prepare::change(app, caller, slot, document.root(), None)?;
         let change = prepared.allow(app, caller, None, false).await?;
         let version = stored(&change);
-        let mut unit = UnitOfWork::begin(app, &caller.scope);
         let whole = integrity::guards(app, caller, std::slice::from_ref(&change)).await?;
-        for guard in guard.into_iter().chain(whole) {
-            unit = unit.guard(guard);
-        }
+        let guards = guard.into_iter().chain(whole);
+        let mut unit = UnitOfWork::begin(app, &caller.scope).guards(guards);
         if let Some(request) = &request {
             unit = unit.doc(request.keep(app, &Kept::created(&version)));
         }

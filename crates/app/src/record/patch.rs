@@ -71,7 +71,7 @@ impl Patch {
             ));
         }
         let parameters = document.root().get("parameter");
-        if !parameters.is_some_and(|parameters| !parameters.is_empty()) {
+        if parameters.is_none_or(Value::is_empty) {
             return Err(AppError::Invalid(
                 "the patch has no operations: send at least one parameter named operation"
                     .to_owned(),
