@@ -67,8 +67,8 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closing: repeat on another replica or after the restart")]
     Closed,
-    /// The queue of writes is full.
-    #[error("too many writes are waiting: repeat in a moment")]
+    /// The queue of writes is full, or all connections for searches are taken.
+    #[error("too many requests are waiting for storage: repeat in a moment")]
     Busy,
     /// The search was stopped by its limits.
     #[error("the search would cost more than its limit allows: narrow it")]

@@ -3,6 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
@@ -48,6 +49,19 @@ impl Readers {
         work: impl FnOnce(&Connection) -> Result<R, ReadError>,
     ) -> Result<R, StoreError> {
         self.with(self.take(), work)
+    }
+
+    /// The same, but waits for a connection no longer than `limit`: long searches must not gather threads
+    /// that wait for them. `None` where none came free.
+    pub(super) fn run_within<R>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&Connection) -> Result<R, ReadError>,
+    ) -> Option<Result<R, StoreError>> {
+        let free = || self.slots.iter().find_map(Mutex::try_lock);
+        let own = self.slots.get(FIRST.with(|first| *first));
+        let slot = free().or_else(|| own.and_then(|own| own.try_lock_for(limit)))?;
+        Some(self.with(slot, work))
     }
 
     /// The same, but only where a connection is free: for threads that must not wait.

@@ -59,7 +59,7 @@ async fn blocking<R: Send + 'static>(
     }
 }
 
-/// Runs a scan under the time limit.
+/// Runs a scan under the time limit; waits as long, at most, for a connection.
 fn scan<R>(
     tenant: &Tenant,
     work: impl FnOnce(&Connection) -> Result<R, ReadError>,
@@ -67,7 +67,8 @@ fn scan<R>(
     let limit = tenant.shared.settings.search_limit;
     tenant
         .scans
-        .run(|connection| limited(tenant, limit, connection, work))
+        .run_within(limit, |connection| limited(tenant, limit, connection, work))
+        .unwrap_or(Err(StoreError::Busy))
 }
 
 /// The same on the caller's thread: given up after a moment, or at once where it would have to wait.

@@ -293,12 +293,12 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     }
     w.push(" AND ");
     alive(w, query.types(), "r");
+    conditions(w, query, query.clauses(), None, &At::row("d", "r"));
     let tenant = w.dialect.tenant("s");
     let _ = write!(
         w.text,
         " AND NOT EXISTS (SELECT 1 FROM {table} s WHERE {tenant}s.rid = d.rid AND s.p = d.p AND {nearer})"
     );
-    conditions(w, query, query.clauses(), None, &At::row("d", "r"));
     order.after(w, query);
     order.write(w);
 }
@@ -334,31 +334,32 @@ fn source(w: &mut Writer<'_>, query: &Query, decided: &Decided) -> (Option<usize
     }
 }
 
-/// Living resources of a group's types.
+/// Living resources of a group's types, sought by name: the plus keeps engines from listing whole types.
 fn alive_of(w: &mut Writer<'_>, query: &Query, group: usize, alias: &str) {
-    let types = query
-        .groups
-        .get(group)
-        .map_or(&[][..], |group| &group.types);
-    alive(w, types, alias);
+    let group = query.groups.get(group);
+    typed(w, group.map_or(&[], |group| &group.types), alias, "0 + ");
 }
 
+/// Living resources of types; many types are walked by row, not looked up type by type.
 fn alive(w: &mut Writer<'_>, types: &[TypeId], alias: &str) {
+    let plus = if types.len() > MERGED_TYPES {
+        "0 + "
+    } else {
+        ""
+    };
+    typed(w, types, alias, plus);
+}
+
+fn typed(w: &mut Writer<'_>, types: &[TypeId], alias: &str, plus: &str) {
     w.tenant(alias);
     match types {
         [] => {
             w.push("1 = 0");
         }
         [ty] => {
-            w.push(alias).push(".ty = ").int(i64::from(ty.0));
+            w.push(plus).push(alias).push(".ty = ").int(i64::from(ty.0));
         }
         many => {
-            // Walked by row: not to be looked up type by type.
-            let plus = if many.len() > MERGED_TYPES {
-                "0 + "
-            } else {
-                ""
-            };
             w.push(plus).push(alias).push(".ty IN (");
             for (at, ty) in many.iter().enumerate() {
                 let _ = write!(w.text, "{}{}", if at > 0 { ", " } else { "" }, ty.0);

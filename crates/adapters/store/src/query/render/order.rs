@@ -68,19 +68,19 @@ impl Order {
     /// Writes ` ORDER BY ...`.
     pub(super) fn write(&self, w: &mut Writer<'_>) {
         w.push(" ORDER BY ");
-        for key in &self.keys {
+        for (at, key) in self.keys.iter().enumerate() {
             let direction = Self::direction(key.descending);
             let Some(value) = &key.value else {
                 // The row is unique: what comes after it decides nothing.
                 w.push(&self.row).push(direction);
                 return;
             };
-            if !key.always {
-                w.push("(CASE WHEN ")
-                    .push(value)
-                    .push(" IS NULL THEN 1 ELSE 0 END), ");
+            if key.always {
+                w.push(value).push(direction).push(", ");
+            } else {
+                // By its name: the expression is a look-up, made once.
+                let _ = write!(w.text, "v{at}{direction} NULLS LAST, ");
             }
-            w.push(value).push(direction).push(", ");
         }
         let last = self.keys.last().is_some_and(|key| key.descending);
         w.push(&self.row).push(Self::direction(last));
