@@ -10,7 +10,7 @@ use crate::error::TerminologyError;
 use crate::grammar::Grammar;
 use crate::library::Library;
 use crate::names::{best_name, names_of};
-use crate::system::words::{matches, words_of};
+use crate::system::words::{Found, matches, words_of};
 use crate::system::{CodeSystem, Designation};
 
 /// What is wanted of an expansion.
@@ -219,15 +219,35 @@ impl<'a> Page<'a> {
             }
         } else {
             let found = system.words().search(&words.join(" "));
-            for at in found
-                .iter()
-                .filter(|at| part.members.contains(*at))
-                .filter(others)
-            {
-                self.offer(system, at);
-            }
+            self.found(part, &found, typed);
         }
         self.words = Some(words);
+    }
+
+    /// Those of the concepts found that are members. What is behind the page is only counted.
+    fn found(&mut self, part: &Part, found: &Found<'_>, typed: Option<u32>) {
+        let system = &*part.system;
+        let every = !(self.wanted.active_only || self.wanted.selectable_only) && typed.is_none();
+        if every && part.members.len() == system.len() {
+            let skip = self.wanted.offset.saturating_sub(self.total);
+            let take = self.take - self.entries.len().min(self.take);
+            let page = found.iter().skip(skip).take(take);
+            let page: Vec<Entry> = page.map(|at| self.entry(system, at)).collect();
+            self.entries.extend(page);
+            self.total += found.len();
+            return;
+        }
+        let mut members = found
+            .iter()
+            .filter(|at| part.members.contains(*at) && Some(*at) != typed);
+        let end = self.wanted.offset.saturating_add(self.take);
+        while !every || self.total < end {
+            let Some(at) = members.next() else {
+                return;
+            };
+            self.offer(system, at);
+        }
+        self.total += members.count();
     }
 
     /// Those of a few members that match, best first.

@@ -482,6 +482,62 @@ fn codes_are_validated_with_their_displays_and_versions() {
     assert!(!known("urn:ietf:bcp:47", "d?").unwrap().result);
 }
 
+/// A thousand concepts, every third inactive, in two halves.
+fn thousand() -> Engine {
+    let head = crate::system::Head::new("http://many", None, "Many");
+    let mut builder = crate::system::Builder::new(head);
+    for at in 0..1_000u32 {
+        let (code, display) = (at.to_string(), format!("thing {at}"));
+        let draft = crate::system::ConceptDraft {
+            code: &code,
+            display: Some(&display),
+            flags: u8::from(at % 3 == 0) * crate::system::INACTIVE,
+            ..crate::system::ConceptDraft::default()
+        };
+        let at = builder.add(&draft).unwrap().unwrap();
+        if at > 0 {
+            builder.parent(at, u32::from(at > 400));
+        }
+    }
+    let mut shelf = Shelf::default();
+    shelf.add_system(&Arc::new(builder.finish().unwrap()));
+    let all = r#"{"include":[{"system":"http://many"}]}"#;
+    let half = r#"{"include":[{"system":"http://many","filter":[{"property":"concept","op":"is-a","value":"1"}]}]}"#;
+    shelf.add_value_set(&composed("http://all", all));
+    shelf.add_value_set(&composed("http://half", half));
+    Engine::new(Library::new(vec![Arc::new(shelf)]))
+}
+
+#[test]
+fn pages_of_a_filter_are_cut_from_the_whole_answer() {
+    let engine = thousand();
+    for url in ["http://all", "http://half"] {
+        for active_only in [false, true] {
+            for filter in ["thing", "th 7", "999"] {
+                let ask = |offset, count| {
+                    let wanted = Wanted {
+                        filter: Some(filter.to_owned()),
+                        offset,
+                        count: Some(count),
+                        limit: 2_000,
+                        active_only,
+                        ..Wanted::default()
+                    };
+                    expanded(&engine, url, &wanted).unwrap()
+                };
+                let whole = ask(0, 2_000);
+                assert_eq!(whole.total, whole.entries.len());
+                for (offset, count) in [(0, 0), (0, 10), (7, 5), (90, 30), (5_000, 10)] {
+                    let page = ask(offset, count);
+                    assert_eq!(page.total, whole.total, "{url} {filter} {offset} {count}");
+                    let expected: Vec<_> = whole.entries.iter().skip(offset).take(count).collect();
+                    assert_eq!(page.entries.iter().collect::<Vec<_>>(), expected);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_definition_that_costs_too_much_is_refused() {
     let mut builder =
