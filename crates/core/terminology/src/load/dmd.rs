@@ -33,10 +33,7 @@ impl Kind {
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         let name = name.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
-        if !name.ends_with(".xml") {
-            return None;
-        }
-        Some(match name.split('_').nth(1)? {
+        Some(match name.strip_suffix(".xml")?.split('_').nth(1)? {
             "ingredient2" => Self::Ingredient,
             "vtm2" => Self::Vtm,
             "vmp2" => Self::Vmp,

@@ -153,12 +153,11 @@ impl Icd10 {
             return Err(LoadError::Missing("class or line of ICD-10"));
         }
         for (at, parent, line) in core::mem::take(&mut self.parents) {
-            match self.builder.find(&parent) {
-                Some(parent) => self.builder.parent(at, parent),
-                None => {
-                    let why = format!("its parent {parent:?} is not there");
-                    self.report.refuse("ClaML", line, why);
-                }
+            if let Some(parent) = self.builder.find(&parent) {
+                self.builder.parent(at, parent);
+            } else {
+                let why = format!("its parent {parent:?} is not there");
+                self.report.refuse("ClaML", line, why);
             }
         }
         let head = self.builder.head_mut();
@@ -193,9 +192,9 @@ fn class<R: BufRead>(
                         .extend(attribute(&attributes, "code").map(str::to_owned));
                 }
                 "Rubric" => {
-                    rubric = attribute(&attributes, "kind")
+                    attribute(&attributes, "kind")
                         .unwrap_or_default()
-                        .to_owned()
+                        .clone_into(&mut rubric);
                 }
                 "Label" => {
                     let language = attribute(&attributes, "xml:lang")

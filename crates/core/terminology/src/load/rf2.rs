@@ -65,6 +65,58 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The columns a file of this kind begins with.
+    const fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Concept => &[
+                "id",
+                "effectiveTime",
+                "active",
+                "moduleId",
+                "definitionStatusId",
+            ],
+            Self::Language => &[
+                "id",
+                "effectiveTime",
+                "active",
+                "moduleId",
+                "refsetId",
+                "referencedComponentId",
+                "acceptabilityId",
+            ],
+            Self::Description | Self::TextDefinition => &[
+                "id",
+                "effectiveTime",
+                "active",
+                "moduleId",
+                "conceptId",
+                "languageCode",
+                "typeId",
+                "term",
+            ],
+            Self::Relationship => &[
+                "id",
+                "effectiveTime",
+                "active",
+                "moduleId",
+                "sourceId",
+                "destinationId",
+                "relationshipGroup",
+                "typeId",
+            ],
+            Self::SimpleRefset => &[
+                "id",
+                "effectiveTime",
+                "active",
+                "moduleId",
+                "refsetId",
+                "referencedComponentId",
+            ],
+        }
+    }
+}
+
 /// A release as it is read.
 pub struct Rf2 {
     builder: Builder,
@@ -136,52 +188,7 @@ impl Rf2 {
     pub fn read(&mut self, kind: Kind, file: &str, reader: impl BufRead) -> Result<(), LoadError> {
         let mut lines = Lines::new(file, reader);
         let header = lines.next(&mut self.report)?.unwrap_or_default().to_owned();
-        let columns: &[&str] = match kind {
-            Kind::Concept => &[
-                "id",
-                "effectiveTime",
-                "active",
-                "moduleId",
-                "definitionStatusId",
-            ],
-            Kind::Language => &[
-                "id",
-                "effectiveTime",
-                "active",
-                "moduleId",
-                "refsetId",
-                "referencedComponentId",
-                "acceptabilityId",
-            ],
-            Kind::Description | Kind::TextDefinition => &[
-                "id",
-                "effectiveTime",
-                "active",
-                "moduleId",
-                "conceptId",
-                "languageCode",
-                "typeId",
-                "term",
-            ],
-            Kind::Relationship => &[
-                "id",
-                "effectiveTime",
-                "active",
-                "moduleId",
-                "sourceId",
-                "destinationId",
-                "relationshipGroup",
-                "typeId",
-            ],
-            Kind::SimpleRefset => &[
-                "id",
-                "effectiveTime",
-                "active",
-                "moduleId",
-                "refsetId",
-                "referencedComponentId",
-            ],
-        };
+        let columns = kind.columns();
         let found: Vec<&str> = header.split('\t').collect();
         if !columns.iter().zip(&found).all(|(a, b)| a == b) || found.len() < columns.len() {
             let why = format!("its columns are not {}", columns.join(", "));
@@ -223,18 +230,7 @@ impl Rf2 {
         match kind {
             Kind::Concept => return self.concept(&fields, active),
             _ if !active => {}
-            Kind::Language => {
-                let rank = self.languages.iter().position(|one| one == fields[4]);
-                let id = fields[5].parse::<u64>();
-                match (rank, id) {
-                    (Some(rank), Ok(id)) if fields[6] == PREFERRED => {
-                        let best = self.preferred.entry(id).or_insert(u8::MAX);
-                        *best = (*best).min(rank.min(100) as u8);
-                    }
-                    (_, Err(_)) => return Ok(Err("referencedComponentId is no number")),
-                    _ => {}
-                }
-            }
+            Kind::Language => return Ok(self.language(&fields)),
             Kind::Description => return self.description(&fields),
             Kind::TextDefinition => {
                 let Some(at) = known(&self.builder, fields[4]) else {
@@ -270,6 +266,18 @@ impl Rf2 {
             }
         }
         Ok(Ok(()))
+    }
+
+    fn language(&mut self, fields: &[&str; 10]) -> Result<(), &'static str> {
+        let Ok(id) = fields[5].parse::<u64>() else {
+            return Err("referencedComponentId is no number");
+        };
+        let rank = self.languages.iter().position(|one| one == fields[4]);
+        if let Some(rank) = rank.filter(|_| fields[6] == PREFERRED) {
+            let best = self.preferred.entry(id).or_insert(u8::MAX);
+            *best = (*best).min(rank.min(100) as u8);
+        }
+        Ok(())
     }
 
     fn concept(

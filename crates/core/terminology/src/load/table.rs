@@ -16,6 +16,20 @@ fn column(header: &Header, names: &[&str]) -> Option<usize> {
     names.iter().find_map(|name| header.place(name))
 }
 
+/// The separator of the first line.
+fn separator(file: &str, reader: &mut impl BufRead) -> Result<char, LoadError> {
+    let first = reader.fill_buf().map_err(|error| LoadError::File {
+        file: file.to_owned(),
+        error,
+    })?;
+    let end = first.iter().position(|byte| *byte == b'\n');
+    let first = first.get(..end.unwrap_or(first.len())).unwrap_or_default();
+    let found = [b'\t', b';', b',']
+        .into_iter()
+        .find(|one| first.contains(one));
+    Ok(found.map_or(',', char::from))
+}
+
 /// Reads a table into a code system.
 ///
 /// # Errors
@@ -26,20 +40,7 @@ pub fn read(
     file: &str,
     mut reader: impl BufRead,
 ) -> Result<(), LoadError> {
-    let failed = |error| LoadError::File {
-        file: file.to_owned(),
-        error,
-    };
-    let first = reader.fill_buf().map_err(failed)?;
-    let end = first
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .unwrap_or(first.len());
-    let first = first.get(..end).unwrap_or_default();
-    let separator = [b'\t', b';', b',']
-        .into_iter()
-        .find(|one| first.contains(one))
-        .map_or(',', char::from);
+    let separator = separator(file, &mut reader)?;
     let mut lines = Lines::new(file, reader);
     let names = lines.record(separator, report)?.unwrap_or_default();
     let header = Header::new(&names);

@@ -31,11 +31,15 @@ struct Counted<R> {
     lines: u64,
 }
 
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
 impl<R: BufRead> Read for Counted<R> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         let read = self.reader.read(into)?;
         let new = into.get(..read).unwrap_or_default();
-        self.lines += new.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.lines += line_ends(new);
         Ok(read)
     }
 }
@@ -47,7 +51,7 @@ impl<R: BufRead> BufRead for Counted<R> {
     fn consume(&mut self, amount: usize) {
         if let Ok(buffer) = self.reader.fill_buf() {
             let gone = buffer.get(..amount).unwrap_or_default();
-            self.lines += gone.iter().filter(|byte| **byte == b'\n').count() as u64;
+            self.lines += line_ends(gone);
         }
         self.reader.consume(amount);
     }
