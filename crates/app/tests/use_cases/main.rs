@@ -13,6 +13,8 @@ mod clocks;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod platform;

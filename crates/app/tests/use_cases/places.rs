@@ -75,6 +75,7 @@ async fn populated(change: impl FnOnce(&mut app::Settings)) -> (House, Caller) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn includes_bring_each_thing_once_and_circles_end() {
     let (house, caller) = populated(|_| {}).await;
     let cases = [
@@ -352,6 +353,7 @@ async fn compartments_hold_what_their_definitions_say() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn the_system_is_searched_by_what_all_types_have() {
     let (house, caller) = populated(|_| {}).await;
     let cases = [

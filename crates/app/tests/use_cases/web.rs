@@ -57,6 +57,7 @@ fn reference(name: &str, id: usize) -> Value {
 }
 
 /// A resource of the web; `branches` are ids of organisations that are branches.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub fn made(dice: &mut Dice, name: &str, number: usize, branches: &[String]) -> Value {
     let id = format!("{}{number}", name[..1].to_lowercase());
     let mut body = json!({ "resourceType": name, "id": id });
@@ -338,10 +339,11 @@ impl Filter {
                 operation,
                 value,
             } => {
-                let steps: String = path
-                    .iter()
-                    .map(|(code, typed)| format!("{}.", join(code, typed.unwrap_or(""))))
-                    .collect();
+                let mut steps = String::new();
+                for (code, typed) in path {
+                    steps.push_str(&join(code, typed.unwrap_or("")));
+                    steps.push('.');
+                }
                 format!("{steps}{code} {operation} {}", Value::from(value.as_str()))
             }
             Self::Not(inner) => format!("not ({})", inner.written()),
@@ -476,7 +478,7 @@ impl<'w> Sight<'w> {
             } => {
                 if *operation == "pr" {
                     return (value == "true")
-                        == self.at(path, item, &|end| self.present(end, code));
+                        == self.at(path, item, &|end| Self::present(end, code));
                 }
                 self.at(path, item, &|end| self.tested(end, code, operation, value))
             }
@@ -498,7 +500,7 @@ impl<'w> Sight<'w> {
         }
     }
 
-    fn present(&self, item: &Item, code: &str) -> bool {
+    fn present(item: &Item, code: &str) -> bool {
         Definitions::r4()
             .search_param(item.ty, code)
             .is_some_and(|param| item.extracted().present.contains(param.bit))
@@ -659,6 +661,7 @@ fn a_value<'w>(dice: &mut Dice, web: &'w Web, name: &str) -> (&'static SearchPar
     (param, extracted)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn plain(dice: &mut Dice, web: &Web, name: &str) -> Node {
     let (param, found) = a_value(dice, web, name);
     let code = param.code;
@@ -736,7 +739,7 @@ fn plain(dice: &mut Dice, web: &Web, name: &str) -> Node {
 
 fn filter(dice: &mut Dice, web: &Web, name: &'static str, depth: usize) -> Filter {
     if depth > 0 {
-        let mut part = |dice: &mut Dice| Box::new(filter(dice, web, name, depth - 1));
+        let part = |dice: &mut Dice| Box::new(filter(dice, web, name, depth - 1));
         match dice.roll(5) {
             0 => return Filter::Not(part(dice)),
             1 => return Filter::And(part(dice), part(dice)),

@@ -5,7 +5,7 @@ use app::record::place::COMPARTMENTS;
 use fhir::definitions::{Definitions, TypeId};
 use fhir::search::{Modifier, ParamKind, SearchParam};
 use kernel::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Interactions on every resource type.
 pub const TYPE_INTERACTIONS: [&str; 9] = [
@@ -189,25 +189,18 @@ fn pointing_to(definitions: &'static Definitions, ty: TypeId) -> Vec<String> {
 pub fn is_offered(param: &SearchParam) -> bool {
     match param.kind {
         ParamKind::Special => matches!(param.code, "_text" | "_content"),
-        ParamKind::Composite => {
-            // A tuple of two ranges (coordinates in a sequence) has no index.
-            let open = param.components.iter().filter(|component| {
-                !matches!(
-                    component.kind,
-                    ParamKind::Token | ParamKind::Reference | ParamKind::Uri
-                )
-            });
-            open.count() <= 1
-        }
         _ => true,
     }
 }
 
 fn parameter(param: &SearchParam) -> Value {
     let kind = param.kind;
-    let mut shown = json!({ "name": param.code, "type": kind.code() });
+    let mut shown = Map::new();
+    let mut member = |name: &str, text: &str| shown.insert(name.to_owned(), text.into());
+    member("name", param.code);
+    member("type", kind.code());
     if !param.definition.is_empty() {
-        shown["definition"] = json!(param.definition);
+        member("definition", param.definition);
     }
     let modifiers: &[&str] = match param.code {
         "_id" => &["missing", "not"],
@@ -219,7 +212,7 @@ fn parameter(param: &SearchParam) -> Value {
         if kind == ParamKind::Reference {
             words.push("chains".to_owned());
         }
-        shown["documentation"] = json!(words.join(" "));
+        member("documentation", &words.join(" "));
     }
-    shown
+    shown.into()
 }
