@@ -56,14 +56,14 @@ pub async fn validate(
     if asked.mode == Mode::Delete {
         return deletion(app, caller, asked).await;
     }
-    let Some(resource) = asked.resource else {
-        return stored(app, caller, asked).await;
-    };
     // Who may neither write nor search a type has nothing to validate.
     let allowed = authorise(app, caller, &Ask::of_type(Interaction::Create, asked.ty)).await;
     if allowed.is_err() {
         authorise(app, caller, &Ask::of_type(Interaction::Search, asked.ty)).await?;
     }
+    let Some(resource) = asked.resource else {
+        return stored(app, caller, asked).await;
+    };
     let knowledge = Knowledge::of(app, caller).await?;
     let mut issues = of_address(app, asked, resource);
     issues.extend(all(
