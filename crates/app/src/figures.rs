@@ -19,6 +19,8 @@ pub struct Figures {
     /// How many entries each consumer is behind in the tenant where it is most behind, by name, as this
     /// process last saw it.
     pub consumers: Vec<(String, u64)>,
+    /// Notifications.
+    pub subscriptions: crate::subscriptions::Figures,
 }
 
 /// How a job stands.
@@ -73,6 +75,8 @@ struct Job {
 pub(crate) struct Board {
     jobs: Mutex<BTreeMap<&'static str, Job>>,
     consumers: Mutex<BTreeMap<String, HashMap<TenantId, u64>>>,
+    /// Subscriptions.
+    pub(crate) subscriptions: crate::subscriptions::board::Board,
 }
 
 impl Board {
@@ -140,6 +144,7 @@ impl App {
             store: self.store().figures(),
             jobs,
             consumers: consumers.collect(),
+            subscriptions: board.subscriptions.figures(),
         }
     }
 }

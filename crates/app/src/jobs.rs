@@ -119,11 +119,13 @@ impl Lease {
 }
 
 /// Operational documents that expire. Leases and cursors stay.
-const SWEPT: [DocKind; 4] = [
+const SWEPT: [DocKind; 6] = [
     DocKind::Session,
     DocKind::AccessToken,
     DocKind::Idempotency,
     DocKind::Assertion,
+    DocKind::Delivery,
+    DocKind::SubscriptionOwner,
 ];
 
 /// Removes expired documents of a tenant; returns how many.

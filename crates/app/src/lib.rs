@@ -24,12 +24,14 @@ pub mod record;
 mod retry;
 pub mod settings;
 pub mod sign_in;
+pub mod subscriptions;
 pub mod tenants;
 pub mod terminology;
 pub mod unit;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use connect::{Closed, Outbound};
 use fhir::definitions::{Definitions, TypeId};
 use kernel::{Clock, Ids, LogicalId, RowId, TenantId, Timestamp};
 use store::Store;
@@ -54,6 +56,7 @@ struct Inner {
     caches: Caches,
     board: figures::Board,
     bulk: bulk::Board,
+    outbound: OnceLock<Arc<dyn Outbound>>,
 }
 
 /// What is remembered between requests. Nothing here decides: all of it can be lost.
@@ -111,7 +114,27 @@ impl App {
             caches,
             board: figures::Board::default(),
             bulk: bulk::Board::default(),
+            outbound: OnceLock::new(),
         })))
+    }
+
+    /// Opens the way out; once, at the start. Until then, and where it is never opened, every outbound
+    /// call is refused.
+    #[must_use]
+    pub fn reaching_out(self, outbound: Arc<dyn Outbound>) -> Self {
+        if self.0.outbound.set(outbound).is_err() {
+            tracing::error!("the way out was opened before; the first one stays");
+        }
+        self
+    }
+
+    /// The way out.
+    pub(crate) fn outbound(&self) -> &dyn Outbound {
+        static CLOSED: Closed = Closed;
+        match self.0.outbound.get() {
+            Some(outbound) => &**outbound,
+            None => &CLOSED,
+        }
     }
 
     /// The store. For use-cases only; edges have no business with it.

@@ -165,6 +165,8 @@ pub struct Settings {
     pub token_audience: String,
     /// How long the answer to an idempotency key is kept, in seconds.
     pub idempotency_s: i64,
+    /// How subscriptions are served.
+    pub subscriptions: crate::subscriptions::SubscriptionSettings,
 }
 
 impl Settings {
@@ -181,6 +183,7 @@ impl Settings {
             secret: Zeroizing::new(secret),
             token_audience: "http://127.0.0.1:8090/t/{tenant}/token".to_owned(),
             idempotency_s: 24 * 3600,
+            subscriptions: crate::subscriptions::SubscriptionSettings::default(),
         }
     }
 }

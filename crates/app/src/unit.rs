@@ -120,6 +120,7 @@ impl UnitOfWork<Recorded> {
         if is_definition {
             self.app.caches().profiles.forget(self.scope.tenant());
         }
+        self.app.board().subscriptions.changed(self.scope.tenant());
         Ok(receipt)
     }
 }

@@ -5,7 +5,7 @@ use fhir::definitions::TypeId;
 use fhir::validate::Issue;
 use identity::Interaction;
 use kernel::LogicalId;
-use store::{SearchPage, StoredVersion};
+use store::{Clause, Predicate, SearchPage, StoredVersion, Total};
 
 use crate::App;
 use crate::authorise::{Allowed, Ask, authorise};
@@ -93,6 +93,40 @@ pub(crate) async fn check(
     let place = Place::Type(request.ty);
     planned(app, caller, &place, &request.params, request.lenient).await?;
     Ok(())
+}
+
+/// Whether a search by the caller finds one resource now. Records nothing.
+pub(crate) async fn finds(
+    app: &App,
+    caller: &Caller,
+    request: &SearchRequest,
+    id: &LogicalId,
+) -> Result<bool, AppError> {
+    let found = peek(app, caller, request, Some(id), 1).await?;
+    Ok(!found.is_empty())
+}
+
+/// What a search by the caller finds now, at most so many, without recording a look: for what shows
+/// nothing of it, or records it itself.
+pub(crate) async fn peek(
+    app: &App,
+    caller: &Caller,
+    request: &SearchRequest,
+    only: Option<&LogicalId>,
+    most: u32,
+) -> Result<Vec<StoredVersion>, AppError> {
+    let place = Place::Type(request.ty);
+    let (_, mut planned) = planned(app, caller, &place, &request.params, request.lenient).await?;
+    if let Some(id) = only {
+        planned.plan.all_of.push(Clause {
+            negated: false,
+            any_of: vec![Predicate::Id(id.clone())],
+        });
+    }
+    planned.plan.count = most;
+    planned.plan.total = Total::None;
+    let page = app.store().search(&caller.scope, &planned.plan).await?;
+    Ok(page.matches)
 }
 
 async fn answered(

@@ -25,7 +25,13 @@ mod searches;
 #[cfg(test)]
 mod signing_in;
 #[cfg(test)]
+mod subscribed;
+#[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod terminology;
+#[cfg(test)]
+mod topics;
 #[cfg(test)]
 mod trees;
 #[cfg(test)]

@@ -364,6 +364,11 @@ impl Subject {
     pub const fn level(&self) -> Option<AuthenticationLevel> {
         self.level
     }
+    /// The scopes that narrow it; `None` where none do.
+    #[must_use]
+    pub fn scopes(&self) -> Option<&[Scope]> {
+        self.scopes.as_deref()
+    }
     /// What must happen first.
     #[must_use]
     pub const fn pending(&self) -> Option<Pending> {

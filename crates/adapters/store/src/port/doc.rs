@@ -51,6 +51,16 @@ pub enum DocKind {
     JobPart = 90,
     /// A client's closure table.
     Closure = 95,
+    /// A subscription as the engine that serves it knows it.
+    Subscription = 80,
+    /// How far a subscription's notifications have come.
+    SubscriptionProgress = 81,
+    /// Something a subscription notifies of.
+    Delivery = 82,
+    /// A notification that somebody asked to be sent again.
+    Replay = 83,
+    /// With whose authority a version of a Subscription was written.
+    SubscriptionOwner = 84,
 }
 
 impl DocKind {

@@ -1,0 +1,349 @@
+//! The consumer of the change ledger: keeps registrations up to date with the Subscription resources, and
+//! one numbered delivery for every subscription that a change concerns. Seeing an entry twice adds
+//! nothing: a registration says from which entry on it is looked at.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use identity::Tenant;
+use kernel::{ActorKind, TenantScope, VersionId};
+use ledger::leaf::{Class, Outcome};
+use store::{DocKind, DocWrite, ResourceKey};
+
+use super::documents::{self, Delivery, DeliveryState, Registration, delivery_id};
+use super::resource::{ChannelKind, Spec, Status};
+use super::topic::{self, Topic};
+use super::trigger::{self, Changed};
+use super::{lifecycle, owner};
+use crate::App;
+use crate::admin::{self, Versioned};
+use crate::consumers::{Consumer, Event};
+use crate::context::Caller;
+use crate::error::AppError;
+
+/// The name its cursor is kept under.
+pub const NAME: &str = "subscriptions";
+
+/// The consumer.
+pub struct Matcher {
+    app: App,
+}
+
+impl Matcher {
+    /// Over the use-cases.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self { app }
+    }
+}
+
+#[async_trait]
+impl Consumer for Matcher {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    async fn take(&self, scope: &TenantScope, events: &[Event]) -> Result<(), AppError> {
+        let mut batch = Batch::begin(&self.app, scope).await?;
+        for event in events {
+            batch.event(event).await?;
+        }
+        batch.flush().await
+    }
+}
+
+/// What the events of one batch share.
+struct Batch<'a> {
+    app: &'a App,
+    scope: &'a TenantScope,
+    subscriptions: BTreeMap<String, Versioned<Registration>>,
+    topics: Option<Vec<Topic>>,
+    tenant: Option<Option<Tenant>>,
+    // Owners as callers; `None`: they may do nothing any more.
+    callers: HashMap<String, Option<Caller>>,
+    added: BTreeMap<String, Vec<Delivery>>,
+}
+
+fn key_of(app: &App, event: &Event) -> Option<(ResourceKey, VersionId)> {
+    let facts = event.payload.as_ref()?.resource.as_ref()?;
+    let changes = matches!(event.leaf.class, Class::Create | Class::Update | Class::Delete);
+    if !changes || event.leaf.outcome != Outcome::Success {
+        return None;
+    }
+    let ty = app.definitions().resource(&facts.ty)?;
+    let id = facts.id.as_ref()?.parse().ok()?;
+    Some((ResourceKey { ty, id }, VersionId(facts.version?)))
+}
+
+impl<'a> Batch<'a> {
+    async fn begin(app: &'a App, scope: &'a TenantScope) -> Result<Self, AppError> {
+        let found = admin::all(app, scope, DocKind::Subscription).await?;
+        Ok(Self {
+            app,
+            scope,
+            subscriptions: found
+                .into_iter()
+                .map(|found: Versioned<Registration>| (found.value.id.clone(), found))
+                .collect(),
+            topics: None,
+            tenant: None,
+            callers: HashMap::new(),
+            added: BTreeMap::new(),
+        })
+    }
+
+    async fn event(&mut self, event: &Event) -> Result<(), AppError> {
+        let Some((key, version)) = key_of(self.app, event) else {
+            return Ok(());
+        };
+        match self.app.definitions().resource_name(key.ty) {
+            "Subscription" => {
+                self.flush().await?;
+                self.register(event, &key, version).await?;
+            }
+            "Basic" => self.topics = None,
+            _ => {}
+        }
+        self.concern(event, key, version).await
+    }
+
+    async fn concern(
+        &mut self,
+        event: &Event,
+        key: ResourceKey,
+        version: VersionId,
+    ) -> Result<(), AppError> {
+        let following = |found: &Versioned<Registration>| {
+            found.value.following() && found.value.from <= event.index
+        };
+        if !self.subscriptions.values().any(following) {
+            return Ok(());
+        }
+        if self.topics.is_none() {
+            let found = topic::all(self.app, self.scope.tenant()).await?;
+            self.topics = Some(found);
+        }
+        let topics = self.topics.clone().unwrap_or_default();
+        let ids: Vec<String> = self
+            .subscriptions
+            .values()
+            .filter(|found| following(found))
+            .filter(|found| trigger::watches(self.app, &found.value, &topics, &key))
+            .map(|found| found.value.id.clone())
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let at = (event.index, event.leaf.time);
+        let Some(changed) = Changed::load(self.app, self.scope, at, key, version).await? else {
+            return Ok(());
+        };
+        for id in ids {
+            let Some(caller) = self.caller(&id).await? else {
+                continue;
+            };
+            let Some(found) = self.subscriptions.get(&id) else {
+                continue;
+            };
+            let concerned =
+                trigger::concerns(self.app, &caller, &found.value, &topics, &changed).await;
+            match concerned {
+                Ok(true) => self.add(&id, &changed),
+                Ok(false) => {}
+                // Criteria that are no search any more, or of what the creator may not search any more.
+                Err(AppError::Query(_) | AppError::Denied { .. }) => {
+                    let reason = "the criteria cannot be searched for by the creator any more: write the Subscription again";
+                    self.stop(&id, Status::Error, reason).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    // Whom a subscription acts for; one whose creator may do nothing any more ends here.
+    async fn caller(&mut self, id: &str) -> Result<Option<Caller>, AppError> {
+        if let Some(known) = self.callers.get(id) {
+            return Ok(known.clone());
+        }
+        if self.tenant.is_none() {
+            self.tenant = Some(owner::tenant(self.app, self.scope).await?);
+        }
+        let found = self.subscriptions.get(id).map(|found| &found.value.owner);
+        let (Some(Some(tenant)), Some(owner)) = (&self.tenant, found) else {
+            return Ok(None);
+        };
+        let caller = owner.caller(self.app, self.scope, tenant).await?;
+        self.callers.insert(id.to_owned(), caller.clone());
+        if caller.is_none() {
+            let reason = "the account that made this subscription is not active any more: let one that is write it again";
+            self.stop(id, Status::Error, reason).await?;
+        }
+        Ok(caller)
+    }
+
+    async fn stop(&mut self, id: &str, status: Status, reason: &str) -> Result<(), AppError> {
+        self.callers.insert(id.to_owned(), None);
+        if let Some(found) = self.subscriptions.get(id) {
+            let served = (id, found.value.version);
+            let tenant = self.scope.tenant();
+            lifecycle::set_status(self.app, tenant, served, status, Some(reason)).await?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, id: &str, changed: &Changed) {
+        let Some(found) = self.subscriptions.get_mut(id) else {
+            return;
+        };
+        let registration = &mut found.value;
+        registration.events += 1;
+        registration.from = changed.index + 1;
+        let name = self.app.definitions().resource_name(changed.key.ty);
+        let delivery = Delivery {
+            subscription: id.to_owned(),
+            number: registration.events,
+            time: changed.time,
+            focus: (name.to_owned(), changed.key.id.as_str().to_owned()),
+            version: changed.version.0,
+            happened: changed.happened,
+            state: DeliveryState::Waiting,
+            attempts: 0,
+            error: None,
+            ended: None,
+        };
+        self.added.entry(id.to_owned()).or_default().push(delivery);
+    }
+
+    // Registration and deliveries in one write: a number is never given twice.
+    async fn flush(&mut self) -> Result<(), AppError> {
+        for (id, deliveries) in std::mem::take(&mut self.added) {
+            let Some(found) = self.subscriptions.get(&id) else {
+                continue;
+            };
+            let mut writes = vec![self.registration(found, &found.value)?];
+            let keep = self.app.settings().subscriptions.keep_s;
+            // Nobody may ever open the WebSocket: what waits for one does not wait for ever.
+            let expires = (found.value.spec.channel.kind == ChannelKind::Websocket)
+                .then(|| self.app.now().plus_seconds(keep));
+            for delivery in &deliveries {
+                let id = delivery_id(&id, delivery.number);
+                let expected = store::DocExpected::Absent;
+                let kind = DocKind::Delivery;
+                writes.push(documents::write(
+                    self.app, kind, &id, expected, delivery, expires,
+                )?);
+            }
+            self.app.store().operate(self.scope, writes).await?;
+            if let Some(found) = self.subscriptions.get_mut(&id) {
+                found.version += 1;
+            }
+            self.app.board().subscriptions.arrive();
+        }
+        Ok(())
+    }
+
+    fn registration(
+        &self,
+        found: &Versioned<Registration>,
+        value: &Registration,
+    ) -> Result<DocWrite, AppError> {
+        let expected = documents::expected(Some(found));
+        let kind = DocKind::Subscription;
+        documents::write(self.app, kind, &value.id, expected, value, None)
+    }
+
+    async fn register(
+        &mut self,
+        event: &Event,
+        key: &ResourceKey,
+        version: VersionId,
+    ) -> Result<(), AppError> {
+        let id = key.id.as_str().to_owned();
+        let known = self.subscriptions.get(&id);
+        if known.is_some_and(|known| known.value.from > event.index || known.value.version >= version.0) {
+            return Ok(());
+        }
+        self.callers.remove(&id);
+        let found = self.app.store().vread(self.scope, key, version).await?;
+        let Some((stored, body)) = found.and_then(|found| Some((found.clone(), found.body?))) else {
+            return self.forget(&id).await;
+        };
+        let Ok(spec) = Spec::read(&body) else {
+            return Ok(());
+        };
+        let noted = owner::noted(self.app, self.scope, &stored).await?;
+        let by_platform = event
+            .payload
+            .as_ref()
+            .is_some_and(|payload| payload.actor.kind == ActorKind::System);
+        let registration = match (noted, known) {
+            (Some(owner), known) => Registration {
+                id: id.clone(),
+                version: version.0,
+                asked: version.0,
+                owner,
+                follows: spec.status == Status::Requested
+                    && known.is_some_and(|known| known.value.following()),
+                spec,
+                events: known.map_or(0, |known| known.value.events),
+                from: event.index + 1,
+            },
+            (None, Some(known)) if by_platform => Registration {
+                version: version.0,
+                follows: spec.status == Status::Active,
+                spec,
+                from: event.index + 1,
+                ..known.value.clone()
+            },
+            // Nobody is known to have written it: nobody's authority to serve it with.
+            _ => return Ok(()),
+        };
+        self.keep(registration).await
+    }
+
+    async fn keep(&mut self, registration: Registration) -> Result<(), AppError> {
+        let id = registration.id.clone();
+        let expected = documents::expected(self.subscriptions.get(&id));
+        let kind = DocKind::Subscription;
+        let write = documents::write(self.app, kind, &id, expected, &registration, None)?;
+        self.app.store().operate(self.scope, vec![write]).await?;
+        let version = self.subscriptions.get(&id).map_or(1, |known| known.version + 1);
+        self.subscriptions.insert(
+            id,
+            Versioned {
+                value: registration,
+                version,
+            },
+        );
+        self.app.board().subscriptions.interest(self.scope.tenant());
+        Ok(())
+    }
+
+    async fn forget(&mut self, id: &str) -> Result<(), AppError> {
+        if self.subscriptions.remove(id).is_none() {
+            return Ok(());
+        }
+        let kinds = [DocKind::Delivery, DocKind::Replay];
+        for kind in kinds {
+            loop {
+                let found: Vec<serde_json::Value> =
+                    documents::numbered(self.app, self.scope, kind, id, 0, 200).await?;
+                let number = |value: &serde_json::Value| value.get("number")?.as_u64();
+                let writes: Vec<DocWrite> = found
+                    .iter()
+                    .filter_map(number)
+                    .map(|number| documents::removal(self.app, kind, &delivery_id(id, number)))
+                    .collect();
+                if writes.is_empty() {
+                    break;
+                }
+                self.app.store().operate(self.scope, writes).await?;
+            }
+        }
+        let writes = [DocKind::SubscriptionProgress, DocKind::Subscription]
+            .map(|kind| documents::removal(self.app, kind, id));
+        self.app.store().operate(self.scope, writes.into()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Topics: SubscriptionTopic of R5, carried in an R4 Basic resource whose code is `SubscriptionTopic` of
+//! `http://hl7.org/fhir/fhir-types` and whose elements are the cross-version extensions
+//! `http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic.*`.
+
+use fhir::definitions::TypeId;
+use identity::SystemTask;
+use kernel::TenantId;
+use serde_json::Value;
+
+use super::criteria::Criteria;
+use super::documents::Happened;
+use crate::App;
+use crate::error::AppError;
+use crate::init::system_caller;
+use crate::record::search::{self, SearchRequest};
+
+const ELEMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic.";
+/// The code of a Basic that is a topic.
+const CODE: &str = "http://hl7.org/fhir/fhir-types|SubscriptionTopic";
+/// Topics of one tenant.
+const MOST: u32 = 500;
+
+/// Which of two tests a trigger needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueryCriteria {
+    pub previous: Option<Criteria>,
+    pub current: Option<Criteria>,
+    /// What the previous test counts as at a creation.
+    pub on_create: bool,
+    /// What the current test counts as at a deletion.
+    pub on_delete: bool,
+    pub both: bool,
+}
+
+/// What makes an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    pub ty: TypeId,
+    pub interactions: Vec<Happened>,
+    pub query: Option<QueryCriteria>,
+}
+
+/// A topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Topic {
+    pub url: String,
+    pub triggers: Vec<Trigger>,
+    /// Type and parameter; the type is empty where the topic names none.
+    pub filters: Vec<(String, String)>,
+    /// `Type:parameter` of what goes along with a focus.
+    pub includes: Vec<(String, String)>,
+}
+
+/// The topics of a tenant. Those that cannot be served are left out, with a line in the log.
+pub(crate) async fn all(app: &App, tenant: TenantId) -> Result<Vec<Topic>, AppError> {
+    let caller = system_caller(app, tenant, SystemTask::Consumers)?;
+    let ty = app
+        .definitions()
+        .resource("Basic")
+        .ok_or_else(|| AppError::Fault("the definitions lack Basic".to_owned()))?;
+    let request = SearchRequest {
+        ty,
+        params: vec![("code".to_owned(), CODE.to_owned())],
+        lenient: false,
+    };
+    let found = search::peek(app, &caller, &request, None, MOST).await?;
+    let mut topics = Vec::with_capacity(found.len());
+    for version in found {
+        let Some(body) = &version.body else { continue };
+        match read(app, body) {
+            Ok(Some(topic)) => topics.push(topic),
+            Ok(None) => {}
+            Err(reason) => {
+                tracing::warn!(topic = version.key.id.as_str(), reason, "a topic is not served");
+            }
+        }
+    }
+    Ok(topics)
+}
+
+/// The topic of a canonical URL, whose version part is not compared.
+pub(crate) fn by_url<'t>(topics: &'t [Topic], url: &str) -> Option<&'t Topic> {
+    let bare = url.split('|').next().unwrap_or(url);
+    topics.iter().find(|topic| topic.url == bare)
+}
+
+/// Reads a topic; `None` for one that is retired or a draft.
+pub(crate) fn read(app: &App, body: &[u8]) -> Result<Option<Topic>, String> {
+    let root: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let status = one(&root, "status").and_then(text);
+    if status.is_some_and(|status| status != "active") {
+        return Ok(None);
+    }
+    let url = one(&root, "url").and_then(text).ok_or("it has no url")?;
+    let mut topic = Topic {
+        url: url.to_owned(),
+        triggers: Vec::new(),
+        filters: Vec::new(),
+        includes: Vec::new(),
+    };
+    for found in many(&root, "resourceTrigger") {
+        topic.triggers.push(trigger(app, found)?);
+    }
+    if many(&root, "eventTrigger").next().is_some() || topic.triggers.is_empty() {
+        return Err("only resource triggers are served, and it needs one".to_owned());
+    }
+    for found in many(&root, "canFilterBy") {
+        let parameter = one(found, "filterParameter").and_then(text);
+        let parameter = parameter.ok_or("a filter has no filterParameter")?;
+        let of = one(found, "resource").and_then(text).map_or("", type_name);
+        topic.filters.push((of.to_owned(), parameter.to_owned()));
+    }
+    for found in many(&root, "notificationShape") {
+        if many(found, "revInclude").next().is_some() {
+            return Err("revInclude is not served: leave it out".to_owned());
+        }
+        for include in many(found, "include").filter_map(text) {
+            let include = include.trim_start_matches("_include=");
+            let include = include.split('&').next().unwrap_or_default();
+            let pair = include
+                .split_once(':')
+                .ok_or("an include is not of the form Type:parameter")?;
+            topic.includes.push((pair.0.to_owned(), pair.1.to_owned()));
+        }
+    }
+    Ok(Some(topic))
+}
+
+fn trigger(app: &App, found: &Value) -> Result<Trigger, String> {
+    let name = one(found, "resource").and_then(text).map_or("", type_name);
+    let ty = app
+        .definitions()
+        .resource(name)
+        .ok_or_else(|| format!("trigger resource {name:?} is none of R4"))?;
+    if one(found, "fhirPathCriteria").is_some() {
+        return Err("fhirPathCriteria are not served: use queryCriteria".to_owned());
+    }
+    let mut interactions = Vec::new();
+    for code in many(found, "supportedInteraction").filter_map(text) {
+        interactions.push(match code {
+            "create" => Happened::Create,
+            "update" => Happened::Update,
+            "delete" => Happened::Delete,
+            other => return Err(format!("interaction {other:?} is none")),
+        });
+    }
+    if interactions.is_empty() {
+        interactions = vec![Happened::Create, Happened::Update, Happened::Delete];
+    }
+    let query = one(found, "queryCriteria")
+        .map(|query| query_criteria(app, name, ty, query))
+        .transpose()?;
+    Ok(Trigger {
+        ty,
+        interactions,
+        query,
+    })
+}
+
+fn query_criteria(
+    app: &App,
+    name: &str,
+    ty: TypeId,
+    found: &Value,
+) -> Result<QueryCriteria, String> {
+    let criteria = |which: &str| -> Result<Option<Criteria>, String> {
+        let Some(query) = one(found, which).and_then(text) else {
+            return Ok(None);
+        };
+        let whole = if query.starts_with(&format!("{name}?")) {
+            query.to_owned()
+        } else {
+            format!("{name}?{query}")
+        };
+        let criteria = Criteria::parse(app, &whole)?;
+        debug_assert_eq!(criteria.ty, ty, "the query begins with the type");
+        Ok(Some(criteria))
+    };
+    let passes = |which: &str| one(found, which).and_then(text) != Some("test-fails");
+    let both = one(found, "requireBoth");
+    Ok(QueryCriteria {
+        previous: criteria("previous")?,
+        current: criteria("current")?,
+        on_create: passes("resultForCreate"),
+        on_delete: passes("resultForDelete"),
+        both: both.and_then(|both| both.get("valueBoolean")?.as_bool()) == Some(true),
+    })
+}
+
+fn type_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+fn many<'a>(of: &'a Value, name: &'a str) -> impl Iterator<Item = &'a Value> {
+    of.get("extension")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(move |found| {
+            let url = found.get("url").and_then(Value::as_str).unwrap_or_default();
+            url.strip_prefix(ELEMENT).unwrap_or(url) == name
+        })
+}
+
+fn one<'a>(of: &'a Value, name: &'a str) -> Option<&'a Value> {
+    many(of, name).next()
+}
+
+fn text(found: &Value) -> Option<&str> {
+    let members = found.as_object()?;
+    let (_, value) = members.iter().find(|(key, _)| key.starts_with("value"))?;
+    value.as_str()
+}
