@@ -286,6 +286,73 @@ pub const SETTINGS: &[Setting] = &[
         "send the session cookie over TLS only; turn on behind TLS",
     ),
     text(
+        "egress.allow",
+        "",
+        "what may be called, a list of `scheme://host[:port] [private] [pin=sha256/BASE64]`; empty: nothing. See the reference on webhooks",
+    ),
+    text(
+        "egress.root_certificates",
+        "",
+        "PEM file of authorities that outbound calls trust; empty: the system's",
+    ),
+    text(
+        "mail.server",
+        "",
+        "`host` or `host:port` of the mail submission server, which egress.allow must list as smtp:// or smtps://; empty: no mail",
+    ),
+    text(
+        "mail.security",
+        "starttls",
+        "`starttls`, `tls` (from the first byte) or `clear` (only where the egress entry says so)",
+    ),
+    text("mail.from", "", "address that mail is sent from"),
+    text("mail.user", "", "user name at the mail server; empty: none"),
+    text(
+        "mail.password_file",
+        "",
+        "file holding the password at the mail server",
+    ),
+    text(
+        "mail.recipients",
+        "",
+        "who may be written to, a list of `name@domain` or `*@domain`; empty: nobody",
+    ),
+    number(
+        "subscriptions.give_up_minutes",
+        "1440",
+        1,
+        43_200,
+        "how long a notification is tried before it becomes a dead letter, in minutes",
+    ),
+    number(
+        "subscriptions.keep_days",
+        "7",
+        1,
+        365,
+        "how long notifications are kept after they ended, for `$events` and sending again, in days",
+    ),
+    number(
+        "subscriptions.waiting",
+        "100000",
+        10,
+        10_000_000,
+        "notifications that may wait for one subscription before it is given up",
+    ),
+    number(
+        "subscriptions.senders",
+        "64",
+        1,
+        1024,
+        "subscriptions sent for at a time by one process",
+    ),
+    number(
+        "subscriptions.websockets",
+        "256",
+        0,
+        100_000,
+        "WebSockets of subscriptions open at a time in one process",
+    ),
+    text(
         "log.level",
         "info",
         "`error`, `warn`, `info`, `debug` or a tracing filter",
@@ -436,6 +503,32 @@ impl Config {
     pub fn text(&self, key: &str) -> &str {
         self.values.get(key).map_or("", |(value, _)| value.as_str())
     }
+    /// A list: of a TOML array, or of a text with commas.
+    pub fn list(&self, key: &str) -> Result<Vec<String>, ConfigError> {
+        let value = self.text(key).trim();
+        if !value.starts_with('[') {
+            let items = value.split(',').map(str::trim);
+            return Ok(items
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect());
+        }
+        let wrong = || ConfigError::Value {
+            key: key.to_owned(),
+            origin: self
+                .values
+                .get(key)
+                .map_or_else(String::new, |(_, origin)| origin.to_string()),
+            value: value.to_owned(),
+            expected: "a list of texts",
+        };
+        let table: toml::Table = format!("list = {value}").parse().map_err(|_| wrong())?;
+        let items = table.get("list").and_then(toml::Value::as_array);
+        let items = items.ok_or_else(wrong)?.iter();
+        items
+            .map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong))
+            .collect()
+    }
     /// A number, within its range.
     #[must_use]
     pub fn number(&self, key: &str) -> i64 {
@@ -546,6 +639,26 @@ mod tests {
                 "THERIAC__HTTP__LISTEN".to_owned()
             ]
         );
+    }
+
+    #[test]
+    fn lists_are_arrays_or_texts_with_commas() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.toml");
+        let allow = "[egress]\nallow = [\"https://a.test\", \"http://b.test:9 private\"]\n";
+        std::fs::write(&file, allow).unwrap();
+        let config = Config::load(Some(&file), vec![]).unwrap();
+        let expected = ["https://a.test", "http://b.test:9 private"];
+        assert_eq!(config.list("egress.allow").unwrap(), expected);
+        let given = variables(&[(
+            "THERIAC__EGRESS__ALLOW",
+            "https://a.test, http://b.test:9 private",
+        )]);
+        let config = Config::load(None, given).unwrap();
+        assert_eq!(config.list("egress.allow").unwrap(), expected);
+        assert!(config.list("mail.recipients").unwrap().is_empty());
+        let config = Config::load(None, variables(&[("THERIAC__EGRESS__ALLOW", "[1]")])).unwrap();
+        assert!(config.list("egress.allow").is_err());
     }
 
     #[test]

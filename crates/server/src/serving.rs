@@ -104,7 +104,9 @@ async fn connection(
         .header_read_timeout(bounds.headers)
         .pipeline_flush(true)
         .max_buf_size(64 * 1024);
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    let serving = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(serving);
     // An error here is the other end's: a reset, a half request, headers that took too long.
     tokio::select! {

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use app::{App, Settings};
 use axum::Router;
+use connect::{
+    Client, ClientSettings, EgressPolicy, Limits, MailSecurity, MailSettings, Outbound,
+    SystemResolver,
+};
 use http_edge::{Edge, EdgeSettings, Metrics};
 use kernel::{Category, Clock, Ids};
 use sha2::{Digest, Sha256};
@@ -164,6 +168,10 @@ async fn open_store(
     .with_files(Blobs::in_folder(&data.join("blobs"))?);
     // A data folder is locked by one process; a database is shared.
     let app = if is_postgres { app } else { app.alone() };
+    let app = match outside(config, &clock)? {
+        Some(outside) => app.reaching_out(outside),
+        None => app,
+    };
     let instance = Instance {
         app,
         store,
@@ -300,6 +308,12 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     settings.bulk.jobs = usize::try_from(number("bulk.jobs")).unwrap_or(4);
     settings.session.idle_s = number("session.idle_minutes") * 60;
     settings.session.absolute_s = number("session.absolute_hours") * 3600;
+    settings.subscriptions.give_up_s = number("subscriptions.give_up_minutes") * 60;
+    settings.subscriptions.keep_s = number("subscriptions.keep_days") * 24 * 3600;
+    settings.subscriptions.waiting = number("subscriptions.waiting").unsigned_abs();
+    settings.subscriptions.senders = usize::try_from(number("subscriptions.senders")).unwrap_or(64);
+    settings.subscriptions.sockets =
+        usize::try_from(number("subscriptions.websockets")).unwrap_or(256);
     settings.token_audience = format!("{}/t/{{tenant}}/token", public_url(config));
     Ok(settings)
 }
@@ -312,6 +326,67 @@ fn validation(config: &Config) -> Result<identity::ValidationMode, Failure> {
             format!("record.profiles is {word:?}: set it to off, warn or enforce"),
         )
     })
+}
+
+// The way out, where anything may be called.
+fn outside(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<Arc<dyn Outbound>>, Failure> {
+    let allowed = config.list("egress.allow")?;
+    let policy = EgressPolicy::parse(allowed.iter().map(String::as_str))
+        .map_err(|error| Failure::from_error(&error))?;
+    if policy.is_empty() {
+        return Ok(None);
+    }
+    let roots = config.text("egress.root_certificates");
+    let settings = ClientSettings {
+        policy,
+        limits: Limits::default(),
+        root_certificates: (!roots.is_empty()).then(|| roots.into()),
+        mail: mail(config)?,
+    };
+    let client = Client::new(settings, Arc::new(SystemResolver), Arc::clone(clock));
+    let client = client.map_err(|error| Failure::from_error(&error))?;
+    Ok(Some(Arc::new(client)))
+}
+
+fn mail(config: &Config) -> Result<Option<MailSettings>, Failure> {
+    let server = config.text("mail.server");
+    if server.is_empty() {
+        return Ok(None);
+    }
+    let security = MailSecurity::parse(config.text("mail.security")).ok_or_else(|| {
+        Failure::new(
+            Category::Invalid,
+            "setting mail.security is none of starttls, tls, clear",
+        )
+    })?;
+    let user = config.text("mail.user");
+    let credentials = if user.is_empty() {
+        None
+    } else {
+        let password = crate::commands::secret_file(Path::new(config.text("mail.password_file")))?;
+        Some((user.to_owned(), Zeroizing::new(password.to_string())))
+    };
+    Ok(Some(MailSettings {
+        server: server.to_owned(),
+        security,
+        from: config.text("mail.from").to_owned(),
+        credentials,
+        recipients: config.list("mail.recipients")?,
+    }))
+}
+
+/// The name this replica holds leases of subscriptions under. A folder has one process at a time, which
+/// finds its own leases again after a kill; replicas of a database have a name for each life.
+pub fn holder(instance: &Instance) -> uuid::Uuid {
+    if is_postgres(&instance.config).unwrap_or(true) {
+        return instance.ids.uuid();
+    }
+    let digest = Sha256::digest(format!("theriac subscriptions {}", instance.name));
+    let mut bytes = [0; 16];
+    for (target, byte) in bytes.iter_mut().zip(digest) {
+        *target = byte;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// The address clients use.

@@ -122,7 +122,9 @@ async fn by_topic(
                     .iter()
                     .any(|(of, own)| own == code && (of.is_empty() || of == name));
                 if !offered {
-                    return refuse(format!("the topic cannot be filtered by {code}: leave it out"));
+                    return refuse(format!(
+                        "the topic cannot be filtered by {code}: leave it out"
+                    ));
                 }
             }
             search::check(app, caller, &criteria.request()).await?;
@@ -138,7 +140,9 @@ fn channel(app: &App, channel: &Channel) -> Result<(), AppError> {
         let parsed = HeaderName::from_bytes(name.as_bytes());
         let usable = parsed.is_ok_and(|parsed| !RESERVED.contains(&parsed.as_str()));
         if !usable || HeaderValue::from_str(value).is_err() {
-            return refuse("a channel header cannot be sent: check its name, and leave out those the server sets");
+            return refuse(
+                "a channel header cannot be sent: check its name, and leave out those the server sets",
+            );
         }
     }
     let permitted = match channel.kind {

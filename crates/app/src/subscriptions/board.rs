@@ -104,7 +104,8 @@ impl Board {
 
     /// Deliveries were added that connections may wait for.
     pub(crate) fn arrive(&self) {
-        self.arrived.send_modify(|count| *count = count.wrapping_add(1));
+        self.arrived
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     pub(crate) fn arrivals(&self) -> watch::Receiver<u64> {

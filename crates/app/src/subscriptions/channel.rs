@@ -71,7 +71,8 @@ impl Sender<'_> {
         let channel = &self.registration.spec.channel;
         match channel.kind {
             ChannelKind::Email => {
-                let text = "An event that you subscribed to happened. The notification is attached.";
+                let text =
+                    "An event that you subscribed to happened. The notification is attached.";
                 let attached = ("notification.json", JSON, Bytes::from(bundle));
                 self.mail(text.to_owned(), Some(attached), id).await
             }
@@ -144,7 +145,11 @@ impl Sender<'_> {
             None => None,
             Some(body) => {
                 let (media, body) = self.written(body)?;
-                let name = if media == XML { "resource.xml" } else { "resource.json" };
+                let name = if media == XML {
+                    "resource.xml"
+                } else {
+                    "resource.json"
+                };
                 Some((name, media, body))
             }
         };
@@ -214,7 +219,10 @@ impl Sender<'_> {
     ) -> Result<(), Failed> {
         let endpoint = &self.registration.spec.channel.endpoint;
         let message = Message {
-            to: endpoint.strip_prefix("mailto:").unwrap_or(endpoint).to_owned(),
+            to: endpoint
+                .strip_prefix("mailto:")
+                .unwrap_or(endpoint)
+                .to_owned(),
             subject: "Notification of the record".to_owned(),
             text,
             attachment: attached

@@ -43,7 +43,9 @@ impl Criteria {
         let (name, query) = text.split_once('?').unwrap_or((text, ""));
         let ty = app.definitions().resource(name).ok_or_else(|| {
             let shown: String = name.chars().take(60).collect();
-            format!("criteria {shown:?} do not begin with a resource type: write Type?parameter=value")
+            format!(
+                "criteria {shown:?} do not begin with a resource type: write Type?parameter=value"
+            )
         })?;
         let params = query_string::parse(query)
             .ok_or_else(|| "the criteria have a broken percent escape".to_owned())?;

@@ -166,12 +166,14 @@ impl<'a> Turn<'a> {
             return self.activate(progress).await;
         }
         if self.is_over() {
-            self.set(Status::Off, Some("Subscription.end is over")).await?;
+            self.set(Status::Off, Some("Subscription.end is over"))
+                .await?;
             return Ok(false);
         }
         let waiting = self.registration.events.saturating_sub(progress.done);
         if waiting > self.app.settings().subscriptions.waiting {
-            let reason = "too many notifications wait: make the endpoint faster, or narrow the criteria";
+            let reason =
+                "too many notifications wait: make the endpoint faster, or narrow the criteria";
             self.give_up(progress, reason).await?;
             return Ok(false);
         }
@@ -262,7 +264,10 @@ impl<'a> Turn<'a> {
                 if !self.registration.is_topic() {
                     return Ok(());
                 }
-                let id = format!("{}.handshake.{}", self.registration.id, self.registration.asked);
+                let id = format!(
+                    "{}.handshake.{}",
+                    self.registration.id, self.registration.asked
+                );
                 let bundle = self.bundle(Kind::Handshake, &[]);
                 self.sender().bundle(bundle, id).await
             }
@@ -321,7 +326,9 @@ impl<'a> Turn<'a> {
     fn is_given_up(&self, progress: &Progress) -> bool {
         let most = self.app.settings().subscriptions.give_up_s;
         let since = |failing: Timestamp| self.app.now().seconds_since(failing);
-        progress.failing.is_some_and(|failing| since(failing) >= most)
+        progress
+            .failing
+            .is_some_and(|failing| since(failing) >= most)
     }
 
     // Sends deliveries together; also the writes that note how they ended.

@@ -178,7 +178,14 @@ pub(crate) fn ended(app: &App, delivery: &Delivery) -> Result<DocWrite, AppError
     let keep = app.settings().subscriptions.keep_s;
     let id = delivery_id(&delivery.subscription, delivery.number);
     let expires = delivery.ended.map(|ended| ended.plus_seconds(keep));
-    write(app, DocKind::Delivery, &id, DocExpected::Any, delivery, expires)
+    write(
+        app,
+        DocKind::Delivery,
+        &id,
+        DocExpected::Any,
+        delivery,
+        expires,
+    )
 }
 
 /// What must be there for a document that was read, or was not there.

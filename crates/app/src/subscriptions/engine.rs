@@ -107,14 +107,18 @@ impl Engine {
         let mut standing = Standing::default();
         for found in &subscriptions {
             let registration = &found.value;
-            let progress = progresses.get(&registration.id).cloned().unwrap_or_default();
+            let progress = progresses
+                .get(&registration.id)
+                .cloned()
+                .unwrap_or_default();
             let stopped = progress.stopped == Some(registration.asked);
             standing.active += u64::from(registration.is_active() && !stopped);
             standing.failing += u64::from(stopped || progress.failures > 0);
             standing.waiting += registration.events.saturating_sub(progress.done);
             let now = self.app.now();
             let asked = replays.contains(&registration.id);
-            let over = registration.is_active() && registration.spec.end.is_some_and(|end| end <= now);
+            let over =
+                registration.is_active() && registration.spec.end.is_some_and(|end| end <= now);
             if deliver::due(registration, &progress, now) == Due::Now || asked {
                 self.start(tenant, &registration.id, work);
             } else if over {
@@ -132,10 +136,7 @@ impl Engine {
         super::lifecycle::set_status(&self.app, tenant, served, off, reason).await
     }
 
-    async fn progresses(
-        &self,
-        scope: &TenantScope,
-    ) -> Result<HashMap<String, Progress>, AppError> {
+    async fn progresses(&self, scope: &TenantScope) -> Result<HashMap<String, Progress>, AppError> {
         const PAGE: u32 = 500;
         let mut found = HashMap::new();
         let mut after: Option<String> = None;
@@ -250,7 +251,11 @@ impl Engine {
         let app = self.app.clone();
         let board = &app.board().subscriptions;
         loop {
-            let wait = if schedule.is_hot(self.now()) { TICK } else { LOOK };
+            let wait = if schedule.is_hot(self.now()) {
+                TICK
+            } else {
+                LOOK
+            };
             tokio::select! {
                 () = &mut stop => break,
                 () = board.woken() => tokio::time::sleep(Duration::from_millis(5)).await,

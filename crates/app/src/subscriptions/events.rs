@@ -120,7 +120,10 @@ impl Reader<'_> {
         let patients = self.app.patients_of(self.caller, seen)?;
         let ask = Ask::record(identity::Interaction::Read, key, &patients);
         let allowed = authorise(self.app, self.caller, &ask).await?;
-        let query = format!("Subscription/{} event {}", delivery.subscription, delivery.number);
+        let query = format!(
+            "Subscription/{} event {}",
+            delivery.subscription, delivery.number
+        );
         let mut entries = look_entries(
             self.app,
             self.caller,

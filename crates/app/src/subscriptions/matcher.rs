@@ -58,7 +58,8 @@ struct Batch<'a> {
     scope: &'a TenantScope,
     subscriptions: BTreeMap<String, Versioned<Registration>>,
     topics: Option<Vec<Topic>>,
-    tenant: Option<Option<Tenant>>,
+    // `None`: nobody of the tenant may do anything now.
+    tenant: Option<Tenant>,
     // Owners as callers; `None`: they may do nothing any more.
     callers: HashMap<String, Option<Caller>>,
     added: BTreeMap<String, Vec<Delivery>>,
@@ -66,7 +67,10 @@ struct Batch<'a> {
 
 fn key_of(app: &App, event: &Event) -> Option<(ResourceKey, VersionId)> {
     let facts = event.payload.as_ref()?.resource.as_ref()?;
-    let changes = matches!(event.leaf.class, Class::Create | Class::Update | Class::Delete);
+    let changes = matches!(
+        event.leaf.class,
+        Class::Create | Class::Update | Class::Delete
+    );
     if !changes || event.leaf.outcome != Outcome::Success {
         return None;
     }
@@ -86,7 +90,7 @@ impl<'a> Batch<'a> {
                 .map(|found: Versioned<Registration>| (found.value.id.clone(), found))
                 .collect(),
             topics: None,
-            tenant: None,
+            tenant: owner::tenant(app, scope).await?,
             callers: HashMap::new(),
             added: BTreeMap::new(),
         })
@@ -166,11 +170,8 @@ impl<'a> Batch<'a> {
         if let Some(known) = self.callers.get(id) {
             return Ok(known.clone());
         }
-        if self.tenant.is_none() {
-            self.tenant = Some(owner::tenant(self.app, self.scope).await?);
-        }
         let found = self.subscriptions.get(id).map(|found| &found.value.owner);
-        let (Some(Some(tenant)), Some(owner)) = (&self.tenant, found) else {
+        let (Some(tenant), Some(owner)) = (&self.tenant, found) else {
             return Ok(None);
         };
         let caller = owner.caller(self.app, self.scope, tenant).await?;
@@ -261,12 +262,15 @@ impl<'a> Batch<'a> {
     ) -> Result<(), AppError> {
         let id = key.id.as_str().to_owned();
         let known = self.subscriptions.get(&id);
-        if known.is_some_and(|known| known.value.from > event.index || known.value.version >= version.0) {
+        if known
+            .is_some_and(|known| known.value.from > event.index || known.value.version >= version.0)
+        {
             return Ok(());
         }
         self.callers.remove(&id);
         let found = self.app.store().vread(self.scope, key, version).await?;
-        let Some((stored, body)) = found.and_then(|found| Some((found.clone(), found.body?))) else {
+        let Some((stored, body)) = found.and_then(|found| Some((found.clone(), found.body?)))
+        else {
             return self.forget(&id).await;
         };
         let Ok(spec) = Spec::read(&body) else {
@@ -308,7 +312,10 @@ impl<'a> Batch<'a> {
         let kind = DocKind::Subscription;
         let write = documents::write(self.app, kind, &id, expected, &registration, None)?;
         self.app.store().operate(self.scope, vec![write]).await?;
-        let version = self.subscriptions.get(&id).map_or(1, |known| known.version + 1);
+        let version = self
+            .subscriptions
+            .get(&id)
+            .map_or(1, |known| known.version + 1);
         self.subscriptions.insert(
             id,
             Versioned {

@@ -62,11 +62,13 @@ pub(crate) fn status(
             json!({"name": "eventNumber", "valueString": item.delivery.number.to_string()}),
             json!({"name": "timestamp", "valueInstant": item.delivery.time.to_fhir_instant()}),
         ];
-        let reference = |name: &str, shown: &Shown| {
-            json!({"name": name, "valueReference": {"reference": format!("{base}/{}", shown.name)}})
-        };
+        let reference = |name: &str, shown: &Shown| json!({"name": name, "valueReference": {"reference": format!("{base}/{}", shown.name)}});
         event.extend(item.focus.iter().map(|shown| reference("focus", shown)));
-        event.extend(item.along.iter().map(|shown| reference("additionalContext", shown)));
+        event.extend(
+            item.along
+                .iter()
+                .map(|shown| reference("additionalContext", shown)),
+        );
         parts.push(json!({"name": "notificationEvent", "part": event}));
     }
     if let Some(error) = error {
@@ -88,13 +90,12 @@ pub(crate) fn bundle(
     items: &[Item],
 ) -> Vec<u8> {
     let base = &registration.owner.base;
-    let mut out = String::with_capacity(1024);
-    out.push_str(&format!(
+    let head = format!(
         r#"{{"resourceType":"Bundle","id":"{id}","meta":{{"profile":["{PROFILE}backport-subscription-notification-r4"]}},"type":"history","timestamp":"{}","entry":[{{"fullUrl":"urn:uuid:{id}","resource":{status},"request":{{"method":"GET","url":"{base}/Subscription/{}/$status"}},"response":{{"status":"200"}}}}"#,
         now.to_fhir_instant(),
         registration.id
-    ));
-    let mut out = out.into_bytes();
+    );
+    let mut out = head.into_bytes();
     for item in items {
         let method = match item.delivery.happened {
             Happened::Create => ("POST", "201"),

@@ -41,7 +41,10 @@ async fn load(
     };
     let kind = DocKind::SubscriptionProgress;
     let progress = admin::load(app, &caller.scope, kind, id).await?;
-    Ok(Some((value, progress.map(|found| found.value).unwrap_or_default())))
+    Ok(Some((
+        value,
+        progress.map(|found| found.value).unwrap_or_default(),
+    )))
 }
 
 // One that was stored and is not registered yet answers as if it were not there, for a moment.
@@ -144,7 +147,13 @@ pub async fn events(
     let state = (state(&registration, &progress), progress.error.as_deref());
     let status = notice::status(&registration, Kind::QueryEvent, state, &items);
     let id = app.ids().uuid();
-    Ok(notice::bundle(id, app.now(), &registration, &status, &items))
+    Ok(notice::bundle(
+        id,
+        app.now(),
+        &registration,
+        &status,
+        &items,
+    ))
 }
 
 /// `$get-ws-binding-token`: Parameters with a token that binds a WebSocket to subscriptions of the
@@ -308,20 +317,7 @@ pub async fn replay(
             "events of a WebSocket are fetched again with $events".to_owned(),
         ));
     }
-    let numbers: Vec<u64> = match numbers {
-        Some(numbers) => numbers.to_vec(),
-        None => {
-            let dead = Some(DeliveryState::Dead);
-            let found = deliveries(app, caller, id, 0, dead).await?;
-            found.iter().map(|delivery| delivery.number).collect()
-        }
-    };
-    if numbers.len() > DELIVERIES as usize {
-        return Err(AppError::TooLarge(format!(
-            "{} events are more than the {DELIVERIES} that may be asked for at once",
-            numbers.len()
-        )));
-    }
+    let numbers = wanted(app, caller, id, numbers).await?;
     let mut unit = UnitOfWork::begin(app, &caller.scope);
     let mut count = 0;
     for number in numbers {
@@ -336,7 +332,14 @@ pub async fn replay(
         let asked = app.now();
         let replay = Replay { number, asked };
         let any = DocExpected::Any;
-        unit = unit.doc(documents::write(app, DocKind::Replay, &place, any, &replay, None)?);
+        unit = unit.doc(documents::write(
+            app,
+            DocKind::Replay,
+            &place,
+            any,
+            &replay,
+            None,
+        )?);
         count += 1;
     }
     if count == 0 {
@@ -348,6 +351,27 @@ pub async fn replay(
     unit.entry(entry).commit().await?;
     app.board().subscriptions.poke(caller.scope.tenant());
     Ok(count)
+}
+
+// The events named, or every dead letter of a page.
+async fn wanted(
+    app: &App,
+    caller: &Caller,
+    id: &LogicalId,
+    numbers: Option<&[u64]>,
+) -> Result<Vec<u64>, AppError> {
+    let Some(numbers) = numbers else {
+        let dead = Some(DeliveryState::Dead);
+        let found = deliveries(app, caller, id, 0, dead).await?;
+        return Ok(found.iter().map(|delivery| delivery.number).collect());
+    };
+    if numbers.len() > DELIVERIES as usize {
+        return Err(AppError::TooLarge(format!(
+            "{} events are more than the {DELIVERIES} that may be asked for at once",
+            numbers.len()
+        )));
+    }
+    Ok(numbers.to_vec())
 }
 
 /// The key that a subscription's calls are signed with, for whoever may change the subscription.

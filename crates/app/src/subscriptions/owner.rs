@@ -119,6 +119,11 @@ impl Owner {
             base: Arc::from(self.base.as_str()),
             idempotency: None,
         };
-        Ok(Some(sign_in::caller(app, tenant, Arc::new(subject), context)?))
+        Ok(Some(sign_in::caller(
+            app,
+            tenant,
+            Arc::new(subject),
+            context,
+        )?))
     }
 }

@@ -182,10 +182,13 @@ impl Spec {
         } else {
             Watch::Criteria {
                 query: criteria.to_owned(),
-                deletions: flag(&root, DELETIONS) || flag(root.get("channel").unwrap_or(&root), DELETIONS),
+                deletions: flag(&root, DELETIONS)
+                    || flag(root.get("channel").unwrap_or(&root), DELETIONS),
             }
         };
-        let channel = root.get("channel").ok_or("Subscription.channel is missing")?;
+        let channel = root
+            .get("channel")
+            .ok_or("Subscription.channel is missing")?;
         Ok(Self {
             status,
             end,
@@ -206,21 +209,16 @@ fn read_channel(channel: &Value, is_topic: bool) -> Result<Channel, String> {
         })?;
     let mime = text("payload").unwrap_or_default();
     let media = mime.split(';').next().unwrap_or_default().trim();
-    let xml = match media {
-        "" | "application/fhir+json" | "application/json" => false,
-        "application/fhir+xml" | "application/xml" => true,
-        _ => {
-            return Err(format!(
-                "payload {mime:?} is not served here: use application/fhir+json or application/fhir+xml"
-            ));
-        }
-    };
+    let xml = is_xml(media)?;
     let content = match (is_topic, media) {
         (false, "") => Content::Empty,
         (false, _) => Content::FullResource,
         (true, _) => {
             let mut found = extensions(channel.get("_payload"), "backport-payload-content");
-            match found.next().and_then(|found| found.get("valueCode")?.as_str()) {
+            match found
+                .next()
+                .and_then(|found| found.get("valueCode")?.as_str())
+            {
                 None => Content::Empty,
                 Some(code) => Content::parse(code).ok_or_else(|| {
                     format!("payload content {code:?} is none of empty, id-only, full-resource")
@@ -250,9 +248,20 @@ fn read_channel(channel: &Value, is_topic: bool) -> Result<Channel, String> {
         xml,
         heartbeat_s: heartbeat.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
         timeout_s: number("backport-timeout").filter(|seconds| *seconds > 0),
-        at_once: number("backport-max-count")
-            .map_or(1, |count| u32::try_from(count).unwrap_or(AT_ONCE).clamp(1, AT_ONCE)),
+        at_once: number("backport-max-count").map_or(1, |count| {
+            u32::try_from(count).unwrap_or(AT_ONCE).clamp(1, AT_ONCE)
+        }),
     })
+}
+
+fn is_xml(media: &str) -> Result<bool, String> {
+    match media {
+        "" | "application/fhir+json" | "application/json" => Ok(false),
+        "application/fhir+xml" | "application/xml" => Ok(true),
+        _ => Err(format!(
+            "payload {media:?} is not served here: use application/fhir+json or application/fhir+xml"
+        )),
+    }
 }
 
 fn header(line: &str) -> Result<(String, String), String> {
@@ -317,7 +326,13 @@ mod tests {
             [("Authorization".to_owned(), "Bearer secret:1".to_owned())]
         );
         let query = "Observation?code=1".to_owned();
-        assert_eq!(spec.watch, Watch::Criteria { query, deletions: true });
+        assert_eq!(
+            spec.watch,
+            Watch::Criteria {
+                query,
+                deletions: true
+            }
+        );
     }
 
     #[test]
@@ -342,7 +357,12 @@ mod tests {
         );
         let channel = spec.channel;
         assert_eq!(
-            (channel.content, channel.heartbeat_s, channel.timeout_s, channel.at_once),
+            (
+                channel.content,
+                channel.heartbeat_s,
+                channel.timeout_s,
+                channel.at_once
+            ),
             (Content::IdOnly, Some(60), Some(7), 100)
         );
     }
@@ -355,7 +375,11 @@ mod tests {
             ("/status", json!("on"), "status"),
             ("/channel/payload", json!("text/csv"), "text/csv"),
             ("/end", json!("soon"), "end"),
-            ("/channel/header", json!(["secret-without-colon"]), "form name: value"),
+            (
+                "/channel/header",
+                json!(["secret-without-colon"]),
+                "form name: value",
+            ),
         ] {
             let mut body = plain();
             body["end"] = json!("2027-01-01T00:00:00Z");

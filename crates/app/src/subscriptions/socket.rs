@@ -60,7 +60,10 @@ pub(crate) fn own(caller: &Caller, registration: &Registration) -> Result<(), Ap
 
 fn check(actor: ActorId, registration: &Registration) -> Result<(), AppError> {
     if registration.owner.actor != actor {
-        return Err(AppError::not_found(format!("Subscription/{}", registration.id)));
+        return Err(AppError::not_found(format!(
+            "Subscription/{}",
+            registration.id
+        )));
     }
     if registration.spec.channel.kind != ChannelKind::Websocket {
         return Err(AppError::Unprocessable(
@@ -148,12 +151,7 @@ fn scope(tenant: TenantId) -> TenantScope {
     system_scope(tenant, SystemTask::Consumers)
 }
 
-async fn bound(
-    app: &App,
-    of: &TenantScope,
-    id: &str,
-    actor: ActorId,
-) -> Result<Bound, AppError> {
+async fn bound(app: &App, of: &TenantScope, id: &str, actor: ActorId) -> Result<Bound, AppError> {
     let scope = scope(of.tenant());
     let registration = registration(app, &scope, id).await?;
     let registration =
@@ -198,7 +196,9 @@ pub async fn frames(app: &App, bound: &mut Bound) -> Result<Vec<Frame>, AppError
         erased: false,
     };
     let registration = registration(app, &scope, &bound.id).await?;
-    let registration = registration.filter(Registration::is_active).ok_or_else(gone)?;
+    let registration = registration
+        .filter(Registration::is_active)
+        .ok_or_else(gone)?;
     let tenant = owner::tenant(app, &scope).await?.ok_or_else(gone)?;
     let caller = registration.owner.caller(app, &scope, &tenant).await?;
     let caller = caller.ok_or_else(gone)?;
@@ -228,9 +228,12 @@ pub async fn frames(app: &App, bound: &mut Bound) -> Result<Vec<Frame>, AppError
         };
         frames.extend(framed(app, &registration, &reader, &found).await?);
     }
-    let beat = registration.spec.channel.heartbeat_s.filter(|_| registration.is_topic());
-    if frames.is_empty()
-        && beat.is_some_and(|period| app.now().seconds_since(bound.last) >= period)
+    let beat = registration
+        .spec
+        .channel
+        .heartbeat_s
+        .filter(|_| registration.is_topic());
+    if frames.is_empty() && beat.is_some_and(|period| app.now().seconds_since(bound.last) >= period)
     {
         frames.push(whole(app, &registration, Kind::Heartbeat, &[], bound.next));
     }
@@ -280,14 +283,21 @@ pub async fn sent(app: &App, bound: &mut Bound, frame: &Frame) -> Result<(), App
         return Ok(());
     }
     bound.next = frame.upto;
-    let counted = if frame.text.is_empty() { "dropped" } else { "delivered" };
+    let counted = if frame.text.is_empty() {
+        "dropped"
+    } else {
+        "delivered"
+    };
     app.board()
         .subscriptions
         .count(ChannelKind::Websocket, counted, 1);
     let mut retry = Retry::new();
     loop {
         let found = progress(app, &bound.scope, &bound.id).await?;
-        let mut value = found.as_ref().map(|found| found.value.clone()).unwrap_or_default();
+        let mut value = found
+            .as_ref()
+            .map(|found| found.value.clone())
+            .unwrap_or_default();
         // Another connection of the same subscription may be further.
         if value.done >= frame.upto {
             return Ok(());

@@ -71,7 +71,11 @@ pub(crate) async fn all(app: &App, tenant: TenantId) -> Result<Vec<Topic>, AppEr
             Ok(Some(topic)) => topics.push(topic),
             Ok(None) => {}
             Err(reason) => {
-                tracing::warn!(topic = version.key.id.as_str(), reason, "a topic is not served");
+                tracing::warn!(
+                    topic = version.key.id.as_str(),
+                    reason,
+                    "a topic is not served"
+                );
             }
         }
     }

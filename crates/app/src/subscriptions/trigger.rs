@@ -98,7 +98,7 @@ pub(crate) async fn concerns(
             };
             criteria.ty == changed.key.ty
                 && match changed.happened {
-                    Happened::Delete => *deletions && told.before(&criteria).await?,
+                    Happened::Delete => *deletions && told.before(&criteria)?,
                     Happened::Create | Happened::Update => told.now(&criteria).await?,
                 }
         }
@@ -150,7 +150,7 @@ impl Told<'_> {
     }
 
     // Whether they found what it was. Where that cannot be told, a notification too many is better.
-    async fn before(&self, criteria: &Criteria) -> Result<bool, AppError> {
+    fn before(&self, criteria: &Criteria) -> Result<bool, AppError> {
         let Some(body) = self.changed.previous.as_ref().and_then(|v| v.body.as_ref()) else {
             return Ok(false);
         };
@@ -180,7 +180,7 @@ impl Told<'_> {
         let previous = match &query.previous {
             None => None,
             Some(_) if self.changed.happened == Happened::Create => Some(query.on_create),
-            Some(criteria) => Some(self.before(criteria).await?),
+            Some(criteria) => Some(self.before(criteria)?),
         };
         let current = match &query.current {
             None => None,
@@ -208,7 +208,7 @@ impl Told<'_> {
                 return Ok(false);
             };
             let passes = match self.changed.happened {
-                Happened::Delete => self.before(&criteria).await?,
+                Happened::Delete => self.before(&criteria)?,
                 Happened::Create | Happened::Update => self.now(&criteria).await?,
             };
             if !passes {

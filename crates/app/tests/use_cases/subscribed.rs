@@ -7,8 +7,7 @@ use app::Caller;
 use app::subscriptions::Engine;
 use async_trait::async_trait;
 use connect::{
-    Client, ClientSettings, EgressPolicy, Limits, MailSettings, Resolver,
-    SystemResolver,
+    Client, ClientSettings, EgressPolicy, Limits, MailSettings, Resolver, SystemResolver,
 };
 use kernel::TenantId;
 use serde_json::{Value, json};
@@ -42,7 +41,10 @@ impl Subscribed {
         Self::with(receivers.iter().map(entry).collect(), None).await
     }
 
-    pub async fn with(allow: Vec<String>, mail: Option<(MailSettings, std::path::PathBuf)>) -> Self {
+    pub async fn with(
+        allow: Vec<String>,
+        mail: Option<(MailSettings, std::path::PathBuf)>,
+    ) -> Self {
         let house = House::build_with(|settings| {
             settings.subscriptions.give_up_s = 3600;
             settings.subscriptions.keep_s = 1_000_000;

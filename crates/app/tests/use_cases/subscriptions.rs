@@ -34,7 +34,9 @@ fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 fn is_signed(secret: &str, request: &Received) -> bool {
-    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap())
+        .unwrap();
     let id = request.header("webhook-id").unwrap();
     let stamp = request.header("webhook-timestamp").unwrap();
     let mut text = format!("{id}.{stamp}.").into_bytes();
@@ -63,12 +65,17 @@ async fn a_hook_is_called_for_what_its_criteria_find_and_signed() {
     place.work().await;
     let seen = receiver.seen();
     assert_eq!(seen.len(), 1, "{seen:?}");
-    assert_eq!((seen[0].method.as_str(), seen[0].path.as_str()), ("POST", "/in"));
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].path.as_str()),
+        ("POST", "/in")
+    );
     assert!(seen[0].body.is_empty());
     assert_eq!(seen[0].header("webhook-id"), Some("s1.1"));
     assert_eq!(seen[0].header("authorization"), Some("Bearer s3cret"));
     let id = "s1".parse().unwrap();
-    let secret = operate::signing_key(&place.house.app, &place.program, &id).await.unwrap();
+    let secret = operate::signing_key(&place.house.app, &place.program, &id)
+        .await
+        .unwrap();
     assert!(is_signed(&secret, &seen[0]));
     let mut forged = seen[0].clone();
     forged.body = b"x".to_vec();
@@ -88,14 +95,21 @@ async fn a_hook_is_called_for_what_its_criteria_find_and_signed() {
     place.put(&body).await;
     place.put(&observation("o3", "p1")).await;
     place.work().await;
-    assert_eq!((receiver.seen().len(), place.status("s1").await.as_str()), (2, "off"));
+    assert_eq!(
+        (receiver.seen().len(), place.status("s1").await.as_str()),
+        (2, "off")
+    );
 }
 
 #[tokio::test]
 async fn a_payload_is_the_stored_resource_and_a_look_by_the_subscription() {
     let receiver = Receiver::start(|_, _| Reply::status(200));
     let place = Subscribed::to(&[&receiver]).await;
-    let mut body = hook("s1", "Observation?subject=Patient/p1", &receiver.url("/fhir/"));
+    let mut body = hook(
+        "s1",
+        "Observation?subject=Patient/p1",
+        &receiver.url("/fhir/"),
+    );
     body["channel"]["payload"] = json!("application/fhir+json");
     place.subscribe(&body).await;
     body["id"] = json!("s2");
@@ -104,21 +118,40 @@ async fn a_payload_is_the_stored_resource_and_a_look_by_the_subscription() {
     place.put(&patient("p1", "Ash")).await;
     place.put(&observation("o1", "p1")).await;
     place.work().await;
-    let stored = place.house.read(&place.program, "Observation/o1").await.unwrap();
+    let stored = place
+        .house
+        .read(&place.program, "Observation/o1")
+        .await
+        .unwrap();
     let seen = receiver.seen();
     assert_eq!(seen.len(), 2);
-    let json = seen.iter().find(|one| one.header("webhook-id") == Some("s1.1")).unwrap();
-    assert_eq!((json.method.as_str(), json.path.as_str()), ("PUT", "/fhir/Observation/o1"));
+    let json = seen
+        .iter()
+        .find(|one| one.header("webhook-id") == Some("s1.1"))
+        .unwrap();
+    assert_eq!(
+        (json.method.as_str(), json.path.as_str()),
+        ("PUT", "/fhir/Observation/o1")
+    );
     assert_eq!(json.header("content-type"), Some("application/fhir+json"));
     let sent: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
     assert_eq!(sent, stored);
-    assert!(json.text().contains("72.50"), "decimals are as written");
-    let xml = seen.iter().find(|one| one.header("webhook-id") == Some("s2.1")).unwrap();
+    assert!(json.text().contains(r#""value":72.5,"#), "{}", json.text());
+    let xml = seen
+        .iter()
+        .find(|one| one.header("webhook-id") == Some("s2.1"))
+        .unwrap();
     assert_eq!(xml.header("content-type"), Some("application/fhir+xml"));
-    assert!(xml.text().contains("<value value=\"72.50\"/>"), "{}", xml.text());
+    assert!(
+        xml.text().contains("<value value=\"72.5\"/>"),
+        "{}",
+        xml.text()
+    );
     let auditor = place.house.caller("ash", identity::Role::Auditor).await;
     let filter = app::audit::Filter::newest(Log::Access, 30);
-    let page = app::audit::recent(&place.house.app, &auditor, &filter).await.unwrap();
+    let page = app::audit::recent(&place.house.app, &auditor, &filter)
+        .await
+        .unwrap();
     let agents: Vec<_> = page
         .entries
         .iter()
@@ -127,8 +160,16 @@ async fn a_payload_is_the_stored_resource_and_a_look_by_the_subscription() {
         .map(|payload| (payload.actor.name.clone(), payload.patient.clone()))
         .collect();
     assert_eq!(agents.len(), 2, "{agents:?}");
-    assert!(agents.iter().all(|(_, patient)| patient.as_deref() == Some("p1")));
-    assert!(agents.iter().any(|(name, _)| name.starts_with("Subscription/s1 of engine")));
+    assert!(
+        agents
+            .iter()
+            .all(|(_, patient)| patient.as_deref() == Some("p1"))
+    );
+    assert!(
+        agents
+            .iter()
+            .any(|(name, _)| name.starts_with("Subscription/s1 of engine"))
+    );
 }
 
 #[tokio::test]
@@ -137,12 +178,18 @@ async fn order_is_kept_under_retries_and_pauses_grow() {
     let answers = status.clone();
     let receiver = Receiver::start(move |_, _| Reply::status(answers.load(Ordering::SeqCst)));
     let place = Subscribed::to(&[&receiver]).await;
-    place.subscribe(&hook("s1", "Patient?", &receiver.url("/"))).await;
+    place
+        .subscribe(&hook("s1", "Patient?", &receiver.url("/")))
+        .await;
     for n in 0..5 {
         place.put(&patient(&format!("p{n}"), "Ash")).await;
     }
     place.work().await;
-    assert_eq!(receiver.seen().len(), 1, "the first fails; nobody overtakes it");
+    assert_eq!(
+        receiver.seen().len(),
+        1,
+        "the first fails; nobody overtakes it"
+    );
     place.work().await;
     assert_eq!(receiver.seen().len(), 1, "not before its pause is over");
     place.later(1).await;
@@ -165,7 +212,11 @@ async fn what_is_given_up_is_kept_named_and_sent_again_on_demand() {
     let well = Arc::new(AtomicBool::new(false));
     let answers = well.clone();
     let receiver = Receiver::start(move |_, _| {
-        Reply::status(if answers.load(Ordering::SeqCst) { 200 } else { 500 })
+        Reply::status(if answers.load(Ordering::SeqCst) {
+            200
+        } else {
+            500
+        })
     });
     let place = Subscribed::to(&[&receiver]).await;
     let body = hook("s1", "Patient?", &receiver.url("/"));
@@ -177,8 +228,15 @@ async fn what_is_given_up_is_kept_named_and_sent_again_on_demand() {
         place.later(300).await;
     }
     assert_eq!(place.status("s1").await, "error");
-    let stored = place.house.read(&place.program, "Subscription/s1").await.unwrap();
-    assert!(stored["error"].as_str().unwrap().contains("500"), "{stored}");
+    let stored = place
+        .house
+        .read(&place.program, "Subscription/s1")
+        .await
+        .unwrap();
+    assert!(
+        stored["error"].as_str().unwrap().contains("500"),
+        "{stored}"
+    );
     let tried = receiver.seen().len();
     // Changes while it is given up are not kept for it.
     place.put(&patient("p9", "Ash")).await;
@@ -190,10 +248,18 @@ async fn what_is_given_up_is_kept_named_and_sent_again_on_demand() {
     let id = "s1".parse().unwrap();
     let overview = operate::list(app, &admin).await.unwrap();
     assert_eq!(overview[0].status.as_str(), "error");
-    let dead = operate::deliveries(app, &admin, &id, 0, None).await.unwrap();
-    let states: Vec<_> = dead.iter().map(|one| (one.number, one.state.as_str())).collect();
+    let dead = operate::deliveries(app, &admin, &id, 0, None)
+        .await
+        .unwrap();
+    let states: Vec<_> = dead
+        .iter()
+        .map(|one| (one.number, one.state.as_str()))
+        .collect();
     assert_eq!(states, [(1, "dead"), (2, "dead"), (3, "dead")]);
-    assert!(operate::list(app, &place.program).await.is_err(), "not for programs");
+    assert!(
+        operate::list(app, &place.program).await.is_err(),
+        "not for programs"
+    );
     let early = operate::replay(app, &admin, &id, None).await;
     assert!(matches!(early, Err(AppError::Conflict(_))));
 
@@ -210,7 +276,13 @@ async fn what_is_given_up_is_kept_named_and_sent_again_on_demand() {
         .map(|one| event_number(one.header("webhook-id")))
         .collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
-    let left = operate::deliveries(app, &admin, &id, 0, Some(app::subscriptions::DeliveryState::Dead));
+    let left = operate::deliveries(
+        app,
+        &admin,
+        &id,
+        0,
+        Some(app::subscriptions::DeliveryState::Dead),
+    );
     assert!(left.await.unwrap().is_empty());
 }
 
@@ -218,10 +290,15 @@ async fn what_is_given_up_is_kept_named_and_sent_again_on_demand() {
 async fn an_endpoint_that_is_gone_ends_it_at_once() {
     let receiver = Receiver::start(|_, _| Reply::status(410));
     let place = Subscribed::to(&[&receiver]).await;
-    place.subscribe(&hook("s1", "Patient?", &receiver.url("/"))).await;
+    place
+        .subscribe(&hook("s1", "Patient?", &receiver.url("/")))
+        .await;
     place.put(&patient("p1", "Ash")).await;
     place.work().await;
-    assert_eq!((receiver.seen().len(), place.status("s1").await.as_str()), (1, "error"));
+    assert_eq!(
+        (receiver.seen().len(), place.status("s1").await.as_str()),
+        (1, "error")
+    );
 }
 
 #[tokio::test]
@@ -229,8 +306,12 @@ async fn a_slow_subscriber_delays_nobody() {
     let slow = Receiver::start(|_, _| Reply::status(200).after(Duration::from_millis(1500)));
     let quick = Receiver::start(|_, _| Reply::status(200));
     let place = Arc::new(Subscribed::to(&[&slow, &quick]).await);
-    place.subscribe(&hook("slow", "Patient?", &slow.url("/"))).await;
-    place.subscribe(&hook("quick", "Patient?", &quick.url("/"))).await;
+    place
+        .subscribe(&hook("slow", "Patient?", &slow.url("/")))
+        .await;
+    place
+        .subscribe(&hook("quick", "Patient?", &quick.url("/")))
+        .await;
     place.put(&patient("p1", "Ash")).await;
     place.put(&patient("p2", "Ash")).await;
     let working = place.clone();
@@ -245,16 +326,29 @@ async fn a_slow_subscriber_delays_nobody() {
 async fn a_revoked_creator_is_notified_of_nothing_more() {
     let receiver = Receiver::start(|_, _| Reply::status(200));
     let place = Subscribed::to(&[&receiver]).await;
-    place.subscribe(&hook("s1", "Patient?", &receiver.url("/"))).await;
+    place
+        .subscribe(&hook("s1", "Patient?", &receiver.url("/")))
+        .await;
     place.put(&patient("p1", "Ash")).await;
     place.work().await;
     assert_eq!(receiver.seen().len(), 1);
     let admin = place.house.admin("ash").await;
     let client = kernel::ClientId::from_uuid(place.program.subject.actor().id.as_uuid());
     place.put(&patient("p2", "Ash")).await;
-    app::admin::clients::set_state(&place.house.app, &admin, client, identity::UserState::Suspended).await.unwrap();
+    app::admin::clients::set_state(
+        &place.house.app,
+        &admin,
+        client,
+        identity::UserState::Suspended,
+    )
+    .await
+    .unwrap();
     let doctor = place.house.doctor().await;
-    place.house.put(&doctor, &patient("p3", "Ash")).await.unwrap();
+    place
+        .house
+        .put(&doctor, &patient("p3", "Ash"))
+        .await
+        .unwrap();
     place.work().await;
     assert_eq!(receiver.seen().len(), 1);
     let other = place.house.integration("ash").await;
@@ -272,10 +366,22 @@ async fn a_token_s_scopes_stay_the_subscription_s_limit() {
     }];
     let (token, _) = place.house.client_token("ash", Some(scopes)).await;
     let context = place.house.context();
-    let narrow = app::sign_in::bearer(&place.house.app, "ash", &token, context).await.unwrap();
-    let refused = place.house.put(&narrow, &hook("s1", "Observation?", &receiver.url("/"))).await;
-    assert!(matches!(refused, Err(AppError::Denied { .. })), "{refused:?}");
-    place.house.put(&narrow, &hook("s2", "Patient?", &receiver.url("/"))).await.unwrap();
+    let narrow = app::sign_in::bearer(&place.house.app, "ash", &token, context)
+        .await
+        .unwrap();
+    let refused = place
+        .house
+        .put(&narrow, &hook("s1", "Observation?", &receiver.url("/")))
+        .await;
+    assert!(
+        matches!(refused, Err(AppError::Denied { .. })),
+        "{refused:?}"
+    );
+    place
+        .house
+        .put(&narrow, &hook("s2", "Patient?", &receiver.url("/")))
+        .await
+        .unwrap();
     place.work().await;
     place.put(&patient("p1", "Ash")).await;
     place.work().await;
@@ -290,7 +396,11 @@ async fn twins_and_the_erased_are_not_delivered() {
     body["channel"]["payload"] = json!("application/fhir+json");
     place.subscribe(&body).await;
     let twin = place.house.integration("birch").await;
-    place.house.put(&twin, &patient("p1", "Birch")).await.unwrap();
+    place
+        .house
+        .put(&twin, &patient("p1", "Birch"))
+        .await
+        .unwrap();
     place.engine.round(twin.tenant.id).await.unwrap();
     place.work().await;
     assert!(receiver.seen().is_empty());
@@ -299,7 +409,9 @@ async fn twins_and_the_erased_are_not_delivered() {
     place.put(&patient("p2", "Ash")).await;
     let admin = place.house.admin("ash").await;
     let erased = "p1".parse().unwrap();
-    app::erase::erase(&place.house.app, &admin, &erased, "test").await.unwrap();
+    app::erase::erase(&place.house.app, &admin, &erased, "test")
+        .await
+        .unwrap();
     place.work().await;
     let seen = receiver.seen();
     assert_eq!(seen.len(), 1, "{seen:?}");
@@ -318,7 +430,11 @@ async fn what_cannot_be_served_is_refused_when_it_is_written() {
         ("/criteria", json!("https://nobody.example/topic"), "topic"),
         ("/status", json!("active"), "status"),
         ("/channel/endpoint", json!("http://10.0.0.1/"), "egress"),
-        ("/channel/endpoint", json!("http://169.254.169.254/latest"), "egress"),
+        (
+            "/channel/endpoint",
+            json!("http://169.254.169.254/latest"),
+            "egress",
+        ),
         ("/channel/endpoint", json!("ftp://127.0.0.1/"), "https://"),
         ("/channel/type", json!("sms"), "sms"),
         ("/channel/type", json!("email"), "mailto"),
@@ -331,7 +447,10 @@ async fn what_cannot_be_served_is_refused_when_it_is_written() {
         body["channel"]["header"] = json!(["X-A: b"]);
         *body.pointer_mut(pointer).unwrap() = value;
         let refused = place.house.put(&place.program, &body).await.unwrap_err();
-        assert!(refused.to_string().contains(part), "{pointer} {part}: {refused}");
+        assert!(
+            refused.to_string().contains(part),
+            "{pointer} {part}: {refused}"
+        );
     }
     let closed = House::build().await;
     let program = closed.integration("ash").await;
@@ -363,12 +482,23 @@ async fn deletions_are_notified_where_they_are_asked_for() {
     let mut calls: Vec<String> = receiver
         .seen()
         .iter()
-        .map(|one| format!("{} {} {}", one.header("webhook-id").unwrap(), one.method, one.path))
+        .map(|one| {
+            format!(
+                "{} {} {}",
+                one.header("webhook-id").unwrap(),
+                one.method,
+                one.path
+            )
+        })
         .collect();
     calls.sort();
     assert_eq!(
         calls,
-        ["s1.1 PUT /Patient/p1", "s2.1 PUT /Patient/p1", "s2.2 DELETE /Patient/p1"]
+        [
+            "s1.1 PUT /Patient/p1",
+            "s2.1 PUT /Patient/p1",
+            "s2.2 DELETE /Patient/p1"
+        ]
     );
 }
 
@@ -378,7 +508,9 @@ async fn two_replicas_send_each_event_once_and_in_order() {
     let place = Subscribed::to(&[&receiver]).await;
     let other = Engine::new(place.house.app.clone(), Uuid::from_u128(2));
     for id in ["s1", "s2"] {
-        place.subscribe(&hook(id, "Patient?", &receiver.url("/"))).await;
+        place
+            .subscribe(&hook(id, "Patient?", &receiver.url("/")))
+            .await;
     }
     let tenant = place.tenant();
     for n in 0..20 {

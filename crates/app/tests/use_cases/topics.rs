@@ -93,7 +93,9 @@ async fn a_topic_begins_with_a_handshake_and_notifies_with_bundles() {
         place.put(&patient(id, "Ash")).await;
     }
     place.put(&topic()).await;
-    place.subscribe(&subscription("s1", "full-resource", &receiver.url("/in"))).await;
+    place
+        .subscribe(&subscription("s1", "full-resource", &receiver.url("/in")))
+        .await;
     let hello: Value = serde_json::from_slice(&receiver.seen()[0].body).unwrap();
     assert_eq!(hello["type"], "history");
     assert_eq!(parameter(&hello, "type")[0]["valueCode"], "handshake");
@@ -111,10 +113,19 @@ async fn a_topic_begins_with_a_handshake_and_notifies_with_bundles() {
     assert_eq!(seen.len(), 2, "{seen:?}");
     let notice: Value = serde_json::from_slice(&seen[1].body).unwrap();
     assert_eq!(seen[1].header("webhook-id"), Some("s1.1-2"));
-    assert_eq!(parameter(&notice, "type")[0]["valueCode"], "event-notification");
-    assert_eq!(parameter(&notice, "eventsSinceSubscriptionStart")[0]["valueString"], "2");
+    assert_eq!(
+        parameter(&notice, "type")[0]["valueCode"],
+        "event-notification"
+    );
+    assert_eq!(
+        parameter(&notice, "eventsSinceSubscriptionStart")[0]["valueString"],
+        "2"
+    );
     let events = parameter(&notice, "notificationEvent");
-    let numbers: Vec<_> = events.iter().map(|event| &event["part"][0]["valueString"]).collect();
+    let numbers: Vec<_> = events
+        .iter()
+        .map(|event| &event["part"][0]["valueString"])
+        .collect();
     assert_eq!(numbers, ["1", "2"]);
     let entries: Vec<String> = notice["entry"]
         .as_array()
@@ -124,19 +135,31 @@ async fn a_topic_begins_with_a_handshake_and_notifies_with_bundles() {
         .map(|entry| {
             let resource = &entry["resource"];
             let name = |name: &str| resource[name].as_str().unwrap_or("-").to_owned();
-            format!("{} {}/{}", entry["request"]["method"].as_str().unwrap(), name("resourceType"), name("id"))
+            format!(
+                "{} {}/{}",
+                entry["request"]["method"].as_str().unwrap(),
+                name("resourceType"),
+                name("id")
+            )
         })
         .collect();
     assert_eq!(
         entries,
-        ["PUT Observation/o3", "GET Patient/p1", "PUT Observation/o4", "GET Patient/p1"]
+        [
+            "PUT Observation/o3",
+            "GET Patient/p1",
+            "PUT Observation/o4",
+            "GET Patient/p1"
+        ]
     );
     // The whole bundle is R4.
     let issues = fhir_issues(&seen[1].body);
     assert!(issues.is_empty(), "{issues:?}");
 
     let key = place.house.key("Observation/o3");
-    app::record::delete::delete(&place.house.app, &place.program, &key, None).await.unwrap();
+    app::record::delete::delete(&place.house.app, &place.program, &key, None)
+        .await
+        .unwrap();
     place.work().await;
     let gone: Value = serde_json::from_slice(&receiver.seen()[2].body).unwrap();
     let entry = &gone["entry"][1];
@@ -163,7 +186,9 @@ async fn heartbeats_come_in_silence_and_what_was_missed_is_asked_for() {
     let place = Subscribed::to(&[&receiver]).await;
     place.put(&patient("p1", "Ash")).await;
     place.put(&topic()).await;
-    place.subscribe(&subscription("s1", "id-only", &receiver.url("/in"))).await;
+    place
+        .subscribe(&subscription("s1", "id-only", &receiver.url("/in")))
+        .await;
     place.later(60).await;
     assert_eq!(receiver.seen().len(), 1);
     place.later(61).await;
@@ -176,7 +201,12 @@ async fn heartbeats_come_in_silence_and_what_was_missed_is_asked_for() {
     assert_eq!(receiver.seen().len(), 5);
     let notice: Value = serde_json::from_slice(&receiver.seen()[4].body).unwrap();
     assert!(notice["entry"][1].get("resource").is_none());
-    assert!(notice["entry"][1]["fullUrl"].as_str().unwrap().ends_with("/Observation/o2"));
+    assert!(
+        notice["entry"][1]["fullUrl"]
+            .as_str()
+            .unwrap()
+            .ends_with("/Observation/o2")
+    );
 
     let (app, id) = (&place.house.app, "s1".parse().unwrap());
     let range = Range {
@@ -184,19 +214,29 @@ async fn heartbeats_come_in_silence_and_what_was_missed_is_asked_for() {
         until: Some(3),
         content: app::subscriptions::Content::parse("full-resource"),
     };
-    let missed = operate::events(app, &place.program, &id, range).await.unwrap();
+    let missed = operate::events(app, &place.program, &id, range)
+        .await
+        .unwrap();
     assert!(fhir_issues(&missed).is_empty());
     let missed: Value = serde_json::from_slice(&missed).unwrap();
     assert_eq!(parameter(&missed, "type")[0]["valueCode"], "query-event");
     assert_eq!(parameter(&missed, "notificationEvent").len(), 2);
     assert_eq!(missed["entry"][1]["resource"]["id"], "o1");
-    let status = operate::status(app, &place.program, &[id.clone()]).await.unwrap();
+    let status = operate::status(app, &place.program, &[id.clone()])
+        .await
+        .unwrap();
     let status: Value = serde_json::from_slice(&status).unwrap();
-    assert_eq!(parameter(&status, "eventsSinceSubscriptionStart")[0]["valueString"], "3");
+    assert_eq!(
+        parameter(&status, "eventsSinceSubscriptionStart")[0]["valueString"],
+        "3"
+    );
     // Whoever may not see the resources is told of none.
     let doctor = place.house.doctor().await;
     let refused = operate::events(app, &doctor, &id, range).await;
-    assert!(matches!(refused, Err(AppError::Denied { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AppError::Denied { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -204,12 +244,17 @@ async fn a_handshake_that_fails_ends_in_error_and_nothing_is_sent() {
     let receiver = Receiver::start(|_, _| Reply::status(404));
     let place = Subscribed::to(&[&receiver]).await;
     place.put(&topic()).await;
-    place.subscribe(&subscription("s1", "empty", &receiver.url("/in"))).await;
+    place
+        .subscribe(&subscription("s1", "empty", &receiver.url("/in")))
+        .await;
     assert_eq!(place.status("s1").await, "requested");
     for _ in 0..5 {
         place.later(60).await;
     }
-    assert_eq!((place.status("s1").await.as_str(), receiver.seen().len()), ("error", 5));
+    assert_eq!(
+        (place.status("s1").await.as_str(), receiver.seen().len()),
+        ("error", 5)
+    );
     place.put(&patient("p1", "Ash")).await;
     amend(&place, "o1", "p1").await;
     place.later(60).await;
@@ -275,5 +320,8 @@ async fn mail_names_no_patient_and_carries_the_resource_only_where_asked() {
     place.put(&patient("p2", "Ashworth")).await;
     place.work().await;
     let mails = server.wait_for(3);
-    assert!(mails.iter().any(|mail| mail.content.contains("Ashworth")), "{mails:?}");
+    assert!(
+        mails.iter().any(|mail| mail.content.contains("Ashworth")),
+        "{mails:?}"
+    );
 }

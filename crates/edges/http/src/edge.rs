@@ -9,6 +9,7 @@ use app::App;
 use app::context::{Caller, RequestContext};
 use app::error::AppError;
 use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, FromRequestParts as _, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -175,6 +176,15 @@ impl Arrival {
             return xml::read(bytes, limit).await;
         }
         Ok(bytes)
+    }
+
+    /// Turns it into a WebSocket; an error where that was not asked for.
+    pub async fn upgrade(&mut self) -> Result<WebSocketUpgrade, EdgeError> {
+        let upgrade = WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await;
+        upgrade.map_err(|_| {
+            let text = "this address speaks WebSocket: open it with a WebSocket client".to_owned();
+            EdgeError::Address(Category::Invalid, text)
+        })
     }
 
     /// Its context for the use-cases.

@@ -73,12 +73,13 @@ pub async fn until_asked(instance: &Instance, listener: TcpListener) -> Result<(
     };
     let jobs = tokio::spawn(jobs(instance.clone(), stopped.clone()));
     let backups = tokio::spawn(backups::watch(instance.clone(), stopped.clone()));
+    let notifying = tokio::spawn(notify(instance.clone(), stopped.clone()));
     let serving = tokio::spawn(serving::serve(listener, router, bounds, stopped));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
     serving::asked_to_end().await;
     tracing::info!("asked to end");
     let _ = stop.send(true);
-    for task in [serving, jobs, backups] {
+    for task in [serving, notifying, jobs, backups] {
         if let Err(error) = task.await {
             tracing::error!(%error, "a part of the server ended early");
         }
@@ -100,4 +101,15 @@ async fn jobs(instance: Instance, mut stopped: watch::Receiver<bool>) {
         stop,
     )
     .await;
+}
+
+/// Serves subscriptions, until `stopped`.
+async fn notify(instance: Instance, mut stopped: watch::Receiver<bool>) {
+    let holder = wiring::holder(&instance);
+    let stop = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    app::subscriptions::Engine::new(instance.app.clone(), holder)
+        .run(stop)
+        .await;
 }

@@ -10,7 +10,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
 use crate::api::{
-    audit, branches, break_glass, clients, erasure, me, operator, relationships, tokens, users,
+    audit, branches, break_glass, clients, erasure, me, operator, relationships, subscriptions,
+    tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
@@ -24,7 +25,7 @@ pub(super) fn table() -> Vec<Route> {
 #[openapi(
     info(
         title = "Theriac",
-        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
@@ -39,6 +40,7 @@ pub(super) fn table() -> Vec<Route> {
         tokens::list, tokens::create, tokens::revoke,
         break_glass::list, break_glass::request, break_glass::review, break_glass::end,
         erasure::erase,
+        subscriptions::list, subscriptions::deliveries_of, subscriptions::replay, subscriptions::signing_key,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
         operator::set_references,
         ledger_routes::checkpoint, ledger_routes::tile, ledger_routes::proof, ledger_routes::consistency,

@@ -11,6 +11,7 @@ pub mod erasure;
 pub mod me;
 pub mod operator;
 pub mod relationships;
+pub mod subscriptions;
 pub mod tokens;
 pub mod users;
 
@@ -56,6 +57,7 @@ pub fn table() -> Vec<Route> {
         tokens::table(),
         break_glass::table(),
         erasure::table(),
+        subscriptions::table(),
         operator::table(),
     ]
     .concat()

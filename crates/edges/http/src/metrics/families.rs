@@ -177,8 +177,33 @@ pub(super) const LAG: Family = family(
     "Entries a consumer of the change ledger is behind in the tenant where it is most behind, as this process last saw it",
 );
 
+pub(super) const NOTIFICATIONS: Family = family(
+    "theriac_subscription_notifications_total",
+    Counter,
+    &["channel", "outcome"],
+    "Notifications of subscriptions by this process: `delivered`, `failed` (tried again), `dead` (given up), `dropped` (nothing left that may be sent)",
+);
+pub(super) const SUBSCRIPTIONS: Family = family(
+    "theriac_subscriptions",
+    Gauge,
+    &["state"],
+    "Subscriptions over all tenants as this process last saw them: `active`, `failing` (its last attempt failed, or it was given up)",
+);
+pub(super) const WAITING: Family = family(
+    "theriac_subscription_waiting_events",
+    Gauge,
+    &[],
+    "Events that wait to be sent, over all tenants, as this process last saw them",
+);
+pub(super) const SOCKETS: Family = family(
+    "theriac_subscription_websockets",
+    Gauge,
+    &[],
+    "WebSockets of subscriptions that are open in this process",
+);
+
 /// All of them, as the reference page lists them.
-pub const FAMILIES: [Family; 20] = [
+pub const FAMILIES: [Family; 24] = [
     BUILD,
     REQUESTS,
     DURATIONS,
@@ -199,6 +224,10 @@ pub const FAMILIES: [Family; 20] = [
     JOB_RUNS,
     JOB_AGE,
     LAG,
+    NOTIFICATIONS,
+    SUBSCRIPTIONS,
+    WAITING,
+    SOCKETS,
 ];
 
 /// The reference page, generated.
@@ -218,6 +247,6 @@ pub fn reference() -> String {
         );
         page.push_str(&row);
     }
-    page.push_str("\n## What to watch\n- `theriac_store_writer_queue` that stays above 0 with a growing `theriac_store_commit_wait_seconds`: the disk is the limit (`theriac_store_commit_sync_seconds`), or one tenant writes more than one writer can take.\n- `theriac_store_journal_looks` that grows: looks are recorded faster than they reach the access ledger; beyond 20,000 in a tenant, answers wait.\n- `theriac_ledger_staged_entries` that stays above 0: the sequencer does not come by its entries; after 5 s `/readyz` fails with the reason in the log.\n- `theriac_jobs{state=\"failed\"}` above 0: the log says why. `theriac_job_done_age_seconds{job=\"checkpoints\"}` above a minute on every replica: tenants' checkpoints no longer reach the instance log.\n- `theriac_store_commits_total{outcome=\"failed\"}` that grows: a full or failing disk, or a database that is away.\n");
+    page.push_str("\n## What to watch\n- `theriac_store_writer_queue` that stays above 0 with a growing `theriac_store_commit_wait_seconds`: the disk is the limit (`theriac_store_commit_sync_seconds`), or one tenant writes more than one writer can take.\n- `theriac_store_journal_looks` that grows: looks are recorded faster than they reach the access ledger; beyond 20,000 in a tenant, answers wait.\n- `theriac_ledger_staged_entries` that stays above 0: the sequencer does not come by its entries; after 5 s `/readyz` fails with the reason in the log.\n- `theriac_jobs{state=\"failed\"}` above 0: the log says why. `theriac_job_done_age_seconds{job=\"checkpoints\"}` above a minute on every replica: tenants' checkpoints no longer reach the instance log.\n- `theriac_store_commits_total{outcome=\"failed\"}` that grows: a full or failing disk, or a database that is away.\n- `theriac_subscription_waiting_events` that grows: an endpoint is slower than the changes it asks for, or down; `GET /t/{tenant}/api/v1/subscriptions` says which. `theriac_subscription_notifications_total{outcome=\"dead\"}` that grows: notifications were given up; see the guide on subscriptions.\n");
     page
 }

@@ -71,7 +71,23 @@ pub(super) fn write(figures: &Figures) -> String {
     for (consumer, behind) in &figures.consumers {
         text.sample(f::LAG.name, &[("consumer", consumer)], *behind as f64);
     }
+    subscriptions(&mut text, figures);
     text.0
+}
+
+fn subscriptions(text: &mut Text, figures: &Figures) {
+    let found = &figures.subscriptions;
+    text.family(&f::NOTIFICATIONS);
+    for (channel, outcome, count) in &found.notifications {
+        let labels = [("channel", *channel), ("outcome", *outcome)];
+        text.sample(f::NOTIFICATIONS.name, &labels, *count as f64);
+    }
+    text.family(&f::SUBSCRIPTIONS);
+    for (state, count) in [("active", found.active), ("failing", found.failing)] {
+        text.sample(f::SUBSCRIPTIONS.name, &[("state", state)], count as f64);
+    }
+    text.one(&f::WAITING, &[], found.waiting as f64);
+    text.one(&f::SOCKETS, &[], found.sockets as f64);
 }
 
 fn store(text: &mut Text, figures: &Figures) {

@@ -7,9 +7,11 @@ mod graphql;
 pub mod parameters;
 mod patients;
 mod record;
+mod subscriptions;
 mod terminology;
 mod validate;
 mod views;
+mod websocket;
 
 use crate::routing::Route;
 
@@ -21,9 +23,11 @@ pub fn table() -> Vec<Route> {
         graphql::table(),
         patients::table(),
         record::table(),
+        subscriptions::table(),
         terminology::table(),
         validate::table(),
         views::table(),
+        websocket::table(),
     ];
     families.concat()
 }

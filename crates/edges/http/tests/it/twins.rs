@@ -162,6 +162,7 @@ fn body(path: &str) -> Value {
             json!({ "patient": "same", "reason": "other", "text": "a reason in words" })
         }
         "review" => json!({ "outcome": "justified" }),
+        "replay" => json!({}),
         "erase" => json!({ "reason": "test" }),
         "$run" | "$viewdefinition-run" => crate::views::names(),
         "tenants" => json!({}),
