@@ -16,4 +16,6 @@ mod postgres;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod terminology;

@@ -181,12 +181,17 @@ impl Server {
     }
 
     pub fn post(&self, path: &str, token: &str, body: &str) -> String {
+        self.send("POST", path, token, body)
+    }
+
+    /// A request with a FHIR body; the whole answer.
+    pub fn send(&self, method: &str, path: &str, token: &str, body: &str) -> String {
         use std::io::{Read as _, Write as _};
         let Ok(mut stream) = std::net::TcpStream::connect(&self.address) else {
             return String::new();
         };
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\nAuthorization: Bearer {token}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         let mut answer = String::new();

@@ -51,4 +51,6 @@ mod validation;
 #[cfg(test)]
 mod views;
 #[cfg(test)]
+mod websockets;
+#[cfg(test)]
 mod xml;
