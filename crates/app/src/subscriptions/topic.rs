@@ -2,6 +2,8 @@
 //! `http://hl7.org/fhir/fhir-types` and whose elements are the cross-version extensions
 //! `http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic.*`.
 
+use std::sync::Arc;
+
 use fhir::definitions::TypeId;
 use identity::SystemTask;
 use kernel::TenantId;
@@ -33,15 +35,17 @@ pub(crate) struct QueryCriteria {
 }
 
 /// What makes an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Trigger {
     pub ty: TypeId,
     pub interactions: Vec<Happened>,
     pub query: Option<QueryCriteria>,
+    /// FHIRPath with `%previous` and `%current`.
+    pub path: Option<Arc<fhirpath::Expression>>,
 }
 
 /// A topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Topic {
     pub url: String,
     pub triggers: Vec<Trigger>,
@@ -136,9 +140,9 @@ fn trigger(app: &App, found: &Value) -> Result<Trigger, String> {
         .definitions()
         .resource(name)
         .ok_or_else(|| format!("trigger resource {name:?} is none of R4"))?;
-    if one(found, "fhirPathCriteria").is_some() {
-        return Err("fhirPathCriteria are not served: use queryCriteria".to_owned());
-    }
+    let path = one(found, "fhirPathCriteria").and_then(text);
+    let path = path.map(fhirpath::compile).transpose();
+    let path = path.map_err(|error| format!("fhirPathCriteria cannot be read: {error}"))?;
     let mut interactions = Vec::new();
     for code in many(found, "supportedInteraction").filter_map(text) {
         interactions.push(match code {
@@ -158,6 +162,7 @@ fn trigger(app: &App, found: &Value) -> Result<Trigger, String> {
         ty,
         interactions,
         query,
+        path: path.map(Arc::new),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Whether a change concerns a subscription: the criteria or triggers, the filters, and what its creator
 //! may see at that moment.
 
+use fhir::json::{Document, Limits};
+use fhirpath::{Collection, Environment, Expression, Item};
 use identity::Interaction;
 use kernel::{TenantScope, Timestamp, VersionId};
 use store::{ResourceKey, StoredVersion};
@@ -169,6 +171,11 @@ impl Told<'_> {
                 None => true,
                 Some(query) => self.by_query(query).await?,
             };
+            let passes = passes
+                && match &trigger.path {
+                    None => true,
+                    Some(path) => self.by_path(path)?,
+                };
             if passes {
                 return Ok(true);
             }
@@ -193,6 +200,31 @@ impl Told<'_> {
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => true,
         })
+    }
+
+    // Whether FHIRPath over both versions is true. What is empty, or cannot be evaluated, is not.
+    fn by_path(&self, path: &Expression) -> Result<bool, AppError> {
+        let parsed = |version: Option<&StoredVersion>| {
+            let body = version.and_then(|version| version.body.as_ref());
+            body.map(|body| Document::parse(body.to_vec(), &Limits::default()))
+                .transpose()
+        };
+        let current = parsed(self.changed.current.as_ref())?;
+        let previous = parsed(self.changed.previous.as_ref())?;
+        let item = |document: &Option<Document>| {
+            let root = document.as_ref().map(Document::root);
+            root.map(Item::resource)
+        };
+        let (current, previous) = (item(&current), item(&previous));
+        let Some(focus) = current.clone().or_else(|| previous.clone()) else {
+            return Ok(false);
+        };
+        let environment = Environment::new(focus.clone())
+            .at(self.app.now(), 0)
+            .with_variable("current", Collection::maybe(current))
+            .with_variable("previous", Collection::maybe(previous));
+        let outcome = path.evaluate_boolean(&environment, focus);
+        Ok(matches!(outcome, Ok(Some(true))))
     }
 
     async fn through(&self, filters: &[String]) -> Result<bool, AppError> {

@@ -278,12 +278,35 @@ async fn filters_that_a_topic_does_not_offer_are_refused() {
     let mut strange = topic();
     strange["extension"][2]["extension"] = json!([
         {"url": "resource", "valueUri": "Observation"},
-        {"url": "fhirPathCriteria", "valueString": "true"},
+        {"url": "fhirPathCriteria", "valueString": "%current.no such"},
     ]);
     place.put(&strange).await;
     let mut again = body.clone();
     again["id"] = json!("s2");
     assert!(place.house.put(&place.program, &again).await.is_err());
+}
+
+#[tokio::test]
+async fn fhirpath_compares_what_was_with_what_is() {
+    let receiver = Receiver::start(|_, _| Reply::status(200));
+    let place = Subscribed::to(&[&receiver]).await;
+    let path = "%previous.exists() and %current.value.value > %previous.value.value";
+    let mut rising = topic();
+    rising["extension"][2]["extension"] = json!([
+        {"url": "resource", "valueUri": "Observation"},
+        {"url": "fhirPathCriteria", "valueString": path},
+    ]);
+    place.put(&patient("p1", "Ash")).await;
+    place.put(&rising).await;
+    place.subscribe(&subscription("s1", "id-only", &receiver.url("/in"))).await;
+    let mut body = observation("o1", "p1");
+    for value in [70, 75, 71, 80, 79] {
+        body["valueQuantity"]["value"] = json!(value);
+        place.put(&body).await;
+        place.work().await;
+    }
+    // A handshake, and the two that rose.
+    assert_eq!(receiver.seen().len(), 3);
 }
 
 #[tokio::test]
