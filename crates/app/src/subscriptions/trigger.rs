@@ -211,11 +211,8 @@ impl Told<'_> {
         };
         let current = parsed(self.changed.current.as_ref())?;
         let previous = parsed(self.changed.previous.as_ref())?;
-        let item = |document: &Option<Document>| {
-            let root = document.as_ref().map(Document::root);
-            root.map(Item::resource)
-        };
-        let (current, previous) = (item(&current), item(&previous));
+        let current = current.as_ref().map(Document::root).map(Item::resource);
+        let previous = previous.as_ref().map(Document::root).map(Item::resource);
         let Some(focus) = current.clone().or_else(|| previous.clone()) else {
             return Ok(false);
         };

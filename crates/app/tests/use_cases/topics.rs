@@ -298,7 +298,9 @@ async fn fhirpath_compares_what_was_with_what_is() {
     ]);
     place.put(&patient("p1", "Ash")).await;
     place.put(&rising).await;
-    place.subscribe(&subscription("s1", "id-only", &receiver.url("/in"))).await;
+    place
+        .subscribe(&subscription("s1", "id-only", &receiver.url("/in")))
+        .await;
     let mut body = observation("o1", "p1");
     for value in [70, 75, 71, 80, 79] {
         body["valueQuantity"]["value"] = json!(value);

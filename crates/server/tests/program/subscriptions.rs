@@ -34,7 +34,9 @@ fn a_kill_in_the_middle_of_sending_loses_nothing() {
     let run = |arguments: &[&str]| ok(&[base.as_slice(), arguments].concat());
     run(&["tenant", "create", "rosewood", "--name", "Rosewood"]);
     run(&["client", "create", "--tenant", "rosewood", "Lab"]);
-    let token = run(&["token", "create", "--tenant", "rosewood", "--client", "Lab", "x"]);
+    let token = run(&[
+        "token", "create", "--tenant", "rosewood", "--client", "Lab", "x",
+    ]);
     let token = token["token"].as_str().unwrap();
     let config = place.at("t.toml");
     let allow = format!("[egress]\nallow = [\"{} private\"]\n", receiver.url(""));
