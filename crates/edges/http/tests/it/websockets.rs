@@ -80,6 +80,7 @@ impl Live {
     }
 }
 
+#[derive(Debug)]
 struct Line(WebSocketStream<TcpStream>);
 
 impl Line {
