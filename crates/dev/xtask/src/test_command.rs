@@ -1,5 +1,5 @@
 //! `cargo xtask test`: the one command that runs every test on a fresh machine. Installs the peers the
-//! integration tests need where they are missing (PostgreSQL, Chromium, axe-core), then runs the tests
+//! integration tests need where they are missing (PostgreSQL, Chromium, axe-core, two FHIR clients), then runs the tests
 //! with every peer required. Must not be needed by the tests themselves: plain `cargo test` runs too and
 //! prints which peers it lacked.
 
@@ -10,6 +10,7 @@ use std::process::Command;
 pub fn run(extra: &[String]) -> Result<(), String> {
     install_packages()?;
     install_axe()?;
+    install_clients()?;
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["test", "--workspace", "--no-fail-fast"])
@@ -21,7 +22,8 @@ pub fn run(extra: &[String]) -> Result<(), String> {
 /// `cargo xtask peers`: installs only.
 pub fn peers() -> Result<(), String> {
     install_packages()?;
-    install_axe()
+    install_axe()?;
+    install_clients()
 }
 
 fn install_packages() -> Result<(), String> {
@@ -37,6 +39,9 @@ fn install_packages() -> Result<(), String> {
     }
     if !npm {
         wanted.push("npm");
+    }
+    if !succeeds("python3", &["-c", "import ensurepip"]) {
+        wanted.extend(["python3", "python3-venv"]);
     }
     if wanted.is_empty() {
         return Ok(());
@@ -76,6 +81,47 @@ fn install_axe() -> Result<(), String> {
             .args(["ci", "--no-audit", "--no-fund"])
             .current_dir(folder),
     )
+}
+
+/// The FHIR clients that drive the program, by their lock files.
+fn install_clients() -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../server/tests/clients");
+    if !folder.join("node_modules/fhir-kit-client").exists() {
+        succeed(
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund"])
+                .current_dir(&folder),
+        )?;
+    }
+    if !succeeds_in(&folder, ".venv/bin/python", &["-c", "import fhirpy"]) {
+        succeed(
+            Command::new("python3")
+                .args(["-m", "venv", ".venv"])
+                .current_dir(&folder),
+        )?;
+        succeed(
+            Command::new(folder.join(".venv/bin/pip"))
+                .args(["install", "-q", "-r", "requirements.txt"])
+                .current_dir(&folder),
+        )?;
+    }
+    Ok(())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    succeeds_in(Path::new("."), program, arguments)
+}
+
+fn succeeds_in(folder: &Path, program: &str, arguments: &[&str]) -> bool {
+    let program = if program.contains('/') {
+        folder.join(program)
+    } else {
+        program.into()
+    };
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 fn is_root() -> bool {

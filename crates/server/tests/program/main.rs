@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod bulk;
+mod clients;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]

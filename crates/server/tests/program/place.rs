@@ -166,6 +166,10 @@ impl Server {
         panic!("the server did not begin");
     }
 
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub fn get(&self, path: &str, token: &str) -> String {
         use std::io::{Read as _, Write as _};
         let Ok(mut stream) = std::net::TcpStream::connect(&self.address) else {
