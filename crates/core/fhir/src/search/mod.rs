@@ -24,6 +24,7 @@
 
 pub mod compile;
 mod convert;
+mod custom;
 mod date;
 mod extract;
 mod fold;
@@ -38,6 +39,7 @@ mod trie;
 mod values;
 mod words;
 
+pub use custom::{value_of_boolean, value_of_text, values_of_element};
 pub use date::{Period, implied_period};
 pub use extract::extract;
 pub use fold::fold;
