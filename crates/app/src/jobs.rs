@@ -199,6 +199,8 @@ pub struct Schedule {
     pub sweep: Duration,
     /// Between two looks for bulk jobs that nobody works on.
     pub bulk: Duration,
+    /// Between two looks at search parameters that tenants define.
+    pub search_parameters: Duration,
 }
 
 impl Default for Schedule {
@@ -207,6 +209,7 @@ impl Default for Schedule {
             checkpoints: Duration::from_secs(10),
             sweep: Duration::from_mins(5),
             bulk: Duration::from_secs(15),
+            search_parameters: Duration::from_secs(2),
         }
     }
 }
@@ -221,6 +224,7 @@ pub async fn run(
     let mut checkpoints = tokio::time::interval(schedule.checkpoints);
     let mut sweeps = tokio::time::interval(schedule.sweep);
     let mut bulk = tokio::time::interval(schedule.bulk);
+    let mut parameters = tokio::time::interval(schedule.search_parameters);
     tokio::pin!(stop);
     loop {
         tokio::select! {
@@ -233,6 +237,12 @@ pub async fn run(
             _ = bulk.tick() => {
                 if let Err(error) = noted(&app, "bulk", crate::bulk::resume_all(&app)).await {
                     tracing::warn!(%error, "bulk jobs were not looked for");
+                }
+            }
+            _ = parameters.tick() => {
+                let work = crate::search_parameters::job::round(&app, holder);
+                if let Err(error) = noted(&app, "search-parameters", work).await {
+                    tracing::warn!(%error, "search parameters were not brought up to date");
                 }
             }
             _ = sweeps.tick() => {

@@ -22,6 +22,7 @@ pub mod operations;
 pub mod profiles;
 pub mod record;
 mod retry;
+pub mod search_parameters;
 pub mod settings;
 pub mod sign_in;
 pub mod subscriptions;
@@ -71,6 +72,10 @@ struct Caches {
     unknown_names: sign_in::password::UnknownNames,
     /// When uses of tokens were written down.
     token_uses: sign_in::token_use::Noted,
+    /// Tables of search parameters.
+    search_parameters: search_parameters::Cache,
+    /// Tenants whose table may be behind.
+    search_parameters_due: search_parameters::Due,
     /// Signed-in principals by session or token.
     principals: sign_in::cache::Principals,
     /// Compiled terminology.
@@ -100,6 +105,8 @@ impl App {
             tenants: tenants::Cache::default(),
             unknown_names: sign_in::password::UnknownNames::default(),
             token_uses: sign_in::token_use::Noted::default(),
+            search_parameters: search_parameters::Cache::new(10_000),
+            search_parameters_due: search_parameters::Due::default(),
             principals: sign_in::cache::Principals::default(),
             terminology: terminology::Board::default(),
             profiles: profiles::shelf::Shelf::default(),

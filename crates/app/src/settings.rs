@@ -167,6 +167,9 @@ pub struct Settings {
     pub idempotency_s: i64,
     /// How subscriptions are served.
     pub subscriptions: crate::subscriptions::SubscriptionSettings,
+    /// How long a commit may be under way, in milliseconds: a new search parameter is built for stored
+    /// versions only when nothing can be under way that does not know it.
+    pub reindex_grace_ms: i64,
 }
 
 impl Settings {
@@ -184,6 +187,7 @@ impl Settings {
             token_audience: "http://127.0.0.1:8090/t/{tenant}/token".to_owned(),
             idempotency_s: 24 * 3600,
             subscriptions: crate::subscriptions::SubscriptionSettings::default(),
+            reindex_grace_ms: 10_000,
         }
     }
 }

@@ -108,12 +108,19 @@ impl<S> UnitOfWork<S> {
 impl UnitOfWork<Recorded> {
     /// Commits everything or nothing; on `Ok` it is on disk.
     pub async fn commit(self) -> Result<Receipt, CommitError> {
-        let touched = self.app.touches_terminology(&self.unit.changes);
+        let mut unit = self.unit;
+        unit.changes = crate::search_parameters::complete(&self.app, &self.scope, unit.changes)
+            .await
+            .map_err(|error| match error {
+                crate::AppError::Store(error) => CommitError::Store(error),
+                other => CommitError::Store(store::StoreError::Engine(other.to_string())),
+            })?;
         let definitions = self.app.definitions();
         let defines =
             |change: &Change| definitions.resource_name(change.key.ty) == "StructureDefinition";
-        let is_definition = self.unit.changes.iter().any(defines);
-        let receipt = self.app.store().commit(&self.scope, self.unit).await?;
+        let is_definition = unit.changes.iter().any(defines);
+        let touched = self.app.touches_terminology(&unit.changes);
+        let receipt = self.app.store().commit(&self.scope, unit).await?;
         if touched {
             self.app.caches().terminology.committed();
         }

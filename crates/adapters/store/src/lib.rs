@@ -23,6 +23,7 @@ mod prove;
 pub mod query;
 pub mod sqlite;
 
+pub use index::PackedIndex;
 pub use port::{
     Store, TenantSpec,
     access::Entry,

@@ -273,11 +273,7 @@ fn pack(
     resource: Value<'_>,
     body: Vec<u8>,
 ) -> Result<Prepared, AppError> {
-    let mut extracted = fhir::search::extract(app.definitions(), slot.key.ty, resource);
-    settle_identity(app, &slot.key, resource, &mut extracted);
-    if app.store().full_text() != FullText::Off {
-        extracted.words = fhir::search::words(resource);
-    }
+    let extracted = extracted(app, &slot.key, resource);
     let subject = subject_of(app, &slot.key, &extracted.patients);
     let index = app
         .store()
@@ -312,6 +308,20 @@ fn pack(
             entry,
         },
     })
+}
+
+/// What a resource is found by, but for parameters of the tenant's own.
+pub(crate) fn extracted<'a>(
+    app: &App,
+    key: &ResourceKey,
+    resource: Value<'a>,
+) -> Extracted<'a> {
+    let mut extracted = fhir::search::extract(app.definitions(), key.ty, resource);
+    settle_identity(app, key, resource, &mut extracted);
+    if app.store().full_text() != FullText::Off {
+        extracted.words = fhir::search::words(resource);
+    }
+    extracted
 }
 
 /// The Organization that a Patient names as its managing one.

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod bulk;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod evidence;

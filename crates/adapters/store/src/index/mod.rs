@@ -6,6 +6,7 @@ pub mod hash;
 mod links;
 mod pack;
 mod predicate;
+mod presence;
 mod union;
 
 pub use hash::KeyHasher;
@@ -13,6 +14,7 @@ pub use links::is_link;
 pub(crate) use links::link_list;
 pub use pack::pack;
 pub use predicate::predicate;
+pub use presence::{has_value, present};
 
 /// The reserved parameter of the patient compartment: its keys are hashes of the patients' names.
 pub const COMPARTMENT: u16 = 0;
@@ -108,6 +110,17 @@ impl PackedIndex {
             texts,
             presence,
         }
+    }
+
+    /// The entries of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self::new(
+            [self.keys, other.keys].concat(),
+            [self.ranges, other.ranges].concat(),
+            [self.texts, other.texts].concat(),
+            self.presence | other.presence,
+        )
     }
 
     /// Hashed keys, sorted.

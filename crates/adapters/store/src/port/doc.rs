@@ -61,6 +61,8 @@ pub enum DocKind {
     Replay = 83,
     /// With whose authority a version of a Subscription was written.
     SubscriptionOwner = 84,
+    /// The table of a tenant's own search parameters.
+    SearchParameters = 96,
 }
 
 impl DocKind {

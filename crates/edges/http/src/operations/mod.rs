@@ -12,6 +12,7 @@ mod terminology;
 mod validate;
 mod views;
 mod websocket;
+pub mod search_parameters;
 
 use crate::routing::Route;
 
@@ -28,6 +29,7 @@ pub fn table() -> Vec<Route> {
         validate::table(),
         views::table(),
         websocket::table(),
+        search_parameters::table(),
     ];
     families.concat()
 }

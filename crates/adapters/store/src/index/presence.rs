@@ -1,0 +1,52 @@
+//! "Has a value" of parameters that no presence bitmap has a bit for: those a tenant defines. A key of the
+//! parameter says so, which no element can make.
+
+use std::borrow::Cow;
+
+use fhir::search::{IndexValue, ParamId};
+
+use crate::port::search::{KeyForm, Predicate};
+
+/// A control character cannot stand in a code (FHIR R4 datatypes, code).
+const PRESENT: &str = "\u{1}present";
+
+/// The value that says a parameter has values.
+#[must_use]
+pub fn present<'a>() -> IndexValue<'a> {
+    IndexValue::Uri(Cow::Borrowed(PRESENT))
+}
+
+/// Whether a resource has values for such a parameter.
+#[must_use]
+pub fn has_value(param: ParamId) -> Predicate {
+    Predicate::Key {
+        param,
+        form: KeyForm::Url(PRESENT.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fhir::Definitions;
+    use fhir::search::Extracted;
+
+    use super::*;
+    use crate::index::{KeyHasher, pack};
+
+    #[test]
+    fn the_value_is_what_the_predicate_asks_for() {
+        let hasher = KeyHasher::new([7; 32]);
+        let param = ParamId(0x8001);
+        let extracted = Extracted {
+            values: vec![(param, present())],
+            ..Extracted::default()
+        };
+        let patient = Definitions::r4().resource("Patient").unwrap();
+        let index = pack(&hasher, patient, &extracted);
+        let Predicate::Key { form, .. } = has_value(param) else {
+            panic!("a key");
+        };
+        let keys: Vec<_> = index.keys().iter().map(|row| (row.p, row.v)).collect();
+        assert_eq!(keys, [(0x8001, hasher.form(&form))]);
+    }
+}

@@ -1,0 +1,229 @@
+//! The job that keeps tables up with what is defined, and builds what is new: page by page under a lease, its
+//! place kept after every page, so that a killed process loses at most a page of work.
+
+use fhir::definitions::TypeId;
+use fhir::json::{Document, Limits};
+use identity::{SystemTask, system_scope};
+use kernel::{RowId, TenantId, TenantScope};
+use store::{Clause, Position, Predicate, Reindexed, SearchPage, SearchPlan, Sort, SortKey, Total};
+use uuid::Uuid;
+
+use super::compiled::Compiled;
+use super::definition::{self, Defined};
+use super::table::{self, Pass, Table};
+use super::current;
+use crate::App;
+use crate::error::AppError;
+use crate::jobs::Lease;
+use crate::record::prepare;
+
+/// Versions of a page.
+const PAGE: u32 = 500;
+/// Bytes of bodies of a page.
+const PAGE_BYTES: usize = 8 << 20;
+/// Pages after which the lease is renewed and others may have their turn.
+const PAGES: usize = 8;
+/// Definitions of a tenant at most.
+const MOST_DEFINITIONS: usize = 2000;
+
+/// Whether resources of a type define search parameters.
+pub(super) fn defines(app: &App, ty: TypeId) -> bool {
+    app.definitions().resource("SearchParameter") == Some(ty)
+}
+
+/// One round over the tenants that need it; answers whether there is more to build.
+pub async fn round(app: &App, holder: Uuid) -> Result<bool, AppError> {
+    let mut more = false;
+    for tenant in app.caches().search_parameters_due.among(app.store().tenants().await?) {
+        if tenant == TenantId::INSTANCE {
+            continue;
+        }
+        let scope = system_scope(tenant, SystemTask::Jobs);
+        match of_tenant(app, &scope, holder).await {
+            Ok(true) => {
+                more = true;
+                app.caches().search_parameters_due.changed(tenant);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                more = true;
+                app.caches().search_parameters_due.changed(tenant);
+                tracing::warn!(%tenant, %error, "search parameters were not brought up to date");
+            }
+        }
+    }
+    Ok(more)
+}
+
+/// Brings one tenant's table up to date and builds some pages; answers whether there is more to do.
+pub async fn of_tenant(app: &App, scope: &TenantScope, holder: Uuid) -> Result<bool, AppError> {
+    let Some(lease) = Lease::take(app, scope, "search-parameters", holder, 60).await? else {
+        return Ok(true);
+    };
+    let outcome = build(app, scope).await;
+    lease.release(app).await?;
+    outcome
+}
+
+async fn build(app: &App, scope: &TenantScope) -> Result<bool, AppError> {
+    let (mut table, mut version) = table::load(app, scope).await?;
+    let defined = definitions_of(app, scope).await?;
+    let now = app.now();
+    let changed = table.settle(app.definitions(), &defined, now);
+    let since = now.as_micros() - app.settings().reindex_grace_ms * 1000;
+    if table.begin_passes(since) || changed {
+        if !table::save(app, scope, &table, version).await? {
+            return Ok(true);
+        }
+        version += 1;
+    }
+    for _ in 0..PAGES {
+        let Some(pass) = table.passes.first().cloned() else {
+            return Ok(!table.is_settled());
+        };
+        match page(app, scope, pass).await? {
+            Some(next) => {
+                if let Some(place) = table.passes.first_mut() {
+                    *place = next;
+                }
+            }
+            None => {
+                let base = table.passes.first().map(|pass| pass.base.clone());
+                table.end_pass(&base.unwrap_or_default());
+            }
+        }
+        if !table::save(app, scope, &table, version).await? {
+            return Ok(true);
+        }
+        version += 1;
+    }
+    Ok(!table.is_settled())
+}
+
+/// What the tenant's SearchParameter resources define.
+async fn definitions_of(app: &App, scope: &TenantScope) -> Result<Vec<Defined>, AppError> {
+    let definitions = app.definitions();
+    let Some(ty) = definitions.resource("SearchParameter") else {
+        return Ok(Vec::new());
+    };
+    let mut defined = Vec::new();
+    let mut after = None;
+    loop {
+        let found = walk(app, scope, ty, after).await?;
+        for version in &found.matches {
+            let Some(body) = &version.body else { continue };
+            let document = Document::parse(body.to_vec(), &Limits::default())?;
+            for mut one in definition::read(definitions, document.root()) {
+                if one.refused.is_none()
+                    && let Err(error) = fhirpath::compile(&one.expression)
+                {
+                    one.refused = Some(error.to_string());
+                }
+                defined.push(one);
+            }
+        }
+        after = found.next;
+        if after.is_none() || defined.len() > MOST_DEFINITIONS {
+            return Ok(defined);
+        }
+    }
+}
+
+/// A page of a type's current versions, oldest row first.
+async fn walk(
+    app: &App,
+    scope: &TenantScope,
+    ty: TypeId,
+    after: Option<Position>,
+) -> Result<SearchPage, AppError> {
+    let plan = SearchPlan {
+        types: vec![ty],
+        all_of: Vec::<Clause>::new(),
+        sort: vec![Sort {
+            key: SortKey::Row,
+            descending: false,
+        }],
+        count: PAGE,
+        bytes: PAGE_BYTES,
+        after,
+        total: Total::None,
+    };
+    Ok(app.store().search(scope, &plan).await?)
+}
+
+/// Builds the next page of a pass; `None` when there is none.
+async fn page(app: &App, scope: &TenantScope, mut pass: Pass) -> Result<Option<Pass>, AppError> {
+    let Some(ty) = app.definitions().resource(&pass.base) else {
+        return Ok(None);
+    };
+    if pass.done == 0 {
+        pass.of = count(app, scope, ty).await?;
+    }
+    let after = pass.after.map(|row| Position {
+        values: Vec::new(),
+        row: RowId(row),
+    });
+    let found = walk(app, scope, ty, after).await?;
+    let own = current(app, scope).await?;
+    let Some(last) = found.matches.last().map(|version| version.row) else {
+        return Ok(None);
+    };
+    let (work_app, work_scope) = (app.clone(), scope.clone());
+    let matches = found.matches;
+    let looked_at = matches.len() as u64;
+    let work = move || indexed(&work_app, &work_scope, &own, &matches);
+    let (rows, failed) = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| AppError::Fault(error.to_string()))??;
+    app.store().reindex(scope, rows).await?;
+    if found.next.is_none() {
+        return Ok(None);
+    }
+    pass.after = Some(last.0);
+    pass.done += looked_at;
+    pass.failed += failed;
+    Ok(Some(pass))
+}
+
+async fn count(app: &App, scope: &TenantScope, ty: TypeId) -> Result<u64, AppError> {
+    let plan = SearchPlan {
+        types: vec![ty],
+        all_of: Vec::new(),
+        sort: vec![Sort {
+            key: SortKey::Row,
+            descending: false,
+        }],
+        count: 0,
+        bytes: 0,
+        after: None,
+        total: Total::Accurate,
+    };
+    let found = app.store().search(scope, &plan).await?;
+    Ok(found.total.unwrap_or_default())
+}
+
+/// Everything versions are found by, made anew.
+fn indexed(
+    app: &App,
+    scope: &TenantScope,
+    own: &Compiled,
+    versions: &[store::StoredVersion],
+) -> Result<(Vec<Reindexed>, u64), AppError> {
+    let mut rows = Vec::with_capacity(versions.len());
+    let mut failures = 0;
+    for version in versions {
+        let Some(body) = &version.body else { continue };
+        let document = Document::parse(body.to_vec(), &Limits::default())?;
+        let root = document.root();
+        let mut extracted = prepare::extracted(app, &version.key, root);
+        let (values, failed) = own.values(app.definitions(), version.key.ty, root);
+        extracted.values.extend(values);
+        failures += failed;
+        rows.push(Reindexed {
+            key: version.key.clone(),
+            version: version.version,
+            index: app.store().pack_index(scope, version.key.ty, &extracted)?,
+        });
+    }
+    Ok((rows, failures))
+}
