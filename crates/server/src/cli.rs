@@ -500,6 +500,8 @@ pub enum Measure {
     Search,
     /// A bulk export of everything
     Export,
+    /// Searches of the shapes that clients send, one at a time
+    Shapes,
     /// The offline verifier
     Verify,
     /// Start time and idle memory

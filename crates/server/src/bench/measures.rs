@@ -345,6 +345,22 @@ pub async fn search(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     ])
 }
 
+/// One request after another on one connection: how long each takes by itself.
+pub(super) async fn one_at_a_time(
+    fixture: &Fixture,
+    measure: String,
+    path: fn(&str) -> String,
+    target: &'static str,
+) -> Result<Row, Failure> {
+    let (address, clock) = (fixture.address, fixture.clock());
+    let make = gets(fixture, path);
+    let warm = Duration::from_millis(300).min(fixture.duration);
+    load::run(address, 1, warm, Arc::clone(&clock), Arc::clone(&make)).await?;
+    let measured = load::run(address, 1, fixture.duration, clock, make).await?;
+    refused(&measured)?;
+    Ok(row(fixture, measure, &measured, None, target))
+}
+
 /// The offline verifier over everything recorded so far.
 pub async fn verify(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     let (store, data, clock) = (
@@ -419,6 +435,7 @@ pub async fn growth(fixture: &mut Fixture, from: u64, to: u64) -> Result<Vec<Row
         }
         size = size.saturating_mul(10);
         if size > to {
+            rows.extend(super::shapes::shapes(fixture).await?);
             return Ok(rows);
         }
     }

@@ -7,6 +7,7 @@ mod export;
 mod fixture;
 mod load;
 mod measures;
+mod shapes;
 mod start;
 
 use std::collections::BTreeSet;
@@ -20,12 +21,13 @@ use crate::failure::Failure;
 use crate::output::Printer;
 
 /// Every measure, in the order they are taken: reads and searches need what the import loaded.
-const ALL: [Measure; 8] = [
+const ALL: [Measure; 9] = [
     Measure::Import,
     Measure::Create,
     Measure::Read,
     Measure::Search,
     Measure::Export,
+    Measure::Shapes,
     Measure::Verify,
     Measure::Start,
     Measure::Growth,
@@ -86,6 +88,7 @@ async fn of_store(
             Measure::Read => rows.extend(measures::read(&fixture).await?),
             Measure::Search => rows.extend(measures::search(&fixture).await?),
             Measure::Export => rows.extend(export::export(&fixture).await?),
+            Measure::Shapes => rows.extend(shapes::shapes(&fixture).await?),
             Measure::Verify => rows.extend(measures::verify(&fixture).await?),
             Measure::Growth => {
                 let (from, to) = (arguments.resources, arguments.grow_to);

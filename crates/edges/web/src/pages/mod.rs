@@ -11,5 +11,6 @@ pub mod shell;
 pub mod sign_in;
 pub mod summary;
 pub mod today;
+pub mod tools;
 
 pub use shell::{NavItem, Place, Shell, Theme};

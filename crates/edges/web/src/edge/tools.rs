@@ -1,0 +1,113 @@
+//! The tools of those who look after the record: what there is, with a line about each. Must not offer what
+//! the person may not use.
+
+use app::AppError;
+use axum::http::StatusCode;
+use axum::response::Response;
+use identity::{Interaction, Role};
+
+use super::answer;
+use super::visit::Visit;
+use crate::components::{Cell, Paging, Table};
+use crate::pages::access::ListPage;
+use crate::pages::shell::Shell;
+use crate::pages::tools::ToolPage;
+
+/// Where they are listed.
+pub const HOME: &str = "/tools";
+
+/// A tool: address, name, what it is for.
+const TOOLS: [(&str, &str, &str); 6] = [
+    (
+        "/tools/search",
+        "Search of the record",
+        "Any search of FHIR R4, built step by step, with how it would be run",
+    ),
+    (
+        "/tools/validation",
+        "Validation",
+        "Whether a resource is valid, against R4 and against profiles",
+    ),
+    (
+        "/tools/terminology",
+        "Terminology",
+        "Codes, value sets and how codes stand to each other",
+    ),
+    (
+        "/tools/bulk",
+        "Bulk jobs",
+        "Exports and imports: how far they are, and their files",
+    ),
+    (
+        "/tools/subscriptions",
+        "Subscriptions",
+        "Who is told of changes, what was delivered and what was not",
+    ),
+    (
+        "/tools/parameters",
+        "Search parameters",
+        "Those this organisation defines, and how far they are built",
+    ),
+];
+
+/// Whether somebody is shown the tools at all.
+pub fn are_offered(visit: &Visit) -> bool {
+    visit.offers(Interaction::ManageSettings) || visit.offers(Interaction::RunJobs)
+        || visit.is(Role::IntegrationService)
+}
+
+/// The list.
+pub async fn home(visit: Visit) -> Response {
+    let result = list(&visit);
+    visit.answer(result)
+}
+
+fn list(visit: &Visit) -> Result<Response, AppError> {
+    let mut table = Table::new("Tools", &["Tool", "What it is for"], "No tools.");
+    check(visit)?;
+    for (below, name, words) in TOOLS {
+        table = table.row(vec![
+            Cell::link(&visit.href(below), name),
+            Cell::text(words),
+        ]);
+    }
+    let page = ListPage {
+        shell: visit.shell("Record tools"),
+        lead: "For those who look after the record and what is connected to it. What you open is recorded like everywhere else.".to_owned(),
+        action: None,
+        secret: None,
+        summary: None,
+        sections: vec![("tools".to_owned(), "Tools".to_owned(), table)],
+        paging: Paging::default(),
+    };
+    Ok(answer::page(StatusCode::OK, &page))
+}
+
+/// Whoever is not shown the tools is not told of them.
+pub fn check(visit: &Visit) -> Result<(), AppError> {
+    if are_offered(visit) {
+        return Ok(());
+    }
+    Err(AppError::NotFound {
+        what: "page".to_owned(),
+    })
+}
+
+/// A tool's page with nothing on it yet.
+pub fn empty(visit: &Visit, title: &str, below: &str, button: &str) -> ToolPage {
+    let shell: Shell = visit.shell(title);
+    ToolPage {
+        shell,
+        back: (visit.href(HOME), "Record tools".to_owned()),
+        lead: String::new(),
+        problem: None,
+        action: visit.href(below),
+        posts: false,
+        fields: Vec::new(),
+        button: button.to_owned(),
+        summary: None,
+        sections: Vec::new(),
+        paging: Paging::default(),
+        code: None,
+    }
+}

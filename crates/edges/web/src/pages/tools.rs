@@ -1,0 +1,37 @@
+//! Pages of those who look after the record and its interfaces: a form on top, what it found below. Must not
+//! know any tool.
+
+use askama::Template;
+
+use super::shell::Shell;
+use crate::components::{ErrorSummary, Field, Notice, Paging, Table};
+
+/// A tool: asked by a form, answered by notices, tables and text.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "tool.html")]
+pub struct ToolPage {
+    /// Shell.
+    pub shell: Shell,
+    /// Back: address, words.
+    pub back: (String, String),
+    /// A sentence below the heading; may be empty.
+    pub lead: String,
+    /// What went wrong.
+    pub problem: Option<ErrorSummary>,
+    /// Where the form goes.
+    pub action: String,
+    /// Whether it posts; otherwise the answer has an address of its own.
+    pub posts: bool,
+    /// The fields; none: no form.
+    pub fields: Vec<Field>,
+    /// The words of the button.
+    pub button: String,
+    /// The answer in a sentence.
+    pub summary: Option<Notice>,
+    /// The answer's lists: heading id, heading, list.
+    pub sections: Vec<(String, String, Table)>,
+    /// Pages of the first list.
+    pub paging: Paging,
+    /// Text as it is: heading, text.
+    pub code: Option<(String, String)>,
+}
