@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::App;
 use crate::error::AppError;
+use crate::search_parameters::job::Standing;
 
 /// A lease that is held.
 #[derive(Debug, Clone)]
@@ -241,8 +242,12 @@ pub async fn run(
             }
             _ = parameters.tick() => {
                 let work = crate::search_parameters::job::round(&app, holder);
-                if let Err(error) = noted(&app, "search-parameters", work).await {
-                    tracing::warn!(%error, "search parameters were not brought up to date");
+                match noted(&app, "search-parameters", work).await {
+                    Ok(Standing::Going) => parameters.reset_immediately(),
+                    Ok(Standing::Waiting | Standing::Settled) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "search parameters were not brought up to date");
+                    }
                 }
             }
             _ = sweeps.tick() => {

@@ -223,6 +223,13 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "ask for a bearer token beside a link's signature",
     ),
+    number(
+        "search.reindex_grace_s",
+        "10",
+        0,
+        600,
+        "longest time a commit may be under way, in seconds; a new search parameter is built for stored resources after it",
+    ),
     switch(
         "record.validate",
         "true",

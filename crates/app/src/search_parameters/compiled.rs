@@ -102,7 +102,7 @@ impl Compiled {
 
     /// The values a resource is found by, and how many expressions could not be evaluated.
     pub(crate) fn values<'a>(
-        &self,
+        &'a self,
         definitions: &Definitions,
         ty: TypeId,
         resource: Value<'a>,

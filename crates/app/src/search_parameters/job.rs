@@ -5,12 +5,12 @@ use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits};
 use identity::{SystemTask, system_scope};
 use kernel::{RowId, TenantId, TenantScope};
-use store::{Clause, Position, Predicate, Reindexed, SearchPage, SearchPlan, Sort, SortKey, Total};
+use store::{Clause, Position, Reindexed, SearchPage, SearchPlan, Sort, SortKey, Total};
 use uuid::Uuid;
 
 use super::compiled::Compiled;
 use super::definition::{self, Defined};
-use super::table::{self, Pass, Table};
+use super::table::{self, Pass};
 use super::current;
 use crate::App;
 use crate::error::AppError;
@@ -31,41 +31,56 @@ pub(super) fn defines(app: &App, ty: TypeId) -> bool {
     app.definitions().resource("SearchParameter") == Some(ty)
 }
 
-/// One round over the tenants that need it; answers whether there is more to build.
-pub async fn round(app: &App, holder: Uuid) -> Result<bool, AppError> {
-    let mut more = false;
+/// How a tenant's table stands after a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// There is nothing to build.
+    Settled,
+    /// Something waits until it may be built, or for another replica.
+    Waiting,
+    /// There is more to build now.
+    Going,
+}
+
+/// One round over the tenants that need it; answers how the least advanced stands.
+pub async fn round(app: &App, holder: Uuid) -> Result<Standing, AppError> {
+    let mut least = Standing::Settled;
     for tenant in app.caches().search_parameters_due.among(app.store().tenants().await?) {
         if tenant == TenantId::INSTANCE {
             continue;
         }
         let scope = system_scope(tenant, SystemTask::Jobs);
         match of_tenant(app, &scope, holder).await {
-            Ok(true) => {
-                more = true;
+            Ok(Standing::Settled) => {}
+            Ok(standing) => {
+                least = least.max(standing);
                 app.caches().search_parameters_due.changed(tenant);
             }
-            Ok(false) => {}
             Err(error) => {
-                more = true;
+                least = least.max(Standing::Waiting);
                 app.caches().search_parameters_due.changed(tenant);
                 tracing::warn!(%tenant, %error, "search parameters were not brought up to date");
             }
         }
     }
-    Ok(more)
+    Ok(least)
 }
 
-/// Brings one tenant's table up to date and builds some pages; answers whether there is more to do.
-pub async fn of_tenant(app: &App, scope: &TenantScope, holder: Uuid) -> Result<bool, AppError> {
+/// Brings one tenant's table up to date and builds some pages.
+pub async fn of_tenant(
+    app: &App,
+    scope: &TenantScope,
+    holder: Uuid,
+) -> Result<Standing, AppError> {
     let Some(lease) = Lease::take(app, scope, "search-parameters", holder, 60).await? else {
-        return Ok(true);
+        return Ok(Standing::Waiting);
     };
     let outcome = build(app, scope).await;
     lease.release(app).await?;
     outcome
 }
 
-async fn build(app: &App, scope: &TenantScope) -> Result<bool, AppError> {
+async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
     let (mut table, mut version) = table::load(app, scope).await?;
     let defined = definitions_of(app, scope).await?;
     let now = app.now();
@@ -73,13 +88,13 @@ async fn build(app: &App, scope: &TenantScope) -> Result<bool, AppError> {
     let since = now.as_micros() - app.settings().reindex_grace_ms * 1000;
     if table.begin_passes(since) || changed {
         if !table::save(app, scope, &table, version).await? {
-            return Ok(true);
+            return Ok(Standing::Going);
         }
         version += 1;
     }
     for _ in 0..PAGES {
         let Some(pass) = table.passes.first().cloned() else {
-            return Ok(!table.is_settled());
+            return Ok(table.standing());
         };
         match page(app, scope, pass).await? {
             Some(next) => {
@@ -93,11 +108,11 @@ async fn build(app: &App, scope: &TenantScope) -> Result<bool, AppError> {
             }
         }
         if !table::save(app, scope, &table, version).await? {
-            return Ok(true);
+            return Ok(Standing::Going);
         }
         version += 1;
     }
-    Ok(!table.is_settled())
+    Ok(table.standing())
 }
 
 /// What the tenant's SearchParameter resources define.

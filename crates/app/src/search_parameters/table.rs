@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{CommitError, DocExpected, DocKind, DocWrite};
 
 use super::definition::Defined;
+use super::job::Standing;
 use crate::App;
 use crate::error::AppError;
 
@@ -221,13 +222,17 @@ impl Table {
         }
     }
 
-    /// Whether there is nothing to build.
-    pub(super) fn is_settled(&self) -> bool {
-        self.passes.is_empty()
-            && !self
-                .rows
-                .iter()
-                .any(|row| matches!(row.state, State::Announced { .. } | State::Building))
+    /// Whether there is something to build, now or later.
+    pub(super) fn standing(&self) -> Standing {
+        if !self.passes.is_empty() {
+            return Standing::Going;
+        }
+        let waits = |row: &Row| matches!(row.state, State::Announced { .. } | State::Building);
+        if self.rows.iter().any(waits) {
+            Standing::Waiting
+        } else {
+            Standing::Settled
+        }
     }
 }
 
@@ -298,9 +303,9 @@ mod tests {
         assert!(!table.settle(definitions, std::slice::from_ref(&one), Timestamp::from_millis(9)));
         assert!(!table.begin_passes(now.as_micros() - 1));
         assert!(table.begin_passes(now.as_micros()));
-        assert!(!table.is_settled());
+        assert_eq!(table.standing(), Standing::Going);
         table.end_pass("Patient");
-        assert!(table.is_settled());
+        assert_eq!(table.standing(), Standing::Settled);
         assert_eq!(states(&table), [(FIRST, "a", &State::Ready)]);
         assert!(table.settle(definitions, &[defined("nick", "b")], now));
         let announced = State::Announced { at: 5000 };

@@ -21,6 +21,8 @@ mod platform;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod search_parameters;
+#[cfg(test)]
 mod searches;
 #[cfg(test)]
 mod signing_in;

@@ -171,12 +171,18 @@ impl Server {
     }
 
     pub fn get(&self, path: &str, token: &str) -> String {
+        self.send("GET", path, token, "")
+    }
+
+    /// Sends a request with a JSON body; answers status line, headers and body.
+    pub fn send(&self, method: &str, path: &str, token: &str, body: &str) -> String {
         use std::io::{Read as _, Write as _};
         let Ok(mut stream) = std::net::TcpStream::connect(&self.address) else {
             return String::new();
         };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
         );
         let mut answer = String::new();
         let _ = stream.write_all(request.as_bytes());
