@@ -18,6 +18,7 @@ use crate::App;
 use crate::context::Caller;
 use crate::error::QueryError;
 use crate::record::narrow::{self, Reach};
+use crate::search_parameters::{self, Found};
 
 /// Parameters of R4 that this server does not offer as clauses.
 const NOT_OFFERED: &[&str] = &["_query", "_score", "near"];
@@ -85,12 +86,18 @@ impl<'a> Clauses<'a> {
     /// The parameter of a type.
     pub(crate) fn param(&self, ty: TypeId, code: &str) -> Result<&'static SearchParam, QueryError> {
         let definitions = self.app.definitions();
-        definitions
-            .search_param(ty, code)
-            .ok_or_else(|| QueryError::Unknown {
+        if let Some(param) = definitions.search_param(ty, code) {
+            return Ok(param);
+        }
+        // Those of the tenant's own; one that is being built would miss what it has not come to.
+        match search_parameters::last_known(self.app, self.caller.scope.tenant()).find(ty, code) {
+            Some(Found::Ready(param)) => Ok(param),
+            Some(Found::Building) => Err(not_offered(&format!("{code}, which is being built,"))),
+            None => Err(QueryError::Unknown {
                 resource: definitions.resource_name(ty).to_owned(),
                 name: cut(code),
-            })
+            }),
+        }
     }
 
     /// The clauses that close off what the caller may not search of a type.

@@ -311,11 +311,7 @@ fn pack(
 }
 
 /// What a resource is found by, but for parameters of the tenant's own.
-pub(crate) fn extracted<'a>(
-    app: &App,
-    key: &ResourceKey,
-    resource: Value<'a>,
-) -> Extracted<'a> {
+pub(crate) fn extracted<'a>(app: &App, key: &ResourceKey, resource: Value<'a>) -> Extracted<'a> {
     let mut extracted = fhir::search::extract(app.definitions(), key.ty, resource);
     settle_identity(app, key, resource, &mut extracted);
     if app.store().full_text() != FullText::Off {

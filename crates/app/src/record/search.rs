@@ -17,6 +17,7 @@ use crate::record::place::Place;
 use crate::record::plan::{self, Planned};
 use crate::record::project::Projection;
 use crate::record::{cursor, query_string};
+use crate::search_parameters;
 
 pub use crate::record::plan::CURSOR;
 
@@ -160,6 +161,7 @@ pub(crate) async fn planned(
         allowed.push((*ty, allow(app, caller, *ty).await?));
     }
     let lenient = lenient || app.settings().lenient;
+    search_parameters::current(app, &caller.scope).await?;
     let planned = match plan::plan_narrowed(app, caller, place, params, lenient).await {
         Err(AppError::Query(QueryError::Denied { resource })) => {
             return Err(denied(app, caller, resource).await);

@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 use fhir::definitions::{Definitions, TypeId};
 use fhir::json::Value;
 use fhir::search::{
-    IndexValue, ParamId, ParamKind, SearchParam, value_of_boolean, value_of_text,
-    values_of_element,
+    IndexValue, ParamId, ParamKind, SearchParam, value_of_boolean, value_of_text, values_of_element,
 };
 use fhirpath::{Environment, Expression, Item};
 use parking_lot::Mutex;
@@ -86,18 +85,16 @@ impl Compiled {
 
     /// The parameter of a type with a code.
     pub(crate) fn find(&self, ty: TypeId, code: &str) -> Option<Found> {
-        let own = self.types.get(&ty)?.iter().find(|own| own.param.code == code)?;
+        let own = self
+            .types
+            .get(&ty)?
+            .iter()
+            .find(|own| own.param.code == code)?;
         Some(if own.ready {
             Found::Ready(own.param)
         } else {
             Found::Building
         })
-    }
-
-    /// Those of a type that searches may use.
-    pub(crate) fn ready(&self, ty: TypeId) -> impl Iterator<Item = &'static SearchParam> {
-        let own = self.types.get(&ty).into_iter().flatten();
-        own.filter(|own| own.ready).map(|own| own.param)
     }
 
     /// The values a resource is found by, and how many expressions could not be evaluated.
@@ -172,7 +169,8 @@ fn param(
     }
     if defined.len() >= MOST {
         return Err(AppError::Fault(
-            "too many search parameters were defined since the start: restart the process".to_owned(),
+            "too many search parameters were defined since the start: restart the process"
+                .to_owned(),
         ));
     }
     let targets: Vec<TypeId> = row

@@ -24,7 +24,10 @@ pub(crate) async fn complete(
     if changes.is_empty() || scope.tenant() == kernel::TenantId::INSTANCE {
         return Ok(changes);
     }
-    if changes.iter().any(|change| job::defines(app, change.key.ty)) {
+    if changes
+        .iter()
+        .any(|change| job::defines(app, change.key.ty))
+    {
         app.caches().search_parameters_due.changed(scope.tenant());
     }
     let own = current(app, scope).await?;

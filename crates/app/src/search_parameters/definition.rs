@@ -58,9 +58,9 @@ pub(super) fn read(definitions: &Definitions, resource: Value<'_>) -> Vec<Define
             targets: targets.clone(),
             expression: expression.clone().into_owned(),
             refused: refused.clone().or_else(|| {
-                definitions.search_param(ty, &code).map(|_| {
-                    format!("{name} has a parameter {code} of R4: choose another code")
-                })
+                definitions
+                    .search_param(ty, &code)
+                    .map(|_| format!("{name} has a parameter {code} of R4: choose another code"))
             }),
         })
         .collect()
@@ -92,7 +92,10 @@ fn common_refusal(
     kind: Option<ParamKind>,
     bases: usize,
 ) -> Option<String> {
-    let first = code.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let first = code
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic());
     let rest = code
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));

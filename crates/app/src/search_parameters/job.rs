@@ -9,9 +9,9 @@ use store::{Clause, Position, Reindexed, SearchPage, SearchPlan, Sort, SortKey, 
 use uuid::Uuid;
 
 use super::compiled::Compiled;
+use super::current;
 use super::definition::{self, Defined};
 use super::table::{self, Pass};
-use super::current;
 use crate::App;
 use crate::error::AppError;
 use crate::jobs::Lease;
@@ -45,7 +45,11 @@ pub enum Standing {
 /// One round over the tenants that need it; answers how the least advanced stands.
 pub async fn round(app: &App, holder: Uuid) -> Result<Standing, AppError> {
     let mut least = Standing::Settled;
-    for tenant in app.caches().search_parameters_due.among(app.store().tenants().await?) {
+    for tenant in app
+        .caches()
+        .search_parameters_due
+        .among(app.store().tenants().await?)
+    {
         if tenant == TenantId::INSTANCE {
             continue;
         }
@@ -67,11 +71,7 @@ pub async fn round(app: &App, holder: Uuid) -> Result<Standing, AppError> {
 }
 
 /// Brings one tenant's table up to date and builds some pages.
-pub async fn of_tenant(
-    app: &App,
-    scope: &TenantScope,
-    holder: Uuid,
-) -> Result<Standing, AppError> {
+pub async fn of_tenant(app: &App, scope: &TenantScope, holder: Uuid) -> Result<Standing, AppError> {
     let Some(lease) = Lease::take(app, scope, "search-parameters", holder, 60).await? else {
         return Ok(Standing::Waiting);
     };

@@ -17,6 +17,7 @@ pub mod job;
 pub mod status;
 pub(crate) mod table;
 
+pub(crate) use compiled::Found;
 pub(crate) use complete::complete;
 
 use std::sync::Arc;

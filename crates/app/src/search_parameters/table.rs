@@ -14,8 +14,8 @@ use crate::error::AppError;
 
 /// The document's id; there is one per tenant.
 const ID: &str = "table";
-/// The first number of a tenant's own parameters; those of R4 and of the store lie below.
-pub(crate) const FIRST: u16 = 0x8000;
+/// The first number of a tenant's own parameters.
+pub(crate) const FIRST: u16 = store::index::FIRST_OWN;
 /// The last.
 const LAST: u16 = 0xfeff;
 /// Parameters in use at most.
@@ -200,7 +200,12 @@ impl Table {
         for row in &mut self.rows {
             let waits = matches!(row.state, State::Announced { at } if at <= since);
             // One pass over a type at a time: what comes later waits for the next.
-            if !waits || self.passes.iter().any(|pass| pass.base == row.base && pass.done > 0) {
+            if !waits
+                || self
+                    .passes
+                    .iter()
+                    .any(|pass| pass.base == row.base && pass.done > 0)
+            {
                 continue;
             }
             row.state = State::Building;
@@ -238,7 +243,11 @@ impl Table {
 
 /// The stored table with its document's version; 0 where there is none.
 pub(crate) async fn load(app: &App, scope: &TenantScope) -> Result<(Table, u32), AppError> {
-    match app.store().doc(scope, DocKind::SearchParameters, ID).await? {
+    match app
+        .store()
+        .doc(scope, DocKind::SearchParameters, ID)
+        .await?
+    {
         Some(doc) => Ok((serde_json::from_slice(&doc.body)?, doc.version)),
         None => Ok((Table::default(), 0)),
     }
@@ -300,7 +309,11 @@ mod tests {
         let mut table = Table::default();
         let one = defined("nick", "a");
         assert!(table.settle(definitions, std::slice::from_ref(&one), now));
-        assert!(!table.settle(definitions, std::slice::from_ref(&one), Timestamp::from_millis(9)));
+        assert!(!table.settle(
+            definitions,
+            std::slice::from_ref(&one),
+            Timestamp::from_millis(9)
+        ));
         assert!(!table.begin_passes(now.as_micros() - 1));
         assert!(table.begin_passes(now.as_micros()));
         assert_eq!(table.standing(), Standing::Going);
@@ -335,7 +348,11 @@ mod tests {
         let definitions = Definitions::r4();
         let mut table = Table::default();
         let (one, two) = (defined("a", "a"), defined("b", "b"));
-        table.settle(definitions, std::slice::from_ref(&one), Timestamp::from_millis(1));
+        table.settle(
+            definitions,
+            std::slice::from_ref(&one),
+            Timestamp::from_millis(1),
+        );
         table.begin_passes(i64::MAX);
         table.passes[0].done = 10;
         table.settle(definitions, &[one, two], Timestamp::from_millis(2));

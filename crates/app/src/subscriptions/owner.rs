@@ -10,7 +10,7 @@ use store::{DocExpected, DocKind};
 use super::documents;
 use crate::App;
 use crate::admin;
-use crate::context::{Caller, RequestContext};
+use crate::context::{Advice, Caller, RequestContext};
 use crate::error::AppError;
 use crate::sign_in;
 
@@ -118,6 +118,7 @@ impl Owner {
             purpose: self.purpose,
             base: Arc::from(self.base.as_str()),
             idempotency: None,
+            advice: Advice::default(),
         };
         Ok(Some(sign_in::caller(
             app,

@@ -29,7 +29,9 @@ const NICKNAME: &str = "Patient.name.where(use = 'nickname').given";
 
 async fn advance(house: &House, caller: &Caller) -> Standing {
     let scope = system_scope(caller.scope.tenant(), SystemTask::Jobs);
-    of_tenant(&house.app, &scope, Uuid::from_u128(5)).await.unwrap()
+    of_tenant(&house.app, &scope, Uuid::from_u128(5))
+        .await
+        .unwrap()
 }
 
 async fn states(house: &House, caller: &Caller) -> Vec<(String, &'static str)> {
@@ -42,36 +44,68 @@ async fn states(house: &House, caller: &Caller) -> Vec<(String, &'static str)> {
 async fn a_parameter_finds_everything_or_is_not_offered() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
-    house.put(&doctor, &nicknamed("before", "Biscuit")).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("before", "Biscuit"))
+        .await
+        .unwrap();
     let unknown = house.search(&doctor, "Patient?nickname=bis").await;
     assert_eq!(unknown.unwrap_err().category(), Category::Invalid);
 
-    house.put(&admin, &definition("n", "nickname", NICKNAME)).await.unwrap();
+    house
+        .put(&admin, &definition("n", "nickname", NICKNAME))
+        .await
+        .unwrap();
     assert_eq!(advance(&house, &admin).await, Standing::Waiting);
-    assert_eq!(states(&house, &admin).await, [("nickname".to_owned(), "announced")]);
+    assert_eq!(
+        states(&house, &admin).await,
+        [("nickname".to_owned(), "announced")]
+    );
     house.clock.advance(2_000);
-    house.put(&doctor, &nicknamed("meanwhile", "Bismarck")).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("meanwhile", "Bismarck"))
+        .await
+        .unwrap();
     // Known, and not offered: an answer would miss what is not built yet.
-    let building = house.search(&doctor, "Patient?nickname=bis").await.unwrap_err();
+    let building = house
+        .search(&doctor, "Patient?nickname=bis")
+        .await
+        .unwrap_err();
     assert!(building.to_string().contains("being built"), "{building}");
 
-    house.clock.advance(house.app.settings().reindex_grace_ms as u64);
+    house
+        .clock
+        .advance(house.app.settings().reindex_grace_ms as u64);
     assert_eq!(advance(&house, &admin).await, Standing::Settled);
-    assert_eq!(states(&house, &admin).await, [("nickname".to_owned(), "ready")]);
+    assert_eq!(
+        states(&house, &admin).await,
+        [("nickname".to_owned(), "ready")]
+    );
     house.clock.advance(2_000);
-    house.put(&doctor, &nicknamed("after", "Bisou")).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("after", "Bisou"))
+        .await
+        .unwrap();
     for (query, expected) in [
         ("Patient?nickname=bis", vec!["after", "meanwhile", "before"]),
         ("Patient?nickname:exact=Bisou", vec!["after"]),
         ("Patient?nickname=bis&_id=before", vec!["before"]),
-        ("Patient?nickname:missing=false&_sort=_id", vec!["after", "before", "meanwhile"]),
+        (
+            "Patient?nickname:missing=false&_sort=_id",
+            vec!["after", "before", "meanwhile"],
+        ),
         ("Patient?nickname:missing=true", vec![]),
-        ("Patient?_sort=nickname", vec!["before", "meanwhile", "after"]),
+        (
+            "Patient?_sort=nickname",
+            vec!["before", "meanwhile", "after"],
+        ),
     ] {
         let (ids, _) = house.search(&doctor, query).await.unwrap();
         assert_eq!(ids, expected, "{query}");
     }
-    house.put(&doctor, &nicknamed("before", "Renamed")).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("before", "Renamed"))
+        .await
+        .unwrap();
     let (ids, _) = house.search(&doctor, "Patient?nickname=bis").await.unwrap();
     assert_eq!(ids, ["after", "meanwhile"]);
     // The neighbour has no such parameter.
@@ -84,14 +118,23 @@ async fn a_parameter_finds_everything_or_is_not_offered() {
 async fn a_definition_that_changes_or_goes_is_not_offered_any_more() {
     let house = House::build_with(|settings| settings.reindex_grace_ms = 0).await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
-    house.put(&doctor, &nicknamed("p", "Biscuit")).await.unwrap();
-    house.put(&admin, &definition("n", "nickname", NICKNAME)).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("p", "Biscuit"))
+        .await
+        .unwrap();
+    house
+        .put(&admin, &definition("n", "nickname", NICKNAME))
+        .await
+        .unwrap();
     assert_eq!(advance(&house, &admin).await, Standing::Settled);
     house.clock.advance(2_000);
     let ids = async |query: &str| house.search(&doctor, query).await.map(|(ids, _)| ids);
     assert_eq!(ids("Patient?nickname=bis").await.unwrap(), ["p"]);
 
-    house.put(&admin, &definition("n", "nickname", "Patient.name.family")).await.unwrap();
+    house
+        .put(&admin, &definition("n", "nickname", "Patient.name.family"))
+        .await
+        .unwrap();
     assert_eq!(advance(&house, &admin).await, Standing::Settled);
     house.clock.advance(2_000);
     assert!(ids("Patient?nickname=bis").await.unwrap().is_empty());
@@ -102,7 +145,10 @@ async fn a_definition_that_changes_or_goes_is_not_offered_any_more() {
     house.put(&admin, &retired).await.unwrap();
     advance(&house, &admin).await;
     house.clock.advance(2_000);
-    assert_eq!(ids("Patient?nickname=bis").await.unwrap_err().category(), Category::Invalid);
+    assert_eq!(
+        ids("Patient?nickname=bis").await.unwrap_err().category(),
+        Category::Invalid
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,7 +160,10 @@ async fn what_cannot_be_offered_is_refused_with_its_reason() {
         ("b", "family", NICKNAME),
         ("c", "good", NICKNAME),
     ] {
-        house.put(&admin, &definition(id, code, expression)).await.unwrap();
+        house
+            .put(&admin, &definition(id, code, expression))
+            .await
+            .unwrap();
     }
     advance(&house, &admin).await;
     let found = status::status(&house.app, &admin).await.unwrap();
@@ -125,7 +174,11 @@ async fn what_cannot_be_offered_is_refused_with_its_reason() {
         .collect();
     assert_eq!(
         shown,
-        [("broken", "refused", true), ("family", "refused", true), ("good", "ready", false)]
+        [
+            ("broken", "refused", true),
+            ("family", "refused", true),
+            ("good", "ready", false)
+        ]
     );
 }
 
@@ -134,9 +187,15 @@ async fn every_tenant_is_looked_at_after_a_start_and_then_those_that_changed() {
     let house = House::build_with(|settings| settings.reindex_grace_ms = 0).await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
     let holder = Uuid::from_u128(5);
-    house.put(&doctor, &nicknamed("p", "Biscuit")).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("p", "Biscuit"))
+        .await
+        .unwrap();
     assert_eq!(round(&house.app, holder).await.unwrap(), Standing::Settled);
-    house.put(&admin, &definition("n", "nickname", NICKNAME)).await.unwrap();
+    house
+        .put(&admin, &definition("n", "nickname", NICKNAME))
+        .await
+        .unwrap();
     assert_eq!(round(&house.app, holder).await.unwrap(), Standing::Settled);
     house.clock.advance(2_000);
     let (ids, _) = house.search(&doctor, "Patient?nickname=bis").await.unwrap();
@@ -147,11 +206,19 @@ async fn every_tenant_is_looked_at_after_a_start_and_then_those_that_changed() {
 async fn a_type_is_indexed_anew_on_order_by_those_who_may() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
-    house.put(&doctor, &nicknamed("p", "Biscuit")).await.unwrap();
+    house
+        .put(&doctor, &nicknamed("p", "Biscuit"))
+        .await
+        .unwrap();
     let patient = house.app.definitions().resource("Patient").unwrap();
     let refused = status::reindex(&house.app, &doctor, &[patient]).await;
-    assert!(matches!(refused, Err(AppError::Denied { .. })), "{refused:?}");
-    status::reindex(&house.app, &admin, &[patient]).await.unwrap();
+    assert!(
+        matches!(refused, Err(AppError::Denied { .. })),
+        "{refused:?}"
+    );
+    status::reindex(&house.app, &admin, &[patient])
+        .await
+        .unwrap();
     let passes = status::status(&house.app, &admin).await.unwrap().passes;
     assert_eq!(passes.len(), 1);
     assert_eq!(advance(&house, &admin).await, Standing::Settled);

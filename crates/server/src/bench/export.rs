@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use app::bulk::{ExportLevel, ExportRequest, Status, begin_export, list, status};
-use app::context::RequestContext;
-use kernel::{Category, Clock as _, PurposeOfUse, RequestId};
+use app::context::{Advice, RequestContext};
+use kernel::{Category, PurposeOfUse, RequestId};
 
 use crate::bench::fixture::Fixture;
 use crate::bench::measures::Row;
@@ -22,6 +22,7 @@ pub async fn export(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
         purpose: PurposeOfUse::Operations,
         base: format!("http://localhost/t/{}/fhir", fixture.slug).into(),
         idempotency: None,
+        advice: Advice::default(),
     };
     let token = &fixture.token;
     let caller = app::sign_in::bearer::bearer(app, fixture.slug, token, context).await?;

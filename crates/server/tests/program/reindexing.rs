@@ -19,7 +19,10 @@ fn standing(server: &Server, token: &str) -> (String, u64) {
     let parts = status["parameter"].as_array().cloned().unwrap_or_default();
     let of = |name: &str, member: &str| {
         let one = parts.iter().find(|part| part["name"] == name)?;
-        let part = one["part"].as_array()?.iter().find(|part| part["name"] == member)?;
+        let part = one["part"]
+            .as_array()?
+            .iter()
+            .find(|part| part["name"] == member)?;
         Some(part.clone())
     };
     let state = of("parameter", "state").map(|part| part["valueCode"].as_str().unwrap().to_owned());
@@ -44,13 +47,21 @@ fn a_parameter_is_built_across_kills_and_misses_nothing() {
     let (data, source) = (place.at("data"), place.at("source"));
     let config = place.at("theriac.toml");
     std::fs::write(&config, "[search]\nreindex_grace_s = 1\n").unwrap();
-    let base = ["--data", &data, "--config", &config, "-o", "json", "--quiet"];
+    let base = [
+        "--data", &data, "--config", &config, "-o", "json", "--quiet",
+    ];
     let told = |rest: &[&str]| ok(&[&base, rest].concat());
     told(&["init"]);
     told(&["tenant", "create", "rosewood", "--name", "Rosewood"]);
     told(&["client", "create", "--tenant", "rosewood", "Integrator"]);
     let token = told(&[
-        "token", "create", "--tenant", "rosewood", "--client", "Integrator", "tests",
+        "token",
+        "create",
+        "--tenant",
+        "rosewood",
+        "--client",
+        "Integrator",
+        "tests",
     ]);
     let token = token["token"].as_str().unwrap();
     let bundled = 200;
@@ -64,7 +75,12 @@ fn a_parameter_is_built_across_kills_and_misses_nothing() {
         "description": "of a test", "code": "said", "base": ["Condition"], "type": "string",
         "expression": "Condition.code.text"
     });
-    let made = server.send("POST", "/t/rosewood/fhir/SearchParameter", token, &definition.to_string());
+    let made = server.send(
+        "POST",
+        "/t/rosewood/fhir/SearchParameter",
+        token,
+        &definition.to_string(),
+    );
     assert!(made.starts_with("HTTP/1.1 201"), "{made}");
     let halfway = until("the first page", || {
         let (state, done) = standing(&server, token);
@@ -76,8 +92,13 @@ fn a_parameter_is_built_across_kills_and_misses_nothing() {
     let (_, again) = standing(&server, token);
     assert!(again >= halfway, "{again} of {halfway} were kept");
     let early = body(&server.get("/t/rosewood/fhir/Condition?said=c7&_summary=count", token));
-    assert!(early["total"].is_null() || early["total"] == bundled, "{early}");
-    until("ready", || (standing(&server, token).0 == "ready").then_some(()));
+    assert!(
+        early["total"].is_null() || early["total"] == bundled,
+        "{early}"
+    );
+    until("ready", || {
+        (standing(&server, token).0 == "ready").then_some(())
+    });
     for number in [0, 7, 19] {
         let path = format!("/t/rosewood/fhir/Condition?said:exact=c{number}&_summary=count");
         let found = until("the search", || {

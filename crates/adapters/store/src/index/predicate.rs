@@ -7,9 +7,10 @@ use fhir::search::{
 use kernel::LogicalId;
 
 use super::code_text;
+use super::presence::{has_value, is_own};
 use super::union::union_of;
 use crate::port::error::StoreError;
-use crate::port::search::{KeyForm, Predicate, RangeOp};
+use crate::port::search::{Clause, KeyForm, Predicate, RangeOp};
 
 /// The predicates of one alternative of a clause: a resource matches when any of them holds (a
 /// reference by bare id may mean several types). `:not` is the clause's matter; the value inside counts.
@@ -19,6 +20,10 @@ use crate::port::search::{KeyForm, Predicate, RangeOp};
 pub fn predicate(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicate>, StoreError> {
     let id = param.id;
     let one = match value {
+        QueryValue::Missing(missing) if is_own(id) => Predicate::All(vec![Clause {
+            negated: *missing,
+            any_of: vec![has_value(id)],
+        }]),
         QueryValue::Missing(missing) => Predicate::Missing {
             param: id,
             missing: *missing,

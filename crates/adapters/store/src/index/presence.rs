@@ -10,6 +10,14 @@ use crate::port::search::{KeyForm, Predicate};
 /// A control character cannot stand in a code (FHIR R4 datatypes, code).
 const PRESENT: &str = "\u{1}present";
 
+/// The first number of parameters that tenants define; those of R4 and of the store lie below.
+pub const FIRST_OWN: u16 = 0x8000;
+
+/// Whether a parameter is one that a tenant defined.
+pub(super) const fn is_own(param: ParamId) -> bool {
+    param.0 >= FIRST_OWN
+}
+
 /// The value that says a parameter has values.
 #[must_use]
 pub fn present<'a>() -> IndexValue<'a> {

@@ -7,12 +7,12 @@ mod graphql;
 pub mod parameters;
 mod patients;
 mod record;
+pub mod search_parameters;
 mod subscriptions;
 mod terminology;
 mod validate;
 mod views;
 mod websocket;
-pub mod search_parameters;
 
 use crate::routing::Route;
 
