@@ -885,7 +885,7 @@ impl House {
                 json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
             }
             "$graphql" => json!({ "query": "{ __typename }" }),
-            "$validate" => json!({ "resourceType": "Patient", "id": "a" }),
+            "$validate" | "$match" => json!({ "resourceType": "Patient", "id": "a" }),
             "$export" => json!({ "resourceType": "Parameters" }),
             "$import" => json!({ "resourceType": "Parameters", "parameter": [
                 { "name": "input", "part": [{ "name": "data", "valueString": "" }] },
