@@ -194,22 +194,6 @@ impl Server {
         self.send("POST", path, token, body)
     }
 
-    /// A request with a FHIR body; the whole answer.
-    pub fn send(&self, method: &str, path: &str, token: &str, body: &str) -> String {
-        use std::io::{Read as _, Write as _};
-        let Ok(mut stream) = std::net::TcpStream::connect(&self.address) else {
-            return String::new();
-        };
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\nContent-Type: application/fhir+json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut answer = String::new();
-        let _ = stream.write_all(request.as_bytes());
-        let _ = stream.read_to_string(&mut answer);
-        answer
-    }
-
     #[cfg(unix)]
     pub fn end(mut self) -> Option<i32> {
         Command::new("kill")
