@@ -34,9 +34,10 @@ pub(super) fn read(definitions: &Definitions, resource: Value<'_>) -> Vec<Define
         return Vec::new();
     }
     let id = resource.get_str("id").unwrap_or_default();
-    let url = resource
-        .get_str("url")
-        .map_or_else(|| format!("SearchParameter/{id}"), |url| url.into_owned());
+    let url = resource.get_str("url").map_or_else(
+        || format!("SearchParameter/{id}"),
+        std::borrow::Cow::into_owned,
+    );
     let code = resource.get_str("code").unwrap_or_default().into_owned();
     let expression = resource.get_str("expression").unwrap_or_default();
     let kind = kind(resource);

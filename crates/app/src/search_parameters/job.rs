@@ -96,16 +96,13 @@ async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
         let Some(pass) = table.passes.first().cloned() else {
             return Ok(table.standing());
         };
-        match page(app, scope, pass).await? {
-            Some(next) => {
-                if let Some(place) = table.passes.first_mut() {
-                    *place = next;
-                }
+        let base = pass.base.clone();
+        if let Some(next) = page(app, scope, pass).await? {
+            if let Some(place) = table.passes.first_mut() {
+                *place = next;
             }
-            None => {
-                let base = table.passes.first().map(|pass| pass.base.clone());
-                table.end_pass(&base.unwrap_or_default());
-            }
+        } else {
+            table.end_pass(&base);
         }
         if !table::save(app, scope, &table, version).await? {
             return Ok(Standing::Going);

@@ -94,6 +94,11 @@ pub async fn status(app: &App, caller: &Caller) -> Result<Status, AppError> {
 /// release, or where an index is doubted. Searches go on meanwhile.
 pub async fn reindex(app: &App, caller: &Caller, types: &[TypeId]) -> Result<(), AppError> {
     authorise(app, caller, &Ask::operation(Interaction::ManageSettings)).await?;
+    if types.is_empty() {
+        return Err(AppError::Invalid(
+            "$reindex needs the parameter type: name each resource type to index anew".to_owned(),
+        ));
+    }
     let mut retry = Retry::new();
     loop {
         let (mut table, version) = table::load(app, &caller.scope).await?;

@@ -11,6 +11,8 @@ mod bundles;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod dice;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod matrix;

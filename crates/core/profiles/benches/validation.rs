@@ -66,7 +66,10 @@ fn main() {
         (resident() - before) as f64 / f64::from(1 << 20)
     );
     for issue in &first.issues {
-        println!("  {:?} {}: {}", issue.severity, issue.expression, issue.message);
+        println!(
+            "  {:?} {}: {}",
+            issue.severity, issue.expression, issue.message
+        );
     }
     let runs = 20_000;
     let begun = now();

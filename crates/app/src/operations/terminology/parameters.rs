@@ -23,12 +23,18 @@ impl Answer {
 
     /// Adds a parameter with parts.
     pub(super) fn parts(&mut self, name: &str, parts: Vec<Value>) {
-        self.0.push(json!({ "name": name, "part": parts }));
+        let mut one = Map::new();
+        one.insert("name".to_owned(), name.into());
+        one.insert("part".to_owned(), Value::Array(parts));
+        self.0.push(Value::Object(one));
     }
 
     /// Adds a resource.
     pub(super) fn resource(&mut self, name: &str, resource: Value) {
-        self.0.push(json!({ "name": name, "resource": resource }));
+        let mut one = Map::new();
+        one.insert("name".to_owned(), name.into());
+        one.insert("resource".to_owned(), resource);
+        self.0.push(Value::Object(one));
     }
 
     /// The resource's bytes.

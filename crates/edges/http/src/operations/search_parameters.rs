@@ -3,7 +3,6 @@
 use app::search_parameters::status::{self, Status};
 use axum::http::StatusCode;
 use axum::response::Response;
-use kernel::Category;
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
@@ -44,12 +43,6 @@ async fn reindex(mut arrival: Arrival) -> Result<Response, EdgeError> {
         .texts("type")
         .map(|name| resource_type(&name))
         .collect::<Result<Vec<_>, _>>()?;
-    if types.is_empty() {
-        return Err(EdgeError::Address(
-            Category::Invalid,
-            "$reindex needs the parameter type: name each resource type to index anew".to_owned(),
-        ));
-    }
     status::reindex(arrival.app(), &caller, &types).await?;
     let found = status::status(arrival.app(), &caller).await?;
     Ok(fhir(StatusCode::ACCEPTED, parameters(&found).to_string()))

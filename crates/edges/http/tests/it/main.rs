@@ -21,6 +21,8 @@ mod conversation;
 #[cfg(test)]
 mod finding;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod graphql;
 #[cfg(test)]
 mod hidden;
