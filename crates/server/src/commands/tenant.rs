@@ -55,29 +55,32 @@ pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8,
                 None => Ok(()),
             }
         }
-        Tenant::List => {
-            let rows: Vec<Vec<String>> = crate::tenancy::tenants(&instance)
-                .await?
-                .into_iter()
-                .map(|tenant| {
-                    let state = format!("{:?}", tenant.state).to_lowercase();
-                    let zone = shown_zone(&instance, &tenant)?;
-                    Ok(vec![
-                        tenant.slug.to_string(),
-                        tenant.name,
-                        state,
-                        tenant.id.to_string(),
-                        tenant.created.to_fhir_instant(),
-                        zone,
-                    ])
-                })
-                .collect::<Result<_, Failure>>()?;
-            let columns = ["tenant", "name", "state", "id", "created", "time zone"];
-            printer.rows(&columns, &rows);
-            Ok(())
-        }
+        Tenant::List => list(&instance, printer).await,
     })
     .await
+}
+
+/// Prints the tenants.
+async fn list(instance: &Instance, printer: Printer) -> Result<(), Failure> {
+    let rows: Vec<Vec<String>> = crate::tenancy::tenants(instance)
+        .await?
+        .into_iter()
+        .map(|tenant| {
+            let state = format!("{:?}", tenant.state).to_lowercase();
+            let zone = shown_zone(instance, &tenant)?;
+            Ok(vec![
+                tenant.slug.to_string(),
+                tenant.name,
+                state,
+                tenant.id.to_string(),
+                tenant.created.to_fhir_instant(),
+                zone,
+            ])
+        })
+        .collect::<Result<_, Failure>>()?;
+    let columns = ["tenant", "name", "state", "id", "created", "time zone"];
+    printer.rows(&columns, &rows);
+    Ok(())
 }
 
 /// Sets the zone a tenant's times are shown in; `default` is the instance's.

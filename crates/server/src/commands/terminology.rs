@@ -154,12 +154,11 @@ fn read(
             let mut loader = icd10::Icd10::new(wish);
             let is_xml = |name: &str| {
                 let name = name.to_ascii_lowercase();
-                if name.ends_with(".xml") {
+                let ends = |wanted: &[&str]| wanted.iter().any(|end| name.ends_with(end));
+                if ends(&[".xml"]) {
                     return Some(true);
                 }
-                let is_table = [".csv", ".tsv", ".txt"]
-                    .iter()
-                    .any(|end| name.ends_with(end));
+                let is_table = ends(&[".csv", ".tsv", ".txt"]);
                 is_table.then_some(false)
             };
             for (is_xml, name) in ordered(&release.names(), is_xml) {

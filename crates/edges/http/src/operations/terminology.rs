@@ -23,18 +23,10 @@ pub fn table() -> Vec<Route> {
 
 macro_rules! both {
     ($routes:ident, $path:literal, $name:literal, $handler:ident) => {
-        $routes.push(Route::get(
-            concat!("/t/{tenant}/fhir/", $path),
-            $name,
-            failed,
-            $handler,
-        ));
-        $routes.push(Route::post(
-            concat!("/t/{tenant}/fhir/", $path),
-            $name,
-            failed,
-            $handler,
-        ));
+        $routes.extend([
+            Route::get(concat!("/t/{tenant}/fhir/", $path), $name, failed, $handler),
+            Route::post(concat!("/t/{tenant}/fhir/", $path), $name, failed, $handler),
+        ]);
     };
 }
 

@@ -188,13 +188,12 @@ impl Writing {
             None if self.rows == 0 => None,
             None => self.run.next_rows().await?,
         };
-        match rows {
-            Some(rows) => self.write(&rows, &mut out),
-            None => {
-                self.ended = true;
-                if self.form == Form::Json {
-                    out.extend_from_slice(b"]\n");
-                }
+        if let Some(rows) = rows {
+            self.write(&rows, &mut out);
+        } else {
+            self.ended = true;
+            if self.form == Form::Json {
+                out.extend_from_slice(b"]\n");
             }
         }
         Ok(Some(Bytes::from(out)))

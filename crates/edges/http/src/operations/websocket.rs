@@ -131,7 +131,7 @@ impl Line {
     }
 
     async fn look(&mut self, looks: u32) -> Result<(), ()> {
-        if looks % PING == 0 {
+        if looks.is_multiple_of(PING) {
             self.write(Message::Ping(bytes::Bytes::new())).await?;
         }
         self.send_all().await
@@ -205,13 +205,12 @@ impl Line {
 
     async fn send_all(&mut self) -> Result<(), ()> {
         for mut bound in std::mem::take(&mut self.bound) {
-            match self.send(&mut bound).await? {
-                true => self.bound.push(bound),
+            if self.send(&mut bound).await? {
+                self.bound.push(bound);
+            } else {
                 // Off, given up or deleted: the client learns it by $status.
-                false => {
-                    let text = format!("unbound {}", bound.id);
-                    self.write(Message::Text(text.into())).await?;
-                }
+                let text = format!("unbound {}", bound.id);
+                self.write(Message::Text(text.into())).await?;
             }
         }
         Ok(())

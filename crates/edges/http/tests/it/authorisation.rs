@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use identity::{Interaction, Role};
 use serde_json::json;
 
-use crate::golden::{ADMINISTRATOR, GOLDEN, Who};
+use crate::golden::{ADMINISTRATOR, AUDITOR, GOLDEN, Who};
 use crate::server::{Call, ROSEWOOD, TestServer};
 
 #[test]
@@ -141,13 +141,14 @@ impl House {
                 { "name": "target-patient", "valueReference": { "reference": "Patient/b" } },
                 { "name": "preview", "valueBoolean": true },
             ]}),
-            "$everything" | "$lastn" | "$document" => json!({ "resourceType": "Parameters" }),
+            "$everything" | "$lastn" | "$document" | "$export" => {
+                json!({ "resourceType": "Parameters" })
+            }
             "$meta-add" | "$meta-delete" => {
                 json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
             }
             "$graphql" => json!({ "query": "{ __typename }" }),
             "$validate" | "$match" => json!({ "resourceType": "Patient", "id": "a" }),
-            "$export" => json!({ "resourceType": "Parameters" }),
             "$import" => json!({ "resourceType": "Parameters", "parameter": [
                 { "name": "input", "part": [{ "name": "data", "valueString": "" }] },
             ]}),

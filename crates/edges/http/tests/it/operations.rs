@@ -353,6 +353,7 @@ async fn a_composition_becomes_a_document() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn tags_come_and_go() {
     let (server, token) = house().await;
     let given = |tags: Value| json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": tags }] });
@@ -418,7 +419,6 @@ async fn tags_come_and_go() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn operations_stand_in_batches() {
     let (server, token) = house().await;
     let entry = |method: &str, url: &str| json!({ "request": { "method": method, "url": url } });

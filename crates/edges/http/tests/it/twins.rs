@@ -162,10 +162,9 @@ fn body(path: &str) -> Value {
             json!({ "patient": "same", "reason": "other", "text": "a reason in words" })
         }
         "review" => json!({ "outcome": "justified" }),
-        "replay" => json!({}),
+        "replay" | "tenants" => json!({}),
         "erase" => json!({ "reason": "test" }),
         "$run" | "$viewdefinition-run" => crate::views::names(),
-        "tenants" => json!({}),
         _ => json!({ "resourceType": "Patient", "id": "same" }),
     }
 }

@@ -124,6 +124,7 @@ async fn a_role_sees_the_rows_it_reaches() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn what_cannot_be_run_is_said() {
     let (server, token) = populated().await;
     let broken = |change: fn(&mut Value)| {

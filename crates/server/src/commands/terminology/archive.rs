@@ -174,9 +174,9 @@ mod tests {
             common.extend([0, 0]);
             common.extend(method.to_le_bytes());
             common.extend([0; 8]);
-            sizes
-                .iter()
-                .for_each(|size| common.extend(size.to_le_bytes()));
+            for size in &sizes {
+                common.extend(size.to_le_bytes());
+            }
             common.extend((name.len() as u16).to_le_bytes());
             common.extend([0, 0]);
             bytes.extend(b"PK\x03\x04");
