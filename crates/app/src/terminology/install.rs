@@ -9,7 +9,7 @@ use store::{DocExpected, DocKind, DocWrite, Log};
 use terminology::system::CodeSystem;
 
 pub use super::installed::InstalledSystem;
-use super::installed::{blob_name, docs, list};
+use super::installed::{blob_name, docs, list, look_again};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -97,7 +97,7 @@ pub async fn install(
             forget(app, caller, &old.blob).await?;
         }
     }
-    *app.caches().terminology.installed.lock() = None;
+    look_again(app);
     Ok(installed)
 }
 
@@ -149,7 +149,7 @@ pub async fn remove(
         forget(app, caller, &system.blob).await?;
         removed += 1;
     }
-    *app.caches().terminology.installed.lock() = None;
+    look_again(app);
     if removed == 0 {
         return Err(AppError::not_found(format!("installed code system {url}")));
     }

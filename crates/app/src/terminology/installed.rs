@@ -60,6 +60,21 @@ struct Loaded {
 /// How long after a failure a blob is tried again, in milliseconds.
 const RETRY_MS: i64 = 60_000;
 
+/// Has this process look again before it answers, after it changed what is installed.
+pub(super) fn look_again(app: &App) {
+    let mut known = app.caches().terminology.installed.lock();
+    if let Some(before) = known.take() {
+        // The generation must go on from where it was: tenants' engines are told apart by it.
+        *known = Some(Arc::new(Installed {
+            generation: before.generation,
+            engine: Arc::clone(&before.engine),
+            checked_ms: i64::MIN,
+            read_ms: before.read_ms,
+            loaded: before.loaded.clone(),
+        }));
+    }
+}
+
 /// What is installed now.
 pub(super) async fn current(app: &App, now: i64) -> Result<Arc<Installed>, AppError> {
     let known = app.caches().terminology.installed.lock().clone();
