@@ -72,9 +72,7 @@ async fn a_parameter_finds_everything_or_is_not_offered() {
         .unwrap_err();
     assert!(building.to_string().contains("being built"), "{building}");
 
-    house
-        .clock
-        .advance(house.app.settings().reindex_grace_ms as u64);
+    house.clock.advance(house.app.settings().reindex_grace_ms);
     assert_eq!(advance(&house, &admin).await, Standing::Settled);
     assert_eq!(
         states(&house, &admin).await,
