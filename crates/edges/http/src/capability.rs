@@ -188,7 +188,8 @@ fn pointing_to(definitions: &'static Definitions, ty: TypeId) -> Vec<String> {
 #[must_use]
 pub fn is_offered(param: &SearchParam) -> bool {
     match param.kind {
-        ParamKind::Special => matches!(param.code, "_text" | "_content"),
+        // `_content` depends on what the store is set to index.
+        ParamKind::Special => param.code == "_text",
         _ => true,
     }
 }
