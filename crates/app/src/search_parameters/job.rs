@@ -1,6 +1,8 @@
 //! The job that keeps tables up with what is defined, and builds what is new: page by page under a lease, its
 //! place kept after every page, so that a killed process loses at most a page of work.
 
+use std::sync::Arc;
+
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits};
 use identity::{SystemTask, system_scope};
@@ -9,7 +11,6 @@ use store::{Clause, Position, Reindexed, SearchPage, SearchPlan, Sort, SortKey, 
 use uuid::Uuid;
 
 use super::compiled::Compiled;
-use super::current;
 use super::definition::{self, Defined};
 use super::table::{self, Pass};
 use crate::App;
@@ -92,12 +93,14 @@ async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
         }
         version += 1;
     }
+    // From the table in hand: what this process knew before may lack what was just announced.
+    let own = Arc::new(Compiled::new(app.definitions(), &table, version)?);
     for _ in 0..PAGES {
         let Some(pass) = table.passes.first().cloned() else {
             return Ok(table.standing());
         };
         let base = pass.base.clone();
-        if let Some(next) = page(app, scope, pass).await? {
+        if let Some(next) = page(app, scope, pass, &own).await? {
             if let Some(place) = table.passes.first_mut() {
                 *place = next;
             }
@@ -164,7 +167,12 @@ async fn walk(
 }
 
 /// Builds the next page of a pass; `None` when there is none.
-async fn page(app: &App, scope: &TenantScope, mut pass: Pass) -> Result<Option<Pass>, AppError> {
+async fn page(
+    app: &App,
+    scope: &TenantScope,
+    mut pass: Pass,
+    own: &Arc<Compiled>,
+) -> Result<Option<Pass>, AppError> {
     let Some(ty) = app.definitions().resource(&pass.base) else {
         return Ok(None);
     };
@@ -176,7 +184,7 @@ async fn page(app: &App, scope: &TenantScope, mut pass: Pass) -> Result<Option<P
         row: RowId(row),
     });
     let found = walk(app, scope, ty, after).await?;
-    let own = current(app, scope).await?;
+    let own = Arc::clone(own);
     let Some(last) = found.matches.last().map(|version| version.row) else {
         return Ok(None);
     };

@@ -107,7 +107,7 @@ async fn a_parameter_finds_everything_or_is_not_offered() {
     let (ids, _) = house.search(&doctor, "Patient?nickname=bis").await.unwrap();
     assert_eq!(ids, ["after", "meanwhile"]);
     // The neighbour has no such parameter.
-    let other = house.admin("birch").await;
+    let other = house.caller("birch", identity::Role::Doctor).await;
     let unknown = house.search(&other, "Patient?nickname=bis").await;
     assert_eq!(unknown.unwrap_err().category(), Category::Invalid);
 }

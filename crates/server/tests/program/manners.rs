@@ -34,7 +34,7 @@ fn fails_as(arguments: &[&str], code: i32, says: &str) {
 
 /// Every command that ends by itself, in an order in which each finds what it needs; `{}` stands for the
 /// value that an earlier answer had under the name.
-const COMMANDS: [(&str, &[&str], &str); 33] = [
+const COMMANDS: [(&str, &[&str], &str); 35] = [
     (
         "init --data {data}",
         &["operator", "password", "verifier"],
@@ -52,6 +52,8 @@ const COMMANDS: [(&str, &[&str], &str); 33] = [
         "",
     ),
     ("tenant set main --time-zone Europe/London", &["tenant"], ""),
+    ("package list", &[], ""),
+    ("terminology list", &[], ""),
     ("tenant list", &["0/tenant", "1/created"], ""),
     (
         "branch create --tenant main Wing",

@@ -39,18 +39,19 @@ mod tests {
     use fhir::search::Extracted;
 
     use super::*;
+    use crate::FullText;
     use crate::index::{KeyHasher, pack};
 
     #[test]
     fn the_value_is_what_the_predicate_asks_for() {
-        let hasher = KeyHasher::new([7; 32]);
+        let hasher = KeyHasher::new([7; 192]);
         let param = ParamId(0x8001);
         let extracted = Extracted {
             values: vec![(param, present())],
             ..Extracted::default()
         };
         let patient = Definitions::r4().resource("Patient").unwrap();
-        let index = pack(&hasher, patient, &extracted);
+        let index = pack(&hasher, patient, (patient, FullText::Off), &extracted);
         let Predicate::Key { form, .. } = has_value(param) else {
             panic!("a key");
         };

@@ -158,7 +158,7 @@ async fn every_metric_is_documented_and_every_documented_one_exposed() {
         server.app.clone(),
         uuid::Uuid::from_u128(1),
         app::jobs::Schedule::default(),
-        tokio::time::sleep(std::time::Duration::from_millis(50)),
+        tokio::time::sleep(std::time::Duration::from_millis(500)),
     )
     .await;
     let text = server.send(Call::get("/metrics")).await.expect(200).text();
@@ -193,7 +193,7 @@ async fn every_metric_is_documented_and_every_documented_one_exposed() {
     for part in [
         "theriac_store_commits_total{store=\"sqlite\",outcome=\"failed\"} 0\n",
         "theriac_job_runs_total{job=\"checkpoints\",outcome=\"done\"} 1\n",
-        "theriac_jobs{state=\"waiting\"} 2\n",
+        "theriac_jobs{state=\"waiting\"} 4\n",
         "theriac_ledger_staged_entries{log=\"access\"} 0\n",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
