@@ -396,8 +396,8 @@ async fn every_parameter_with_every_modifier_and_prefix_answers_as_the_naive_eva
     unwritten.dedup();
     assert_eq!(
         unwritten,
-        ["AuditEvent"],
-        "only the audit trail is written by nobody"
+        ["AuditEvent", "Subscription"],
+        "only the audit trail is written by nobody, and a Subscription of noise is refused"
     );
     compare_with_page(&table(&cells));
 }
