@@ -41,6 +41,7 @@ async fn states(house: &House, caller: &Caller) -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn a_parameter_finds_everything_or_is_not_offered() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);

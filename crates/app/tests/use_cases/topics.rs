@@ -86,6 +86,7 @@ fn parameter<'a>(bundle: &'a Value, name: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn a_topic_begins_with_a_handshake_and_notifies_with_bundles() {
     let receiver = Receiver::start(|_, _| Reply::status(200));
     let place = Subscribed::to(&[&receiver]).await;
@@ -222,7 +223,7 @@ async fn heartbeats_come_in_silence_and_what_was_missed_is_asked_for() {
     assert_eq!(parameter(&missed, "type")[0]["valueCode"], "query-event");
     assert_eq!(parameter(&missed, "notificationEvent").len(), 2);
     assert_eq!(missed["entry"][1]["resource"]["id"], "o1");
-    let status = operate::status(app, &place.program, &[id.clone()])
+    let status = operate::status(app, &place.program, std::slice::from_ref(&id))
         .await
         .unwrap();
     let status: Value = serde_json::from_slice(&status).unwrap();

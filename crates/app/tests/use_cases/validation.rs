@@ -260,6 +260,7 @@ fn patient(kind: &Value) -> Value {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn packages_are_installed_for_every_tenant_replaced_and_removed() {
     let house = House::build().await;
     let doctor = house.doctor().await;
