@@ -25,7 +25,14 @@ const HERE: &str = "/tools/search";
 const CONDITIONS: [&str; 3] = ["1", "2", "3"];
 /// Modifiers the form offers; the query as text takes every other.
 const MODIFIERS: [&str; 8] = [
-    "", "exact", "contains", "not", "missing", "identifier", "text", "of-type",
+    "",
+    "exact",
+    "contains",
+    "not",
+    "missing",
+    "identifier",
+    "text",
+    "of-type",
 ];
 
 /// The page.
@@ -98,8 +105,12 @@ fn fields(visit: &Visit, known: &[SearchParam]) -> Vec<Field> {
             })
             .collect();
         fields.extend([
-            Field::select(&format!("name{number}"), &format!("Condition {number}"), names)
-                .optional(),
+            Field::select(
+                &format!("name{number}"),
+                &format!("Condition {number}"),
+                names,
+            )
+            .optional(),
             Field::select(
                 &format!("modifier{number}"),
                 &format!("How condition {number} compares"),
@@ -136,14 +147,13 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     let mut page = empty(visit, "Search of the record", HERE, "Search");
     page.fields = fields(visit, definitions.search_params(ty));
     let mut status = StatusCode::OK;
-    if !visit.query.text("type").is_empty() {
-        if let Err(error) = answered(visit, ty, &mut page).await {
-            status = status_of(&error);
-            if status.is_server_error() {
-                return Err(error);
-            }
-            page.problem = Some(ErrorSummary::whole(&sentence(&error.public_text())));
+    let asked = !visit.query.text("type").is_empty();
+    if asked && let Err(error) = answered(visit, ty, &mut page).await {
+        status = status_of(&error);
+        if status.is_server_error() {
+            return Err(error);
         }
+        page.problem = Some(ErrorSummary::whole(&sentence(&error.public_text())));
     }
     Ok(answer::page(status, &page))
 }
@@ -165,15 +175,26 @@ async fn answered(visit: &Visit, ty: TypeId, page: &mut ToolPage) -> Result<(), 
     page.paging = Paging {
         words: format!("{} on this page", found.matches.len()),
         first: (!after.is_empty()).then(|| visit.query.without("after")),
-        next: found.next.as_deref().map(|next| visit.query.with("after", next)),
+        next: found
+            .next
+            .as_deref()
+            .map(|next| visit.query.with("after", next)),
     };
-    let matches = versions(visit, "Matches", "No match that you may see.", &found.matches)?;
+    let matches = versions(
+        visit,
+        "Matches",
+        "No match that you may see.",
+        &found.matches,
+    )?;
     page.sections
         .push(("matches".to_owned(), "Matches".to_owned(), matches));
     if !found.included.is_empty() {
         let with = versions(visit, "Included", "Nothing.", &found.included)?;
-        page.sections
-            .push(("included".to_owned(), "What goes with them".to_owned(), with));
+        page.sections.push((
+            "included".to_owned(),
+            "What goes with them".to_owned(),
+            with,
+        ));
     }
     // How it would be run is for operators; others are not told.
     if let Ok(explained) = explain::explain(visit.app(), &visit.caller, ty, &asked).await {
@@ -198,7 +219,11 @@ fn summary(found: &SearchAnswer) -> Notice {
         (None, shown) if found.next.is_some() => format!("The first {shown}; more follow"),
         (None, shown) => format!("{shown} on this page, the last"),
     };
-    let tone = if words.is_empty() { Tone::Info } else { Tone::Warn };
+    let tone = if words.is_empty() {
+        Tone::Info
+    } else {
+        Tone::Warn
+    };
     Notice::new(tone, &title, &words.join(" "))
 }
 

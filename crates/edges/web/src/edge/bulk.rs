@@ -26,14 +26,22 @@ pub async fn page(visit: Visit) -> Response {
     visit.answer(result)
 }
 
-async fn show(visit: &Visit, form: &Form, problem: Option<&AppError>) -> Result<Response, AppError> {
+async fn show(
+    visit: &Visit,
+    form: &Form,
+    problem: Option<&AppError>,
+) -> Result<Response, AppError> {
     check(visit)?;
     let jobs = bulk::list(visit.app(), &visit.caller).await?;
     let mut page = empty(visit, "Bulk jobs", HERE, "Export");
     page.posts = true;
     page.fields = fields(form);
     page.problem = problem.map(|error| ErrorSummary::whole(&sentence(&error.public_text())));
-    page.sections = vec![("jobs".to_owned(), "Jobs".to_owned(), jobs_table(visit, &jobs))];
+    page.sections = vec![(
+        "jobs".to_owned(),
+        "Jobs".to_owned(),
+        jobs_table(visit, &jobs),
+    )];
     let status = problem.map_or(StatusCode::OK, status_of);
     Ok(answer::page(status, &page))
 }
@@ -143,7 +151,7 @@ async fn show_job(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let mut state = Table::new("State", &["State", "More", "Action"], "");
     match status {
         Status::Going { progress, .. } => {
-            page.lead = "Open the page again to see how far it is.".to_owned();
+            page.lead = String::from("Open the page again to see how far it is.");
             state = state.row(vec![
                 Cell::tag(Tone::Info, "Going on"),
                 Cell::text(&progress),

@@ -6,6 +6,8 @@ mod answer;
 mod audit;
 mod audit_entry;
 mod audit_export;
+mod browse;
+mod bulk;
 mod clients;
 mod door;
 mod emergency;
@@ -14,12 +16,15 @@ mod found;
 mod house;
 mod names;
 mod operator;
+mod parameters;
 mod patients;
 mod public;
 mod records;
 mod summary;
 mod today;
+mod tools;
 mod users;
+mod validation;
 mod visit;
 
 use std::sync::Arc;
@@ -153,6 +158,15 @@ fn tenant() -> Router<Web> {
             "/break-glass",
             get(emergency::page).post(emergency::request),
         )
+        .route("/tools", get(tools::home))
+        .route("/tools/search", get(browse::page))
+        .route(
+            "/tools/validation",
+            get(validation::form).post(validation::submit),
+        )
+        .route("/tools/bulk", get(bulk::page).post(bulk::begin))
+        .route("/tools/bulk/{id}", get(bulk::job).post(bulk::stop))
+        .route("/tools/parameters", get(parameters::page))
         .route("/break-glass/{id}", get(emergency::grant))
         .route("/break-glass/{id}/end", post(emergency::end))
         .route("/break-glass/{id}/review", post(emergency::review))

@@ -22,10 +22,20 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     check(visit)?;
     let found = status(visit.app(), &visit.caller).await?;
     let mut page = empty(visit, "Search parameters", "/tools/parameters", "");
-    page.lead = "Defined by SearchParameter resources. A parameter is offered to searches when it is built for everything stored.".to_owned();
+    page.lead = String::from(
+        "Defined by SearchParameter resources. A parameter is offered to searches when it is built for everything stored.",
+    );
     page.sections = vec![
-        ("parameters".to_owned(), "Parameters".to_owned(), parameters(&found.parameters)),
-        ("passes".to_owned(), "Being built".to_owned(), passes(&found.passes)),
+        (
+            "parameters".to_owned(),
+            "Parameters".to_owned(),
+            parameters(&found.parameters),
+        ),
+        (
+            "passes".to_owned(),
+            "Being built".to_owned(),
+            passes(&found.passes),
+        ),
     ];
     Ok(answer::page(StatusCode::OK, &page))
 }
@@ -40,7 +50,11 @@ fn parameters(found: &[Parameter]) -> Table {
             "announced" => (Tone::Info, "About to be built"),
             _ => (Tone::Bad, "Refused"),
         };
-        let reason = one.reason.as_deref().map(answer::sentence).unwrap_or_default();
+        let reason = one
+            .reason
+            .as_deref()
+            .map(answer::sentence)
+            .unwrap_or_default();
         table = table.row(vec![
             Cell::text(&format!("{} of {}", one.code, one.base)),
             Cell::tag(tone, words).minor(&reason),

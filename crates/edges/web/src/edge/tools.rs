@@ -17,7 +17,7 @@ use crate::pages::tools::ToolPage;
 pub const HOME: &str = "/tools";
 
 /// A tool: address, name, what it is for.
-const TOOLS: [(&str, &str, &str); 6] = [
+const TOOLS: [(&str, &str, &str); 4] = [
     (
         "/tools/search",
         "Search of the record",
@@ -29,19 +29,9 @@ const TOOLS: [(&str, &str, &str); 6] = [
         "Whether a resource is valid, against R4 and against profiles",
     ),
     (
-        "/tools/terminology",
-        "Terminology",
-        "Codes, value sets and how codes stand to each other",
-    ),
-    (
         "/tools/bulk",
         "Bulk jobs",
         "Exports and imports: how far they are, and their files",
-    ),
-    (
-        "/tools/subscriptions",
-        "Subscriptions",
-        "Who is told of changes, what was delivered and what was not",
     ),
     (
         "/tools/parameters",
@@ -52,7 +42,8 @@ const TOOLS: [(&str, &str, &str); 6] = [
 
 /// Whether somebody is shown the tools at all.
 pub fn are_offered(visit: &Visit) -> bool {
-    visit.offers(Interaction::ManageSettings) || visit.offers(Interaction::RunJobs)
+    visit.offers(Interaction::ManageSettings)
+        || visit.offers(Interaction::RunJobs)
         || visit.is(Role::IntegrationService)
 }
 

@@ -19,7 +19,9 @@ const HERE: &str = "/tools/validation";
 
 fn blank(visit: &Visit, form: &Form) -> ToolPage {
     let mut page = empty(visit, "Validation", HERE, "Validate");
-    page.lead = "Nothing is stored. The resource is checked against FHIR R4, the profiles it claims and the one you name.".to_owned();
+    page.lead = String::from(
+        "Nothing is stored. The resource is checked against FHIR R4, the profiles it claims and the one you name.",
+    );
     page.posts = true;
     page.fields = vec![
         Field::area("resource", "Resource")
@@ -35,7 +37,8 @@ fn blank(visit: &Visit, form: &Form) -> ToolPage {
 
 /// The form.
 pub async fn form(visit: Visit) -> Response {
-    let result = check(&visit).map(|()| answer::page(StatusCode::OK, &blank(&visit, &Form::default())));
+    let result =
+        check(&visit).map(|()| answer::page(StatusCode::OK, &blank(&visit, &Form::default())));
     visit.answer(result)
 }
 
@@ -69,11 +72,9 @@ async fn issues(visit: &Visit, form: &Form) -> Result<Vec<Issue>, AppError> {
     let document = Document::parse(text.as_bytes().to_vec(), &Limits::default())?;
     let root = document.root();
     let name = root.get_str("resourceType").unwrap_or_default();
-    let ty = visit
-        .app()
-        .definitions()
-        .resource(&name)
-        .ok_or_else(|| AppError::Invalid("the resource has no resourceType of FHIR R4: add it".to_owned()))?;
+    let ty = visit.app().definitions().resource(&name).ok_or_else(|| {
+        AppError::Invalid("the resource has no resourceType of FHIR R4: add it".to_owned())
+    })?;
     let profile = form.text("profile");
     let asked = Validation {
         ty,
@@ -81,25 +82,37 @@ async fn issues(visit: &Visit, form: &Form) -> Result<Vec<Issue>, AppError> {
         resource: Some(root),
         source: text.as_bytes(),
         mode: Mode::Any,
-        profiles: (!profile.is_empty()).then(|| profile.to_owned()).into_iter().collect(),
+        profiles: (!profile.is_empty())
+            .then(|| profile.to_owned())
+            .into_iter()
+            .collect(),
     };
     validate(visit.app(), &visit.caller, &asked).await
 }
 
 fn summary(issues: &[Issue]) -> Notice {
-    let count = |wanted: fn(Severity) -> bool| issues.iter().filter(|issue| wanted(issue.severity)).count();
+    let count =
+        |wanted: fn(Severity) -> bool| issues.iter().filter(|issue| wanted(issue.severity)).count();
     let errors = count(|severity| matches!(severity, Severity::Error | Severity::Fatal));
     let warnings = count(|severity| severity == Severity::Warning);
     let words = format!("{errors} errors, {warnings} warnings");
     match (errors, warnings) {
-        (0, 0) => Notice::new(Tone::Good, "Valid", "No error and no warning was found by the checks that ran."),
+        (0, 0) => Notice::new(
+            Tone::Good,
+            "Valid",
+            "No error and no warning was found by the checks that ran.",
+        ),
         (0, _) => Notice::new(Tone::Warn, "Valid, with warnings", &words),
         _ => Notice::new(Tone::Bad, "Not valid", &words),
     }
 }
 
 fn table(issues: &[Issue]) -> Table {
-    let mut table = Table::new("Issues", &["Severity", "Where", "What, and what to do"], "No issues.");
+    let mut table = Table::new(
+        "Issues",
+        &["Severity", "Where", "What, and what to do"],
+        "No issues.",
+    );
     for issue in issues {
         let (tone, words) = match issue.severity {
             Severity::Fatal | Severity::Error => (Tone::Bad, "Error"),

@@ -427,6 +427,11 @@ impl Visit {
             ("Users", "/users", Interaction::ManageUsers),
             ("Branches", "/branches", Interaction::ManageBranches),
             ("API clients", "/clients", Interaction::ManageClients),
+            (
+                "Record tools",
+                super::tools::HOME,
+                Interaction::ManageSettings,
+            ),
             ("Health", "/health", Interaction::ViewHealth),
         ] {
             if self.offers(operation) {
