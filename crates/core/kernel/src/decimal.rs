@@ -52,6 +52,16 @@ impl WrittenDecimal {
     }
 }
 
+impl From<Decimal> for WrittenDecimal {
+    /// Written with the places the value has.
+    fn from(value: Decimal) -> Self {
+        Self {
+            text: value.to_string(),
+            value,
+        }
+    }
+}
+
 fn split_exponent(text: &str) -> (&str, i64) {
     match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse().unwrap_or(0)),

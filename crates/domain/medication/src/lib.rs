@@ -1,0 +1,7 @@
+//! Medicines, from a structured dose to the chart, the stock and the register. Everything is decided from
+//! what is passed in: time, zone, records, knowledge. Must not read a clock, store, log or guess: what
+//! cannot be decided is said to be so.
+
+pub mod quantity;
+
+pub use quantity::{Quantity, Unit};
