@@ -2,6 +2,8 @@
 //! what is passed in: time, zone, records, knowledge. Must not read a clock, store, log or guess: what
 //! cannot be decided is said to be so.
 
+pub mod checks;
+pub mod knowledge;
 pub mod quantity;
 
 pub use quantity::{Quantity, Unit};

@@ -1,0 +1,149 @@
+//! Each medicine against the facts of the patient: doses, cautions, routes. Must not take a missing fact
+//! for a normal one.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use super::{Finding, NotChecked, Place, Report};
+use crate::knowledge::condition::Answer;
+use crate::knowledge::{Body, Facts, IngredientId, Kind, Knowledge, Maximum};
+
+pub(super) fn check(
+    knowledge: &Knowledge,
+    facts: &Facts,
+    parts: &[Place<'_>],
+    report: &mut Report,
+) {
+    let taken: Vec<IngredientId> = parts.iter().map(|place| place.part.ingredient).collect();
+    for place in parts {
+        let rules = knowledge
+            .by_ingredient
+            .get(usize::from(place.part.ingredient.0));
+        for body in rules
+            .into_iter()
+            .flatten()
+            .filter_map(|at| knowledge.patient.get(usize::from(*at)))
+        {
+            match holds(body, facts, &taken) {
+                Answer::Yes => {}
+                Answer::No => continue,
+                Answer::Missing(fact) => {
+                    missing(place.at, fact, body, report);
+                    continue;
+                }
+            }
+            let fires = match body.rule.kind {
+                Kind::Caution => !place.local(),
+                Kind::Route => route(body, place, report),
+                Kind::Dose => dose(body, facts, place, parts, report),
+                Kind::Interaction | Kind::Allergy | Kind::Clear | Kind::Duplicate => false,
+            };
+            if fires {
+                report.findings.push(Finding {
+                    rule: Arc::clone(&body.rule),
+                    tier: body.rule.tier,
+                    demoted: None,
+                    medicines: vec![place.at],
+                    ingredients: vec![place.part.ingredient],
+                    allergy: None,
+                });
+            }
+        }
+    }
+}
+
+/// All conditions; one that fails for certain outweighs one that is not known.
+fn holds(body: &Body, facts: &Facts, taken: &[IngredientId]) -> Answer {
+    let mut answer = Answer::Yes;
+    for condition in &body.conditions {
+        match condition.holds(facts, taken) {
+            Answer::No => return Answer::No,
+            Answer::Missing(fact) => answer = Answer::Missing(fact),
+            Answer::Yes => {}
+        }
+    }
+    answer
+}
+
+/// One gap for each medicine and fact, with the loudest rule behind it.
+fn missing(at: usize, fact: &'static str, body: &Body, report: &mut Report) {
+    for gap in &mut report.not_checked {
+        if let NotChecked::Fact(own, name, rule) = gap
+            && *own == at
+            && *name == fact
+        {
+            if body.rule.tier > rule.tier {
+                *rule = Arc::clone(&body.rule);
+            }
+            return;
+        }
+    }
+    report
+        .not_checked
+        .push(NotChecked::Fact(at, fact, Arc::clone(&body.rule)));
+}
+
+fn route(body: &Body, place: &Place<'_>, report: &mut Report) -> bool {
+    if let Some(route) = &place.medicine.route {
+        return body.routes.contains(&route.name);
+    }
+    missing(place.at, "route", body, report);
+    false
+}
+
+fn dose(
+    body: &Body,
+    facts: &Facts,
+    place: &Place<'_>,
+    parts: &[Place<'_>],
+    report: &mut Report,
+) -> bool {
+    if place.local() {
+        return false;
+    }
+    // The day's total is of the ingredient, in whatever products it comes.
+    let same = || {
+        parts
+            .iter()
+            .filter(|own| own.part.ingredient == place.part.ingredient && !own.local())
+    };
+    let total = same().try_fold(Decimal::ZERO, |sum, own| sum.checked_add(own.part.daily?));
+    let stated = same()
+        .filter_map(|own| own.part.daily)
+        .try_fold(Decimal::ZERO, Decimal::checked_add);
+    let over =
+        |value: Option<Decimal>, maximum: Option<Maximum>, report: &mut Report| -> Option<bool> {
+            let Some(maximum) = maximum else {
+                return Some(false);
+            };
+            let limit = if maximum.per_kilogram {
+                let Some(grams) = facts.weight_grams.known() else {
+                    missing(place.at, "weight", body, report);
+                    return Some(false);
+                };
+                maximum
+                    .milligrams
+                    .checked_mul(Decimal::new(i64::from(grams), 3))?
+            } else {
+                maximum.milligrams
+            };
+            value.map(|value| value > limit)
+        };
+    let single = over(place.part.single, body.single, report);
+    let daily = over(total, body.daily, report);
+    // What is stated may be too much already, though a part is not stated.
+    let partly = total.is_none() && over(stated, body.daily, report) == Some(true);
+    if (single.is_none() || daily.is_none()) && !partly {
+        let told = report
+            .not_checked
+            .iter()
+            .any(|gap| matches!(gap, NotChecked::Dose(at, _) if *at == place.at));
+        if !told {
+            report
+                .not_checked
+                .push(NotChecked::Dose(place.at, Arc::clone(&body.rule)));
+        }
+    }
+    single == Some(true) || daily == Some(true) || partly
+}
