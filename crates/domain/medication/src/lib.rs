@@ -3,6 +3,7 @@
 //! cannot be decided is said to be so.
 
 pub mod checks;
+pub mod gs1;
 pub mod knowledge;
 pub mod quantity;
 
