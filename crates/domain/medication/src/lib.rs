@@ -3,8 +3,10 @@
 //! cannot be decided is said to be so.
 
 pub mod checks;
+pub mod dosage;
 pub mod gs1;
 pub mod knowledge;
 pub mod quantity;
 
+pub use dosage::Dosage;
 pub use quantity::{Quantity, Unit};
