@@ -3,6 +3,7 @@
 //! cannot be decided is said to be so.
 
 pub mod checks;
+pub mod dictionary;
 pub mod dosage;
 pub mod gs1;
 pub mod knowledge;
