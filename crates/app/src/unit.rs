@@ -121,8 +121,9 @@ impl UnitOfWork<Recorded> {
         let is_definition = unit.changes.iter().any(defines);
         let touched = self.app.touches_terminology(&unit.changes);
         let receipt = self.app.store().commit(&self.scope, unit).await?;
-        if touched {
-            self.app.caches().terminology.committed();
+        if let Some(row) = touched {
+            let tenant = self.scope.tenant();
+            self.app.caches().terminology.committed(tenant, row);
         }
         if is_definition {
             self.app.caches().profiles.forget(self.scope.tenant());

@@ -2,6 +2,7 @@
 //! (its stored StructureDefinitions). Made anew when what they are made of has changed; changes made by
 //! another replica are seen after a few seconds. Must not validate.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use fhir::definitions::TypeId;
@@ -12,12 +13,13 @@ use parking_lot::Mutex;
 use profiles::Library;
 use profiles::model::StructureDefinition;
 use profiles::package::{Package, Terms};
-use store::{HistoryQuery, HistoryScope, SearchPlan, Sort, SortKey, Total};
+use store::{SearchPlan, Sort, SortKey, Total};
 use terminology::Engine;
 
 use super::packages;
 use crate::App;
 use crate::error::AppError;
+use crate::record::recent;
 
 /// Longest time a change made elsewhere goes unseen, in nanoseconds.
 const STALE_NS: u64 = 2_000_000_000;
@@ -57,8 +59,10 @@ pub(crate) struct Instance {
 struct Tenant {
     library: Arc<Library>,
     below: Arc<Library>,
-    /// The newest version of a StructureDefinition.
-    stamp: Option<RowId>,
+    /// Versions of StructureDefinitions that were not long committed when it was made; none may come that is not
+    /// among them.
+    recent: HashSet<RowId>,
+    looked_ms: i64,
     checked_ns: u64,
 }
 
@@ -89,16 +93,26 @@ pub(crate) async fn library(app: &App, scope: &TenantScope) -> Result<Arc<Librar
     {
         return Ok(known.library.clone());
     }
-    let stamp = newest(app, scope, ty).await?;
-    let library = match known.filter(|known| known.stamp == stamp) {
+    let looked_ms = app.now().as_millis();
+    // Read before the definitions are: what is committed while they are read is not among these.
+    let floor = recent::floor(known.as_ref().map_or(looked_ms, |known| known.looked_ms));
+    let recent: HashSet<RowId> = recent::changed(app, scope, ty, Some(floor))
+        .await?
+        .into_iter()
+        .map(|version| version.version_row)
+        .collect();
+    let library = match known.filter(|known| recent.is_subset(&known.recent)) {
         Some(known) => known.library,
-        None if stamp.is_none() => below.clone(),
-        None => Library::over(&below, own(app, scope, ty).await?),
+        None => match own(app, scope, ty).await? {
+            none if none.is_empty() => below.clone(),
+            own => Library::over(&below, own),
+        },
     };
     let kept = Tenant {
         library: library.clone(),
         below,
-        stamp,
+        recent,
+        looked_ms,
         checked_ns: now,
     };
     shelf.tenants.insert(scope.tenant(), kept);
@@ -169,20 +183,6 @@ fn add_terms(shelf: &mut terminology::Shelf, terms: &Terms) -> Result<(), AppErr
         shelf.add_fault(&terms.url, error.to_string());
     }
     Ok(())
-}
-
-async fn newest(app: &App, scope: &TenantScope, ty: TypeId) -> Result<Option<RowId>, AppError> {
-    let query = HistoryQuery {
-        scope: HistoryScope::Type(ty),
-        since: None,
-        until: None,
-        before: None,
-        limit: 1,
-        bytes: 0,
-        restriction: None,
-    };
-    let page = app.store().history(scope, &query).await?;
-    Ok(page.versions.first().map(|version| version.version_row))
 }
 
 /// The definitions a tenant has stored. One that cannot be read as a profile is passed over: its own

@@ -20,6 +20,7 @@ pub(crate) mod prepare;
 pub mod project;
 pub mod query_string;
 pub mod read;
+pub(crate) mod recent;
 pub mod render;
 pub mod search;
 pub mod update;

@@ -14,7 +14,6 @@ use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::record::search;
 
 /// Headers that are ours to set, or would change how the call is read.
 const RESERVED: &[&str] = &[
@@ -73,7 +72,7 @@ async fn serve(app: &App, caller: &Caller, kind: ActorKind, spec: &Spec) -> Resu
         Watch::Criteria { query, .. } => {
             let criteria = Criteria::parse(app, query).map_err(AppError::Unprocessable)?;
             allowed(app, caller, criteria.ty).await?;
-            search::check(app, caller, &criteria.request()).await
+            answerable(app, caller, &criteria).await
         }
         Watch::Topic { url, filters } => by_topic(app, caller, url, filters).await,
     }
@@ -127,9 +126,20 @@ async fn by_topic(
                     ));
                 }
             }
-            search::check(app, caller, &criteria.request()).await?;
+            answerable(app, caller, &criteria).await?;
         }
     }
+    Ok(())
+}
+
+/// Asks once, for a resource that nobody has: what the store refuses is refused now, not when something
+/// changes.
+async fn answerable(app: &App, caller: &Caller, criteria: &Criteria) -> Result<(), AppError> {
+    let nobody = app.ids().uuid().to_string();
+    let nobody = nobody
+        .parse()
+        .map_err(|_| AppError::Fault("a UUID is no logical id".to_owned()))?;
+    criteria.finds(app, caller, &nobody).await?;
     Ok(())
 }
 

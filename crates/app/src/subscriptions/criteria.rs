@@ -89,6 +89,7 @@ impl Criteria {
     ) -> Result<Option<bool>, AppError> {
         let document = Document::parse(body.to_vec(), &Limits::default())?;
         let values = fhir::search::extract(app.definitions(), self.ty, document.root());
+        let mut told = true;
         for (name, value) in &self.params {
             let (code, suffix) = name.split_once(':').unwrap_or((name, ""));
             if code == "_id" {
@@ -101,21 +102,28 @@ impl Criteria {
             let param = app.definitions().search_param(self.ty, code);
             let modifier = Modifier::parse(app.definitions(), suffix);
             let (Some(param), Some(modifier)) = (param, modifier) else {
-                return Ok(None);
+                told = false;
+                continue;
             };
             let mut all = true;
             let mut any = false;
+            let mut read = true;
             for part in split_alternatives(value) {
                 let part = part
                     .strip_prefix(&*caller.context.base)
                     .and_then(|rest| rest.strip_prefix('/'))
                     .unwrap_or(part);
                 let Ok(wanted) = parse_query_value(param, modifier, part, app.now()) else {
-                    return Ok(None);
+                    read = false;
+                    break;
                 };
                 let found = fhir::search::matches(&values, param, modifier, &wanted);
                 any |= found;
                 all &= found;
+            }
+            if !read {
+                told = false;
+                continue;
             }
             // Under :not none of the alternatives may match.
             let matches = if suffix == "not" { all } else { any };
@@ -123,6 +131,6 @@ impl Criteria {
                 return Ok(Some(false));
             }
         }
-        Ok(Some(true))
+        Ok(told.then_some(true))
     }
 }

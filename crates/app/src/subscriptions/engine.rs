@@ -90,9 +90,22 @@ impl Engine {
         work: &mut JoinSet<()>,
     ) -> Result<bool, AppError> {
         let scope = system_scope(tenant, SystemTask::Consumers);
-        self.follow(&scope).await?;
+        // What was matched before is sent, whatever keeps the rest from being matched.
+        let followed = self.follow(&scope).await;
+        let served = self.serve(&scope, work).await;
+        followed?;
+        served
+    }
+
+    // Starts what is due. Whether somebody subscribes here.
+    async fn serve(
+        self: &Arc<Self>,
+        scope: &TenantScope,
+        work: &mut JoinSet<()>,
+    ) -> Result<bool, AppError> {
+        let tenant = scope.tenant();
         let subscriptions: Vec<Versioned<Registration>> =
-            admin::all(&self.app, &scope, DocKind::Subscription).await?;
+            admin::all(&self.app, scope, DocKind::Subscription).await?;
         if subscriptions.is_empty() {
             self.app.board().subscriptions.no_interest(tenant);
             self.app
@@ -102,8 +115,8 @@ impl Engine {
             return Ok(false);
         }
         self.app.board().subscriptions.interest_quietly(tenant);
-        let progresses = self.progresses(&scope).await?;
-        let replays = self.replays(&scope).await?;
+        let progresses = self.progresses(scope).await?;
+        let replays = self.replays(scope).await?;
         let mut standing = Standing::default();
         for found in &subscriptions {
             let registration = &found.value;

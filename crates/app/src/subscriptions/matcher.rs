@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use identity::Tenant;
-use kernel::{ActorKind, TenantScope, VersionId};
+use kernel::{ActorKind, Categorised as _, Category, TenantScope, VersionId};
 use ledger::leaf::{Class, Outcome};
 use store::{DocKind, DocWrite, ResourceKey};
 
@@ -77,6 +77,20 @@ fn key_of(app: &App, event: &Event) -> Option<(ResourceKey, VersionId)> {
     let ty = app.definitions().resource(&facts.ty)?;
     let id = facts.id.as_ref()?.parse().ok()?;
     Some((ResourceKey { ty, id }, VersionId(facts.version?)))
+}
+
+/// Whether an error is a subscription's own, so that it alone ends: criteria that are no search any more, that
+/// the store does not answer, or that ask for what the creator may not search. Anything else may pass.
+fn is_its_own(error: &AppError) -> bool {
+    matches!(
+        error.category(),
+        Category::Invalid
+            | Category::Unprocessable
+            | Category::Forbidden
+            | Category::Unsupported
+            | Category::TooCostly
+            | Category::TooLarge
+    )
 }
 
 impl<'a> Batch<'a> {
@@ -154,8 +168,8 @@ impl<'a> Batch<'a> {
             match concerned {
                 Ok(true) => self.add(&id, &changed),
                 Ok(false) => {}
-                // Criteria that are no search any more, or of what the creator may not search any more.
-                Err(AppError::Query(_) | AppError::Denied { .. }) => {
+                Err(error) if is_its_own(&error) => {
+                    tracing::warn!(%error, subscription = id, "a subscription's criteria cannot be asked");
                     let reason = "the criteria cannot be searched for by the creator any more: write the Subscription again";
                     self.stop(&id, Status::Error, reason).await?;
                 }

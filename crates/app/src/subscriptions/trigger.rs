@@ -141,14 +141,28 @@ impl Told<'_> {
         let Some(body) = self.changed.current.as_ref().and_then(|v| v.body.as_ref()) else {
             return Ok(false);
         };
-        if !self.changed.newest
-            && let Some(found) = criteria.would_find(self.app, self.caller, body)?
-        {
+        let key = &self.changed.key;
+        let found = criteria.finds(self.app, self.caller, &key.id).await?;
+        if self.changed.newest && found {
+            return Ok(true);
+        }
+        // The index answers for this version only while it is the current one: looked at again after it
+        // was asked, since another may have been committed meanwhile.
+        let overtaken = !self.changed.newest || !self.is_current().await?;
+        if !overtaken {
             return Ok(found);
         }
-        criteria
-            .finds(self.app, self.caller, &self.changed.key.id)
-            .await
+        // Where that cannot be told any more, a notification too many is better than a lost one.
+        let would = criteria.would_find(self.app, self.caller, body)?;
+        Ok(would.unwrap_or(true))
+    }
+
+    async fn is_current(&self) -> Result<bool, AppError> {
+        let scope = &self.caller.scope;
+        let keys = std::slice::from_ref(&self.changed.key);
+        let heads = self.app.store().heads(scope, keys).await?;
+        let head = heads.into_iter().next().flatten();
+        Ok(head.is_some_and(|head| head.version == self.changed.version))
     }
 
     // Whether they found what it was. Where that cannot be told, a notification too many is better.

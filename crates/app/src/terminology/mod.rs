@@ -7,10 +7,11 @@ pub mod install;
 mod installed;
 mod own;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kernel::{TenantId, TenantScope};
+use kernel::{RowId, TenantId, TenantScope};
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use store::Change;
@@ -20,6 +21,7 @@ use self::installed::Installed;
 use self::own::Own;
 use crate::App;
 use crate::error::AppError;
+use crate::record::recent;
 
 /// How long what another replica changed may stay unseen, in milliseconds.
 const UNSEEN_MS: i64 = 3_000;
@@ -35,6 +37,8 @@ pub(crate) struct Board {
     installed: Mutex<Option<Arc<Installed>>>,
     /// Commits of this process that touched anybody's terminology.
     commits: AtomicU64,
+    /// The lowest row that such a commit gave in each tenant since its terminology was looked at.
+    lowest: Mutex<HashMap<TenantId, RowId>>,
 }
 
 impl Default for Board {
@@ -47,15 +51,30 @@ impl Default for Board {
                 .build(),
             installed: Mutex::new(None),
             commits: AtomicU64::new(0),
+            lowest: Mutex::default(),
         }
     }
 }
 
 impl Board {
     /// Has every tenant's terminology looked at again before it answers, after a commit that touched
-    /// somebody's.
-    pub(crate) fn committed(&self) {
+    /// somebody's, from this row on.
+    pub(crate) fn committed(&self, tenant: TenantId, row: RowId) {
+        let mut lowest = self.lowest.lock();
+        let known = lowest.entry(tenant).or_insert(row);
+        *known = row.min(*known);
+        drop(lowest);
         self.commits.fetch_add(1, Ordering::AcqRel);
+    }
+
+    // From which row on a tenant's terminology is to be looked at again. What is taken here and then not
+    // looked at is seen by the next look that goes by the time.
+    fn floor(&self, tenant: TenantId, by_time: Option<i64>) -> RowId {
+        let lowest = self.lowest.lock().remove(&tenant);
+        match by_time {
+            Some(looked_ms) => recent::floor(looked_ms),
+            None => lowest.unwrap_or(RowId(i64::MAX)),
+        }
     }
 }
 
@@ -64,17 +83,22 @@ struct Kept {
     own: Own,
     /// Of what was installed when it was made.
     generation: u64,
-    checked_ms: i64,
+    /// When it was last looked at for everything, and not only for what this process committed.
+    whole_ms: i64,
     /// The commits counted before it was looked at.
     commits: u64,
     engine: Arc<Engine>,
 }
 
 impl App {
-    /// Whether changes are of resources that terminology is made from.
-    pub(crate) fn touches_terminology(&self, changes: &[Change]) -> bool {
+    /// The lowest row of changes to resources that terminology is made from, if there are any.
+    pub(crate) fn touches_terminology(&self, changes: &[Change]) -> Option<RowId> {
         let name = |change: &Change| self.definitions().resource_name(change.key.ty);
-        changes.iter().any(|change| TYPES.contains(&name(change)))
+        changes
+            .iter()
+            .filter(|change| TYPES.contains(&name(change)))
+            .map(|change| change.version_row)
+            .min()
     }
 
     /// The terminology of a tenant, as an `Arc<dyn fhir::terminology::Terminology>` may be. Everything
@@ -91,11 +115,19 @@ impl App {
         if let Some(kept) = &known
             && kept.generation == installed.generation
             && kept.commits == commits
-            && now.saturating_sub(kept.checked_ms) < UNSEEN_MS
+            && now.saturating_sub(kept.whole_ms) < UNSEEN_MS
         {
             return Ok(Arc::clone(&kept.engine));
         }
-        let before = known.as_ref().map(|kept| &kept.own);
+        // Once in a while whole: what others committed, and what was slow to be committed here.
+        let whole = known
+            .as_ref()
+            .is_none_or(|kept| now.saturating_sub(kept.whole_ms) >= UNSEEN_MS);
+        let board = &self.caches().terminology;
+        let before = known.as_ref().map(|kept| {
+            let floor = board.floor(tenant, whole.then_some(kept.whole_ms));
+            (&kept.own, floor)
+        });
         let own = own::refresh(self, scope, before).await?;
         let engine = match &known {
             Some(kept) if kept.generation == installed.generation && own.same(&kept.own) => {
@@ -110,7 +142,7 @@ impl App {
         let kept = Kept {
             own,
             generation: installed.generation,
-            checked_ms: now,
+            whole_ms: known.filter(|_| !whole).map_or(now, |kept| kept.whole_ms),
             commits,
             engine: Arc::clone(&engine),
         };

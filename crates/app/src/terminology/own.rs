@@ -2,12 +2,12 @@
 //! first, so that only what changed since the last look is read and compiled. Must not see another
 //! tenant: the scope it is given is the tenant's.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fhir::json::{Document, Limits};
 use kernel::{RowId, TenantScope};
-use store::{HistoryQuery, HistoryScope, ResourceKey, StoredVersion};
+use store::{ResourceKey, StoredVersion};
 use terminology::Shelf;
 use terminology::concept_map::ConceptMap;
 use terminology::system::CodeSystem;
@@ -16,11 +16,10 @@ use terminology::value_set::ValueSet;
 use super::TYPES;
 use crate::App;
 use crate::error::AppError;
+use crate::record::recent;
 
 /// Bytes of terminology a tenant may have compiled; beyond, its resources are answered as too large.
 const MOST: usize = 192 << 20;
-/// Versions read at a time.
-const PAGE: u32 = 200;
 
 /// A resource, compiled.
 #[derive(Clone)]
@@ -39,8 +38,10 @@ pub(super) struct Own {
     /// About how much memory it takes.
     pub(super) bytes: usize,
     things: HashMap<ResourceKey, (Thing, usize)>,
-    /// The newest version of each type.
-    seen: [Option<RowId>; 3],
+    /// The version of everything looked at, of what was deleted, too.
+    seen: HashMap<ResourceKey, RowId>,
+    /// How often something was made anew.
+    made: u64,
 }
 
 impl Own {
@@ -49,65 +50,42 @@ impl Own {
             shelf: Arc::new(Shelf::default()),
             bytes: 0,
             things: HashMap::new(),
-            seen: [None; 3],
+            seen: HashMap::new(),
+            made: 0,
         }
     }
 
     /// Whether both were made from the same versions.
     pub(super) fn same(&self, other: &Self) -> bool {
-        self.seen == other.seen
+        self.made == other.made
     }
 }
 
-/// What the tenant has now.
+/// What the tenant has now: what was kept before with what changed since, in versions with a row of at least
+/// `floor`.
 pub(super) async fn refresh(
     app: &App,
     scope: &TenantScope,
-    before: Option<&Own>,
+    before: Option<(&Own, RowId)>,
 ) -> Result<Own, AppError> {
-    let mut own = before.cloned().unwrap_or_else(Own::nothing);
+    let floor = before.map(|(_, floor)| floor);
+    let mut own = before.map_or_else(Own::nothing, |(own, _)| own.clone());
     let mut changed: Vec<StoredVersion> = Vec::new();
-    for (place, name) in TYPES.iter().enumerate() {
+    for name in TYPES {
         let Some(ty) = app.definitions().resource(name) else {
             continue;
         };
-        let seen = own.seen.get(place).copied().flatten();
-        let mut read: HashSet<ResourceKey> = HashSet::new();
-        let mut query = HistoryQuery {
-            scope: HistoryScope::Type(ty),
-            since: None,
-            until: None,
-            before: None,
-            // Mostly nothing is new: one version tells.
-            limit: if before.is_some() { 1 } else { PAGE },
-            bytes: app.settings().limits.answer_bytes,
-            restriction: None,
-        };
-        loop {
-            let page = app.store().history(scope, &query).await?;
-            let fresh =
-                |version: &StoredVersion| seen.is_none_or(|seen| version.version_row > seen);
-            let whole = page.versions.iter().all(fresh);
-            if query.before.is_none()
-                && let (Some(slot), Some(newest)) = (own.seen.get_mut(place), page.versions.first())
-            {
-                *slot = Some(newest.version_row);
+        for version in recent::changed(app, scope, ty, floor).await? {
+            if own.seen.get(&version.key) != Some(&version.version_row) {
+                own.seen.insert(version.key.clone(), version.version_row);
+                changed.push(version);
             }
-            for version in page.versions.into_iter().filter(fresh) {
-                if read.insert(version.key.clone()) {
-                    changed.push(version);
-                }
-            }
-            match page.next {
-                Some(next) if whole => query.before = Some(next),
-                _ => break,
-            }
-            query.limit = PAGE;
         }
     }
     if changed.is_empty() {
         return Ok(own);
     }
+    own.made += 1;
     Ok(tokio::task::spawn_blocking(move || rebuild(own, &changed)).await?)
 }
 

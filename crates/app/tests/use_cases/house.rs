@@ -23,6 +23,7 @@ pub const PASSWORD: &str = "quartz lantern meadow";
 pub struct MeddledIds {
     ids: SeededIds,
     meddling: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    slow: Mutex<Option<i64>>,
 }
 
 impl MeddledIds {
@@ -31,11 +32,23 @@ impl MeddledIds {
     }
 }
 
+impl MeddledIds {
+    /// Gives the rows from this one on, as if they had been asked for when it was: what is written now was
+    /// prepared then, and is slow to be committed. `None` ends it.
+    pub fn rows_from(&self, row: Option<RowId>) {
+        *self.slow.lock().unwrap() = row.map(|row| row.0);
+    }
+}
+
 impl Ids for MeddledIds {
     fn uuid(&self) -> Uuid {
         self.ids.uuid()
     }
     fn row_id(&self) -> RowId {
+        if let Some(next) = &mut *self.slow.lock().unwrap() {
+            *next += 1;
+            return RowId(*next);
+        }
         self.ids.row_id()
     }
     fn raise_row_floor(&self, floor: RowId) {
@@ -73,6 +86,7 @@ impl House {
         let ids = Arc::new(MeddledIds {
             ids: SeededIds::new(7, clock.clone()),
             meddling: Mutex::new(None),
+            slow: Mutex::new(None),
         });
         let mut sqlite = SqliteSettings::new(folder.path().to_path_buf(), "house.example");
         sqlite.access_window = std::time::Duration::ZERO;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use identity::{InteractionSet, Scope, Types};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use store::Store as _;
 use testkit::receiver::{Received, Receiver, Reply};
 use uuid::Uuid;
 
@@ -429,6 +430,7 @@ async fn what_cannot_be_served_is_refused_when_it_is_written() {
         ("/criteria", json!("Patient?nam=x"), "nam"),
         ("/criteria", json!("Pateint?name=x"), "Pateint"),
         ("/criteria", json!("Patient?_count=3"), "_count"),
+        ("/criteria", json!("Patient?_content=x"), "full_text"),
         ("/criteria", json!("https://nobody.example/topic"), "topic"),
         ("/status", json!("active"), "status"),
         ("/channel/endpoint", json!("http://10.0.0.1/"), "egress"),
@@ -458,6 +460,74 @@ async fn what_cannot_be_served_is_refused_when_it_is_written() {
     let program = closed.integration("ash").await;
     let refused = closed.put(&program, &good).await.unwrap_err();
     assert!(refused.to_string().contains("egress.allow"), "{refused}");
+}
+
+#[tokio::test]
+async fn criteria_that_the_store_refuses_end_one_subscription_and_hold_up_no_other() {
+    let receiver = Receiver::start(|_, _| Reply::status(200));
+    let place = Subscribed::to(&[&receiver]).await;
+    place.put(&patient("p1", "Ash")).await;
+    let bad = hook("bad", "Observation?code=8867-4", &receiver.url("/bad"));
+    place.subscribe(&bad).await;
+    let good = hook("good", "Observation?code=8867-4", &receiver.url("/good"));
+    place.subscribe(&good).await;
+    // As an earlier release, which only planned, took it.
+    let scope = identity::system_scope(place.tenant(), identity::SystemTask::Consumers);
+    let kind = store::DocKind::Subscription;
+    let found = place
+        .house
+        .store
+        .doc(&scope, kind, "bad")
+        .await
+        .unwrap()
+        .unwrap();
+    let text = String::from_utf8(found.body.to_vec()).unwrap();
+    assert!(text.contains("code=8867-4"), "{text}");
+    let write = store::DocWrite {
+        kind,
+        id: "bad".to_owned(),
+        expected: store::DocExpected::Version(found.version),
+        body: Some(text.replace("code=8867-4", "_content=x").into_bytes()),
+        time: place.house.app.now(),
+        expires: found.expires,
+        lookups: Vec::new(),
+    };
+    place
+        .house
+        .store
+        .operate(&scope, vec![write])
+        .await
+        .unwrap();
+
+    place.put(&observation("o1", "p1")).await;
+    place.work().await;
+    let paths: Vec<String> = receiver.seen().into_iter().map(|seen| seen.path).collect();
+    assert_eq!(paths, ["/good"]);
+    assert_eq!(place.status("bad").await, "error");
+    assert_eq!(place.status("good").await, "active");
+}
+
+#[tokio::test]
+async fn what_was_overtaken_is_told_where_it_cannot_be_judged_any_more() {
+    let receiver = Receiver::start(|_, _| Reply::status(200));
+    let place = Subscribed::to(&[&receiver]).await;
+    place.put(&patient("p1", "Ash")).await;
+    place.put(&patient("p2", "Birch")).await;
+    let criteria = "Observation?patient.family=Ash&status=final";
+    let body = hook("s1", criteria, &receiver.url("/"));
+    place.subscribe(&body).await;
+    place.put(&observation("o1", "p1")).await;
+    // Before the engine looks: of another patient, which the criteria do not find.
+    place.put(&observation("o1", "p2")).await;
+    place.work().await;
+    assert_eq!(receiver.seen().len(), 1, "the first version was lost");
+    // What the version alone tells is believed.
+    let mut early = observation("o2", "p1");
+    early["status"] = json!("preliminary");
+    place.put(&early).await;
+    place.put(&observation("o2", "p2")).await;
+    place.work().await;
+    assert_eq!(receiver.seen().len(), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use app::terminology::install::{self, Source};
 use app::{App, AppError, Settings};
 use fhir::terminology::{Answer, Coded, Terminology as _};
 use identity::Role;
-use kernel::{Categorised as _, Category};
+use kernel::{Categorised as _, Category, Ids as _};
 use serde_json::{Value, json};
 use store::blob::Blobs;
 use terminology::system::{Builder, CodeSystem, ConceptDraft, Head};
@@ -88,6 +88,32 @@ async fn a_change_is_seen_here_at_once_and_elsewhere_within_seconds() {
         .await
         .unwrap();
     assert_eq!(knows(&house.app, &ash, "dog").await, Answer::Unknown);
+}
+
+#[tokio::test]
+async fn what_was_slow_to_be_committed_is_seen_too() {
+    let house = House::build().await;
+    let folder = tempfile::tempdir().unwrap();
+    let other = replica(&house, &Blobs::in_folder(folder.path()).unwrap());
+    let ash = house.admin("ash").await;
+    house.clock.advance(600);
+    assert_eq!(knows(&other, &ash, "cat").await, Answer::Unknown);
+    let early = house.ids.row_id();
+    house.clock.advance(1);
+    let mut later = animals(&["x"]);
+    later["id"] = json!("plants");
+    later["url"] = json!("http://plants");
+    house.put(&ash, &later).await.unwrap();
+    assert_eq!(knows(&house.app, &ash, "cat").await, Answer::Unknown);
+    house.clock.advance(3);
+    assert_eq!(knows(&other, &ash, "cat").await, Answer::Unknown);
+    // Prepared before the other one, and committed after it.
+    house.ids.rows_from(Some(early));
+    house.put(&ash, &animals(&["cat"])).await.unwrap();
+    house.ids.rows_from(None);
+    assert_eq!(knows(&house.app, &ash, "cat").await, Answer::Yes);
+    house.clock.advance(3);
+    assert_eq!(knows(&other, &ash, "cat").await, Answer::Yes);
 }
 
 #[tokio::test]

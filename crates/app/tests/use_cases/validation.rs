@@ -2,10 +2,11 @@
 
 use app::operations::validate::{Mode, Validation, validate};
 use app::profiles::packages;
-use app::{AppError, Caller, record};
+use app::{App, AppError, Caller, Settings, record};
 use fhir::json::{Document, Limits};
 use fhir::validate::Issue;
 use identity::{Role, ValidationMode};
+use kernel::Ids as _;
 use profiles::package::{Package, PackageLimits, PackageReader};
 use serde_json::{Value, json};
 
@@ -32,16 +33,20 @@ fn claiming(url: &str) -> Value {
 }
 
 async fn asked(house: &House, caller: &Caller, resource: &Value, profiles: &[&str]) -> Vec<Issue> {
+    asked_of(&house.app, caller, resource, profiles).await
+}
+
+async fn asked_of(app: &App, caller: &Caller, resource: &Value, profiles: &[&str]) -> Vec<Issue> {
     let document = Document::parse(resource.to_string().into_bytes(), &Limits::default()).unwrap();
     let asked = Validation {
-        ty: house.key("Patient/x").ty,
+        ty: app.definitions().resource("Patient").unwrap(),
         key: None,
         resource: Some(document.root()),
         source: document.source(),
         mode: Mode::Any,
         profiles: profiles.iter().map(|one| (*one).to_owned()).collect(),
     };
-    validate(&house.app, caller, &asked).await.unwrap()
+    validate(app, caller, &asked).await.unwrap()
 }
 
 fn says(issues: &[Issue], text: &str) -> bool {
@@ -64,6 +69,29 @@ async fn mode(house: &House, mode: ValidationMode) {
     app::admin::tenants::set_validation(&house.app, &house.operator, &slug, Some(mode))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_profile_that_was_slow_to_be_committed_is_in_force_elsewhere_too() {
+    let house = House::build().await;
+    let (admin, doctor) = (house.admin("ash").await, house.doctor().await);
+    let settings = Settings::with_secret([9; 32]);
+    let (clock, ids) = (house.clock.clone(), house.ids.clone());
+    let other = App::new(house.store.clone(), clock, ids, settings).unwrap();
+    let early = house.ids.row_id();
+    house.clock.advance(1);
+    let (url, later) = ("http://ash.example/p", "http://ash.example/q");
+    create(&house, &admin, &needs_a_name(later)).await.unwrap();
+    let unknown = asked_of(&other, &doctor, &claiming(url), &[]).await;
+    assert!(says(&unknown, "not known"), "{unknown:#?}");
+    // Prepared before the other one, and committed after it.
+    house.ids.rows_from(Some(early));
+    create(&house, &admin, &needs_a_name(url)).await.unwrap();
+    house.ids.rows_from(None);
+    house.clock.advance(3);
+    let known = asked_of(&other, &doctor, &claiming(url), &[]).await;
+    assert!(!says(&known, "not known"), "{known:#?}");
+    assert!(says(&known, "name"), "{known:#?}");
 }
 
 #[tokio::test]
