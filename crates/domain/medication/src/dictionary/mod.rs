@@ -3,6 +3,7 @@
 
 pub mod alike;
 mod builtin;
+pub mod dmd;
 
 use std::collections::HashMap;
 
