@@ -49,6 +49,17 @@ struct Position {
 /// Entries given to a consumer at a time.
 const BATCH: u32 = 256;
 
+/// How many entries of the change ledger a consumer has not looked at yet.
+pub(crate) async fn unseen(app: &App, scope: &TenantScope, name: &str) -> Result<u64, AppError> {
+    let found = app.store().doc(scope, DocKind::Cursor, name).await?;
+    let position: Position = match &found {
+        Some(doc) => serde_json::from_slice(&doc.body)?,
+        None => Position::default(),
+    };
+    let size = app.store().log_head(scope, Log::Changes).await?.size;
+    Ok(size.saturating_sub(position.next))
+}
+
 /// Gives a consumer what is new, until it has everything; returns how many events it took. Does nothing
 /// when another replica runs the same consumer.
 pub async fn catch_up(

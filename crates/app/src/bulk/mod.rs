@@ -34,7 +34,9 @@ use crate::error::AppError;
 pub use self::files::{Access, Download, open};
 pub use self::intake::{ImportRequest, InputSource, begin_import};
 pub use self::kickoff::{ExportLevel, ExportRequest, begin_export};
-pub use self::status::{Listed, Manifest, ManifestFile, Status, cancel, list, status};
+pub use self::status::{
+    Listed, Manifest, ManifestFile, Status, cancel, list, overview, status, stop,
+};
 pub use self::sweep::{forget_exports, sweep};
 pub use self::work::resume_all;
 

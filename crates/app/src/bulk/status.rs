@@ -81,6 +81,8 @@ pub struct Listed {
     pub state: &'static str,
     /// Why it failed or was stopped.
     pub why: Option<String>,
+    /// Steps that are finished, of how many: types of an export, inputs of an import.
+    pub steps: (usize, usize),
     /// Resources so far.
     pub resources: u64,
     /// Bytes so far.
@@ -208,6 +210,10 @@ fn address(app: &App, caller: &Caller, job: &Job, file: &Part) -> String {
 /// Stops a job and removes its files, also those of one that is done.
 pub async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<(), AppError> {
     let stored = own(app, caller, id).await?;
+    ended(app, caller, &stored, "cancelled by whoever asked for it").await
+}
+
+async fn ended(app: &App, caller: &Caller, stored: &Stored, why: &str) -> Result<(), AppError> {
     if matches!(stored.job.state, State::Stopped(_)) {
         return Err(missing());
     }
@@ -217,14 +223,32 @@ pub async fn cancel(app: &App, caller: &Caller, id: &str) -> Result<(), AppError
     app.store()
         .record_access(&caller.scope, vec![entry])
         .await?;
-    let why = "cancelled by whoever asked for it".to_owned();
-    work::end(app, &scope, id, State::Stopped(why)).await?;
+    work::end(app, &scope, id, State::Stopped(why.to_owned())).await?;
     sweep::remove(app, &scope, id).await
 }
 
-/// The caller's jobs, newest first; all of the tenant for those who run jobs.
+/// One job of the tenant, for those who run the tenant: how far it is, never its files.
+pub async fn overview(app: &App, caller: &Caller, id: &str) -> Result<Listed, AppError> {
+    authorise(app, caller, &Ask::operation(Interaction::ViewHealth)).await?;
+    let id = Uuid::try_parse(id).map_err(|_| missing())?;
+    let stored = job::load(app, &job::scope(caller.scope.tenant()), id).await?;
+    Ok(listed(stored.ok_or_else(missing)?.job))
+}
+
+/// Stops a job of anybody in the tenant and removes its files, for those who run the tenant.
+pub async fn stop(app: &App, caller: &Caller, id: &str) -> Result<(), AppError> {
+    authorise(app, caller, &Ask::operation(Interaction::ManageSettings)).await?;
+    let id = Uuid::try_parse(id).map_err(|_| missing())?;
+    let stored = job::load(app, &job::scope(caller.scope.tenant()), id).await?;
+    let stored = stored.ok_or_else(missing)?;
+    ended(app, caller, &stored, "stopped by those who run the tenant").await
+}
+
+/// The caller's jobs, newest first; all of the tenant for those who run it or its jobs.
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>, AppError> {
-    let all = would_allow(app, caller, &Ask::operation(Interaction::RunJobs)).await?;
+    let jobs = Ask::operation(Interaction::RunJobs);
+    let all = would_allow(app, caller, &jobs).await?
+        || would_allow(app, caller, &Ask::operation(Interaction::ViewHealth)).await?;
     if !all {
         allow(app, caller).await?;
     }
@@ -249,6 +273,10 @@ fn listed(job: Job) -> Listed {
         kind: match job.work {
             Work::Export(_) => "export",
             Work::Import(_) => "import",
+        },
+        steps: match &job.work {
+            Work::Export(spec) => (job.progress.steps, spec.types.len()),
+            Work::Import(spec) => (job.progress.steps, spec.inputs.len()),
         },
         owner: job.owner.name,
         request: job.url,

@@ -15,14 +15,14 @@ use super::documents::{
 use super::events::Reader;
 use super::notice::{self, Kind};
 use super::resource::{ChannelKind, Content, Status};
-use super::{channel, lifecycle, socket, topic};
+use super::{channel, lifecycle, matcher, socket, topic};
 use crate::App;
 use crate::admin::{self, Versioned};
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::entry::house_entry;
 use crate::error::AppError;
-use crate::record::read;
+use crate::record::{read, update};
 use crate::unit::UnitOfWork;
 
 /// Most events in one answer.
@@ -234,6 +234,30 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Overview>, AppError>
         });
     }
     Ok(shown)
+}
+
+/// How many changes of the record have not been compared with the subscriptions yet.
+pub async fn unseen(app: &App, caller: &Caller) -> Result<u64, AppError> {
+    admin::allow(app, caller, Interaction::ViewHealth).await?;
+    crate::consumers::unseen(app, &caller.scope, matcher::NAME).await
+}
+
+/// Asks for a subscription to be served again, or ends it: a version with that status, written by the
+/// caller, under whose authority it is served from then on. Whoever may not write it is refused.
+pub async fn switch(app: &App, caller: &Caller, id: &LogicalId, on: bool) -> Result<(), AppError> {
+    let key = lifecycle::key(app, id.as_str())?;
+    let current = read::read(app, caller, &key).await?;
+    let body = current.body.ok_or_else(|| missing(id.as_str()))?;
+    let mut resource: serde_json::Value = serde_json::from_slice(&body)?;
+    if let Some(members) = resource.as_object_mut() {
+        let status = if on { Status::Requested } else { Status::Off };
+        members.insert("status".to_owned(), status.as_str().into());
+        members.remove("error");
+    }
+    let bytes = serde_json::to_vec(&resource)?.into();
+    update::update(app, caller, &key, bytes, Some(current.version)).await?;
+    app.board().subscriptions.poke(caller.scope.tenant());
+    Ok(())
 }
 
 /// A delivery as those who run the tenant see it: of which type, not of whom.

@@ -267,6 +267,12 @@ impl Library {
             .next()
     }
 
+    /// Everything that cannot be used: address, why.
+    pub fn faults(&self) -> impl Iterator<Item = (&str, &str)> {
+        let faults = self.shelves.iter().flat_map(|shelf| &shelf.faults);
+        faults.map(|(url, why)| (url.as_str(), why.as_str()))
+    }
+
     /// What supplements a code system.
     pub fn supplements(&self, url: &str) -> impl Iterator<Item = &Arc<CodeSystem>> {
         self.shelves

@@ -1,6 +1,7 @@
 //! Terminology operations (FHIR R4, section 4.7). They tell nothing about patients: who may search code
 //! systems, value sets or concept maps may ask, and each question is in the access ledger.
 
+pub mod browse;
 pub mod closure;
 pub mod expand;
 pub mod lookup;

@@ -20,7 +20,11 @@ mod parameters;
 mod patients;
 mod public;
 mod records;
+mod subscribe;
+mod subscriptions;
 mod summary;
+mod terms;
+mod terms_ask;
 mod today;
 mod tools;
 mod users;
@@ -164,9 +168,22 @@ fn tenant() -> Router<Web> {
             "/tools/validation",
             get(validation::form).post(validation::submit),
         )
-        .route("/tools/bulk", get(bulk::page).post(bulk::begin))
+        .route("/tools/bulk", get(bulk::page))
         .route("/tools/bulk/{id}", get(bulk::job).post(bulk::stop))
         .route("/tools/parameters", get(parameters::page))
+        .route("/tools/terminology", get(terms::page))
+        .route("/tools/terminology/system", get(terms::system))
+        .route("/tools/terminology/set", get(terms::set))
+        .route("/tools/terminology/code", get(terms::code))
+        .route("/tools/terminology/check", get(terms_ask::check))
+        .route("/tools/terminology/translate", get(terms_ask::translate))
+        .route("/tools/subscriptions", get(subscriptions::page))
+        .route(
+            "/tools/subscriptions/new",
+            get(subscribe::form).post(subscribe::create),
+        )
+        .route("/tools/subscriptions/{id}", get(subscriptions::one))
+        .route("/tools/subscriptions/{id}/{step}", post(subscribe::step))
         .route("/break-glass/{id}", get(emergency::grant))
         .route("/break-glass/{id}/end", post(emergency::end))
         .route("/break-glass/{id}/review", post(emergency::review))

@@ -8,7 +8,8 @@ use identity::{Interaction, Role};
 
 use super::answer;
 use super::visit::Visit;
-use crate::components::{Cell, Paging, Table};
+use crate::clinical::quantity::dose_number;
+use crate::components::{Cell, ErrorSummary, Paging, Table};
 use crate::pages::access::ListPage;
 use crate::pages::shell::Shell;
 use crate::pages::tools::ToolPage;
@@ -17,7 +18,7 @@ use crate::pages::tools::ToolPage;
 pub const HOME: &str = "/tools";
 
 /// A tool: address, name, what it is for.
-const TOOLS: [(&str, &str, &str); 4] = [
+const TOOLS: [(&str, &str, &str); 6] = [
     (
         "/tools/search",
         "Search of the record",
@@ -31,7 +32,17 @@ const TOOLS: [(&str, &str, &str); 4] = [
     (
         "/tools/bulk",
         "Bulk jobs",
-        "Exports and imports: how far they are, and their files",
+        "Exports and imports: who asked for them, how far they are, and stopping them",
+    ),
+    (
+        "/tools/subscriptions",
+        "Subscriptions",
+        "Who is told of changes, what was delivered, what was given up, and sending it again",
+    ),
+    (
+        "/tools/terminology",
+        "Terminology",
+        "Code systems, value sets and maps: looking up, checking and translating codes",
     ),
     (
         "/tools/parameters",
@@ -84,6 +95,37 @@ pub fn check(visit: &Visit) -> Result<(), AppError> {
     })
 }
 
+/// A tool's page for a search or question that was refused: what is wrong stands on it. Faults go on.
+pub fn refused(page: &mut ToolPage, error: AppError) -> Result<StatusCode, AppError> {
+    let status = answer::status_of(&error);
+    if status.is_server_error() {
+        return Err(error);
+    }
+    let text = answer::sentence(&error.public_text());
+    page.problem = Some(ErrorSummary::whole(&text));
+    Ok(status)
+}
+
+/// The links to the pages before and after, of a list that is paged by an offset.
+pub fn paged(visit: &Visit, offset: usize, shown: usize, total: usize, size: usize) -> Paging {
+    let first = offset.saturating_add(usize::from(shown > 0));
+    let last = offset.saturating_add(shown);
+    let number = |number: usize| dose_number(&number.to_string());
+    Paging {
+        words: format!("{} to {} of {}", number(first), number(last), number(total)),
+        first: (offset > 0).then(|| visit.query.without("offset")),
+        next: (last < total).then(|| {
+            let next = offset.saturating_add(size);
+            visit.query.with("offset", &next.to_string())
+        }),
+    }
+}
+
+/// The offset an address asks for; anything else is the beginning.
+pub fn offset(visit: &Visit) -> usize {
+    visit.query.text("offset").parse().unwrap_or(0)
+}
+
 /// A tool's page with nothing on it yet.
 pub fn empty(visit: &Visit, title: &str, below: &str, button: &str) -> ToolPage {
     let shell: Shell = visit.shell(title);
@@ -91,6 +133,7 @@ pub fn empty(visit: &Visit, title: &str, below: &str, button: &str) -> ToolPage 
         shell,
         back: (visit.href(HOME), "Record tools".to_owned()),
         lead: String::new(),
+        links: Vec::new(),
         problem: None,
         action: visit.href(below),
         posts: false,
@@ -99,6 +142,8 @@ pub fn empty(visit: &Visit, title: &str, below: &str, button: &str) -> ToolPage 
         summary: None,
         sections: Vec::new(),
         paging: Paging::default(),
+        paged: "",
+        steps: Vec::new(),
         code: None,
     }
 }

@@ -4,6 +4,7 @@
 use askama::Template;
 
 use super::shell::Shell;
+use crate::components::table::PostButton;
 use crate::components::{ErrorSummary, Field, Notice, Paging, Table};
 
 /// A tool: asked by a form, answered by notices, tables and text.
@@ -16,6 +17,8 @@ pub struct ToolPage {
     pub back: (String, String),
     /// A sentence below the heading; may be empty.
     pub lead: String,
+    /// Pages that go with this one: address, words.
+    pub links: Vec<(String, String)>,
     /// What went wrong.
     pub problem: Option<ErrorSummary>,
     /// Where the form goes.
@@ -30,8 +33,12 @@ pub struct ToolPage {
     pub summary: Option<Notice>,
     /// The answer's lists: heading id, heading, list.
     pub sections: Vec<(String, String, Table)>,
-    /// Pages of the first list.
+    /// Pages of a list.
     pub paging: Paging,
+    /// The heading id of that list; empty for the first.
+    pub paged: &'static str,
+    /// What can be done: heading, what it does, the button.
+    pub steps: Vec<(String, String, PostButton)>,
     /// Text as it is: heading, text.
     pub code: Option<(String, String)>,
 }

@@ -9,4 +9,5 @@ mod house;
 #[path = "../markup/mod.rs"]
 mod markup;
 mod sign_in;
+mod tools;
 mod twins;
