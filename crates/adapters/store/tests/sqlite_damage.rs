@@ -538,7 +538,7 @@ async fn the_schema_is_plain() {
     let version: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 1);
+    assert_eq!(version, 2);
     let plan: Vec<String> = connection
         .prepare("EXPLAIN QUERY PLAN SELECT rid FROM ix_rng WHERE p = 1 AND u = 0 AND hi > 5")
         .unwrap()

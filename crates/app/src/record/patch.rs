@@ -26,6 +26,9 @@ use crate::unit::UnitOfWork;
 /// The media type of JSON Patch.
 pub const JSON_PATCH: &str = "application/json-patch+json";
 
+/// The media type of JSON Merge Patch.
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// A patch as it was sent, read but not yet applied.
 #[derive(Debug)]
 pub struct Patch {
@@ -39,6 +42,8 @@ enum Form {
     Json,
     /// A Parameters resource of operations (FHIR R4, fhirpatch.html).
     FhirPath,
+    /// RFC 7396: the resource in part.
+    Merge,
 }
 
 impl Patch {
@@ -83,6 +88,35 @@ impl Patch {
         })
     }
 
+    /// Reads a JSON Merge Patch: a resource in part.
+    ///
+    /// # Errors
+    /// A body that is not JSON. What it says is judged when it is applied.
+    pub fn merge(app: &App, body: Vec<u8>) -> Result<Self, AppError> {
+        let limits = Limits {
+            max_bytes: app.settings().limits.resource_bytes,
+            ..Limits::default()
+        };
+        Ok(Self {
+            document: Document::parse(body, &limits)?,
+            form: Form::Merge,
+        })
+    }
+
+    /// Reads a patch sent as plain JSON: Parameters are a FHIRPath Patch, anything else is the resource in
+    /// part, as several widespread clients send it.
+    ///
+    /// # Errors
+    /// As the form that it is.
+    pub fn plain(app: &App, body: Vec<u8>) -> Result<Self, AppError> {
+        let merge = Self::merge(app, body)?;
+        let kind = merge.document.root().get_str("resourceType");
+        if kind.as_deref() == Some("Parameters") {
+            return Self::fhirpath(app, merge.document.source().to_vec());
+        }
+        Ok(merge)
+    }
+
     /// Reads the patch in an entry of a bundle: Parameters, or a Binary that holds a JSON Patch (FHIR R4,
     /// http.html, patch).
     pub(crate) fn of_entry(app: &App, resource: Value<'_>) -> Result<Self, AppError> {
@@ -92,17 +126,22 @@ impl Patch {
         }
         let content = resource.get_str("contentType").unwrap_or_default();
         let bare = content.split(';').next().unwrap_or_default().trim();
-        if kind != "Binary" || !bare.eq_ignore_ascii_case(JSON_PATCH) {
-            return Err(AppError::Invalid(format!(
-                "a PATCH entry holds Parameters, or a Binary of type {JSON_PATCH}: send one of them"
-            )));
-        }
+        let read = match bare.to_ascii_lowercase() {
+            bare if kind == "Binary" && bare == JSON_PATCH => Self::json,
+            bare if kind == "Binary" && bare == MERGE_PATCH => Self::merge,
+            _ => {
+                return Err(AppError::Invalid(format!(
+                    "a PATCH entry holds Parameters, or a Binary of type {JSON_PATCH} or {MERGE_PATCH}: \
+                     send one of them"
+                )));
+            }
+        };
         let data = resource.get_str("data").unwrap_or_default();
         let data: String = data.split_ascii_whitespace().collect();
         let bytes = data_encoding::BASE64
             .decode(data.as_bytes())
             .map_err(|_| AppError::Invalid("Binary.data is not base64: encode it".to_owned()))?;
-        Self::json(app, bytes)
+        read(app, bytes)
     }
 
     /// The patched resource, checked like content that was sent.
@@ -113,6 +152,7 @@ impl Patch {
         let limits = bounds(app);
         let target = Document::parse(body.to_vec(), &Limits::default())?;
         let bytes = match self.form {
+            Form::Merge => patch::merge(target.root(), self.document.root(), &limits)?,
             Form::Json => {
                 let operations = patch::parse(self.document.root(), &limits)?;
                 patch::apply(target.root(), &operations, Emptied::Drop, &limits)?

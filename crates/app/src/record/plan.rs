@@ -350,6 +350,8 @@ impl Planner<'_> {
                     _ => return Err(malformed(name, "give none, estimate or accurate")),
                 }
             }
+            // What fhirpy, a client in wide use, asks its counts with.
+            "_totalMethod" if value == "count" => self.plan.total = Total::Accurate,
             "_summary" => self.projection.summary = Summary::parse(value)?,
             "_elements" => self.projection.set_elements(value)?,
             "_contained" => match value {

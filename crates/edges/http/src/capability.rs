@@ -110,7 +110,7 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
         "implementation": { "description": "Theriac FHIR R4 record", "url": endpoint },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"],
+        "patchFormat": ["application/json-patch+json", "application/merge-patch+json", "application/fhir+json", "application/fhir+xml"],
         "rest": [{
             "mode": "server",
             "security": {

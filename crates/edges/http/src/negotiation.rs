@@ -1,7 +1,7 @@
 //! Request headers as FHIR REST uses them: media types, preferences, entity tags, conditions. Parsed into
 //! types here; what they lead to is decided by the use-cases.
 
-use app::record::patch::JSON_PATCH;
+use app::record::patch::{JSON_PATCH, MERGE_PATCH};
 use axum::http::{HeaderMap, StatusCode, header};
 use kernel::{Categorised, Category, Timestamp, VersionId};
 
@@ -218,8 +218,12 @@ pub fn check_content(headers: &HeaderMap) -> Result<(), NegotiationError> {
 pub enum PatchForm {
     /// JSON Patch.
     Json,
+    /// JSON Merge Patch.
+    Merge,
     /// FHIRPath Patch: a Parameters resource, in JSON or XML.
     FhirPath,
+    /// Plain JSON: Parameters, or the resource in part.
+    Plain,
 }
 
 /// The form of a patch, by its `Content-Type`.
@@ -230,6 +234,10 @@ pub fn patch_form(headers: &HeaderMap) -> Result<PatchForm, NegotiationError> {
     let content = text(headers, "content-type")?.unwrap_or_default();
     if is_one_of(content, &[JSON_PATCH]) {
         Ok(PatchForm::Json)
+    } else if is_one_of(content, &[MERGE_PATCH]) {
+        Ok(PatchForm::Merge)
+    } else if is_one_of(content, &["application/json"]) {
+        Ok(PatchForm::Plain)
     } else if is_json(content) || is_xml(content) {
         Ok(PatchForm::FhirPath)
     } else {

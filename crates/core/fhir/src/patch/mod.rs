@@ -1,7 +1,8 @@
-//! JSON Patch (RFC 6902) over the exact source of a resource: what a patch does not touch keeps its
+//! JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396) over the exact source of a resource: what a patch does not touch keeps its
 //! bytes, numbers as they were written among them. Must not know FHIR: the result is validated like any
 //! other content before it is stored.
 
+mod merge;
 mod number;
 mod operation;
 mod pointer;
@@ -9,6 +10,7 @@ mod pointer;
 mod tests;
 mod tree;
 
+pub use merge::merge;
 pub use operation::{Operation, parse};
 
 use kernel::{Categorised, Category};
@@ -60,6 +62,12 @@ pub enum PatchErrorKind {
     /// Not an array of operations.
     #[error("a JSON Patch is an array of operations: send [{{\"op\": .., \"path\": ..}}]")]
     NotAPatch,
+    /// Not a resource in part.
+    #[error("a JSON Merge Patch is an object with the members to change: send one")]
+    NotAMerge,
+    /// A merge patch that names nothing.
+    #[error("the patch has no members: send at least one")]
+    NoMembers,
     /// No operations at all.
     #[error("the patch has no operations: send at least one")]
     Empty,

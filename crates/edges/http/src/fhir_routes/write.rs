@@ -2,7 +2,7 @@
 //! commit is on disk, with a receipt that names the ledger entry.
 
 use app::record::patch::Patch;
-use app::record::{Deleted, Outcome, WriteReceipt, etag, location, name_of, render};
+use app::record::{Deleted, Outcome, WriteReceipt, etag, location, name_of, query_string, render};
 use app::{RequestContext, ResourceKey};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -26,10 +26,23 @@ pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("audit-receipt");
 pub(super) async fn create(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let (tenant, ty): (String, String) = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
-    negotiate(&arrival)?;
+    let mut criteria = negotiate(&arrival)?;
+    criteria.retain(|(name, _)| name != "_pretty");
     let ty = resource_type(&ty)?;
     let content = resource_body(&mut arrival).await?;
-    let condition = text(arrival.headers(), "if-none-exist")?;
+    let header = text(arrival.headers(), "if-none-exist")?;
+    // Criteria in the address mean what the header means: to pass over them would make a second resource.
+    let condition = match (header, criteria.is_empty()) {
+        (None, false) => Some(query_string::print(
+            criteria.iter().map(|(name, value)| (&**name, &**value)),
+        )),
+        (Some(_), false) => {
+            let text = "criteria stand in the address and in If-None-Exist: send them once";
+            return Err(EdgeError::Address(Category::Invalid, text.to_owned()));
+        }
+        (header, true) => header.map(str::to_owned),
+    };
+    let condition = condition.as_deref();
     let outcome =
         app::record::create::create(arrival.app(), &caller, ty, content, condition).await?;
     Ok(written(&caller.context, arrival.headers(), outcome))
@@ -102,6 +115,8 @@ async fn patch_body(arrival: &mut Arrival) -> Result<Patch, EdgeError> {
     let bytes = arrival.body(limit).await?;
     Ok(match form {
         PatchForm::Json => Patch::json(arrival.app(), bytes.into())?,
+        PatchForm::Merge => Patch::merge(arrival.app(), bytes.into())?,
+        PatchForm::Plain => Patch::plain(arrival.app(), bytes.into())?,
         PatchForm::FhirPath => Patch::fhirpath(arrival.app(), bytes.into())?,
     })
 }

@@ -31,6 +31,16 @@ fn where_one_matches() -> Vec<(&'static str, Call)> {
                 .json(&numbered("1", "Baker")),
         ),
         (
+            "conditional create, criteria in the address",
+            Call::post(format!("{BASE}/Patient?{CRITERIA}")).json(&numbered("1", "Baker")),
+        ),
+        (
+            "conditional create, criteria in both places",
+            Call::post(format!("{BASE}/Patient?{CRITERIA}"))
+                .header("if-none-exist", CRITERIA)
+                .json(&numbered("1", "Baker")),
+        ),
+        (
             "conditional update, one matches",
             Call::put(format!("{BASE}/Patient?{CRITERIA}")).json(&numbered("1", "Cook")),
         ),

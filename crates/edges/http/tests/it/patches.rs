@@ -66,6 +66,47 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_resource_in_part_is_merged_and_null_removes() {
+    let (server, token) = house().await;
+    let send = |content: &'static str, body: Value| {
+        Call::new("PATCH", format!("{BASE}/Observation/a"))
+            .bearer(&token)
+            .header("content-type", content)
+            .bytes(body.to_string())
+    };
+    let merge = "application/merge-patch+json";
+    let part = json!({ "identifier": null, "valueQuantity": { "unit": "g" } });
+    let answer = server.send(send(merge, part)).await.expect(200);
+    assert!(answer.json().get("identifier").is_none());
+    let quantity = r#""valueQuantity":{"value":70.10,"unit":"g"}"#;
+    assert!(answer.text().contains(quantity), "{}", answer.text());
+    // Plain JSON is one or the other.
+    let part = json!({ "resourceType": "Observation", "id": "a", "status": "amended" });
+    let answer = server.send(send("application/json", part)).await;
+    assert_eq!(answer.expect(200).json()["status"], "amended");
+    let parameters = json!({ "resourceType": "Parameters", "parameter": [{ "name": "operation", "part": [
+        { "name": "type", "valueCode": "replace" },
+        { "name": "path", "valueString": "Observation.status" },
+        { "name": "value", "valueCode": "final" }
+    ] }] });
+    let answer = server.send(send("application/json", parameters)).await;
+    assert_eq!(answer.expect(200).json()["status"], "final");
+    for (body, status) in [
+        (json!([]), 400),
+        (json!({}), 400),
+        (json!({ "resourceType": "Patient" }), 422),
+        (json!({ "id": "b" }), 422),
+        (json!({ "status": null }), 422),
+        (json!({ "status": "nonsense" }), 422),
+    ] {
+        let answer = server.send(send(merge, body.clone())).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+    }
+    let fhir = send("application/fhir+json", json!({ "status": "final" }));
+    server.send(fhir).await.expect(400);
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn what_a_patch_may_not_do_is_refused_and_stores_nothing() {
     let (server, token) = house().await;
