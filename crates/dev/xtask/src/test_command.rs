@@ -1,5 +1,5 @@
 //! `cargo xtask test`: the one command that runs every test on a fresh machine. Installs the peers the
-//! integration tests need where they are missing (PostgreSQL, Chromium, axe-core, two FHIR clients), then runs the tests
+//! integration tests need where they are missing (PostgreSQL, Chromium, axe-core, two FHIR clients, python-dateutil), then runs the tests
 //! with every peer required. Must not be needed by the tests themselves: plain `cargo test` runs too and
 //! prints which peers it lacked.
 
@@ -11,6 +11,7 @@ pub fn run(extra: &[String]) -> Result<(), String> {
     install_packages()?;
     install_axe()?;
     install_clients()?;
+    install_oracle()?;
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["test", "--workspace", "--no-fail-fast"])
@@ -23,7 +24,8 @@ pub fn run(extra: &[String]) -> Result<(), String> {
 pub fn peers() -> Result<(), String> {
     install_packages()?;
     install_axe()?;
-    install_clients()
+    install_clients()?;
+    install_oracle()
 }
 
 fn install_packages() -> Result<(), String> {
@@ -93,19 +95,31 @@ fn install_clients() -> Result<(), String> {
                 .current_dir(&folder),
         )?;
     }
-    if !succeeds_in(&folder, ".venv/bin/python", &["-c", "import fhirpy"]) {
-        succeed(
-            Command::new("python3")
-                .args(["-m", "venv", ".venv"])
-                .current_dir(&folder),
-        )?;
-        succeed(
-            Command::new(folder.join(".venv/bin/pip"))
-                .args(["install", "-q", "-r", "requirements.txt"])
-                .current_dir(&folder),
-        )?;
+    install_python(&folder, "fhirpy")
+}
+
+/// The oracle of due times, by its lock file.
+fn install_oracle() -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../domain/medication/tests/oracle");
+    install_python(&folder, "dateutil")
+}
+
+/// A virtual environment in the folder with what its requirements name, unless the module is there.
+fn install_python(folder: &Path, module: &str) -> Result<(), String> {
+    let probe = format!("import {module}");
+    if succeeds_in(folder, ".venv/bin/python", &["-c", &probe]) {
+        return Ok(());
     }
-    Ok(())
+    succeed(
+        Command::new("python3")
+            .args(["-m", "venv", ".venv"])
+            .current_dir(folder),
+    )?;
+    succeed(
+        Command::new(folder.join(".venv/bin/pip"))
+            .args(["install", "-q", "-r", "requirements.txt"])
+            .current_dir(folder),
+    )
 }
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {

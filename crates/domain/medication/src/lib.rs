@@ -8,6 +8,7 @@ pub mod dosage;
 pub mod gs1;
 pub mod knowledge;
 pub mod quantity;
+pub mod schedule;
 
 pub use dosage::Dosage;
 pub use quantity::{Quantity, Unit};
