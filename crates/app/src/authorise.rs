@@ -76,6 +76,11 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
+    /// Whether it reaches some patients only: what is shown or taken is to be narrowed to them.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.reason.kind() == ReasonCode::Narrowed
+    }
+
     /// Whether somebody else must look at what is done with it.
     pub(crate) fn must_be_reviewed(&self) -> bool {
         self.reason.must_be_reviewed()
@@ -247,7 +252,7 @@ fn class_of(interaction: Interaction) -> Class {
         Interaction::Search => Class::Search,
         Interaction::History => Class::History,
         Interaction::Create => Class::Create,
-        Interaction::Update => Class::Update,
+        Interaction::Update | Interaction::Merge => Class::Update,
         Interaction::Delete => Class::Delete,
         Interaction::ManageOwnAccount | Interaction::ManageUsers => Class::User,
         Interaction::BreakGlass => Class::BreakGlass,

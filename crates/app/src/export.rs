@@ -39,7 +39,15 @@ pub async fn begin<'a>(
     caller: &'a Caller,
     detail: String,
 ) -> Result<Export<'a>, AppError> {
-    authorise(app, caller, &Ask::operation(Interaction::Export)).await?;
+    let allowed = authorise(app, caller, &Ask::operation(Interaction::Export)).await?;
+    if allowed.is_narrowed() {
+        // The archive holds everything: there is no part of it that belongs to a branch.
+        return Err(AppError::Denied {
+            reason: "an archive holds the whole tenant: use a role for all of it, or a bulk export"
+                .to_owned(),
+            code: "needs-tenant".to_owned(),
+        });
+    }
     let mut entry = house_entry(app, caller, Log::Access, Class::Export, "export", None);
     entry.payload.query = Some(detail);
     app.store()

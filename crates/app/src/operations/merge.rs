@@ -57,6 +57,7 @@ pub struct Merged {
 
 /// Merges one patient into another.
 pub async fn merge(app: &App, caller: &Caller, request: &MergeRequest) -> Result<Merged, AppError> {
+    check(app, caller).await?;
     let is_patients = app.is_patient(request.source.ty) && app.is_patient(request.target.ty);
     if !is_patients || request.source == request.target {
         return Err(AppError::Invalid(
@@ -426,6 +427,7 @@ impl Operations {
 
 /// Refuses a merge that the role would be refused, whatever is there.
 pub async fn check(app: &App, caller: &Caller) -> Result<(), AppError> {
+    authorise(app, caller, &Ask::operation(Interaction::Merge)).await?;
     let patient = app.patient_type();
     let provenance = provenance_type(app)?;
     for (interaction, ty) in [

@@ -84,6 +84,15 @@ impl Operation {
     }
 }
 
+/// Whether a text is an expression of at most so much depth and so many tests; what it names is not
+/// looked up.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn check_filter(text: &str, depth: usize, tests: usize) -> Result<(), QueryError> {
+    Reader::new(text, depth, tests).whole().map(|_| ())
+}
+
 /// The clause of a filter on a type.
 pub(crate) fn clause(
     clauses: &Clauses<'_>,

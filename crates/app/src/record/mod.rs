@@ -25,6 +25,8 @@ pub mod render;
 pub mod search;
 pub mod update;
 
+pub use filter::check_filter;
+
 use fhir::definitions::Definitions;
 use kernel::{Timestamp, VersionId};
 use store::{ResourceKey, StoredVersion};

@@ -255,7 +255,7 @@ impl Prepared {
         let allowed = authorise(app, caller, &ask).await?;
         crate::profiles::enforce::enforce(app, caller, &change.body).await?;
         allowed.mark(&mut change.entry);
-        crate::subscriptions::admit(app, caller, &change).await?;
+        crate::subscriptions::admit(app, caller, &mut change).await?;
         Ok(change)
     }
 

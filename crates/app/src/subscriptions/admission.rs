@@ -5,12 +5,14 @@
 use http::{HeaderName, HeaderValue};
 use identity::Interaction;
 use kernel::ActorKind;
-use store::Change;
+use store::{Change, DocKind};
 
 use super::criteria::Criteria;
-use super::resource::{Channel, ChannelKind, Spec, Status, Watch};
+use super::documents::Registration;
+use super::resource::{self, Channel, ChannelKind, Spec, Status, WITHHELD, Watch};
 use super::{owner, topic};
 use crate::App;
+use crate::admin;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
@@ -34,14 +36,16 @@ const RESERVED: &[&str] = &[
     connect::signature::SIGNATURE,
 ];
 
-/// Admits a version of a Subscription, and notes whose it is. Other types pass.
-pub(crate) async fn admit(app: &App, caller: &Caller, change: &Change) -> Result<(), AppError> {
+/// Admits a version of a Subscription, notes whose it is, and takes the values of its channel headers out
+/// of what is stored. Other types pass.
+pub(crate) async fn admit(app: &App, caller: &Caller, change: &mut Change) -> Result<(), AppError> {
     let is_subscription = app.definitions().resource_name(change.key.ty) == "Subscription";
     let kind = caller.subject.actor().kind;
     if !is_subscription || change.body.is_empty() || kind == ActorKind::System {
         return Ok(());
     }
-    let spec = Spec::read(&change.body).map_err(AppError::Unprocessable)?;
+    let mut spec = Spec::read(&change.body).map_err(AppError::Unprocessable)?;
+    known_again(app, caller, change.key.id.as_str(), &mut spec.channel).await?;
     match spec.status {
         Status::Off => {}
         Status::Requested => serve(app, caller, kind, &spec).await?,
@@ -51,8 +55,42 @@ pub(crate) async fn admit(app: &App, caller: &Caller, change: &Change) -> Result
             );
         }
     }
-    owner::note(app, caller, change).await?;
+    owner::note(app, caller, change, spec.channel.headers).await?;
+    if let Some(body) = resource::withheld(&change.body).map_err(AppError::Unprocessable)? {
+        change.body = body;
+    }
     app.board().subscriptions.interest(caller.scope.tenant());
+    Ok(())
+}
+
+/// Puts back the header values that were withheld from whoever read the Subscription and writes it again.
+/// Only for the same endpoint: sent anywhere else, they would be given away.
+async fn known_again(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    channel: &mut Channel,
+) -> Result<(), AppError> {
+    if channel.headers.iter().all(|(_, value)| value != WITHHELD) {
+        return Ok(());
+    }
+    let found = admin::load::<Registration>(app, &caller.scope, DocKind::Subscription, id).await?;
+    let known = found
+        .map(|found| found.value.spec.channel)
+        .filter(|known| known.endpoint == channel.endpoint && known.kind == channel.kind);
+    for (name, value) in &mut channel.headers {
+        if value != WITHHELD {
+            continue;
+        }
+        let same = known.iter().flat_map(|known| &known.headers);
+        let mut same = same.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let Some((_, known)) = same.next() else {
+            return refuse(format!(
+                "the value of a channel header is {WITHHELD}, and is not known for this endpoint: send the value"
+            ));
+        };
+        value.clone_from(known);
+    }
     Ok(())
 }
 

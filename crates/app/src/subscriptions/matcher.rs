@@ -11,6 +11,7 @@ use ledger::leaf::{Class, Outcome};
 use store::{DocKind, DocWrite, ResourceKey};
 
 use super::documents::{self, Delivery, DeliveryState, Registration, delivery_id};
+use super::owner::Owner;
 use super::resource::{ChannelKind, Spec, Status};
 use super::topic::{self, Topic};
 use super::trigger::{self, Changed};
@@ -287,7 +288,7 @@ impl<'a> Batch<'a> {
         else {
             return self.forget(&id).await;
         };
-        let Ok(spec) = Spec::read(&body) else {
+        let Ok(mut spec) = Spec::read(&body) else {
             return Ok(());
         };
         let noted = owner::noted(self.app, self.scope, &stored).await?;
@@ -295,6 +296,13 @@ impl<'a> Batch<'a> {
             .payload
             .as_ref()
             .is_some_and(|payload| payload.actor.kind == ActorKind::System);
+        // The resource does not hold what the headers say: the note of it does, and what is served already.
+        spec.channel.headers = match (&noted, known) {
+            (Some(owner), _) => owner.headers.clone(),
+            (None, Some(known)) => known.value.spec.channel.headers.clone(),
+            (None, None) => Vec::new(),
+        };
+        let noted = noted.map(Owner::without_headers);
         let registration = match (noted, known) {
             (Some(owner), known) => Registration {
                 id: id.clone(),

@@ -23,6 +23,9 @@ pub(crate) struct Owner {
     pub purpose: PurposeOfUse,
     /// The FHIR base address they used.
     pub base: String,
+    /// The channel's headers, whose values the stored resource does not hold.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
 }
 
 /// How long an owner waits for the version it was noted for to be committed and seen, in seconds.
@@ -38,6 +41,7 @@ pub(crate) async fn note(
     app: &App,
     caller: &Caller,
     change: &store::Change,
+    headers: Vec<(String, String)>,
 ) -> Result<(), AppError> {
     let actor = caller.subject.actor();
     let owner = Owner {
@@ -46,6 +50,7 @@ pub(crate) async fn note(
         scopes: caller.subject.scopes().map(<[Scope]>::to_vec),
         purpose: caller.context.purpose,
         base: caller.context.base.to_string(),
+        headers,
     };
     let id = note_id(change.key.id.as_str(), change.version_row);
     let expires = Some(app.now().plus_seconds(WAITS_S));
@@ -77,6 +82,12 @@ pub(crate) async fn tenant(app: &App, scope: &TenantScope) -> Result<Option<Tena
 }
 
 impl Owner {
+    /// The same without the headers, which stand elsewhere by then.
+    pub(crate) fn without_headers(mut self) -> Self {
+        self.headers.clear();
+        self
+    }
+
     /// The owner as a caller with what they may do now; `None` when they may do nothing any more.
     pub(crate) async fn caller(
         &self,

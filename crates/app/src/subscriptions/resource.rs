@@ -1,6 +1,8 @@
 //! The Subscription resource, read: R4 (section 2.46) and the profile of the R5 backport for R4
 //! (`backport-subscription`). Must not judge whether what it asks for is allowed.
 
+use fhir::json::{Document, Limits};
+use fhir::patch;
 use kernel::Timestamp;
 use serde_json::Value;
 
@@ -269,6 +271,43 @@ fn header(line: &str) -> Result<(String, String), String> {
     line.split_once(':')
         .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .ok_or_else(|| "a channel header is not of the form name: value".to_owned())
+}
+
+/// What stands for the value of a channel header in a stored Subscription: it may be a secret, and
+/// whoever may read Subscriptions, now, in histories, exports or backups, would have it.
+pub(crate) const WITHHELD: &str = "(withheld)";
+
+/// A Subscription with the values of its channel headers withheld; `None` where there is nothing to withhold.
+pub(crate) fn withheld(body: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let document = Document::parse(body.to_vec(), &Limits::default());
+    let document = document.map_err(|error| error.to_string())?;
+    let headers = document
+        .root()
+        .get("channel")
+        .and_then(|it| it.get("header"));
+    let mut changes = Vec::new();
+    for (at, line) in headers
+        .into_iter()
+        .flat_map(fhir::json::Value::items)
+        .enumerate()
+    {
+        let Some(line) = line.as_str() else { continue };
+        let (name, _) = header(&line)?;
+        changes.push(serde_json::json!({
+            "op": "replace", "path": format!("/channel/header/{at}"), "value": format!("{name}: {WITHHELD}"),
+        }));
+    }
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let limits = patch::Limits::default();
+    let changes = Value::from(changes).to_string().into_bytes();
+    let changes =
+        Document::parse(changes, &Limits::default()).map_err(|error| error.to_string())?;
+    patch::parse(changes.root(), &limits)
+        .and_then(|changes| patch::apply(document.root(), &changes, patch::Emptied::Keep, &limits))
+        .map(Some)
+        .map_err(|error| error.to_string())
 }
 
 fn extensions<'a>(of: Option<&'a Value>, name: &'a str) -> impl Iterator<Item = &'a Value> {

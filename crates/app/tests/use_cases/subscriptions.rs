@@ -103,6 +103,53 @@ async fn a_hook_is_called_for_what_its_criteria_find_and_signed() {
 }
 
 #[tokio::test]
+async fn header_values_are_used_and_never_shown() {
+    let receiver = Receiver::start(|_, _| Reply::status(204));
+    let place = Subscribed::to(&[&receiver]).await;
+    place.put(&patient("p1", "Ash")).await;
+    let mut body = hook("s1", "Observation?code=8867-4", &receiver.url("/in"));
+    body["channel"]["header"] = json!(["Authorization: Bearer s3cret", "X-Ward: north"]);
+    place.house.put(&place.program, &body).await.unwrap();
+    place.work().await;
+    let house = &place.house;
+    let mut stored = house.read(&place.program, "Subscription/s1").await.unwrap();
+    assert_eq!(stored["status"], "active");
+    let shown = json!(["Authorization: (withheld)", "X-Ward: (withheld)"]);
+    assert_eq!(stored["channel"]["header"], shown);
+    let history = app::record::history::HistoryRequest {
+        scope: app::HistoryScope::Instance(house.key("Subscription/s1")),
+        params: Vec::new(),
+        lenient: false,
+    };
+    let history = app::record::history::history(&house.app, &place.program, &history).await;
+    for version in history.unwrap().versions {
+        let text = String::from_utf8(version.body.unwrap().to_vec()).unwrap();
+        assert!(
+            text.contains("withheld") && !text.contains("s3cret"),
+            "{text}"
+        );
+    }
+    // Written again as it was read, it goes on with what it knows; but nowhere else.
+    stored["status"] = json!("requested");
+    let endpoint = stored["channel"]["endpoint"].clone();
+    stored["channel"]["endpoint"] = json!(receiver.url("/elsewhere"));
+    let elsewhere = house.put(&place.program, &stored).await;
+    assert!(
+        matches!(elsewhere, Err(AppError::Unprocessable(_))),
+        "{elsewhere:?}"
+    );
+    stored["channel"]["endpoint"] = endpoint;
+    house.put(&place.program, &stored).await.unwrap();
+    place.work().await;
+    place.put(&observation("o1", "p1")).await;
+    place.work().await;
+    let seen = receiver.seen();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0].header("authorization"), Some("Bearer s3cret"));
+    assert_eq!(seen[0].header("x-ward"), Some("north"));
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn a_payload_is_the_stored_resource_and_a_look_by_the_subscription() {
     let receiver = Receiver::start(|_, _| Reply::status(200));

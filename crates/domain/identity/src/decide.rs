@@ -320,6 +320,10 @@ impl Ask<'_> {
             if *reach == Reach::Tenant {
                 return self.allow((ReasonCode::RoleInTenant, None), Some(*role), None);
             }
+            let at_branches = matches!(reach, Reach::Branches(branches) if !branches.is_empty());
+            if at_branches && is_narrowable(interaction) {
+                return self.allow((ReasonCode::Narrowed, None), Some(*role), None);
+            }
             bound = Some(*role);
         }
         match bound {
@@ -464,6 +468,11 @@ impl Ask<'_> {
             }
         }
     }
+}
+
+/// Whether an operation can be done with some patients of a tenant; each resource is decided by itself then.
+const fn is_narrowable(interaction: Interaction) -> bool {
+    matches!(interaction, Interaction::Export | Interaction::Merge)
 }
 
 /// Whether an operator touches clinical content by it, directly or by making accounts that do.

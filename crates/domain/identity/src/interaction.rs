@@ -53,6 +53,8 @@ pub enum Interaction {
     Export,
     /// Bulk import into the record.
     Import,
+    /// Make two patients' records one.
+    Merge,
     /// Backup and restore.
     Backup,
     /// Health, metrics, queues.
@@ -72,7 +74,7 @@ impl Interaction {
         Self::Delete,
     ];
     /// The operations, in table order.
-    pub const OPERATIONS: [Self; 18] = [
+    pub const OPERATIONS: [Self; 19] = [
         Self::ManageOwnAccount,
         Self::BreakGlass,
         Self::ReviewBreakGlass,
@@ -88,6 +90,7 @@ impl Interaction {
         Self::Erase,
         Self::Export,
         Self::Import,
+        Self::Merge,
         Self::Backup,
         Self::ViewHealth,
         Self::RunJobs,
@@ -118,6 +121,7 @@ impl Interaction {
             Self::Erase => "erase",
             Self::Export => "export",
             Self::Import => "import",
+            Self::Merge => "merge",
             Self::Backup => "backup",
             Self::ViewHealth => "view-health",
             Self::RunJobs => "run-jobs",
@@ -149,6 +153,7 @@ impl Interaction {
             Self::Erase => "erase a patient",
             Self::Export => "export the record",
             Self::Import => "import into the record",
+            Self::Merge => "merge patients",
             Self::Backup => "back up or restore",
             Self::ViewHealth => "see the health of the system",
             Self::RunJobs => "run jobs",
@@ -328,7 +333,7 @@ mod tests {
             .collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 24);
+        assert_eq!(words.len(), 25);
         for interaction in Interaction::OPERATIONS {
             assert!(!interaction.is_with_resources());
         }

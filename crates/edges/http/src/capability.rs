@@ -65,8 +65,8 @@ pub const CONTROL_PARAMETERS: [(&str, &str, &str); 12] = [
 
 /// The statement as text, made once: only the endpoint's address differs between tenants.
 pub struct Rendered {
-    before: String,
-    after: String,
+    /// What stands between the places of the address.
+    pieces: Vec<String>,
 }
 
 impl Rendered {
@@ -75,30 +75,33 @@ impl Rendered {
     pub fn new(definitions: &'static Definitions, released: Timestamp) -> Self {
         const PLACE: &str = "https://endpoint.invalid/fhir";
         let text = statement(definitions, PLACE, released).to_string();
-        let (before, after) = text.split_once(PLACE).unwrap_or((&text, ""));
         Self {
-            before: before.to_owned(),
-            after: after.to_owned(),
+            pieces: text.split(PLACE).map(str::to_owned).collect(),
         }
     }
 
     /// The statement of the endpoint at `address`, which must need no escapes in JSON.
     #[must_use]
     pub fn at(&self, address: &str) -> String {
-        let mut text = String::with_capacity(self.before.len() + address.len() + self.after.len());
-        for part in [&self.before, address, &self.after] {
-            text.push_str(part);
-        }
-        text
+        self.pieces.join(address)
     }
 }
 
 /// The statement of one tenant's endpoint.
 #[must_use]
 pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Timestamp) -> Value {
+    let operations = operations();
     let resources: Vec<Value> = definitions
         .resource_types()
-        .map(|ty| resource(definitions, ty))
+        .map(|ty| resource(definitions, ty, &operations))
+        .collect();
+    let of_system: Vec<Value> = operations
+        .iter()
+        .filter(|one| {
+            one.ty
+                .is_none_or(|ty| ty != ANY && definitions.resource(ty).is_none())
+        })
+        .map(Operation::shown)
         .collect();
     json!({
         "resourceType": "CapabilityStatement",
@@ -113,6 +116,11 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
         "patchFormat": ["application/json-patch+json", "application/merge-patch+json", "application/fhir+json", "application/fhir+xml"],
         "rest": [{
             "mode": "server",
+            "documentation": "Every type also takes PATCH with a search (conditional patch), as JSON Patch and FHIRPath Patch in JSON and XML.",
+            "extension": [{
+                "url": "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket",
+                "valueUri": format!("{endpoint}/{WEBSOCKET}"),
+            }],
             "security": {
                 "cors": false,
                 "service": [{
@@ -125,6 +133,7 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
                 }]
             },
             "resource": resources,
+            "operation": of_system,
             "interaction": SYSTEM_INTERACTIONS.map(|code| json!({ "code": code })),
             "searchParam": CONTROL_PARAMETERS.map(|(name, kind, words)| {
                 json!({ "name": name, "type": kind, "documentation": words })
@@ -136,7 +145,82 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
     })
 }
 
-fn resource(definitions: &'static Definitions, ty: TypeId) -> Value {
+/// The address of the WebSocket, below the base.
+pub const WEBSOCKET: &str = "$subscriptions-websocket";
+const ANY: &str = "{type}";
+
+/// An operation as its routes have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// The type it is of; `{type}` for any, `None` for the whole system.
+    pub ty: Option<&'static str>,
+    /// Its name, without the `$`.
+    pub name: &'static str,
+}
+
+impl Operation {
+    /// The operation of a route; `None` where it is none.
+    #[must_use]
+    pub fn of(path: &'static str) -> Option<Self> {
+        let rest = path.strip_prefix("/t/{tenant}/fhir/")?;
+        let (before, name) = rest.rsplit_once('/').unwrap_or(("", rest));
+        if name == WEBSOCKET {
+            return None;
+        }
+        Some(Self {
+            ty: before.split('/').next().filter(|ty| !ty.is_empty()),
+            name: name.strip_prefix('$')?,
+        })
+    }
+
+    /// The canonical of its definition.
+    #[must_use]
+    pub fn definition(&self) -> String {
+        const HL7: &str = "http://hl7.org/fhir/OperationDefinition";
+        const BULK: &str = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition";
+        const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription";
+        const VIEWS: &str = "http://sql-on-fhir.org/OperationDefinition";
+        let name = self.name;
+        match (self.ty, name) {
+            (None, "export") => format!("{BULK}/export"),
+            (Some("Patient"), "export") => format!("{BULK}/patient-export"),
+            (Some("Group"), "export") => format!("{BULK}/group-export"),
+            (Some("Subscription"), _) => {
+                format!("{BACKPORT}-{name}")
+            }
+            (None, "viewdefinition-run") | (Some("ViewDefinition"), "run") => {
+                format!("{VIEWS}/${name}")
+            }
+            (None, "closure") => format!("{HL7}/ConceptMap-closure"),
+            (None | Some(ANY), "graphql") => format!("{HL7}/Resource-graphql"),
+            // This server's own: what they do stands in its reference.
+            (_, "import" | "reindex" | "explain") | (Some("SearchParameter"), _) => {
+                format!("urn:theriac:operation:{name}")
+            }
+            (Some(ANY), _) => format!("{HL7}/Resource-{name}"),
+            (ty, _) => format!("{HL7}/{}-{name}", ty.unwrap_or("Resource")),
+        }
+    }
+
+    fn shown(&self) -> Value {
+        json!({ "name": self.name, "definition": self.definition() })
+    }
+}
+
+/// Every operation that there is a route for, each once.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    let mut found: Vec<Operation> = Vec::new();
+    let routes = [crate::operations::table(), crate::fhir_routes::table()].concat();
+    for operation in routes.iter().filter_map(|route| Operation::of(route.path)) {
+        if !found.contains(&operation) {
+            found.push(operation);
+        }
+    }
+    found
+}
+
+fn resource(definitions: &'static Definitions, ty: TypeId, operations: &[Operation]) -> Value {
     let params: Vec<Value> = definitions
         .search_params(ty)
         .iter()
@@ -150,7 +234,12 @@ fn resource(definitions: &'static Definitions, ty: TypeId) -> Value {
         own.filter(|param| param.kind == ParamKind::Reference)
             .map(|param| format!("{name}:{}", param.code)),
     );
-    json!({
+    let own: Vec<Value> = operations
+        .iter()
+        .filter(|one| one.ty == Some(name) || one.ty == Some(ANY))
+        .map(Operation::shown)
+        .collect();
+    let mut shown = json!({
         "type": name,
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{name}"),
         "interaction": TYPE_INTERACTIONS.map(|code| json!({ "code": code })),
@@ -165,7 +254,15 @@ fn resource(definitions: &'static Definitions, ty: TypeId) -> Value {
         "searchInclude": includes,
         "searchRevInclude": pointing_to(definitions, ty),
         "searchParam": params,
-    })
+        "operation": own,
+    });
+    if let (Some(members), "Subscription") = (shown.as_object_mut(), name) {
+        let profile = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription";
+        let words = "Channels rest-hook, websocket and email; criteria, or topics kept as Basic with code SubscriptionTopic. Header values are withheld when read.";
+        members.insert("supportedProfile".to_owned(), json!([profile]));
+        members.insert("documentation".to_owned(), json!(words));
+    }
+    shown
 }
 
 /// What `_revinclude` may bring to a type: each parameter that says it points there. Those that may point

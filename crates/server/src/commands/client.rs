@@ -68,6 +68,7 @@ pub fn integration(name: &str, scopes: Vec<Scope>, jwks: Vec<Jwk>) -> NewClient 
             Interaction::VerifyLedger,
             Interaction::Import,
             Interaction::Export,
+            Interaction::Merge,
         ],
         jwks,
     }

@@ -43,6 +43,7 @@ async fn house() -> House {
                     Interaction::VerifyLedger,
                     Interaction::Export,
                     Interaction::Import,
+                    Interaction::Merge,
                 ],
             )
             .await,

@@ -582,8 +582,16 @@ async fn a_role_gets_only_what_it_may_see() {
     let call = || Call::get(format!("{EXPORT}?_type=Patient,Observation"));
     let at = vec![RoleAssignment::at(Role::IntegrationService, vec![branch])];
     let here = narrow(at, Types::All, "garden").await;
-    // What leaves as a whole needs a role for the whole.
-    asked(&server, &here, call()).await.expect(403);
+    // A ward's system takes the ward's patients, whatever it asks for.
+    let own = set(&["Patient/near", "Observation/near-o"]);
+    for address in [
+        format!("{EXPORT}?_type=Patient,Observation"),
+        "/t/rosewood/fhir/Patient/$export?_type=Patient,Observation".to_owned(),
+        "/t/rosewood/fhir/Patient/$export?_type=Patient,Observation&patient=Patient/far&patient=Patient/near".to_owned(),
+    ] {
+        let manifest = exported(&server, &here, Call::get(address)).await;
+        assert_eq!(names(&server, &manifest).await, own);
+    }
     let everywhere = vec![RoleAssignment::of(Role::IntegrationService)];
     let some = narrow(
         everywhere,

@@ -340,6 +340,76 @@ async fn the_capability_statement_is_what_the_code_does() {
     insta::assert_snapshot!(transcript.finish());
 }
 
+#[tokio::test]
+async fn every_operation_is_in_the_statement_and_nothing_else() {
+    let server = TestServer::start().await;
+    let statement = server.send(Call::get(format!("{BASE}/metadata"))).await;
+    let statement = statement.expect(200).json();
+    let rest = &statement["rest"][0];
+    let named = |of: &Value| -> Vec<String> {
+        let list = of["operation"].as_array().unwrap();
+        list.iter()
+            .map(|one| {
+                let definition = one["definition"].as_str().unwrap();
+                assert!(
+                    definition.contains(':') && !definition.contains('{'),
+                    "{one}"
+                );
+                one["name"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    let of_type = |ty: &str| {
+        let resources = rest["resource"].as_array().unwrap();
+        let found = resources.iter().find(|one| one["type"] == ty);
+        found.map_or_else(|| named(rest), &named)
+    };
+    let mut routes = 0;
+    for path in http_edge::table().iter().map(|route| route.path) {
+        let Some((before, name)) = path.rsplit_once("/$") else {
+            continue;
+        };
+        routes += 1;
+        let ty = before.trim_start_matches("/t/{tenant}/fhir");
+        let ty = ty.split('/').nth(1).unwrap_or_default();
+        let place = match ty {
+            "" => named(rest),
+            "{type}" => of_type("Account"),
+            ty => of_type(ty),
+        };
+        if name == "subscriptions-websocket" {
+            let address = rest["extension"][0]["valueUri"].as_str().unwrap();
+            assert!(address.ends_with("/t/rosewood/fhir/$subscriptions-websocket"));
+            continue;
+        }
+        assert!(
+            place.iter().any(|one| one == name),
+            "{path} is not in {place:?}"
+        );
+    }
+    assert!(routes > 50, "{routes}");
+    // What is named is there: an address without a route answers otherwise.
+    let token = server.program(ROSEWOOD).await;
+    for resource in rest["resource"].as_array().unwrap() {
+        let ty = resource["type"].as_str().unwrap();
+        if !matches!(ty, "Patient" | "ValueSet" | "Group" | "Subscription") {
+            continue;
+        }
+        for name in named(resource) {
+            let mut there = false;
+            for at in ["", "/x"] {
+                for method in ["GET", "POST"] {
+                    let call = Call::new(method, format!("{BASE}/{ty}{at}/${name}"));
+                    let answer = server.send(call.bearer(&token)).await.text();
+                    there |= !answer.contains("nothing at this address")
+                        && !answer.contains("interaction is not offered");
+                }
+            }
+            assert!(there, "{ty}/${name}");
+        }
+    }
+}
+
 /// A value that a parameter of a kind accepts.
 pub fn example(kind: &str) -> &'static str {
     match kind {

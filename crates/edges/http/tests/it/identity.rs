@@ -331,4 +331,19 @@ async fn a_merge_needs_all_of_both_records() {
     merge(&server, &nurse, &merging("n", "m", false))
         .await
         .expect(403);
+    // No clinical role does it, nor a program it was not listed for.
+    let doctor = server.person(ROSEWOOD, Role::Doctor).await;
+    let reader = server.program_with(ROSEWOOD, "reader", &[]).await;
+    for who in [&doctor, &reader] {
+        merge(&server, who, &merging("n", "m", true))
+            .await
+            .expect(403);
+    }
+    // It may where it reaches all of it: the appointment that "n" shares is out of reach.
+    merge(&server, &ward, &merging("m", "n", true))
+        .await
+        .expect(200);
+    merge(&server, &ward, &merging("n", "m", true))
+        .await
+        .expect(403);
 }

@@ -53,6 +53,8 @@ mod validation;
 #[cfg(test)]
 mod views;
 #[cfg(test)]
+mod walls;
+#[cfg(test)]
 mod websockets;
 #[cfg(test)]
 mod xml;

@@ -140,8 +140,8 @@ impl TestServer {
 
     /// A token of a program that may do everything with resources.
     pub async fn program(&self, tenant: &str) -> String {
-        self.program_with(tenant, "feed", &[Interaction::VerifyLedger])
-            .await
+        let operations = [Interaction::VerifyLedger, Interaction::Merge];
+        self.program_with(tenant, "feed", &operations).await
     }
 
     pub async fn program_with(
@@ -191,7 +191,7 @@ impl TestServer {
                 types: Types::All,
                 interactions: InteractionSet::ALL,
             }],
-            operations: Vec::new(),
+            operations: vec![Interaction::Merge, Interaction::Export],
             jwks: Vec::new(),
         };
         let administrator = self.administrator(tenant).await;
