@@ -341,6 +341,7 @@ async fn the_capability_statement_is_what_the_code_does() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "both directions of one comparison")]
 async fn every_operation_is_in_the_statement_and_nothing_else() {
     let server = TestServer::start().await;
     let statement = server.send(Call::get(format!("{BASE}/metadata"))).await;

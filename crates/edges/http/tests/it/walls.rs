@@ -164,6 +164,7 @@ fn bundle(kind: &str, urls: &[&str]) -> Value {
 }
 
 /// Every question, with its name.
+#[expect(clippy::too_many_lines, reason = "a list of questions")]
 fn questions() -> Vec<(String, Call)> {
     let base = "/t/rosewood/fhir";
     let mut all = Vec::new();
