@@ -41,6 +41,8 @@ pub struct Limits {
     pub include_directives: usize,
     /// Most resources brought in beside the matches of one page; the answer says where it was cut.
     pub included: usize,
+    /// Most searches made to bring them in; the answer says where it was cut.
+    pub include_searches: usize,
     /// Most steps of `_include:iterate`; the answer says where it was cut.
     pub include_rounds: usize,
 }
@@ -64,6 +66,7 @@ impl Default for Limits {
             sort_keys: 4,
             include_directives: 30,
             included: 1000,
+            include_searches: 1_000,
             include_rounds: 8,
         }
     }

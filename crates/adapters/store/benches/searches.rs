@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use fhir::Definitions;
 use store::sqlite::{SqliteSettings, SqliteStore};
-use store::{Clause, FullText, Predicate, SearchPlan, Sort, SortKey, Store, Total, Unit};
+use store::{Clause, Counting, FullText, Predicate, SearchPlan, Sort, SortKey, Store, Total, Unit};
 use suite::world::{World, ty};
 
 /// Resources of one patient: the patient, its encounters, and observations.
@@ -332,7 +332,10 @@ async fn measure(world: &World, store: &dyn Store, patients: usize) {
     slow.sort_by(|a, b| times[*b][ROUNDS / 2].total_cmp(&times[*a][ROUNDS / 2]));
     for at in slow.into_iter().take(3) {
         let (name, plan) = searches(world, patients, 1).swap_remove(at);
-        let explained = store.explain(&world.scope, &plan).await.unwrap();
+        let explained = store
+            .explain(&world.scope, &plan, Counting::Exact)
+            .await
+            .unwrap();
         println!(
             "\n{name}: {}\n  {}",
             explained.strategy,

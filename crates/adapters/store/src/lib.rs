@@ -36,7 +36,7 @@ pub use port::{
     reindex::Reindexed,
     resource::{Head, HistoryPage, HistoryQuery, HistoryScope, ResourceKey, StoredVersion},
     search::{
-        Clause, ExplainedClause, Explanation, FullText, KeyForm, Position, PositionValue,
+        Clause, Counting, ExplainedClause, Explanation, FullText, KeyForm, Position, PositionValue,
         Predicate, RangeOp, SearchPage, SearchPlan, Sort, SortKey, Total, WordScope,
     },
     snapshot::{SnapshotPage, SnapshotQuery},

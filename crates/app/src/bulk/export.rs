@@ -46,7 +46,7 @@ struct Run<'a> {
     lease: &'a Lease,
     chunk: Chunk,
     looked_at: HashSet<LogicalId>,
-    decided: HashMap<Vec<LogicalId>, bool>,
+    decided: HashMap<(TypeId, Vec<LogicalId>), bool>,
     breath: Timestamp,
 }
 
@@ -233,15 +233,17 @@ impl Run<'_> {
         patients: Vec<LogicalId>,
     ) -> Result<bool, AppError> {
         // What is about nobody is decided by itself.
-        if let Some(known) = self.decided.get(&patients).filter(|_| !patients.is_empty()) {
+        let ask = Ask::record(Interaction::Search, &version.key, &patients);
+        // Roles reach patients type by type.
+        let case = (version.key.ty, patients.clone());
+        if let Some(known) = self.decided.get(&case).filter(|_| !patients.is_empty()) {
             return Ok(*known);
         }
-        let ask = Ask::record(Interaction::Search, &version.key, &patients);
         let allowed = would_allow(self.app, &self.caller, &ask).await?;
         if self.decided.len() >= DECISIONS {
             self.decided.clear();
         }
-        self.decided.insert(patients, allowed);
+        self.decided.insert(case, allowed);
         Ok(allowed)
     }
 

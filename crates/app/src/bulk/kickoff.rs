@@ -117,9 +117,12 @@ impl Asked {
         let mut asked = Self::default();
         for (name, value) in &request.params {
             match asked.parameter(app, caller, request, name, value) {
-                // Of these a wrong value would change what is exported.
-                Err(error @ QueryError::Malformed { .. })
-                    if matches!(name.as_str(), "_since" | "patient") =>
+                // Without these, more would be exported than was asked for.
+                Err(error)
+                    if matches!(
+                        name.as_str(),
+                        "_since" | "patient" | "_type" | "_typeFilter" | "_elements"
+                    ) =>
                 {
                     return Err(error);
                 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits, Value};
 use fhir::search::ParamKind;
+use fhir::validate::{Issue, Severity};
 use identity::Interaction;
 use kernel::{LogicalId, Timestamp};
 use ledger::leaf::Class;
@@ -58,9 +59,11 @@ pub async fn everything(
         left: asked.count as usize,
         bytes: app.settings().limits.answer_bytes,
         entries: Vec::new(),
+        cut: false,
     };
     let next = page.fill(&groups, &subject).await?;
     page.supporting(&subject).await?;
+    let issues = incomplete(page.cut, subject.more_replaced);
     let entries = page.entries;
     record(app, caller, &asked, &subject, &entries).await?;
     let next = next
@@ -75,8 +78,27 @@ pub async fn everything(
         total: None,
         params: asked.applied,
         next,
-        issues: Vec::new(),
+        issues,
     })
+}
+
+/// What is not in the answer, nor on another page of it.
+fn incomplete(cut: bool, more_replaced: bool) -> Vec<Issue> {
+    let page = format!(
+        "not everything that this page refers to is in it: it ends at {INCLUDES} such resources or its size; ask for smaller pages (_count), or read the rest by reference"
+    );
+    let replaced = format!(
+        "this patient replaced more than {REPLACED} others: ask for $everything of the rest of Patient.link one by one"
+    );
+    let said = [(cut, page), (more_replaced, replaced)];
+    let said = said.into_iter().filter(|(is_so, _)| *is_so);
+    said.map(|(_, diagnostics)| Issue {
+        severity: Severity::Warning,
+        code: "incomplete",
+        expression: String::new(),
+        diagnostics,
+    })
+    .collect()
 }
 
 /// Where a page goes on: a group of types, and the position in it.
@@ -293,6 +315,8 @@ struct Subject {
     compartments: Vec<Predicate>,
     /// The types looked through, with what puts their resources into the answer.
     types: Vec<(TypeId, Vec<Predicate>)>,
+    /// Whether the patient replaced more than are looked at.
+    more_replaced: bool,
 }
 
 impl Subject {
@@ -308,9 +332,10 @@ impl Subject {
             compartments: Vec::new(),
             types: Vec::new(),
             first: Vec::new(),
+            more_replaced: false,
         };
         if app.is_patient(root.key.ty) {
-            subject.first = replaced(app, caller, &root).await?;
+            (subject.first, subject.more_replaced) = replaced(app, caller, &root).await?;
             subject.first.insert(0, root);
             for version in &subject.first {
                 let id = version.key.id.clone();
@@ -348,17 +373,18 @@ impl Subject {
     }
 }
 
-/// The patients that a patient says it replaces, as far as the caller reaches them.
+/// The patients that a patient says it replaces, as far as the caller reaches them, and whether it says
+/// so of more than are looked at.
 async fn replaced(
     app: &App,
     caller: &Caller,
     patient: &StoredVersion,
-) -> Result<Vec<StoredVersion>, AppError> {
+) -> Result<(Vec<StoredVersion>, bool), AppError> {
     let Some(body) = &patient.body else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     };
     let document = Document::parse(body.to_vec(), &Limits::default())?;
-    let keys: Vec<ResourceKey> = document
+    let mut keys: Vec<ResourceKey> = document
         .root()
         .get("link")
         .into_iter()
@@ -369,8 +395,10 @@ async fn replaced(
             local(app, caller, &reference)
         })
         .filter(|key| app.is_patient(key.ty) && *key != patient.key)
-        .take(REPLACED)
+        .take(REPLACED + 1)
         .collect();
+    let is_more = keys.len() > REPLACED;
+    keys.truncate(REPLACED);
     let mut found = Vec::new();
     for key in keys {
         let Some(version) = app.store().read(&caller.scope, &key).await? else {
@@ -382,7 +410,7 @@ async fn replaced(
             found.push(version);
         }
     }
-    Ok(found)
+    Ok((found, is_more))
 }
 
 /// The resource of this tenant that a reference names, whatever version.
@@ -407,6 +435,8 @@ struct Page<'a> {
     left: usize,
     bytes: usize,
     entries: Vec<(StoredVersion, Mode)>,
+    /// Whether something that the page refers to was left out for want of room.
+    cut: bool,
 }
 
 impl Page<'_> {
@@ -478,9 +508,11 @@ impl Page<'_> {
                 }
             }
         }
+        self.cut = wanted.len() > INCLUDES;
         wanted.truncate(INCLUDES);
         for key in wanted {
             if self.bytes == 0 {
+                self.cut = true;
                 break;
             }
             if let Some(version) = reachable(app, caller, &key, &subject.patients).await? {

@@ -11,11 +11,11 @@ use profiles::validate::positions;
 use store::ResourceKey;
 
 use crate::App;
-use crate::authorise::{Ask, authorise};
+use crate::authorise::{Ask, authorise, would_allow};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::profiles::Knowledge;
-use crate::record::{prepare, read};
+use crate::record::{integrity, prepare, read};
 
 /// What the resource is validated for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub async fn validate(
         return deletion(app, caller, asked).await;
     }
     // Who may neither write nor search a type has nothing to validate.
-    let allowed = authorise(app, caller, &Ask::of_type(Interaction::Create, asked.ty)).await;
-    if allowed.is_err() {
+    let create = Ask::of_type(Interaction::Create, asked.ty);
+    if !would_allow(app, caller, &create).await? {
         authorise(app, caller, &Ask::of_type(Interaction::Search, asked.ty)).await?;
     }
     let Some(resource) = asked.resource else {
@@ -66,14 +66,25 @@ pub async fn validate(
     };
     let knowledge = Knowledge::of(app, caller).await?;
     let mut issues = of_address(app, asked, resource);
-    issues.extend(all(
-        app,
-        &knowledge,
-        resource,
-        asked.source,
-        &asked.profiles,
-    ));
+    issues.extend(all(app, knowledge, resource, asked.source, &asked.profiles).await?);
+    if asked.mode != Mode::Any {
+        let name = match (asked.mode, &asked.key) {
+            (Mode::Update, Some(key)) => Some(key),
+            _ => None,
+        };
+        let refers = integrity::could_refer(app, caller, name, resource).await;
+        issues.extend(refusal(refers)?);
+    }
     Ok(finished(issues))
+}
+
+/// What a write or deletion would be refused for, as issues; other failures stay failures.
+fn refusal(outcome: Result<(), AppError>) -> Result<Vec<Issue>, AppError> {
+    match outcome {
+        Ok(()) => Ok(Vec::new()),
+        Err(error @ (AppError::Unprocessable(_) | AppError::Conflict(_))) => Ok(error.issues()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Validates what is stored at the address.
@@ -93,12 +104,12 @@ async fn stored(
     let document = Document::parse(body.to_vec(), &fhir::json::Limits::default())?;
     let issues = all(
         app,
-        &knowledge,
+        knowledge,
         document.root(),
         document.source(),
         &asked.profiles,
     );
-    Ok(finished(issues))
+    Ok(finished(issues.await?))
 }
 
 /// Whether the resource of the address could be deleted.
@@ -120,7 +131,10 @@ async fn deletion(
         &Ask::record(Interaction::Delete, key, &patients),
     )
     .await?;
-    Ok(finished(Vec::new()))
+    let head = read::head_of(&version);
+    let change = prepare::deletion(app, caller, key.clone(), &head, &patients);
+    let referred = integrity::guards(app, caller, std::slice::from_ref(&change)).await;
+    Ok(finished(refusal(referred.map(drop))?))
 }
 
 /// What the address and the mode ask of a resource.
@@ -176,24 +190,33 @@ fn of_address(app: &App, asked: &Validation<'_>, resource: Value<'_>) -> Vec<Iss
     issues
 }
 
-/// Structure first, then rules and profiles.
-fn all(
+/// Structure first, then rules and profiles; on a thread of its own, as rules may cost much.
+async fn all(
     app: &App,
-    knowledge: &Knowledge,
+    knowledge: Knowledge,
     resource: Value<'_>,
     source: &[u8],
     profiles: &[String],
-) -> Vec<Issue> {
+) -> Result<Vec<Issue>, AppError> {
     let mut issues = fhir::validate::validate(app.definitions(), resource);
-    let wanted: Vec<&str> = profiles.iter().map(String::as_str).collect();
-    let mut report = knowledge.report(resource, &wanted);
+    let begin = resource.offset();
+    let (body, wanted) = (resource.raw().to_vec(), profiles.to_vec());
+    let work = move || -> Result<_, AppError> {
+        let document = Document::parse(body, &fhir::json::Limits::default())?;
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        Ok(knowledge.report(document.root(), &wanted))
+    };
+    let mut report = tokio::task::spawn_blocking(work).await??;
+    for issue in &mut report.issues {
+        issue.offset = issue.offset.saturating_add(begin);
+    }
     let offsets: Vec<usize> = report.issues.iter().map(|issue| issue.offset).collect();
     let places = positions(source, &offsets);
     for (issue, (line, column)) in report.issues.iter_mut().zip(places) {
         issue.message = format!("line {line}, column {column}: {}", issue.message);
     }
     issues.extend(crate::profiles::issues(report));
-    issues
+    Ok(issues)
 }
 
 fn finished(mut issues: Vec<Issue>) -> Vec<Issue> {

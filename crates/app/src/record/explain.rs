@@ -1,11 +1,12 @@
 //! How a search would be run, for those who run the house: what drives it, what it is estimated to cost,
 //! the statement without values and the engine's plan. Runs no search and shows nothing of the record; to
-//! people who may not search a type whole, its numbers are rounded up, so that they tell of no patient.
+//! people who may not search every type it looks at whole, its numbers are rounded up and everything else
+//! follows from the rounded ones, so that it tells of no patient.
 
 use fhir::definitions::TypeId;
 use identity::Interaction;
 use serde_json::{Value, json};
-use store::Explanation;
+use store::{Clause, Counting, Explanation, Predicate, SearchPlan};
 
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -14,9 +15,6 @@ use crate::entry::{Look, look_entries};
 use crate::error::AppError;
 use crate::record::narrow::{self, Reach};
 use crate::record::{plan, query_string};
-
-/// Numbers below it are shown as it, to people who may not search the type whole.
-const COARSE: u64 = 1000;
 
 /// Explains a search of a type, as it would be run for somebody whose role narrows nothing. The asking is
 /// in the access ledger.
@@ -28,12 +26,12 @@ pub async fn explain(
 ) -> Result<Vec<u8>, AppError> {
     let allowed = authorise(app, caller, &Ask::operation(Interaction::ViewHealth)).await?;
     let plan = plan::plan_open(app, caller, ty, params).await?.plan;
-    let mut explained = app.store().explain(&caller.scope, &plan).await?;
-    if narrow::reach(app, caller, ty) != Reach::All {
-        for clause in &mut explained.clauses {
-            clause.rows = clause.rows.map(coarse);
-        }
-    }
+    let counting = if reaches_all(app, caller, &plan) {
+        Counting::Exact
+    } else {
+        Counting::Coarse
+    };
+    let explained = app.store().explain(&caller.scope, &plan, counting).await?;
     let pairs = params.iter().map(|(a, b)| (a.as_str(), b.as_str()));
     let query = format!(
         "{}/$explain?{}",
@@ -52,13 +50,25 @@ pub async fn explain(
     Ok(parameters(&explained).to_string().into_bytes())
 }
 
-/// Rounded up to a power of ten, from [`COARSE`].
-fn coarse(rows: u64) -> u64 {
-    let mut bound = COARSE;
-    while bound < rows {
-        bound = bound.saturating_mul(10);
-    }
-    bound
+/// Whether the caller may search whole every type that a plan looks at, at the end of its chains, too.
+fn reaches_all(app: &App, caller: &Caller, plan: &SearchPlan) -> bool {
+    let whole = |ty: TypeId| narrow::reach(app, caller, ty) == Reach::All;
+    plan.types.iter().all(|ty| whole(*ty)) && looks_only_at(&plan.all_of, &whole)
+}
+
+fn looks_only_at(clauses: &[Clause], whole: &dyn Fn(TypeId) -> bool) -> bool {
+    let mut predicates = clauses.iter().flat_map(|clause| &clause.any_of);
+    predicates.all(|predicate| match predicate {
+        Predicate::Chain { targets, .. } => {
+            let mut targets = targets.iter();
+            targets.all(|(ty, inner)| whole(*ty) && looks_only_at(inner, whole))
+        }
+        Predicate::Has { ty, all_of, .. } => whole(*ty) && looks_only_at(all_of, whole),
+        Predicate::All(inner) => looks_only_at(inner, whole),
+        // They tell of patients whatever type is searched.
+        Predicate::Compartment(_) | Predicate::PatientOrganization { .. } => false,
+        _ => true,
+    })
 }
 
 fn parameters(explained: &Explanation) -> Value {
@@ -79,16 +89,4 @@ fn parameters(explained: &Explanation) -> Value {
         parts.push(json!({ "name": "engine", "valueString": line }));
     }
     json!({ "resourceType": "Parameters", "parameter": parts })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_rounded_up_to_powers_of_ten() {
-        for (rows, shown) in [(0, 1000), (1000, 1000), (1001, 10_000), (99_999, 100_000)] {
-            assert_eq!(coarse(rows), shown);
-        }
-    }
 }

@@ -192,6 +192,7 @@ pub(crate) async fn collect(
         seen: matches.iter().map(|version| version.key.clone()).collect(),
         out: Included::default(),
         bytes,
+        searches: app.settings().limits.include_searches,
         full: false,
     };
     if includes.is_empty() || matches.is_empty() {
@@ -206,7 +207,12 @@ pub(crate) async fn collect(
         }
         fresh = collector.round(&iterating, &fresh).await?;
     }
-    if collector.full {
+    if collector.full && collector.searches == 0 {
+        collector.notice(format!(
+            "not everything that _include or _revinclude ask for is in this answer: it takes more than {} searches; name the types and parameters, or ask for fewer matches (_count)",
+            app.settings().limits.include_searches
+        ));
+    } else if collector.full {
         collector.notice(format!(
             "not everything that _include or _revinclude ask for is in this answer: it ends at {} resources or {bytes} bytes; ask for fewer matches (_count)",
             app.settings().limits.included
@@ -228,6 +234,9 @@ struct Collector<'a> {
     seen: HashSet<ResourceKey>,
     out: Included,
     bytes: usize,
+    /// Searches that may still be made.
+    searches: usize,
+    /// Nothing more is brought in: there is no room, or it takes too many searches.
     full: bool,
 }
 
@@ -260,7 +269,12 @@ impl Collector<'_> {
             }
         }
         for include in includes.iter().filter(|one| one.reverse) {
-            for (ty, keys) in self.pointing(include, sources) {
+            // Type by type: the keys of all types at once could be very many.
+            for ty in self.pointing_types(include) {
+                if self.full {
+                    break;
+                }
+                let keys = self.pointing(include, ty, sources);
                 for chunk in keys.chunks(CHUNK) {
                     self.search(ty, any_of(chunk.to_vec()), &mut fresh).await?;
                 }
@@ -318,39 +332,32 @@ impl Collector<'_> {
         Ok(found)
     }
 
-    /// What would point to the sources, by the type that points.
-    fn pointing(
-        &self,
-        include: &Include,
-        sources: &[StoredVersion],
-    ) -> Vec<(TypeId, Vec<Predicate>)> {
-        let types: Vec<TypeId> = match include.source {
+    /// The types that may point to something.
+    fn pointing_types(&self, include: &Include) -> Vec<TypeId> {
+        match include.source {
             Some(source) => vec![source],
             None => self.app.definitions().resource_types().collect(),
-        };
-        let mut found = Vec::new();
-        for ty in types {
-            let mut keys = Vec::new();
-            for param in include.params(self.app, ty) {
-                keys.extend(
-                    sources
-                        .iter()
-                        .map(|source| &source.key)
-                        .filter(|key| {
-                            points_to(param, key.ty)
-                                && include.target.is_none_or(|only| only == key.ty)
-                        })
-                        .map(|key| Predicate::Key {
-                            param: param.id,
-                            form: KeyForm::Local(key.ty, key.id.clone()),
-                        }),
-                );
-            }
-            if !keys.is_empty() {
-                found.push((ty, keys));
-            }
         }
-        found
+    }
+
+    /// What of a type would point to the sources.
+    fn pointing(&self, include: &Include, ty: TypeId, sources: &[StoredVersion]) -> Vec<Predicate> {
+        let mut keys = Vec::new();
+        for param in include.params(self.app, ty) {
+            keys.extend(
+                sources
+                    .iter()
+                    .map(|source| &source.key)
+                    .filter(|key| {
+                        points_to(param, key.ty) && include.target.is_none_or(|only| only == key.ty)
+                    })
+                    .map(|key| Predicate::Key {
+                        param: param.id,
+                        form: KeyForm::Local(key.ty, key.id.clone()),
+                    }),
+            );
+        }
+        keys
     }
 
     /// Searches a type as the caller may, and keeps what is new.
@@ -370,6 +377,13 @@ impl Collector<'_> {
         let most = self.app.settings().limits.included;
         let mut after = None;
         while !self.full {
+            match self.searches.checked_sub(1) {
+                Some(left) => self.searches = left,
+                None => self.full = true,
+            }
+            if self.full {
+                break;
+            }
             let left = most.saturating_sub(self.out.versions.len());
             let plan = SearchPlan {
                 types: vec![ty],

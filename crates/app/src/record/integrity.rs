@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use fhir::definitions::TypeId;
-use fhir::json::{Document, Limits};
+use fhir::json::{Document, Limits, Value};
 use fhir::search::ParamKind;
 use identity::{Interaction, ReferenceMode};
 use kernel::VersionId;
@@ -50,13 +50,33 @@ pub(crate) async fn guards(
     let known: HashSet<&ResourceKey> = made.iter().map(|change| &change.key).collect();
     let mut wanted = Wanted::default();
     for change in &made {
-        wanted.collect(app, caller, change, &gone, &known)?;
+        let document = Document::parse(change.body.clone(), &Limits::default())?;
+        wanted.collect(app, caller, document.root(), &gone, &known)?;
     }
     let mut guards = wanted.guards(app, caller).await?;
     for key in &gone {
         guards.push(unreferred(app, caller, key, &gone, &known).await?);
     }
     Ok(guards)
+}
+
+/// Whether a resource could be stored as far as its references go, under `name` where it has one already.
+///
+/// # Errors
+/// As [`guards`].
+pub(crate) async fn could_refer(
+    app: &App,
+    caller: &Caller,
+    name: Option<&ResourceKey>,
+    resource: Value<'_>,
+) -> Result<(), AppError> {
+    if caller.tenant.references != Some(ReferenceMode::Enforce) {
+        return Ok(());
+    }
+    let known: HashSet<&ResourceKey> = name.into_iter().collect();
+    let mut wanted = Wanted::default();
+    wanted.collect(app, caller, resource, &HashSet::new(), &known)?;
+    wanted.guards(app, caller).await.map(drop)
 }
 
 /// What changes refer to outside of themselves.
@@ -72,12 +92,11 @@ impl Wanted {
         &mut self,
         app: &App,
         caller: &Caller,
-        change: &Change,
+        resource: Value<'_>,
         gone: &HashSet<&ResourceKey>,
         known: &HashSet<&ResourceKey>,
     ) -> Result<(), AppError> {
-        let document = Document::parse(change.body.clone(), &Limits::default())?;
-        for (path, reference) in fhir::print::references(document.root()) {
+        for (path, reference) in fhir::print::references(resource) {
             let Some(key) = local(app, caller, &reference) else {
                 continue;
             };

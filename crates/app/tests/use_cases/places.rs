@@ -554,6 +554,70 @@ async fn searches_are_explained_to_those_who_run_the_house() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn includes_of_everything_take_so_many_searches_and_no_more() {
+    let query = "_revinclude=*&_revinclude:iterate=*";
+    let patients = Place::Type(ty("Patient"));
+    let (house, caller) = populated(|_| {}).await;
+    let whole = ask(&house, &caller, &patients, query).await.unwrap();
+    assert!(whole.notices.is_empty(), "{:?}", whole.notices);
+    let (house, caller) = populated(|settings| settings.limits.include_searches = 20).await;
+    let cut = ask(&house, &caller, &patients, query).await.unwrap();
+    assert!(cut.included.len() < whole.included.len());
+    let said = &cut.notices[0].diagnostics;
+    assert!(said.contains("more than 20 searches"), "{said}");
+    // What is asked for by name is found with as few.
+    let query = "_revinclude=Observation:subject";
+    let few = ask(&house, &caller, &patients, query).await.unwrap();
+    assert!(
+        few.notices.is_empty() && few.included.len() == 3,
+        "{:?}",
+        few.notices
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn explanations_tell_nothing_of_a_patient() {
+    let (house, writer) = populated(|_| {}).await;
+    let admin = house.admin("ash").await;
+    let of = async |name: &str, query: &str| {
+        let params = query_string::parse(query).unwrap();
+        let body = app::record::explain::explain(&house.app, &admin, ty(name), &params).await;
+        String::from_utf8(body.unwrap()).unwrap()
+    };
+    // Who may search the type whole sees what is counted, where nothing else is looked at.
+    let few = of("Organization", "name=o1").await;
+    assert!(few.contains("\"valueDecimal\":1}"), "{few}");
+    // What differs is whether there is something about one patient: the answers do not.
+    for (name, there, nowhere) in [
+        (
+            "Practitioner",
+            "_has:Observation:performer:patient=Patient/a",
+            "_has:Observation:performer:patient=Patient/q",
+        ),
+        (
+            "Organization",
+            "_has:Patient:organization:family=archer",
+            "_has:Patient:organization:family=nobody",
+        ),
+        (
+            "Organization",
+            "_filter=partof re Organization/o1 and _id eq o2&_has:Patient:organization:_id=a",
+            "_filter=partof re Organization/o1 and _id eq o2&_has:Patient:organization:_id=q",
+        ),
+        (
+            "Patient",
+            "family=archer&birthdate=gt1900",
+            "family=nobody&birthdate=gt1900",
+        ),
+    ] {
+        let (there, nowhere) = (of(name, there).await, of(name, nowhere).await);
+        assert_eq!(there, nowhere, "{name}");
+        assert!(there.contains("\"rows\""), "{there}");
+    }
+    drop(writer);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn value_sets_and_hierarchies_are_searched_by_their_codes() {
     let house = House::build().await;
     let caller = house.integration("ash").await;

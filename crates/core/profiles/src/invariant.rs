@@ -67,9 +67,14 @@ impl Invariant {
         self.constraint.expression.as_deref()
     }
 
-    /// Evaluates the rule on a value.
+    /// Evaluates the rule on a value, out of a budget of steps.
     #[must_use]
-    pub fn check<'a>(&'a self, environment: &Environment<'a>, item: Item<'a>) -> Verdict {
+    pub fn check<'a>(
+        &'a self,
+        environment: &Environment<'a>,
+        item: Item<'a>,
+        budget: &mut u64,
+    ) -> Verdict {
         let Some(text) = self.expression() else {
             return Verdict::NotChecked("the rule is given in words only".to_owned());
         };
@@ -80,7 +85,7 @@ impl Invariant {
             Ok(expression) => expression,
             Err(error) => return Verdict::NotChecked(error.clone()),
         };
-        match expression.evaluate_boolean(environment, item) {
+        match expression.evaluate_boolean_within(environment, item, budget) {
             Ok(Some(holds)) => of_truth(holds),
             // What is neither true nor false is not true, but for what could not be known or compared, and
             // advice about what is not there.

@@ -27,7 +27,7 @@ use self::figures::Figures;
 use self::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use self::reindex::Reindexed;
 use self::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use self::search::{Explanation, SearchPage, SearchPlan};
+use self::search::{Counting, Explanation, SearchPage, SearchPlan};
 use self::snapshot::{SnapshotPage, SnapshotQuery};
 
 /// What a store needs to know to make room for a tenant.
@@ -87,6 +87,7 @@ pub trait Store: Send + Sync {
         &self,
         scope: &TenantScope,
         plan: &SearchPlan,
+        counting: Counting,
     ) -> Result<Explanation, StoreError>;
 
     /// Which words [`Store::pack_index`] indexes, where the extracted values hold any.

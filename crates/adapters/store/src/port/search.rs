@@ -288,6 +288,16 @@ pub struct SearchPage {
     pub total: Option<u64>,
 }
 
+/// How finely an explanation tells how much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// As it is counted.
+    Exact,
+    /// Rounded up to a power of ten, from 1000; everything else in the explanation follows from these
+    /// numbers alone, so that it tells of no single resource.
+    Coarse,
+}
+
 /// How a search would be run, for operators. Holds no searched value in clear.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Explanation {

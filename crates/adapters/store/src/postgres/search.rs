@@ -14,7 +14,7 @@ use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{PageBytes, ResourceKey};
 use crate::port::search::{
-    Explanation, Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total,
+    Counting, Explanation, Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total,
 };
 use crate::query::explain::explain;
 use crate::query::plan::{Decided, SAMPLE, estimated};
@@ -136,18 +136,24 @@ pub(super) async fn explained(
     db: &Database,
     keys: &Keyring,
     tenant: TenantId,
-    plan: &SearchPlan,
+    (plan, counting): (&SearchPlan, Counting),
     limit_ms: u128,
 ) -> Result<Explanation, StoreError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
     let mut connection = db.connection().await?;
     let explained = async {
         let transaction = begun(&mut connection, tenant, limit_ms).await?;
-        let decided = decide(&transaction, tenant, &query).await?;
+        let planner = Planner::counting(&query, counting);
+        let decided = decide_by(&transaction, tenant, planner).await?;
         let dialect = Postgres(tenant);
         let mut sql = render::page(&dialect, &query, &decided, u64::from(plan.count) + 1);
         let statement = core::mem::take(&mut sql.text);
-        sql.text = format!("EXPLAIN {statement}");
+        // The engine's costs tell how many rows it expects.
+        let costs = match counting {
+            Counting::Exact => "",
+            Counting::Coarse => "(COSTS OFF) ",
+        };
+        sql.text = format!("EXPLAIN {costs}{statement}");
         let rows = run(&transaction, &sql).await?;
         transaction.commit().await?;
         let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -260,8 +266,15 @@ async fn decide(
     tenant: TenantId,
     query: &Query,
 ) -> Result<Decided, Error> {
+    decide_by(transaction, tenant, Planner::new(query)).await
+}
+
+async fn decide_by(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    mut planner: Planner<'_>,
+) -> Result<Decided, Error> {
     let dialect = Postgres(tenant);
-    let mut planner = Planner::new(query);
     while let Some(sql) = planner.question(&dialect) {
         planner.answer(number(transaction, &sql).await?);
     }

@@ -25,7 +25,7 @@ use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use crate::port::search::{Explanation, FullText, SearchPage, SearchPlan};
+use crate::port::search::{Counting, Explanation, FullText, SearchPage, SearchPlan};
 use crate::port::snapshot::{SnapshotPage, SnapshotQuery};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
@@ -179,6 +179,7 @@ impl Store for PostgresStore {
         &self,
         scope: &TenantScope,
         plan: &SearchPlan,
+        counting: Counting,
     ) -> Result<Explanation, StoreError> {
         check_words(self.shared.settings.full_text, &plan.all_of)?;
         let tenant = self.tenant(scope).await?;
@@ -186,7 +187,7 @@ impl Store for PostgresStore {
             &tenant.db,
             &tenant.keyring,
             tenant.id,
-            plan,
+            (plan, counting),
             self.limit_ms(),
         )
         .await

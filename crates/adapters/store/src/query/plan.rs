@@ -6,7 +6,7 @@ use fhir::TypeId;
 use super::render::{self, Dialect, Sql};
 use super::tree::{Query, TestClause};
 use crate::port::error::StoreError;
-use crate::port::search::SortKey;
+use crate::port::search::{Counting, SortKey};
 
 /// The number of the type Patient.
 ///
@@ -31,6 +31,18 @@ pub enum Strategy {
 pub const RARE: u64 = 2000;
 /// So few rows that looking for a rarer clause costs more than it saves.
 pub const FEW: u64 = 16;
+
+/// Coarse counts begin here.
+pub const COARSE: u64 = 1000;
+
+/// A count rounded up to a power of ten, from [`COARSE`].
+fn coarse(rows: u64) -> u64 {
+    let mut bound = COARSE;
+    while bound < rows {
+        bound = bound.saturating_mul(10);
+    }
+    bound
+}
 
 /// How many candidates an estimated total looks at.
 pub const SAMPLE: u64 = 5000;
@@ -93,6 +105,7 @@ pub struct Planner<'q> {
     /// Groups and clauses still to be looked at, the next one last.
     steps: Vec<(usize, usize)>,
     asked: Option<(usize, usize)>,
+    counting: Counting,
 }
 
 impl<'q> Planner<'q> {
@@ -119,6 +132,16 @@ impl<'q> Planner<'q> {
             decided: Decided::walk(query),
             steps,
             asked: None,
+            counting: Counting::Exact,
+        }
+    }
+
+    /// Begins, and decides by counts as fine as `counting` says.
+    #[must_use]
+    pub fn counting(query: &'q Query, counting: Counting) -> Self {
+        Self {
+            counting,
+            ..Self::new(query)
         }
     }
 
@@ -164,6 +187,10 @@ impl<'q> Planner<'q> {
     pub fn answer(&mut self, rows: u64) {
         let Some((group, clause)) = self.asked.take() else {
             return;
+        };
+        let rows = match self.counting {
+            Counting::Exact => rows,
+            Counting::Coarse => coarse(rows),
         };
         if group == self.query.root()
             && let Some(counted) = self.decided.counted.get_mut(clause)
@@ -282,6 +309,29 @@ mod tests {
         assert_eq!(decide(&query, &[RARE, RARE]), (Strategy::Walk, 2));
         query.groups[0].clauses.clear();
         assert_eq!(decide(&query, &[]), (Strategy::Walk, 0));
+    }
+
+    #[test]
+    fn coarse_counts_decide_alike_whatever_few_there_are() {
+        let key = |p| clause(false, Test::Key { p, v: 2 });
+        let query = query(vec![vec![key(1), key(2)]], SortKey::Updated);
+        let decided = |counting, answers: [u64; 2]| {
+            let mut planner = Planner::counting(&query, counting);
+            let mut answers = answers.into_iter();
+            while planner.question(&Plain).is_some() {
+                planner.answer(answers.next().unwrap());
+            }
+            planner.decide()
+        };
+        let known = decided(Counting::Coarse, [0, 0]);
+        assert_eq!(known.counted, [Some(COARSE), Some(COARSE)]);
+        for answers in [[0, 1], [1, 0], [500, 17], [17, 999], [999, 1000]] {
+            assert_eq!(decided(Counting::Coarse, answers), known, "{answers:?}");
+        }
+        assert_ne!(decided(Counting::Exact, [0, 0]).counted, known.counted);
+        for (rows, shown) in [(0, 1000), (1000, 1000), (1001, 10_000), (99_999, 100_000)] {
+            assert_eq!(coarse(rows), shown);
+        }
     }
 
     #[test]

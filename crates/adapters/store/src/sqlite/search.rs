@@ -12,7 +12,7 @@ use crate::port::change::ChangeKind;
 use crate::port::error::StoreError;
 use crate::port::resource::{PageBytes, ResourceKey, StoredVersion};
 use crate::port::search::{
-    Explanation, Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total,
+    Counting, Explanation, Position, PositionValue, SearchPage, SearchPlan, Sort, SortKey, Total,
 };
 use crate::query::explain::explain;
 use crate::query::plan::{Decided, SAMPLE, estimated};
@@ -106,9 +106,10 @@ pub(super) fn explained(
     connection: &Connection,
     keys: &Sealing,
     plan: &SearchPlan,
+    counting: Counting,
 ) -> Result<Explanation, ReadError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
-    let decided = decide(connection, &query)?;
+    let decided = decide_by(connection, Planner::counting(&query, counting))?;
     let sql = render::page(&Sqlite, &query, &decided, u64::from(plan.count) + 1);
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))?;
     let lines = statement
@@ -191,7 +192,10 @@ pub(super) fn matches_exactly(
 }
 
 fn decide(connection: &Connection, query: &Query) -> Result<Decided, ReadError> {
-    let mut planner = Planner::new(query);
+    decide_by(connection, Planner::new(query))
+}
+
+fn decide_by(connection: &Connection, mut planner: Planner<'_>) -> Result<Decided, ReadError> {
     while let Some(sql) = planner.question(&Sqlite) {
         planner.answer(number(connection, &sql)?);
     }

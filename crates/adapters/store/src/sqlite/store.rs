@@ -30,7 +30,7 @@ use crate::port::figures::Figures;
 use crate::port::ledger::{Log, LogEntry, LogHead, StoredCheckpoint};
 use crate::port::reindex::Reindexed;
 use crate::port::resource::{Head, HistoryPage, HistoryQuery, ResourceKey, StoredVersion};
-use crate::port::search::{Explanation, FullText, SearchPage, SearchPlan};
+use crate::port::search::{Counting, Explanation, FullText, SearchPage, SearchPlan};
 use crate::port::snapshot::{SnapshotPage, SnapshotQuery};
 use crate::port::{Store, TenantSpec};
 use crate::prepare::{DataKeys, PreparedUnit, prepare, prepare_entries, subjects};
@@ -258,12 +258,13 @@ impl Store for SqliteStore {
         &self,
         scope: &TenantScope,
         plan: &SearchPlan,
+        counting: Counting,
     ) -> Result<Explanation, StoreError> {
         let (tenant, plan) = (self.tenant(scope)?, plan.clone());
         check_words(tenant.shared.settings.full_text, &plan.all_of)?;
         blocking(move || {
             scan(&tenant, |connection| {
-                search::explained(connection, &tenant.sealing, &plan)
+                search::explained(connection, &tenant.sealing, &plan, counting)
             })
         })
         .await

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use fhir::Definitions;
 use store::{
-    Clause, Predicate, RangeOp, SearchPlan, Sort, SortKey, Store, StoreError, Total, WordScope,
+    Clause, Counting, Predicate, RangeOp, SearchPlan, Sort, SortKey, Store, StoreError, Total,
+    WordScope,
 };
 
 use super::world::{World, id, ids_of, observation, patient, ty};
@@ -421,7 +422,10 @@ pub async fn an_explanation_says_what_drives_and_no_value(bed: &mut impl Bed) {
             targets: vec![(ty("Patient"), vec![family])],
         }],
     });
-    let explained = store.explain(&world.scope, &plan).await.unwrap();
+    let explained = store
+        .explain(&world.scope, &plan, Counting::Exact)
+        .await
+        .unwrap();
     assert_eq!(explained.clauses.len(), 3);
     let driver = explained.driver.expect("few rows: one of them drives");
     assert!(explained.clauses[driver].rows.is_some());

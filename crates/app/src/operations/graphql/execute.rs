@@ -28,6 +28,10 @@ const VALUES: u64 = 200_000;
 const LOADS: u64 = 500;
 /// What one FHIRPath evaluation counts as, in values.
 const EVALUATION: u64 = 50;
+/// What a field of an answer counts as in bytes, beside its name and value.
+const ENTRY: u64 = 48;
+/// Notes about what could not be had, at most.
+const NOTES: usize = 200;
 
 /// One execution.
 pub(super) struct Execution<'q> {
@@ -128,14 +132,33 @@ impl<'q> Execution<'q> {
         Self::take(&self.values, values, "values")
     }
 
-    /// Says in the answer what could not be had.
+    fn room(&self, bytes: usize) -> Result<(), AppError> {
+        Self::take(&self.bytes, bytes as u64, "bytes")
+    }
+
+    /// Counts a field of an object, with its name.
+    fn charge_field(&self, name: usize) -> Result<(), AppError> {
+        self.charge(1)?;
+        Self::take(&self.bytes, ENTRY.saturating_add(name as u64), "bytes")
+    }
+
+    /// Says in the answer what could not be had; of very much, the beginning.
     pub(super) fn note(&self, field: &Field, error: &AppError) {
         let code = error.category().mapping().issue_type;
-        self.errors.lock().push(json!({
+        self.add_note(json!({
             "message": error.public_text(),
             "path": [field.key()],
             "extensions": { "code": code },
         }));
+    }
+
+    fn add_note(&self, note: Json) {
+        let mut errors = self.errors.lock();
+        if errors.len() < NOTES {
+            errors.push(note);
+        } else if errors.len() == NOTES {
+            errors.push(json!({ "message": "there is more of this kind, which is not said" }));
+        }
     }
 
     /// What is selected of a node, as an answer's object.
@@ -155,9 +178,7 @@ impl<'q> Execution<'q> {
         for name in several {
             let text =
                 format!("{name} is marked @singleton and has several values: the first is shown");
-            self.errors
-                .lock()
-                .push(json!({ "message": text, "path": [name] }));
+            self.add_note(json!({ "message": text, "path": [name] }));
         }
         made
     }
@@ -171,7 +192,7 @@ impl<'q> Execution<'q> {
             let name = Definitions::r4().shape_name(node.shape);
             let mut out = Out::default();
             for group in self.collect(name, &selections)? {
-                self.charge(1)?;
+                self.charge_field(group.field.key().len())?;
                 self.field(node, name, group, &mut out).await?;
             }
             Ok(out)
@@ -184,7 +205,9 @@ impl<'q> Execution<'q> {
         selections: &[&'t Selection],
     ) -> Result<Vec<(&'t Field, Vec<&'t Selection>)>, AppError> {
         let groups = self.collect("", selections)?;
-        self.charge(groups.len() as u64)?;
+        for group in &groups {
+            self.charge_field(group.field.key().len())?;
+        }
         let groups = groups.into_iter();
         Ok(groups
             .map(|group| (group.field, group.selections))
@@ -213,6 +236,8 @@ impl<'q> Execution<'q> {
                 Selection::Field(field) => {
                     if self.planned.is_included(&field.directives)? {
                         group(field, groups)?;
+                    } else {
+                        self.charge(1)?;
                     }
                 }
                 Selection::Inline {
@@ -220,6 +245,7 @@ impl<'q> Execution<'q> {
                     directives,
                     selections,
                 } => {
+                    self.charge(1)?;
                     if self.planned.is_included(directives)? && applies(name, on.as_deref())? {
                         self.gather(name, selections.iter(), groups)?;
                     }
@@ -228,6 +254,7 @@ impl<'q> Execution<'q> {
                     name: fragment,
                     directives,
                 } => {
+                    self.charge(1)?;
                     let fragment = self.planned.query.fragments.get(fragment);
                     if let Some(fragment) = fragment
                         && self.planned.is_included(directives)?
@@ -255,8 +282,14 @@ impl<'q> Execution<'q> {
         };
         let is_resource = Definitions::r4().resource(name).is_some();
         match field.name.as_str() {
-            "__typename" => out.add(field.key(), vec![Json::from(name)], one),
-            "resourceType" if is_resource => out.add(field.key(), vec![Json::from(name)], one),
+            "__typename" => {
+                self.room(name.len())?;
+                out.add(field.key(), vec![Json::from(name)], one);
+            }
+            "resourceType" if is_resource => {
+                self.room(name.len())?;
+                out.add(field.key(), vec![Json::from(name)], one);
+            }
             "resource" if name == "Reference" => {
                 let value = self.referenced(node, field, group.selections).await?;
                 out.add(field.key(), vec![value], one);
@@ -281,9 +314,8 @@ impl<'q> Execution<'q> {
         out: &mut Out,
     ) -> Result<(), AppError> {
         let field = group.field;
-        let by_path = field.arguments.iter().any(|(name, _)| name == "fhirpath");
         let slice = directive(field, "slice");
-        if by_path || slice.is_some() {
+        if slice.is_some() || field.arguments.iter().any(|(name, _)| name == "fhirpath") {
             self.charge(EVALUATION * found.parts.len() as u64)?;
         }
         elements::narrow(&mut found, field, self.planned, (&self.paths, node.root))?;
@@ -303,10 +335,12 @@ impl<'q> Execution<'q> {
                 None => None,
                 Some(slice) => Some(self.slice(slice, index, node, *part)?),
             };
+            if let Some(slice) = &suffix {
+                self.charge_field(field.key().len().saturating_add(slice.len()))?;
+            }
             let Some(inner) = inner(node, *part, field)? else {
                 let text = elements::leaf(part.value);
-                let bytes = part.value.raw().len() as u64;
-                Self::take(&self.bytes, bytes, "bytes")?;
+                self.room(part.value.raw().len())?;
                 match suffix {
                     None => values.push(text),
                     Some(slice) => out.add(&format!("{}.{slice}", field.key()), vec![text], manner),
@@ -315,7 +349,11 @@ impl<'q> Execution<'q> {
             };
             let made = self.object(inner, group.selections.clone()).await?;
             match (directive(field, "flatten"), suffix) {
-                (Some(_), suffix) => out.flatten(made, suffix.as_deref()),
+                (Some(_), suffix) => {
+                    let longer = suffix.as_deref().map_or(0, str::len);
+                    self.room(longer.saturating_mul(made.len()))?;
+                    out.flatten(made, suffix.as_deref());
+                }
                 (None, Some(slice)) => {
                     let value = self.finish(made);
                     let manner = Manner {
@@ -327,13 +365,9 @@ impl<'q> Execution<'q> {
                 (None, None) => values.push(self.finish(made)),
             }
         }
-        let absent = found.parts.is_empty();
-        if directive(field, "flatten").is_none() && slice.is_none() && !absent {
-            out.add(field.key(), values, manner);
-        } else if absent && directive(field, "flatten").is_none() && slice.is_none() {
-            // What is not there is null, or no item.
-            out.add(field.key(), Vec::new(), manner);
-        } else if !values.is_empty() {
+        // What is not there is null, or no item.
+        let stands = directive(field, "flatten").is_none() && slice.is_none();
+        if stands || !values.is_empty() {
             out.add(field.key(), values, manner);
         }
         Ok(())
@@ -382,7 +416,8 @@ impl<'q> Execution<'q> {
         }
         let Some(key) = self.local(&reference) else {
             if !optional {
-                let text = format!("{reference:?} points to nothing here");
+                let shown: String = reference.chars().take(200).collect();
+                let text = format!("{shown:?} points to nothing here");
                 self.note(field, &AppError::NotFound { what: text });
             }
             return Ok(Json::Null);
@@ -468,8 +503,8 @@ impl<'q> Execution<'q> {
             singleton: false,
         };
         for group in self.collect("Query", &selections)? {
-            self.charge(1)?;
             let field = group.field;
+            self.charge_field(field.key().len())?;
             let value = if field.name == "__typename" {
                 Json::from("Query")
             } else {

@@ -9,7 +9,7 @@ mod plan;
 mod resources;
 pub mod syntax;
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json};
 use store::ResourceKey;
 
 use self::execute::{Execution, Loaded};
@@ -31,7 +31,7 @@ pub async fn of_system(app: &App, caller: &Caller, request: &Request) -> Result<
     let planned = Planned::new(request)?;
     let execution = Execution::new(app, caller, &planned);
     let data = execution.system().await?;
-    Ok(answer(&data, &execution))
+    Ok(answer(data, &execution))
 }
 
 /// Executes a query of one resource.
@@ -50,14 +50,15 @@ pub async fn of_resource(
     let execution = Execution::new(app, caller, &planned);
     let selections: Vec<&Selection> = planned.selections().iter().collect();
     let data = execution.answer(loaded.node()?, selections).await?;
-    Ok(answer(&data, &execution))
+    Ok(answer(data, &execution))
 }
 
-fn answer(data: &Json, execution: &Execution<'_>) -> Json {
+fn answer(data: Json, execution: &Execution<'_>) -> Json {
     let errors = std::mem::take(&mut *execution.errors.lock());
-    if errors.is_empty() {
-        json!({ "data": data })
-    } else {
-        json!({ "data": data, "errors": errors })
+    let mut answer = Map::new();
+    answer.insert("data".to_owned(), data);
+    if !errors.is_empty() {
+        answer.insert("errors".to_owned(), Json::Array(errors));
     }
+    Json::Object(answer)
 }

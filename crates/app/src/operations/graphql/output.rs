@@ -45,6 +45,11 @@ impl Out {
         }
     }
 
+    /// How many fields it has.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Puts the fields of a flattened element among these; `slice` stands behind their names.
     pub(super) fn flatten(&mut self, inner: Self, slice: Option<&str>) {
         for entry in inner.entries {

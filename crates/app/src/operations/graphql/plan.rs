@@ -47,6 +47,7 @@ impl Planned {
         let variables = bind(chosen, &request.variables)?;
         let mut sizes = Sizes {
             query: &query,
+            variables: &variables,
             known: HashMap::new(),
             open: Vec::new(),
         };
@@ -71,7 +72,8 @@ impl Planned {
             .map_or(&[], |operation| operation.selections.as_slice())
     }
 
-    /// A literal with its variables put in. A variable that was not given is null.
+    /// A literal with its variables put in. A variable that was declared and not given is null; one that was
+    /// not declared is refused beforehand.
     pub(super) fn value(&self, literal: &Literal) -> Json {
         match literal {
             Literal::Variable(name) => self.variables.get(name).cloned().unwrap_or(Json::Null),
@@ -198,6 +200,8 @@ impl Size {
 /// Sizes of fragments, each worked out once, so that fragments of fragments cost nothing to refuse.
 struct Sizes<'q> {
     query: &'q Query,
+    /// Those declared.
+    variables: &'q HashMap<String, Json>,
     known: HashMap<&'q str, Size>,
     open: Vec<&'q str>,
 }
@@ -213,11 +217,11 @@ impl<'q> Sizes<'q> {
                     directives,
                     ..
                 } => {
-                    check_directives(directives)?;
+                    self.directives(directives)?;
                     size.beside(self.of(selections)?);
                 }
                 Selection::Spread { name, directives } => {
-                    check_directives(directives)?;
+                    self.directives(directives)?;
                     size.beside(self.fragment(name)?);
                 }
             }
@@ -226,7 +230,8 @@ impl<'q> Sizes<'q> {
     }
 
     fn field(&mut self, field: &'q Field) -> Result<Size, AppError> {
-        check_directives(&field.directives)?;
+        self.directives(&field.directives)?;
+        self.arguments(&field.arguments)?;
         if field.name.starts_with("__") && field.name != "__typename" {
             return Err(AppError::Unsupported(
                 "introspection is not offered: see the CapabilityStatement and the R4 definitions"
@@ -237,6 +242,31 @@ impl<'q> Sizes<'q> {
         size.fields = size.fields.saturating_add(1);
         size.depth = size.depth.saturating_add(1);
         Ok(size)
+    }
+
+    fn directives(&self, directives: &[Directive]) -> Result<(), AppError> {
+        check_directives(directives)?;
+        directives
+            .iter()
+            .try_for_each(|directive| self.arguments(&directive.arguments))
+    }
+
+    /// A variable that nobody declared would be null, and what it was to narrow would be left out.
+    fn arguments(&self, arguments: &[(String, Literal)]) -> Result<(), AppError> {
+        arguments
+            .iter()
+            .try_for_each(|(_, literal)| self.declared(literal))
+    }
+
+    fn declared(&self, literal: &Literal) -> Result<(), AppError> {
+        match literal {
+            Literal::Variable(name) if !self.variables.contains_key(name) => Err(invalid(format!(
+                "variable ${name} is not declared: name it behind the word query"
+            ))),
+            Literal::List(items) => items.iter().try_for_each(|item| self.declared(item)),
+            Literal::Object(members) => self.arguments(members),
+            _ => Ok(()),
+        }
     }
 
     fn fragment(&mut self, name: &'q str) -> Result<Size, AppError> {
@@ -313,6 +343,21 @@ mod tests {
         assert_eq!(values, [json!("p"), json!(2), json!([null, 1])]);
         assert!(planned(text, &json!({})).is_err());
         assert!(planned("query A { a } query B { b }", &json!({})).is_err());
+    }
+
+    #[test]
+    fn variables_that_nobody_declared_are_refused() {
+        for text in [
+            "query($id: ID) { PatientList(identifier: $idd) { id } }",
+            "{ PatientList(identifier: [\"a\", $id]) { id } }",
+            "{ id @skip(if: $x) }",
+            "{ ... @include(if: $x) { id } }",
+            "{ ...f } fragment f on Patient { name(use: $x) { text } }",
+        ] {
+            let refused = planned(text, &json!({ "idd": "a", "id": "b", "x": true }));
+            let refused = refused.err().unwrap();
+            assert!(refused.to_string().contains("is not declared"), "{refused}");
+        }
     }
 
     #[test]

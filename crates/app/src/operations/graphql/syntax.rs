@@ -9,6 +9,8 @@ pub const BYTES: usize = 64 << 10;
 pub const DEPTH: usize = 32;
 /// Tokens at most.
 const TOKENS: usize = 20_000;
+/// Characters of a name; names of fields become names in the answer, as often as their element occurs.
+const MAX_NAME: usize = 256;
 
 /// A document that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -241,7 +243,7 @@ impl Lexer<'_> {
                 self.at += 3;
                 Token::Spread
             }
-            'a'..='z' | 'A'..='Z' | '_' => Token::Name(self.name()),
+            'a'..='z' | 'A'..='Z' | '_' => Token::Name(self.name()?),
             '-' | '0'..='9' => Token::Number(self.number()?),
             '"' if self.rest().starts_with("\"\"\"") => Token::Text(self.block()?),
             '"' => Token::Text(self.string()?),
@@ -259,12 +261,16 @@ impl Lexer<'_> {
         taken
     }
 
-    fn name(&mut self) -> String {
+    fn name(&mut self) -> Result<String, SyntaxError> {
         let rest = self.rest();
         let end = rest
             .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
             .unwrap_or(rest.len());
-        self.taken(end)
+        if end > MAX_NAME {
+            let what = format!("a name of more than {MAX_NAME} characters");
+            return Err(malformed(self.text, self.at, what));
+        }
+        Ok(self.taken(end))
     }
 
     fn number(&mut self) -> Result<String, SyntaxError> {

@@ -70,10 +70,20 @@ impl Expression {
         environment: &Environment<'a>,
         context: &Collection<'a>,
     ) -> Result<Collection<'a>, EvaluationError> {
+        self.spend(environment, context, environment.limits.steps).0
+    }
+
+    /// Evaluates, and says how many steps it took.
+    fn spend<'a>(
+        &'a self,
+        environment: &Environment<'a>,
+        context: &Collection<'a>,
+        steps: u64,
+    ) -> (Result<Collection<'a>, EvaluationError>, u64) {
         let mut evaluator = Evaluator {
             environment,
             context,
-            steps: environment.limits.steps,
+            steps,
             defined: Vec::new(),
             patterns: Vec::new(),
         };
@@ -82,7 +92,8 @@ impl Expression {
             index: None,
             total: None,
         };
-        evaluator.evaluate(&self.expr, frame)
+        let outcome = evaluator.evaluate(&self.expr, frame);
+        (outcome, steps.saturating_sub(evaluator.steps))
     }
 
     /// The truth of the result: a single boolean is itself, any other single item is true, nothing is none.
@@ -95,6 +106,27 @@ impl Expression {
         context: Item<'a>,
     ) -> Result<Option<bool>, EvaluationError> {
         truth("a condition", &self.evaluate(environment, context)?)
+    }
+
+    /// As [`Expression::evaluate_boolean`], out of a budget of steps that several evaluations share; nothing
+    /// is left of it once one of them wanted more than there was.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate_boolean`], and a budget that is used up.
+    pub fn evaluate_boolean_within<'a>(
+        &'a self,
+        environment: &Environment<'a>,
+        context: Item<'a>,
+        budget: &mut u64,
+    ) -> Result<Option<bool>, EvaluationError> {
+        let steps = environment.limits.steps.min(*budget);
+        let (outcome, spent) = self.spend(environment, &Collection::of(context), steps);
+        let is_short = steps < environment.limits.steps;
+        *budget = match &outcome {
+            Err(EvaluationError::TooCostly { what: "steps", .. }) if is_short => 0,
+            _ => budget.saturating_sub(spent),
+        };
+        truth("a condition", &outcome?)
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Limits {
     pub issues: usize,
     /// Elements looked at, over all profiles.
     pub steps: u64,
+    /// Steps of FHIRPath, over all rules on all elements.
+    pub rules: u64,
     /// Profiles within profiles.
     pub depth: u32,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
         Self {
             issues: 200,
             steps: 20_000_000,
+            rules: 200_000_000,
             depth: 24,
         }
     }

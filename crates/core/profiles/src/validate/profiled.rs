@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use fhir::json::{Kind, Value};
 
-use super::elements::{At, Child, Children};
+use super::elements::{At, Child};
 use super::matching;
 use super::path::Path;
 use super::report::Issue;
 use super::walk::{Finding, Scope, Walk};
 use crate::base::Base;
-use crate::compile::{Check, CheckAt, Profile, ValueLimits};
+use crate::compile::{Check, Profile, ValueLimits};
 use crate::model::{Literal, UNBOUNDED};
 use crate::source::{CORE, split};
 
@@ -94,8 +94,8 @@ impl<'w> Walk<'w> {
         self.nested -= 1;
     }
 
-    /// Whether a value conforms to a profile, without telling; none where the profile is not known. What is
-    /// wrong first comes with a no.
+    /// Whether a value conforms to a profile, without telling; none where the profile is not known or the
+    /// answer was not found for its cost. What is wrong first comes with a no.
     pub(super) fn quietly(
         &mut self,
         scope: &Scope<'w>,
@@ -107,6 +107,9 @@ impl<'w> Walk<'w> {
         if !Base::r4().derives(at.type_name(), &profile.ty) {
             return Some(Err(format!("it is not a {}", profile.ty)));
         }
+        if self.nested >= self.limits.depth {
+            return None;
+        }
         // What is found out quietly is to be told when it is asked for aloud.
         let issues = core::mem::take(&mut self.issues);
         let visited = core::mem::take(&mut self.visited);
@@ -117,6 +120,9 @@ impl<'w> Walk<'w> {
         self.visited = visited;
         self.unchecked = unchecked;
         self.more = more;
+        if self.is_given_up() {
+            return None;
+        }
         let error = found.iter().find(|issue| issue.is_error());
         Some(error.map_or(Ok(()), |issue: &Issue| {
             Err(format!("{}: {}", issue.expression, issue.message))
@@ -132,8 +138,11 @@ impl<'w> Walk<'w> {
         at: &At<'w>,
         path: &Path<'_>,
     ) {
-        if !self.step(path, at.offset()) || path.depth() > 200 {
+        if !self.step(path, at.offset()) {
             return;
+        }
+        if path.depth() > 200 {
+            return self.give_up(path, at.offset());
         }
         self.literals(profile, check, at, path);
         if let Some(limits) = &check.limits {
@@ -171,6 +180,19 @@ impl<'w> Walk<'w> {
         path: &Path<'_>,
     ) {
         self.count(profile, check, children, owner, path);
+        self.each(scope, profile, check, children, owner, path);
+    }
+
+    /// Checks all values of an element of `owner`, however many there are.
+    pub(super) fn each(
+        &mut self,
+        scope: &Scope<'w>,
+        profile: &Profile,
+        check: &Check,
+        children: &[Child<'w>],
+        owner: &At<'w>,
+        path: &Path<'_>,
+    ) {
         for child in children {
             let inner = path
                 .member(&check.name)
@@ -356,7 +378,7 @@ impl<'w> Walk<'w> {
             }
         }
         if let Some(unknown) = unknown {
-            let what = format!("profile {unknown} is not known");
+            let what = format!("profile {unknown} is not known, or is too deep inside others");
             return self.not_checked(what, "load the package that defines it", path, at.offset());
         }
         let finding = Finding::error(
@@ -365,21 +387,6 @@ impl<'w> Walk<'w> {
             format!("conform to one of {}", wanted.join(", ")),
         );
         self.add(finding.by(profile, &check.id), path, at.offset());
-    }
-
-    /// The check of a slice on what belongs to it.
-    pub(super) fn slice(
-        &mut self,
-        scope: &Scope<'w>,
-        profile: &Profile,
-        check: CheckAt,
-        children: &Children<'w>,
-        owner: &At<'w>,
-        path: &Path<'_>,
-    ) {
-        if let Some(check) = profile.check(check) {
-            self.list(scope, profile, check, children, owner, path);
-        }
     }
 }
 

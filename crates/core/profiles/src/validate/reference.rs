@@ -222,7 +222,9 @@ impl<'w> Walk<'w> {
         }
         self.follows = false;
         if let Some(url) = unknown.filter(|_| !holds) {
-            let what = format!("what is referred to, against {url}, which is not known");
+            let what = format!(
+                "what is referred to, against {url}, which is not known or too deep inside others"
+            );
             self.not_checked(what, "load the package that defines it", path, at.offset());
         } else if !holds {
             let finding = Finding::error(

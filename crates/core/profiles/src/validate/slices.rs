@@ -13,6 +13,9 @@ use crate::base::Base;
 use crate::compile::{Check, Criterion, Match, Profile, SlicingCheck, Step, Term};
 use crate::model::SlicingRules;
 
+/// What to do about items whose slice is not known.
+const TELL_APART: &str = "load the value sets and profiles that tell slices apart";
+
 /// A value at a discriminator's path, with its type where the path knows it.
 type Found<'w> = (Value<'w>, &'static str);
 
@@ -42,6 +45,7 @@ impl<'w> Walk<'w> {
     ) {
         let mut members: Vec<Children<'w>> =
             slicing.slices.iter().map(|_| Children::new()).collect();
+        let mut maybe = vec![0_usize; slicing.slices.len()];
         let mut last = 0;
         let mut outsider: Option<&Child<'w>> = None;
         for child in children {
@@ -57,16 +61,22 @@ impl<'w> Walk<'w> {
                         place = Some(at);
                         break;
                     }
-                    Belongs::Unknown => is_unknown = true,
+                    Belongs::Unknown => {
+                        is_unknown = true;
+                        if let Some(maybe) = maybe.get_mut(at) {
+                            *maybe += 1;
+                        }
+                    }
                     Belongs::No => {}
                 }
             }
             let Some(place) = place else {
                 if is_unknown {
                     let what = format!("which slice of {} this is", check.id);
-                    let remedy = "load the value sets and profiles that tell slices apart";
-                    self.not_checked(what, remedy, &inner, child.at.offset());
-                } else if slicing.rules == SlicingRules::Closed {
+                    self.not_checked(what, TELL_APART, &inner, child.at.offset());
+                    continue;
+                }
+                if slicing.rules == SlicingRules::Closed {
                     self.stray(profile, check, slicing, child, &inner);
                 }
                 outsider = outsider.or(Some(child));
@@ -86,10 +96,32 @@ impl<'w> Walk<'w> {
                 members.push(*child);
             }
         }
-        for (slice, members) in slicing.slices.iter().zip(&members) {
-            if let Some(at) = slice.check {
-                self.slice(scope, profile, at, members, owner, path);
+        let counted = members.iter().zip(maybe);
+        for (slice, (members, maybe)) in slicing.slices.iter().zip(counted) {
+            if let Some(check) = slice.check.and_then(|at| profile.check(at)) {
+                self.slice(scope, profile, check, (members, maybe), owner, path);
             }
+        }
+    }
+
+    /// Checks what belongs to a slice; `maybe` more may belong to it.
+    fn slice(
+        &mut self,
+        scope: &Scope<'w>,
+        profile: &Profile,
+        check: &Check,
+        (members, maybe): (&Children<'w>, usize),
+        owner: &At<'w>,
+        path: &Path<'_>,
+    ) {
+        let wanted = check.min as usize;
+        if members.len() < wanted && wanted <= members.len().saturating_add(maybe) {
+            // What is missing may be among what cannot be told.
+            let what = format!("whether what {} asks for is there", check.id);
+            self.not_checked(what, TELL_APART, path, owner.offset());
+            self.each(scope, profile, check, members, owner, path);
+        } else {
+            self.list(scope, profile, check, members, owner, path);
         }
     }
 

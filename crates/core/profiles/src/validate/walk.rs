@@ -28,6 +28,10 @@ pub(super) struct Walk<'w> {
     pub(super) issues: Vec<Issue>,
     pub(super) more: usize,
     pub(super) steps: u64,
+    /// Steps of FHIRPath that are left.
+    rules: u64,
+    /// Said where it was given up: nothing found from there on is to be believed, and nothing more is said.
+    gave_up: Option<Issue>,
     /// Profiles being checked, one within the other.
     pub(super) nested: u32,
     /// Whether a reference is being followed.
@@ -91,6 +95,19 @@ impl<'f> Finding<'f> {
         }
     }
 
+    fn issue(self, path: &Path<'_>, offset: usize) -> Issue {
+        Issue {
+            severity: self.severity,
+            code: self.code,
+            expression: path.to_string(),
+            offset,
+            message: self.message,
+            remedy: self.remedy,
+            profile: self.profile.map(str::to_owned),
+            key: self.key.map(str::to_owned),
+        }
+    }
+
     pub(super) fn key(self, key: &'f str) -> Self {
         Self {
             key: Some(key),
@@ -114,6 +131,8 @@ impl<'w> Walk<'w> {
             issues: Vec::new(),
             more: 0,
             steps: 0,
+            rules: limits.rules,
+            gave_up: None,
             nested: 0,
             follows: false,
             visited: HashSet::new(),
@@ -121,7 +140,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    pub(super) fn finish(self) -> Report {
+    pub(super) fn finish(mut self) -> Report {
+        self.issues.extend(self.gave_up.take());
         Report {
             issues: self.issues,
             more: self.more,
@@ -130,16 +150,10 @@ impl<'w> Walk<'w> {
 
     #[cold]
     pub(super) fn add(&mut self, finding: Finding<'_>, path: &Path<'_>, offset: usize) {
-        let issue = Issue {
-            severity: finding.severity,
-            code: finding.code,
-            expression: path.to_string(),
-            offset,
-            message: finding.message,
-            remedy: finding.remedy,
-            profile: finding.profile.map(str::to_owned),
-            key: finding.key.map(str::to_owned),
-        };
+        if self.is_given_up() {
+            return;
+        }
+        let issue = finding.issue(path, offset);
         // Slices and types say again what was said of the element.
         let same =
             |known: &Issue| known.message == issue.message && known.expression == issue.expression;
@@ -179,18 +193,31 @@ impl<'w> Walk<'w> {
     /// Counts one step; false when there were too many.
     pub(super) fn step(&mut self, path: &Path<'_>, offset: usize) -> bool {
         self.steps += 1;
-        if self.steps == self.limits.steps {
-            let finding = Finding {
-                severity: Severity::Fatal,
-                ..Finding::error(
-                    "too-costly",
-                    "the validation was given up: it costs too much".to_owned(),
-                    "split the resource, or simplify the profiles",
-                )
-            };
-            self.add(finding, path, offset);
+        if self.steps >= self.limits.steps {
+            self.give_up(path, offset);
         }
-        self.steps < self.limits.steps
+        !self.is_given_up()
+    }
+
+    /// Whether it was given up: what was not found is then unknown.
+    pub(super) const fn is_given_up(&self) -> bool {
+        self.gave_up.is_some()
+    }
+
+    /// Ends the validation. What says so is kept apart from the issues, which may be those of a question
+    /// whose answer nobody is told.
+    #[cold]
+    pub(super) fn give_up(&mut self, path: &Path<'_>, offset: usize) {
+        let finding = Finding {
+            severity: Severity::Fatal,
+            ..Finding::error(
+                "too-costly",
+                "the validation was given up: it costs too much".to_owned(),
+                "split the resource, or simplify the profiles",
+            )
+        };
+        self.gave_up
+            .get_or_insert_with(|| finding.issue(path, offset));
     }
 
     pub(super) fn start(&mut self, resource: Value<'w>, profiles: &[&str]) {
@@ -364,7 +391,11 @@ impl<'w> Walk<'w> {
             .with_resolver(&resolver)
             .with_terminology(self.terminology);
         for invariant in invariants {
-            match invariant.check(&environment, at.item()) {
+            let verdict = invariant.check(&environment, at.item(), &mut self.rules);
+            if self.rules == 0 {
+                return self.give_up(path, at.offset());
+            }
+            match verdict {
                 Verdict::Holds => {}
                 Verdict::Broken => self.broken(invariant, at, profile, path),
                 Verdict::NotChecked(why) => {

@@ -45,6 +45,13 @@ const LOOKS: [&str; 13] = [
     "$validate-code",
 ];
 
+/// Operations that a GET asks for and that begin something, which would go on behind the batch.
+const STARTS: [&str; 3] = [
+    "$export",
+    "$get-ws-binding-token",
+    "$subscriptions-websocket",
+];
+
 /// A batch, taken apart.
 pub(crate) struct Split {
     /// The batch without its operations; `None` where it has nothing else.
@@ -185,11 +192,13 @@ async fn one(edge: &Edge, sent: &Sent<'_>, asked: Asked, left: usize) -> (Status
         .address
         .split_once('?')
         .unwrap_or((&asked.address, ""));
-    let looks = names
-        .rsplit('/')
-        .next()
-        .is_some_and(|name| LOOKS.contains(&name));
-    if asked.method != "GET" && !(asked.method == "POST" && looks) {
+    let last = names.rsplit('/').next().unwrap_or_default();
+    let looks = match asked.method.as_str() {
+        "GET" => !STARTS.contains(&last),
+        "POST" => LOOKS.contains(&last),
+        _ => false,
+    };
+    if !looks {
         let text = "this operation is not offered in bundles: send it by itself";
         return refused(Category::Unsupported, text);
     }

@@ -274,3 +274,55 @@ fn slices_in_slices_and_of_extensions() {
         }
     }
 }
+
+#[test]
+fn what_cannot_be_told_is_not_called_missing() {
+    let differential = |set: &str, rules: &str| {
+        json!([
+            {"path": "Observation"},
+            {"path": "Observation.category", "slicing": {"discriminator": [{"type": "value", "path": "$this"}], "rules": rules}},
+            {"path": "Observation.category", "sliceName": "told", "min": 1, "max": "1",
+             "binding": {"strength": "required", "valueSet": set}},
+            {"path": "Observation.category", "sliceName": "lab",
+             "patternCodeableConcept": {"coding": [{"system": "c", "code": "laboratory"}]}}
+        ])
+    };
+    let observation = |codes: &[&str]| {
+        let categories: Vec<Json> = codes
+            .iter()
+            .map(|code| json!({"coding": [{"system": "c", "code": code}]}))
+            .collect();
+        json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "category": categories})
+    };
+    let said = |set: &str, rules: &str, codes: &[&str]| {
+        let library = library(vec![profile("p", "Observation", &differential(set, rules))]);
+        let report = report(&library, &observation(codes), &["http://t/p"]);
+        let errors: Vec<String> = lines(&report)
+            .into_iter()
+            .filter(|line| line.starts_with("Error"))
+            .collect();
+        (errors, lines(&report).join("\n"))
+    };
+    // The value set is not loaded: the item may be the slice that is asked for.
+    for rules in ["open", "closed", "openAtEnd"] {
+        let (errors, all) = said("http://t/not-loaded", rules, &["x", "laboratory"]);
+        assert_eq!(errors, Vec::<String>::new(), "{rules}");
+        assert!(
+            all.contains("not checked: whether what Observation.category:told asks for is there"),
+            "{all}"
+        );
+    }
+    // There is nothing that could be it, or the value set says no.
+    for (set, codes) in [
+        ("http://t/not-loaded", &[][..]),
+        ("http://t/vs", &["x"][..]),
+    ] {
+        let (errors, all) = said(set, "open", codes);
+        assert!(
+            errors
+                .iter()
+                .any(|line| line.contains("(slice told) is required at least 1 times")),
+            "{set}: {all}"
+        );
+    }
+}

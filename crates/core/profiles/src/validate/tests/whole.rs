@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::Library;
 use crate::samples::{Few, definition, document, library, lines, profile, profile_on, report};
-use crate::validate::{Context, Limits, Severity, positions, validate};
+use crate::validate::{Context, Limits, Report, Severity, positions, validate};
 
 const BP: &str = "http://hl7.org/fhir/StructureDefinition/bp";
 
@@ -245,6 +245,96 @@ fn issues_are_bounded_and_errors_are_kept() {
             .iter()
             .any(|issue| issue.code == "too-costly" && issue.severity == Severity::Fatal)
     );
+}
+
+/// A profile on Bundle whose entries are told apart by the profile of their resource, and that has rules.
+fn costly() -> (std::sync::Arc<Library>, serde_json::Value) {
+    let lab = profile(
+        "lab",
+        "Observation",
+        &json!([
+            {"path": "Observation", "constraint": [{"key": "t-1", "severity": "error", "human": "named",
+                "expression": "descendants().where($this is string).all(length() > 0)"}]},
+            {"path": "Observation.code.text", "min": 1}
+        ]),
+    );
+    let bundle = profile(
+        "b",
+        "Bundle",
+        &json!([
+            {"path": "Bundle"},
+            {"path": "Bundle.entry", "slicing": {"discriminator": [{"type": "profile", "path": "resource"}], "rules": "closed"}},
+            {"path": "Bundle.entry", "sliceName": "lab", "min": 1},
+            {"path": "Bundle.entry.resource", "type": [{"code": "Observation", "profile": ["http://t/lab"]}]}
+        ]),
+    );
+    let entry = |text: Option<&str>| {
+        let mut resource = json!({"resourceType": "Observation", "status": "final", "code": {"coding": [{"code": "c"}]}});
+        if let Some(text) = text {
+            resource["code"]["text"] = json!(text);
+        }
+        json!({"resource": resource})
+    };
+    let body = json!({"resourceType": "Bundle", "type": "collection",
+        "entry": [entry(Some("a")), entry(Some("b")), entry(None)]});
+    (library(vec![lab, bundle]), body)
+}
+
+#[test]
+fn what_was_given_up_is_never_valid_wherever_it_was_given_up() {
+    let (library, body) = costly();
+    let document = document(&body);
+    let run = |limits: Limits| {
+        let mut context = Context::new(&library, &Few);
+        context.limits = limits;
+        validate(&context, document.root(), &["http://t/b"])
+    };
+    let whole = run(Limits::default());
+    assert!(!whole.is_valid(), "the third entry is of no slice");
+    let is_given_up = |report: &Report| {
+        let last = report.issues.last();
+        last.is_some_and(|issue| issue.code == "too-costly" && issue.severity == Severity::Fatal)
+    };
+    for by_rules in [false, true] {
+        let (mut given_up, mut finished) = (0, 0);
+        for most in 0..2_000 {
+            let mut limits = Limits::default();
+            if by_rules {
+                limits.rules = most;
+            } else {
+                limits.steps = most;
+            }
+            let report = run(limits);
+            if is_given_up(&report) {
+                assert!(!report.is_valid());
+                // What was said before is what is said of the whole.
+                let said = &report.issues[..report.issues.len() - 1];
+                assert!(whole.issues.starts_with(said), "{most}: {said:?}");
+                assert_eq!(finished, 0, "{most}: more was allowed and it was given up");
+                given_up += 1;
+            } else {
+                assert_eq!(report, whole, "{most}");
+                finished += 1;
+            }
+        }
+        assert!(given_up > 10 && finished > 10, "{given_up} {finished}");
+    }
+}
+
+#[test]
+fn rules_share_one_budget() {
+    let base = Library::base();
+    let telecom: Vec<_> = (0..400)
+        .map(|at| json!({"system": "phone", "value": format!("{at}")}))
+        .collect();
+    let body = json!({"resourceType": "Patient", "telecom": telecom});
+    let document = document(&body);
+    let mut context = Context::new(&base, &Few);
+    assert!(validate(&context, document.root(), &[]).is_valid());
+    // Enough for each rule, not for all of them.
+    context.limits.rules = 1_000;
+    let report = validate(&context, document.root(), &[]);
+    assert!(report.issues.iter().any(|issue| issue.code == "too-costly"));
 }
 
 #[test]
