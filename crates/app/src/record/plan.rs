@@ -408,6 +408,15 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// Whether the caller sees all of some types: whether a resource is there decides how references to it
+    /// sort.
+    fn sees_all(&self, types: &[TypeId]) -> bool {
+        let (app, caller) = (self.app, self.clauses.caller);
+        types
+            .iter()
+            .all(|ty| narrow::reach(app, caller, *ty) == Reach::All)
+    }
+
     fn sort_key(&self, code: &str) -> Result<SortKey, QueryError> {
         Ok(match (code, self.types) {
             ("_lastUpdated", _) => SortKey::Updated,
@@ -418,7 +427,16 @@ impl Planner<'_> {
                     ParamKind::Date | ParamKind::Number | ParamKind::Quantity => {
                         SortKey::Range(param.id)
                     }
-                    ParamKind::String => SortKey::Text(param.id),
+                    ParamKind::String | ParamKind::Uri => SortKey::Text(param.id),
+                    ParamKind::Token => SortKey::Code(param.id),
+                    ParamKind::Reference if self.sees_all(param.targets) => {
+                        SortKey::Reference(param.id)
+                    }
+                    ParamKind::Reference => {
+                        return Err(not_offered(&format!(
+                            "_sort by {code}, which depends on resources that you may not see,"
+                        )));
+                    }
                     kind => {
                         return Err(not_offered(&format!(
                             "_sort by the {} parameter {code}",

@@ -2,6 +2,8 @@
 //! Both sides of every comparison are made here: [`pack`] from extracted values, [`predicate`] from
 //! query values. Must not know SQL.
 
+use fhir::TypeId;
+
 pub mod hash;
 mod links;
 mod pack;
@@ -28,6 +30,13 @@ pub const PRESENCE: u16 = RESERVED;
 pub const NARRATIVE: u16 = RESERVED + 1;
 /// The reserved parameter of words elsewhere.
 pub const CONTENT: u16 = RESERVED + 2;
+
+/// What the stored beginnings of codes begin with.
+pub const CODE_TEXT: char = '\u{2}';
+/// What the stored targets of references begin with.
+pub const TARGET_TEXT: char = '\u{3}';
+/// What no stored text of these kinds begins with.
+pub(crate) const NEXT_TEXT: char = '\u{4}';
 
 /// Longest folded text kept in the index, in bytes; longer ones are cut at a character (PostgreSQL
 /// refuses index rows above a third of a page). `:exact` compares a hash of the whole text.
@@ -285,7 +294,19 @@ pub fn scoped_text(scope: i64, folded: &str) -> String {
 /// begin with no such character.
 #[must_use]
 pub fn code_text(folded: &str) -> String {
-    format!("\u{2}{folded}")
+    format!("{CODE_TEXT}{folded}")
+}
+
+/// The stored text of a reference to what is no resource of this tenant, for sorting.
+#[must_use]
+pub fn target_text(url: &str) -> String {
+    cut_text(&format!("{TARGET_TEXT}{url}")).to_owned()
+}
+
+/// How a resource of this tenant sorts among the targets of references: before every URL.
+#[must_use]
+pub fn local_text(ty: TypeId, id: &str) -> String {
+    format!("{TARGET_TEXT}{}/{id}", 10_000 + u32::from(ty.0))
 }
 
 /// Cuts a text to [`TEXT_LIMIT`] bytes at a character.

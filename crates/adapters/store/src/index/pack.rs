@@ -6,10 +6,11 @@ use fhir::{Definitions, TypeId};
 use smallvec::{SmallVec, smallvec};
 
 use super::hash::KeyHasher;
+use super::presence::is_own;
 use super::union::union_of;
 use super::{
     COMPARTMENT, CONTENT, KeyRow, NARRATIVE, PRESENCE, PackedIndex, RangeRow, TextRow, code_text,
-    cut_text, scoped_text,
+    cut_text, local_text, scoped_text, target_text,
 };
 use crate::port::search::FullText;
 
@@ -135,9 +136,23 @@ impl Packer<'_> {
                     self.texts.push(TextRow { p, v });
                 }
             }
-            IndexValue::Uri(uri) => self.texts.push(TextRow {
+            // The mark of a parameter's presence is no value.
+            IndexValue::Uri(uri) if *value != super::present() => self.texts.push(TextRow {
                 p,
                 v: cut_text(uri).to_owned(),
+            }),
+            IndexValue::Reference {
+                target: RefTarget::Absolute(url),
+            } => self.texts.push(TextRow {
+                p,
+                v: target_text(url),
+            }),
+            // Those of other parameters are found by the resource they lead to.
+            IndexValue::Reference {
+                target: RefTarget::Local { ty, id },
+            } if is_own(ParamId(p)) => self.texts.push(TextRow {
+                p,
+                v: local_text(*ty, id),
             }),
             _ => {}
         }

@@ -216,6 +216,12 @@ pub enum SortKey {
     /// A text parameter: least folded text ascending, greatest descending. Without a value: last in both
     /// directions.
     Text(ParamId),
+    /// A token parameter: its codes, folded and as far as the index keeps them, like `Text`. What has no
+    /// code comes last in both directions.
+    Code(ParamId),
+    /// A reference parameter: resources of this tenant by the number of their type and their id, then URLs,
+    /// like `Text`. Logical references, and those to what was never stored here, have no value.
+    Reference(ParamId),
 }
 
 /// One key of an order.

@@ -392,7 +392,7 @@ fn value(key: SortKey, row: &Row, at: usize) -> Result<Option<PositionValue>, Er
         SortKey::Updated | SortKey::Range(_) => row
             .try_get::<_, Option<i64>>(at)?
             .map(PositionValue::Number),
-        SortKey::Id | SortKey::Text(_) => row
+        SortKey::Id | SortKey::Text(_) | SortKey::Code(_) | SortKey::Reference(_) => row
             .try_get::<_, Option<String>>(at)?
             .map(PositionValue::Text),
     })

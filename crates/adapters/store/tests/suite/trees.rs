@@ -294,7 +294,7 @@ fn grow(
     }
 }
 
-fn sort_value(thing: &Thing<'_>, sort: Sort) -> Option<PositionValue> {
+fn sort_value(thing: &Thing<'_>, sort: Sort, stored: &HashSet<String>) -> Option<PositionValue> {
     let values = |param| {
         let found = thing.found.values.iter();
         found.filter(move |(id, _)| *id == param).map(|(_, v)| v)
@@ -305,6 +305,14 @@ fn sort_value(thing: &Thing<'_>, sort: Sort) -> Option<PositionValue> {
         } else {
             numbers.into_iter().min()
         }
+    };
+    let text = |texts: Vec<String>| {
+        let end = if sort.descending {
+            texts.into_iter().max()
+        } else {
+            texts.into_iter().min()
+        };
+        end.map(PositionValue::Text)
     };
     match sort.key {
         SortKey::Row => None,
@@ -324,22 +332,53 @@ fn sort_value(thing: &Thing<'_>, sort: Sort) -> Option<PositionValue> {
         SortKey::Text(param) => {
             let texts = values(param).filter_map(|value| match value {
                 IndexValue::Text { folded, .. } => Some(folded.clone()),
+                IndexValue::Uri(uri) => Some(uri.to_string()),
                 _ => None,
             });
-            let text = if sort.descending {
-                texts.max()
-            } else {
-                texts.min()
-            };
-            text.map(PositionValue::Text)
+            text(texts.collect())
+        }
+        SortKey::Code(param) => {
+            let codes = values(param).filter_map(|value| match value {
+                IndexValue::Token {
+                    code: Some(code), ..
+                } => Some(fhir::search::coded_text(&fhir::search::fold(code)).to_owned()),
+                _ => None,
+            });
+            text(codes.collect())
+        }
+        SortKey::Reference(param) => {
+            let definitions = Definitions::r4();
+            let targets = values(param).filter_map(|value| match value {
+                IndexValue::Reference {
+                    target: RefTarget::Local { ty, id },
+                } => {
+                    let name = format!("{}/{id}", definitions.resource_name(*ty));
+                    stored.contains(&name).then_some(name)
+                }
+                // Names of types begin with upper case: no URL does.
+                IndexValue::Reference {
+                    target: RefTarget::Absolute(url),
+                } => Some(url.to_string()),
+                _ => None,
+            });
+            text(targets.collect())
         }
     }
 }
 
-fn compare(a: &Thing<'_>, b: &Thing<'_>, sorts: &[Sort]) -> Ordering {
+fn compare(
+    a: &Thing<'_>,
+    b: &Thing<'_>,
+    sorts: &[Sort],
+    stored: &HashSet<String>,
+) -> Ordering {
     let turned = |order: Ordering, descending| if descending { order.reverse() } else { order };
     for sort in sorts {
-        let order = match (sort.key, sort_value(a, *sort), sort_value(b, *sort)) {
+        let order = match (
+            sort.key,
+            sort_value(a, *sort, stored),
+            sort_value(b, *sort, stored),
+        ) {
             (SortKey::Row, ..) => turned(a.row.cmp(&b.row), sort.descending),
             (_, Some(PositionValue::Number(a)), Some(PositionValue::Number(b))) => {
                 turned(a.cmp(&b), sort.descending)
@@ -373,7 +412,9 @@ fn sorts(dice: &mut Dice, types: &[TypeId]) -> Vec<Sort> {
                     ParamKind::Date | ParamKind::Quantity if !param.code.starts_with('_') => {
                         Some(SortKey::Range(param.id))
                     }
-                    ParamKind::String => Some(SortKey::Text(param.id)),
+                    ParamKind::String | ParamKind::Uri => Some(SortKey::Text(param.id)),
+                    ParamKind::Token => Some(SortKey::Code(param.id)),
+                    ParamKind::Reference => Some(SortKey::Reference(param.id)),
                     _ => None,
                 }),
         );
@@ -449,12 +490,13 @@ async fn all_pages(
     (found, total)
 }
 
-/// Everything stored, in the order of the rows; some of it updated, some deleted, some erased with its patient.
+/// Everything stored, in the order of the rows; some of it updated, some deleted, some erased with its
+/// patient. The names are those of all that ever was.
 async fn populate(
     dice: &mut Dice,
     world: &World,
     store: &dyn Store,
-) -> Vec<(TypeId, String, String)> {
+) -> (Vec<(TypeId, String, String)>, HashSet<String>) {
     let mut texts = Vec::new();
     for (kind, count) in TYPES.into_iter().zip([26, 60, 14, 7, 5, 12]) {
         for number in 0..count {
@@ -490,7 +532,9 @@ async fn populate(
         .await
         .unwrap();
     let mut left = Vec::new();
+    let mut ever = HashSet::new();
     for (ty, name, text) in texts {
+        ever.insert(format!("{}/{name}", Definitions::r4().resource_name(ty)));
         let key = store::ResourceKey {
             ty,
             id: super::world::id(&name),
@@ -500,7 +544,7 @@ async fn populate(
             left.push((ty, name, text));
         }
     }
-    left
+    (left, ever)
 }
 
 pub async fn random_trees_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
@@ -511,7 +555,7 @@ pub async fn random_trees_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
     let world = World::new();
     let store = bed.open(&world, WINDOW).await;
     world.found(&*store).await;
-    let left = populate(&mut dice, &world, &*store).await;
+    let (left, stored) = populate(&mut dice, &world, &*store).await;
     let documents: Vec<Document> = left
         .iter()
         .map(|(_, _, text)| Document::parse(text.clone().into_bytes(), &Limits::default()).unwrap())
@@ -553,7 +597,7 @@ pub async fn random_trees_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
             .filter(|thing| types.contains(&thing.ty))
             .filter(|thing| conds.iter().all(|cond| cond.holds(thing, &all)))
             .collect();
-        expected.sort_by(|a, b| compare(a, b, &sort));
+        expected.sort_by(|a, b| compare(a, b, &sort, &stored));
         let expected: Vec<String> = expected
             .iter()
             .map(|thing| {

@@ -135,7 +135,10 @@ pub fn estimate(
 pub fn walks_values(query: &Query, decided: &Decided) -> bool {
     let first = query.sort.first().map(|sort| sort.key);
     decided.strategy == Strategy::Walk
-        && matches!(first, Some(SortKey::Range(_) | SortKey::Text(_)))
+        && matches!(
+            first,
+            Some(SortKey::Range(_) | SortKey::Text(_) | SortKey::Code(_))
+        )
 }
 
 /// Whether the page before ended among what has no value of the first key.
@@ -276,12 +279,15 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
             param,
             "s.u = 0 AND (s.lo < d.lo OR (s.lo = d.lo AND s.hi < d.hi))",
         ),
-        SortKey::Text(param) if first.descending => ("ix_txt", "v", param, "s.v > d.v"),
-        SortKey::Text(param) => ("ix_txt", "v", param, "s.v < d.v"),
-        SortKey::Row | SortKey::Updated | SortKey::Id => {
+        SortKey::Text(param) | SortKey::Code(param) if first.descending => {
+            ("ix_txt", "v", param, "s.v > d.v")
+        }
+        SortKey::Text(param) | SortKey::Code(param) => ("ix_txt", "v", param, "s.v < d.v"),
+        SortKey::Row | SortKey::Updated | SortKey::Id | SortKey::Reference(_) => {
             return heads(w, query, decided, None, Valued::Any);
         }
     };
+    let band = order::band(first.key);
     let order = Order::of(w, query, "d.rid", Some(format!("d.{column}")));
     w.push(HEAD).push(&order.selected());
     w.push(" FROM ").push(table).push(" d");
@@ -291,13 +297,15 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     if table == "ix_rng" {
         w.push(" AND d.u = 0");
     }
+    w.push(&order::within("d", band));
     w.push(" AND ");
     alive(w, query.types(), "r");
     conditions(w, query, query.clauses(), None, &At::row("d", "r"));
     let tenant = w.dialect.tenant("s");
     let _ = write!(
         w.text,
-        " AND NOT EXISTS (SELECT 1 FROM {table} s WHERE {tenant}s.rid = d.rid AND s.p = d.p AND {nearer})"
+        " AND NOT EXISTS (SELECT 1 FROM {table} s WHERE {tenant}s.rid = d.rid AND s.p = d.p AND {nearer}{})",
+        order::within("s", band)
     );
     order.after(w, query);
     order.write(w);

@@ -4,6 +4,7 @@
 use core::fmt::Write as _;
 
 use super::{Bind, Writer};
+use crate::index::{CODE_TEXT, NEXT_TEXT, TARGET_TEXT};
 use crate::port::search::{PositionValue, Sort, SortKey};
 use crate::query::tree::Query;
 
@@ -136,10 +137,38 @@ fn bound(value: &PositionValue) -> Bind {
     }
 }
 
+/// Between which texts the values of a key lie among those of its parameter.
+pub(super) const fn band(key: SortKey) -> Option<(char, char)> {
+    match key {
+        SortKey::Code(_) => Some((CODE_TEXT, TARGET_TEXT)),
+        _ => None,
+    }
+}
+
+/// A condition on the texts of an alias, beginning with ` AND `.
+pub(super) fn within(alias: &str, band: Option<(char, char)>) -> String {
+    band.map_or_else(String::new, |(from, to)| {
+        format!(" AND {alias}.v >= '{from}' AND {alias}.v < '{to}'")
+    })
+}
+
+/// What a resource refers to, written as [`crate::index::local_text`] and [`crate::index::target_text`]
+/// write it: what is stored here is found by its name's hash, the rest is kept as text.
+fn target(w: &Writer<'_>, end: &str, p: u16) -> String {
+    let [link, head, text] = ["s", "t", "x"].map(|alias| w.dialect.tenant(alias));
+    let kept = within("x", Some((TARGET_TEXT, NEXT_TEXT)));
+    format!(
+        "(SELECT {end}(g.v) FROM (SELECT '{TARGET_TEXT}' || cast(10000 + t.ty AS text) || '/' || t.fid AS v \
+         FROM ix_ref s JOIN res t ON {head}t.rh = s.v WHERE {link}s.rid = r.rid AND s.p = {p} \
+         UNION ALL SELECT x.v AS v FROM ix_txt x WHERE {text}x.rid = r.rid AND x.p = {p}{kept}) g)"
+    )
+}
+
 /// The expression sorted by. Parameter numbers are ours and small: written into the text, so that the
 /// expression can be repeated.
 fn key(w: &Writer<'_>, sort: Sort) -> Key {
     let descending = sort.descending;
+    let end = if descending { "max" } else { "min" };
     let of = |table: &str, column: &str, end: &str, p: u16, more: &str| {
         let tenant = w.dialect.tenant("s");
         format!(
@@ -158,10 +187,11 @@ fn key(w: &Writer<'_>, sort: Sort) -> Key {
             let value = of("ix_rng", "lo", "min", param.0, " AND s.u = 0");
             (Some(value), false)
         }
-        SortKey::Text(param) => {
-            let end = if descending { "max" } else { "min" };
-            (Some(of("ix_txt", "v", end, param.0, "")), false)
+        SortKey::Text(param) | SortKey::Code(param) => {
+            let more = within("s", band(sort.key));
+            (Some(of("ix_txt", "v", end, param.0, &more)), false)
         }
+        SortKey::Reference(param) => (Some(target(w, end, param.0)), false),
     };
     Key {
         value,
