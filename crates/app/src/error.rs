@@ -27,6 +27,14 @@ pub enum QueryError {
         /// What was given.
         name: String,
     },
+    /// It needs what the index lacks until it is built anew: an answer could miss something.
+    #[error(
+        "{name} is not ready: the search index is being built anew after an upgrade; try again later, SearchParameter/$status shows how far it is"
+    )]
+    NotReady {
+        /// What was given.
+        name: String,
+    },
     /// A value that cannot be read.
     #[error("{name} has a value that cannot be read: {detail}")]
     Malformed {
@@ -77,6 +85,7 @@ impl Categorised for QueryError {
     fn category(&self) -> Category {
         match self {
             Self::Denied { .. } => Category::Forbidden,
+            Self::NotReady { .. } => Category::Unavailable,
             _ => Category::Invalid,
         }
     }

@@ -16,6 +16,7 @@ use crate::admin::users::{self, MadeUser, NewUser};
 use crate::admin::{Versioned, all, allow, changed, commit, load, write};
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::search_parameters;
 use crate::tenants::{SLUG, info};
 use crate::unit::UnitOfWork;
 
@@ -78,6 +79,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewTenant) -> Result<MadeTe
         },
     };
     app.store().create_tenant(&scope, &spec).await?;
+    search_parameters::begin(app, &scope).await?;
     let (sign_in_name, display_name) = new.administrator;
     let administrator = NewUser {
         sign_in_name,

@@ -2,7 +2,7 @@
 //! `_list`, full text. What a caller may not search is closed off at every level, so that no chain tells
 //! what a search of its own would not. Must not know of paging, sorting or presentation.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use fhir::definitions::TypeId;
@@ -62,6 +62,8 @@ pub(crate) struct Clauses<'a> {
     steps: Cell<usize>,
     /// Types tried for it.
     tried: Cell<usize>,
+    /// Parameters of the tenant's own that were asked for.
+    own: RefCell<Vec<&'static SearchParam>>,
 }
 
 /// Types that may be tried for each that a chain may lead to.
@@ -76,7 +78,13 @@ impl<'a> Clauses<'a> {
             open: false,
             steps: Cell::new(0),
             tried: Cell::new(0),
+            own: RefCell::default(),
         }
+    }
+
+    /// The parameters of the tenant's own that were asked for, each once.
+    pub(crate) fn own(&self) -> Vec<&'static SearchParam> {
+        self.own.take()
     }
 
     fn now(&self) -> Timestamp {
@@ -91,13 +99,28 @@ impl<'a> Clauses<'a> {
         }
         // Those of the tenant's own; one that is being built would miss what it has not come to.
         match search_parameters::last_known(self.app, self.caller.scope.tenant()).find(ty, code) {
-            Some(Found::Ready(param)) => Ok(param),
+            Some(Found::Ready(param)) => {
+                let mut own = self.own.borrow_mut();
+                if own.iter().all(|known| known.id != param.id) {
+                    own.push(param);
+                }
+                Ok(param)
+            }
             Some(Found::Building) => Err(not_offered(&format!("{code}, which is being built,"))),
             None => Err(QueryError::Unknown {
                 resource: definitions.resource_name(ty).to_owned(),
                 name: cut(code),
             }),
         }
+    }
+
+    /// Refuses what depends on rows that the index may lack, as long as it is not built by this release.
+    pub(crate) fn index_is_whole(&self, name: &str) -> Result<(), QueryError> {
+        let known = search_parameters::last_known(self.app, self.caller.scope.tenant());
+        if known.is_whole() {
+            return Ok(());
+        }
+        Err(QueryError::NotReady { name: cut(name) })
     }
 
     /// The clauses that close off what the caller may not search of a type.
@@ -141,8 +164,16 @@ impl<'a> Clauses<'a> {
         }
         match name {
             "_list" => return self.list(value),
-            "_text" => return words(name, WordScope::Narrative, value),
-            "_content" => return words(name, WordScope::Content, value),
+            "_text" | "_content" => {
+                self.index_is_whole(name)?;
+                let narrative = name == "_text";
+                let scope = if narrative {
+                    WordScope::Narrative
+                } else {
+                    WordScope::Content
+                };
+                return words(name, scope, value);
+            }
             "_filter" => return super::filter::clause(self, ty, value, depth),
             _ => {}
         }
@@ -479,6 +510,14 @@ impl<'a> Clauses<'a> {
         modifier: Modifier,
         part: &str,
     ) -> Result<QueryValue, QueryError> {
+        let late = match modifier {
+            Modifier::Text | Modifier::CodeText | Modifier::OfType => true,
+            Modifier::Above | Modifier::Below => param.kind == ParamKind::Uri,
+            _ => false,
+        };
+        if late {
+            self.index_is_whole(&format!("{}:{}", param.code, modifier.as_str()))?;
+        }
         // References may be written with this server's own address.
         let part = match part.strip_prefix(&*self.caller.context.base) {
             Some(rest) if param.kind == ParamKind::Reference => {

@@ -10,6 +10,7 @@ use crate::error::{AppError, QueryError};
 use crate::record::narrow;
 use crate::record::plan::{self, Request};
 use crate::record::query_string;
+use crate::search_parameters;
 
 /// What a condition matches.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub(crate) struct Condition {
 impl Condition {
     /// Reads criteria such as `identifier=http://x|1`; a leading `Type?` is accepted. Criteria must
     /// narrow: none at all is refused. Never lenient: an ignored criterion would match too much.
-    pub(crate) fn parse(
+    pub(crate) async fn parse(
         app: &App,
         caller: &Caller,
         ty: TypeId,
@@ -44,11 +45,11 @@ impl Condition {
             name: "the condition".to_owned(),
             detail: "a percent escape is broken".to_owned(),
         })?;
-        Self::from_params(app, caller, ty, &params)
+        Self::from_params(app, caller, ty, &params).await
     }
 
     /// The same from decoded pairs.
-    pub(crate) fn from_params(
+    pub(crate) async fn from_params(
         app: &App,
         caller: &Caller,
         ty: TypeId,
@@ -59,6 +60,8 @@ impl Condition {
             params,
             lenient: false,
         };
+        // Criteria may use parameters of the tenant's own, and need to know whether the index is whole.
+        search_parameters::current(app, &caller.scope).await?;
         let mut planned = plan::plan(app, caller, &request)?;
         if planned.plan.all_of.is_empty() {
             return Err(AppError::Invalid(format!(

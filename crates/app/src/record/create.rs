@@ -34,9 +34,10 @@ pub async fn create(
     }
     let document = prepare::parse(app, body)?;
     prepare::check(app, document.root(), ty)?;
-    let condition = if_none_exist
-        .map(|query| Condition::parse(app, caller, ty, query))
-        .transpose()?;
+    let condition = match if_none_exist {
+        Some(query) => Some(Condition::parse(app, caller, ty, query).await?),
+        None => None,
+    };
     let mut retry = Retry::new();
     loop {
         let guard = match &condition {

@@ -49,7 +49,7 @@ pub async fn delete_where(
     criteria: &[(String, String)],
 ) -> Result<Deleted, AppError> {
     authorise(app, caller, &Ask::of_type(Interaction::Delete, ty)).await?;
-    let condition = Condition::from_params(app, caller, ty, criteria)?;
+    let condition = Condition::from_params(app, caller, ty, criteria).await?;
     let mut retry = Retry::new();
     loop {
         let matched = condition.find(app, caller).await?;

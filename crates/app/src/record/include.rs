@@ -18,8 +18,9 @@ use crate::App;
 use crate::authorise::{Allowed, Ask, authorise};
 use crate::context::Caller;
 use crate::error::{AppError, QueryError};
-use crate::record::clauses::{any_of, cut, malformed, points_to};
+use crate::record::clauses::{Clauses, any_of, cut, malformed, points_to};
 use crate::record::narrow::{self, Reach};
+use crate::search_parameters;
 
 /// Ids asked for in one search.
 const CHUNK: usize = 400;
@@ -48,7 +49,7 @@ impl Include {
 
     /// Reads one; `types` are those searched.
     pub(crate) fn parse(
-        app: &App,
+        clauses: &Clauses<'_>,
         types: &[TypeId],
         name: &str,
         value: &str,
@@ -61,6 +62,7 @@ impl Include {
             "iterate" => true,
             _ => return Err(malformed(name, "the only modifier is :iterate")),
         };
+        let app = clauses.app;
         let definitions = app.definitions();
         let mut include = Self {
             source: None,
@@ -84,7 +86,7 @@ impl Include {
             include.source = Some(source);
             include.target = target.map(ty).transpose()?;
             if param != "*" {
-                include.param = Some(reference(app, source, param, name)?);
+                include.param = Some(reference(clauses, source, param, name)?);
             }
         }
         include.check(app, types, name)?;
@@ -142,18 +144,12 @@ impl Include {
 }
 
 fn reference(
-    app: &App,
+    clauses: &Clauses<'_>,
     source: TypeId,
     code: &str,
     name: &str,
 ) -> Result<&'static SearchParam, QueryError> {
-    let definitions = app.definitions();
-    let param = definitions
-        .search_param(source, code)
-        .ok_or_else(|| QueryError::Unknown {
-            resource: definitions.resource_name(source).to_owned(),
-            name: cut(code),
-        })?;
+    let param = clauses.param(source, code)?;
     if param.kind == ParamKind::Reference {
         Ok(param)
     } else {
@@ -289,6 +285,7 @@ impl Collector<'_> {
         includes: &[Include],
         sources: &[StoredVersion],
     ) -> Result<BTreeMap<TypeId, Vec<LogicalId>>, AppError> {
+        let own = search_parameters::last_known(self.app, self.caller.scope.tenant());
         let mut found: BTreeMap<TypeId, Vec<LogicalId>> = BTreeMap::new();
         for source in sources {
             let params: Vec<(&SearchParam, Option<TypeId>)> = includes
@@ -302,7 +299,9 @@ impl Collector<'_> {
                 continue;
             };
             let document = Document::parse(body.to_vec(), &Limits::default())?;
-            let extracted = extract(self.app.definitions(), source.key.ty, document.root());
+            let mut extracted = extract(self.app.definitions(), source.key.ty, document.root());
+            let (values, _) = own.values(self.app.definitions(), source.key.ty, document.root());
+            extracted.values.extend(values);
             for (id, value) in &extracted.values {
                 let IndexValue::Reference {
                     target: RefTarget::Local { ty, id: target },

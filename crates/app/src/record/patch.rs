@@ -242,7 +242,7 @@ pub async fn patch_where(
         return replay(app, caller, &kept).await;
     }
     authorise(app, caller, &Ask::of_type(Interaction::Update, ty)).await?;
-    let condition = Condition::from_params(app, caller, ty, criteria)?;
+    let condition = Condition::from_params(app, caller, ty, criteria).await?;
     let mut retry = Retry::new();
     loop {
         let matched = condition.find(app, caller).await?;

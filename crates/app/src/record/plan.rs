@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use fhir::definitions::TypeId;
-use fhir::search::ParamKind;
+use fhir::search::{ParamKind, SearchParam};
 use fhir::terminology::{NoTerminology, Terminology};
 use store::{Clause, Position, Predicate, SearchPlan, Sort, SortKey, Total};
 
@@ -41,6 +41,8 @@ pub(crate) struct Planned {
     /// What was understood, for the self link; without cursor and `_format`.
     pub applied: Vec<(String, String)>,
     pub binding: Binding,
+    /// Parameters of the tenant's own that it asks for.
+    pub own: Vec<&'static SearchParam>,
 }
 
 /// Plans a search of one type, without what the caller's role adds to it. Value sets and hierarchies of
@@ -329,6 +331,7 @@ impl Planner<'_> {
             ignored,
             applied,
             binding,
+            own: self.clauses.own(),
         })
     }
 
@@ -371,7 +374,7 @@ impl Planner<'_> {
                         "the search has more than {most} _include and _revinclude: split it"
                     )));
                 }
-                let include = Include::parse(self.app, self.types, name, value)?;
+                let include = Include::parse(&self.clauses, self.types, name, value)?;
                 self.includes.push(include);
             }
             _ => {
@@ -423,6 +426,14 @@ impl Planner<'_> {
             ("_id", _) => SortKey::Id,
             (code, [ty]) => {
                 let param = self.clauses.param(*ty, code)?;
+                let early = matches!(
+                    param.kind,
+                    ParamKind::Date | ParamKind::Number | ParamKind::Quantity
+                ) || (param.kind == ParamKind::String
+                    && param.id.0 < store::index::FIRST_OWN);
+                if !early {
+                    self.clauses.index_is_whole(&format!("_sort by {code}"))?;
+                }
                 match param.kind {
                     ParamKind::Date | ParamKind::Number | ParamKind::Quantity => {
                         SortKey::Range(param.id)

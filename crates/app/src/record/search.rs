@@ -2,10 +2,11 @@
 //! matches, record the look once per patient found, and cut the answer to what was asked.
 
 use fhir::definitions::TypeId;
-use fhir::validate::Issue;
+use fhir::search::SearchParam;
+use fhir::validate::{Issue, Severity};
 use identity::Interaction;
 use kernel::LogicalId;
-use store::{Clause, Predicate, SearchPage, StoredVersion, Total};
+use store::{Clause, Predicate, SearchPage, SearchPlan, StoredVersion, Total};
 
 use crate::App;
 use crate::authorise::{Allowed, Ask, authorise};
@@ -13,6 +14,7 @@ use crate::context::Caller;
 use crate::entry::{Look, look_entries};
 use crate::error::{AppError, QueryError};
 use crate::record::include::{self, Included};
+use crate::record::narrow::{self, Reach};
 use crate::record::place::Place;
 use crate::record::plan::{self, Planned};
 use crate::record::project::Projection;
@@ -143,9 +145,58 @@ async fn answered(
     let page = app.store().search(&caller.scope, &planned.plan).await?;
     let size = |version: &StoredVersion| version.body.as_ref().map_or(0, bytes::Bytes::len);
     let left = bytes.saturating_sub(page.matches.iter().map(size).sum());
-    let included = include::collect(app, caller, &planned.includes, &page.matches, left).await?;
+    let mut included =
+        include::collect(app, caller, &planned.includes, &page.matches, left).await?;
+    included
+        .notices
+        .extend(unchecked(app, caller, &planned.own).await?);
     record_looks(app, caller, &allowed, place, &planned, &page, &included).await?;
     answer(app, caller, planned, page, included)
+}
+
+/// Says of which parameters something that the caller may see could not be judged: whether it matches is
+/// not known, and it is not among the matches.
+async fn unchecked(
+    app: &App,
+    caller: &Caller,
+    own: &[&'static SearchParam],
+) -> Result<Vec<Issue>, AppError> {
+    let mut notices = Vec::new();
+    for param in own {
+        let mut all_of = vec![Clause {
+            negated: false,
+            any_of: vec![store::index::is_unchecked(param.id)],
+        }];
+        match narrow::reach(app, caller, param.ty) {
+            Reach::All => {}
+            Reach::Within(clause) => all_of.push(clause),
+            Reach::Nothing => continue,
+        }
+        let plan = SearchPlan {
+            types: vec![param.ty],
+            all_of,
+            sort: Vec::new(),
+            count: 1,
+            bytes: 1,
+            after: None,
+            total: Total::None,
+        };
+        let found = app.store().search(&caller.scope, &plan).await?;
+        if found.matches.is_empty() {
+            continue;
+        }
+        let (code, ty) = (param.code, app.definitions().resource_name(param.ty));
+        notices.push(Issue {
+            severity: Severity::Warning,
+            code: "incomplete",
+            expression: String::new(),
+            diagnostics: format!(
+                "{code} was not checked for every {ty}: the expression of {} could not be evaluated for some, and whether they match is not known; correct it",
+                param.definition
+            ),
+        });
+    }
+    Ok(notices)
 }
 
 /// Authorises and plans: what each type searched rests on, first the one asked for.

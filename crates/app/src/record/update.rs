@@ -70,7 +70,7 @@ pub async fn update_where(
     }
     let document = prepare::parse(app, body)?;
     prepare::check(app, document.root(), ty)?;
-    let condition = Condition::from_params(app, caller, ty, criteria)?;
+    let condition = Condition::from_params(app, caller, ty, criteria).await?;
     let job = Job {
         app,
         caller,

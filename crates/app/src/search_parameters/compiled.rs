@@ -36,6 +36,7 @@ pub(crate) enum Found {
 #[derive(Debug, Default)]
 pub(crate) struct Compiled {
     version: u32,
+    whole: bool,
     types: HashMap<TypeId, Vec<Own>>,
 }
 
@@ -70,12 +71,21 @@ impl Compiled {
                 expression,
             });
         }
-        Ok(Self { version, types })
+        Ok(Self {
+            version,
+            whole: table.is_whole(),
+            types,
+        })
     }
 
     /// The version of the table's document.
     pub(crate) const fn version(&self) -> u32 {
         self.version
+    }
+
+    /// Whether everything stored has the index rows that this release makes; unknown is no.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// Whether a type has parameters of the tenant's own.
@@ -118,7 +128,12 @@ impl Compiled {
                         add(definitions, place, &item, &mut values);
                     }
                 }
-                Err(_) => failed += 1,
+                // Found by nothing, which searches have to say.
+                Err(_) => {
+                    failed += 1;
+                    values.push((own.param.id, store::index::unchecked()));
+                    continue;
+                }
             }
             if values.len() > before {
                 values.push((own.param.id, store::index::present()));

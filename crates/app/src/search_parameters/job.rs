@@ -87,7 +87,13 @@ async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
     let now = app.now();
     let changed = table.settle(app.definitions(), &defined, now);
     let since = now.as_micros() - app.settings().reindex_grace_ms * 1000;
-    if table.begin_passes(since) || changed {
+    let renews = table.needs_renewal();
+    if renews {
+        let types = held(app, scope).await?;
+        tracing::info!(tenant = %scope.tenant(), types = types.len(), "the search index is built anew");
+        table.renew(&types);
+    }
+    if table.begin_passes(since) || changed || renews {
         if !table::save(app, scope, &table, version).await? {
             return Ok(Standing::Going);
         }
@@ -113,6 +119,38 @@ async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
         version += 1;
     }
     Ok(table.standing())
+}
+
+/// Names of the types that hold something.
+async fn held(app: &App, scope: &TenantScope) -> Result<Vec<&'static str>, AppError> {
+    let mut types = Vec::new();
+    for ty in app.definitions().resource_types() {
+        let plan = SearchPlan {
+            count: 1,
+            bytes: 1,
+            ..whole(ty)
+        };
+        if !app.store().search(scope, &plan).await?.matches.is_empty() {
+            types.push(app.definitions().resource_name(ty));
+        }
+    }
+    Ok(types)
+}
+
+/// A type from its oldest row on.
+fn whole(ty: TypeId) -> SearchPlan {
+    SearchPlan {
+        types: vec![ty],
+        all_of: Vec::<Clause>::new(),
+        sort: vec![Sort {
+            key: SortKey::Row,
+            descending: false,
+        }],
+        count: PAGE,
+        bytes: PAGE_BYTES,
+        after: None,
+        total: Total::None,
+    }
 }
 
 /// What the tenant's SearchParameter resources define.
@@ -151,18 +189,7 @@ async fn walk(
     ty: TypeId,
     after: Option<Position>,
 ) -> Result<SearchPage, AppError> {
-    let plan = SearchPlan {
-        types: vec![ty],
-        all_of: Vec::<Clause>::new(),
-        sort: vec![Sort {
-            key: SortKey::Row,
-            descending: false,
-        }],
-        count: PAGE,
-        bytes: PAGE_BYTES,
-        after,
-        total: Total::None,
-    };
+    let plan = SearchPlan { after, ..whole(ty) };
     Ok(app.store().search(scope, &plan).await?)
 }
 
@@ -207,16 +234,10 @@ async fn page(
 
 async fn count(app: &App, scope: &TenantScope, ty: TypeId) -> Result<u64, AppError> {
     let plan = SearchPlan {
-        types: vec![ty],
-        all_of: Vec::new(),
-        sort: vec![Sort {
-            key: SortKey::Row,
-            descending: false,
-        }],
         count: 0,
         bytes: 0,
-        after: None,
         total: Total::Accurate,
+        ..whole(ty)
     };
     let found = app.store().search(scope, &plan).await?;
     Ok(found.total.unwrap_or_default())

@@ -8,6 +8,9 @@
 //!    type gives stored versions their values, page by page, with the place kept ([`job`]).
 //! 3. **Ready**: searches may use it.
 //!
+//! The table also says which release's index rows everything stored has. Where that is not this one's, passes over
+//! all types make them so after a start, and until then searches that need the new rows are refused.
+//!
 //! A parameter that cannot be offered is refused, with the reason, in the same table.
 
 pub(crate) mod compiled;
@@ -51,6 +54,12 @@ pub(crate) async fn current(app: &App, scope: &TenantScope) -> Result<Arc<Compil
         .search_parameters
         .insert(tenant, (now, Arc::clone(&known)));
     Ok(known)
+}
+
+/// Marks a new tenant: what is stored from now on has all index rows of this release.
+pub(crate) async fn begin(app: &App, scope: &TenantScope) -> Result<(), AppError> {
+    table::save(app, scope, &table::Table::fresh(), 0).await?;
+    Ok(())
 }
 
 /// The table as last read by this process; empty before the first time.

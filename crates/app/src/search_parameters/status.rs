@@ -46,6 +46,8 @@ pub struct Status {
     pub parameters: Vec<Parameter>,
     /// Under way.
     pub passes: Vec<Progress>,
+    /// Whether everything stored has the index rows that this release makes.
+    pub whole: bool,
 }
 
 /// Reads it. Whoever may search SearchParameter resources may.
@@ -56,6 +58,7 @@ pub async fn status(app: &App, caller: &Caller) -> Result<Status, AppError> {
         .ok_or_else(|| AppError::Fault("the definitions lack SearchParameter".to_owned()))?;
     authorise(app, caller, &Ask::of_type(Interaction::Search, ty)).await?;
     let (table, _) = table::load(app, &caller.scope).await?;
+    let whole = table.is_whole();
     let mut parameters: Vec<Parameter> = table
         .rows
         .into_iter()
@@ -87,7 +90,11 @@ pub async fn status(app: &App, caller: &Caller) -> Result<Status, AppError> {
             failed: pass.failed,
         })
         .collect();
-    Ok(Status { parameters, passes })
+    Ok(Status {
+        parameters,
+        passes,
+        whole,
+    })
 }
 
 /// Orders a pass over types, so that what they are found by is made anew: after a restore from an older

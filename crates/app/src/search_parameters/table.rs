@@ -94,7 +94,16 @@ pub(crate) struct Table {
     pub rows: Vec<Row>,
     pub passes: Vec<Pass>,
     next: u16,
+    /// Which release's rows everything stored has; 0 where that is unknown.
+    #[serde(default)]
+    generation: u16,
+    /// The generation that the passes lead to.
+    #[serde(default)]
+    renewing: u16,
 }
+
+/// Counts up when a release makes index rows that releases before it did not.
+const GENERATION: u16 = 1;
 
 impl Default for Table {
     fn default() -> Self {
@@ -102,11 +111,46 @@ impl Default for Table {
             rows: Vec::new(),
             passes: Vec::new(),
             next: FIRST,
+            generation: 0,
+            renewing: 0,
         }
     }
 }
 
 impl Table {
+    /// Of a tenant that holds nothing yet.
+    pub(super) fn fresh() -> Self {
+        Self {
+            generation: GENERATION,
+            ..Self::default()
+        }
+    }
+
+    /// Whether everything stored has this release's index rows.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.generation == GENERATION
+    }
+
+    /// Whether passes that make it so have still to be ordered.
+    pub(super) const fn needs_renewal(&self) -> bool {
+        !self.is_whole() && self.renewing != GENERATION
+    }
+
+    /// Orders a pass over each type that holds something; one that is under way begins again.
+    pub(super) fn renew(&mut self, types: &[&str]) {
+        self.passes.retain(|pass| !types.contains(&&*pass.base));
+        self.passes
+            .extend(types.iter().map(|base| Pass::over(base)));
+        self.renewing = GENERATION;
+        self.renewed();
+    }
+
+    fn renewed(&mut self) {
+        if self.passes.is_empty() && self.renewing == GENERATION {
+            self.generation = GENERATION;
+        }
+    }
+
     /// Brings the table to what is defined now; answers whether anything changed.
     pub(super) fn settle(
         &mut self,
@@ -220,6 +264,7 @@ impl Table {
     /// Ends the pass over a type: what it built is ready.
     pub(super) fn end_pass(&mut self, base: &str) {
         self.passes.retain(|pass| pass.base != base);
+        self.renewed();
         for row in &mut self.rows {
             if row.base == base && row.state == State::Building {
                 row.state = State::Ready;

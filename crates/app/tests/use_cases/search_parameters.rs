@@ -6,6 +6,7 @@ use app::{AppError, Caller};
 use identity::{SystemTask, system_scope};
 use kernel::{Categorised as _, Category};
 use serde_json::{Value, json};
+use store::Store as _;
 use uuid::Uuid;
 
 use crate::house::House;
@@ -107,6 +108,22 @@ async fn a_parameter_finds_everything_or_is_not_offered() {
         .unwrap();
     let (ids, _) = house.search(&doctor, "Patient?nickname=bis").await.unwrap();
     assert_eq!(ids, ["after", "meanwhile"]);
+    for (query, expected) in [
+        ("_sort=nickname", ["meanwhile", "after", "before"]),
+        ("_sort=-nickname", ["before", "after", "meanwhile"]),
+    ] {
+        let (ids, _) = house
+            .search(&doctor, &format!("Patient?{query}"))
+            .await
+            .unwrap();
+        assert_eq!(ids, expected, "{query}");
+    }
+    // The mark that there is a value is no value.
+    let (ids, _) = house
+        .search(&doctor, "Patient?nickname:contains=present")
+        .await
+        .unwrap();
+    assert_eq!(ids, Vec::<String>::new());
     // The neighbour has no such parameter.
     let other = house.caller("birch", identity::Role::Doctor).await;
     let unknown = house.search(&other, "Patient?nickname=bis").await;
@@ -199,6 +216,163 @@ async fn every_tenant_is_looked_at_after_a_start_and_then_those_that_changed() {
     house.clock.advance(2_000);
     let (ids, _) = house.search(&doctor, "Patient?nickname=bis").await.unwrap();
     assert_eq!(ids, ["p"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_parameter_of_ones_own_includes_both_ways() {
+    let house = House::build_with(|settings| settings.reindex_grace_ms = 0).await;
+    let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
+    let mut own = definition(
+        "r",
+        "replaces",
+        "Patient.link.where(type = 'replaces').other",
+    );
+    own["type"] = "reference".into();
+    own["target"] = json!(["Patient"]);
+    house.put(&admin, &own).await.unwrap();
+    house.put(&doctor, &nicknamed("old", "Bis")).await.unwrap();
+    let mut new = nicknamed("new", "Bis");
+    new["link"] = json!([{ "other": { "reference": "Patient/old" }, "type": "replaces" }]);
+    house.put(&doctor, &new).await.unwrap();
+    assert_eq!(advance(&house, &admin).await, Standing::Settled);
+    house.clock.advance(2_000);
+    for (query, expected) in [
+        ("_id=new&_include=Patient:replaces", "old"),
+        ("_id=old&_revinclude=Patient:replaces", "new"),
+        (
+            "_id=new&_sort=replaces&_include=Patient:replaces:Patient",
+            "old",
+        ),
+    ] {
+        let request = app::record::search::SearchRequest {
+            ty: house.app.definitions().resource("Patient").unwrap(),
+            params: app::record::query_string::parse(query).unwrap(),
+            lenient: false,
+        };
+        let answer = app::record::search::search(&house.app, &doctor, &request)
+            .await
+            .unwrap();
+        let ids: Vec<&str> = answer
+            .included
+            .iter()
+            .map(|one| one.key.id.as_str())
+            .collect();
+        assert_eq!(ids, [expected], "{query}");
+    }
+}
+
+/// What an expression fails for is not among the matches, and the answer says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_evaluated_is_named_in_answers() {
+    let house = House::build_with(|settings| settings.reindex_grace_ms = 0).await;
+    let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
+    // More than one family name: `single()` fails.
+    let own = definition("o", "onlyname", "Patient.name.family.single()");
+    house.put(&admin, &own).await.unwrap();
+    house.put(&doctor, &nicknamed("good", "x")).await.unwrap();
+    assert_eq!(advance(&house, &admin).await, Standing::Settled);
+    house.clock.advance(2_000);
+    let notices = async |query: &str| {
+        let request = app::record::search::SearchRequest {
+            ty: house.app.definitions().resource("Patient").unwrap(),
+            params: app::record::query_string::parse(query).unwrap(),
+            lenient: false,
+        };
+        let answer = app::record::search::search(&house.app, &doctor, &request)
+            .await
+            .unwrap();
+        let ids: Vec<String> = answer
+            .matches
+            .iter()
+            .map(|one| one.key.id.to_string())
+            .collect();
+        (ids, answer.notices)
+    };
+    let (ids, said) = notices("onlyname=adler").await;
+    assert_eq!((ids, said.len()), (vec!["good".to_owned()], 0));
+    let mut bad = nicknamed("bad", "x");
+    bad["name"] = json!([{ "family": "Adler" }, { "family": "Birke" }]);
+    house.put(&doctor, &bad).await.unwrap();
+    let (ids, said) = notices("onlyname=adler").await;
+    assert_eq!(ids, ["good"]);
+    assert!(
+        said[0].diagnostics.contains("onlyname was not checked"),
+        "{said:?}"
+    );
+    assert!(notices("family=adler").await.1.is_empty());
+    bad["name"] = json!([{ "family": "Birke" }]);
+    house.put(&doctor, &bad).await.unwrap();
+    assert!(notices("onlyname=adler").await.1.is_empty());
+}
+
+/// A record written by a release that made fewer index rows: what needs the others is refused until they are
+/// there, and everything else goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_index_is_built_anew_and_never_answers_with_less() {
+    let house = House::build().await;
+    let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
+    for id in ["b", "a"] {
+        let patient = json!({
+            "resourceType": "Patient", "id": id, "gender": "female",
+            "name": [{ "family": "Adler" }], "communication": [{ "language": { "text": "Welsh" } }]
+        });
+        house.put(&doctor, &patient).await.unwrap();
+    }
+    let scope = &doctor.scope;
+    let store = &*house.store;
+    let key = house.key("Patient/b");
+    let head = store.read(scope, &key).await.unwrap().unwrap();
+    let less = store::Reindexed {
+        key,
+        version: head.version,
+        index: store::PackedIndex::default(),
+    };
+    assert_eq!(store.reindex(scope, vec![less]).await.unwrap(), 1);
+    let kept = store
+        .doc(scope, store::DocKind::SearchParameters, "table")
+        .await
+        .unwrap()
+        .unwrap();
+    let older = store::DocWrite {
+        kind: store::DocKind::SearchParameters,
+        id: "table".to_owned(),
+        expected: store::DocExpected::Version(kept.version),
+        body: Some(br#"{"rows":[],"passes":[],"next":32768}"#.to_vec()),
+        time: kernel::Timestamp::from_millis(1),
+        expires: None,
+        lookups: Vec::new(),
+    };
+    store.operate(scope, vec![older]).await.unwrap();
+    house.clock.advance(2_000);
+    for query in [
+        "Patient?language:text=welsh",
+        "Patient?gender:code-text=fem",
+        "Patient?_sort=gender",
+        "Patient?_text=adler",
+        "Patient?_has:Observation:subject:code:text=x",
+    ] {
+        let error = house.search(&doctor, query).await.unwrap_err();
+        assert_eq!(error.category(), Category::Unavailable, "{query}: {error}");
+        assert!(error.to_string().contains("is not ready"), "{error}");
+    }
+    assert!(!status::status(&house.app, &admin).await.unwrap().whole);
+    house
+        .search(&doctor, "Patient?_sort=birthdate")
+        .await
+        .unwrap();
+
+    assert_eq!(advance(&house, &admin).await, Standing::Settled);
+    house.clock.advance(2_000);
+    assert!(status::status(&house.app, &admin).await.unwrap().whole);
+    for query in [
+        "Patient?language:text=welsh",
+        "Patient?_sort=gender,_id",
+        "Patient?family=adler",
+    ] {
+        let (mut ids, _) = house.search(&doctor, query).await.unwrap();
+        ids.sort_unstable();
+        assert_eq!(ids, ["a", "b"], "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,7 +29,7 @@ pub const CONTROL_PARAMETERS: [(&str, &str, &str); 12] = [
     (
         "_sort",
         "string",
-        "several keys; by _id, _lastUpdated, and date, number, quantity and string parameters",
+        "several keys; by _id, _lastUpdated, and parameters of every kind but composite and special",
     ),
     ("_total", "token", "none, estimate or accurate"),
     ("_summary", "token", "true, text, data, count or false"),

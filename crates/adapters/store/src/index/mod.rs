@@ -16,7 +16,7 @@ pub use links::is_link;
 pub(crate) use links::link_list;
 pub use pack::pack;
 pub use predicate::predicate;
-pub use presence::{FIRST_OWN, has_value, present};
+pub use presence::{FIRST_OWN, has_value, is_unchecked, present, unchecked};
 
 /// The reserved parameter of the patient compartment: its keys are hashes of the patients' names.
 pub const COMPARTMENT: u16 = 0;

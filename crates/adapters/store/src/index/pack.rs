@@ -6,7 +6,7 @@ use fhir::{Definitions, TypeId};
 use smallvec::{SmallVec, smallvec};
 
 use super::hash::KeyHasher;
-use super::presence::is_own;
+use super::presence::{is_mark, is_own};
 use super::union::union_of;
 use super::{
     COMPARTMENT, CONTENT, KeyRow, NARRATIVE, PRESENCE, PackedIndex, RangeRow, TextRow, code_text,
@@ -136,8 +136,8 @@ impl Packer<'_> {
                     self.texts.push(TextRow { p, v });
                 }
             }
-            // The mark of a parameter's presence is no value.
-            IndexValue::Uri(uri) if *value != super::present() => self.texts.push(TextRow {
+            // A mark is no value.
+            IndexValue::Uri(uri) if !is_mark(value) => self.texts.push(TextRow {
                 p,
                 v: cut_text(uri).to_owned(),
             }),

@@ -10,6 +10,29 @@ use crate::port::search::{KeyForm, Predicate};
 /// A control character cannot stand in a code (FHIR R4 datatypes, code).
 const PRESENT: &str = "\u{1}present";
 
+/// That the value could not be found out.
+const UNCHECKED: &str = "\u{1}unchecked";
+
+/// The value that says a parameter could not be evaluated for a resource.
+#[must_use]
+pub fn unchecked<'a>() -> IndexValue<'a> {
+    IndexValue::Uri(Cow::Borrowed(UNCHECKED))
+}
+
+/// Whether such a parameter could not be evaluated for a resource.
+#[must_use]
+pub fn is_unchecked(param: ParamId) -> Predicate {
+    Predicate::Key {
+        param,
+        form: KeyForm::Url(UNCHECKED.to_owned()),
+    }
+}
+
+/// Whether a value is a mark of these kinds, and no value that anything is found by.
+pub(super) fn is_mark(value: &IndexValue<'_>) -> bool {
+    *value == present() || *value == unchecked()
+}
+
 /// The first number of parameters that tenants define; those of R4 and of the store lie below.
 pub const FIRST_OWN: u16 = 0x8000;
 

@@ -57,10 +57,9 @@ fn strategy_text(query: &Query, strategy: Strategy) -> String {
                 SortKey::Row => "row",
                 SortKey::Updated => "time of change",
                 SortKey::Id => "id",
-                SortKey::Range(_)
-                | SortKey::Text(_)
-                | SortKey::Code(_)
-                | SortKey::Reference(_) => "value",
+                SortKey::Range(_) | SortKey::Text(_) | SortKey::Code(_) | SortKey::Reference(_) => {
+                    "value"
+                }
             });
             format!(
                 "walk all of {}{more} by {order}, until the page is full",

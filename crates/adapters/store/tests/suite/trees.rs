@@ -366,12 +366,7 @@ fn sort_value(thing: &Thing<'_>, sort: Sort, stored: &HashSet<String>) -> Option
     }
 }
 
-fn compare(
-    a: &Thing<'_>,
-    b: &Thing<'_>,
-    sorts: &[Sort],
-    stored: &HashSet<String>,
-) -> Ordering {
+fn compare(a: &Thing<'_>, b: &Thing<'_>, sorts: &[Sort], stored: &HashSet<String>) -> Ordering {
     let turned = |order: Ordering, descending| if descending { order.reverse() } else { order };
     for sort in sorts {
         let order = match (

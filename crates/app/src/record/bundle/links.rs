@@ -122,7 +122,7 @@ pub(super) async fn find(
     reference: &str,
     ty: TypeId,
 ) -> Result<String, AppError> {
-    let condition = Condition::parse(app, caller, ty, reference)?;
+    let condition = Condition::parse(app, caller, ty, reference).await?;
     match condition.find(app, caller).await? {
         Matched::One(found) => Ok(name_of(&found.key)),
         Matched::None => Err(AppError::Unprocessable(format!(

@@ -49,7 +49,7 @@ async fn reindex(mut arrival: Arrival) -> Result<Response, EdgeError> {
 }
 
 fn parameters(status: &Status) -> Value {
-    let mut parts: Vec<Value> = Vec::new();
+    let mut parts: Vec<Value> = vec![json!({ "name": "whole", "valueBoolean": status.whole })];
     for one in &status.parameters {
         let mut part = vec![
             json!({ "name": "url", "valueUri": one.url }),

@@ -65,7 +65,7 @@ impl Transaction<'_> {
                 let Some(criteria) = &request.if_none_exist else {
                     return Ok(Target::New(*ty));
                 };
-                let condition = Condition::parse(app, caller, *ty, criteria)?;
+                let condition = Condition::parse(app, caller, *ty, criteria).await?;
                 Ok(match create::matched(app, caller, &condition).await? {
                     Ok(version) => Target::Existing(Box::new(version)),
                     Err(guard) => {
@@ -76,7 +76,7 @@ impl Transaction<'_> {
             }
             (_, Address::Instance(key)) => Ok(Target::Key(key.clone())),
             (method, Address::Type(ty, query)) => {
-                let condition = Condition::parse(app, caller, *ty, query)?;
+                let condition = Condition::parse(app, caller, *ty, query).await?;
                 let matched = condition.find(app, caller).await?;
                 guards.push(condition.guard(app, caller, &matched));
                 if method == Method::Delete {
