@@ -84,7 +84,8 @@ async fn codes_references_and_uris_sort() {
     ];
     let mut written = 0;
     for (query, expected) in cases {
-        let (ids, _) = house.search(&doctor, query).await.unwrap();
+        let (mut ids, _) = house.search(&doctor, query).await.unwrap();
+        ids.retain(|id| !id.starts_with("new"));
         assert_eq!(ids, expected, "{query}");
         let mut found = Vec::new();
         let mut next = None::<String>;
