@@ -122,18 +122,14 @@ impl Compiled {
             let environment = Environment::new(root.clone());
             let place = (own.param.id, own.param.kind);
             let before = values.len();
-            match own.expression.evaluate(&environment, root) {
-                Ok(items) => {
-                    for item in items {
-                        add(definitions, place, &item, &mut values);
-                    }
-                }
+            let Ok(items) = own.expression.evaluate(&environment, root) else {
                 // Found by nothing, which searches have to say.
-                Err(_) => {
-                    failed += 1;
-                    values.push((own.param.id, store::index::unchecked()));
-                    continue;
-                }
+                failed += 1;
+                values.push((own.param.id, store::index::unchecked()));
+                continue;
+            };
+            for item in items {
+                add(definitions, place, &item, &mut values);
             }
             if values.len() > before {
                 values.push((own.param.id, store::index::present()));

@@ -308,6 +308,7 @@ async fn what_could_not_be_evaluated_is_named_in_answers() {
 /// A record written by a release that made fewer index rows: what needs the others is refused until they are
 /// there, and everything else goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn an_older_index_is_built_anew_and_never_answers_with_less() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);

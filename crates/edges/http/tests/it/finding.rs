@@ -67,6 +67,7 @@ fn ids(answer: &Answer) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn parameters_find_what_they_say() {
     let (server, token) = populated().await;
     let table = [
