@@ -20,6 +20,8 @@ pub(super) const KEY_MIGRATIONS: [&str; 1] = [include_str!("keys-1.sql")];
 /// How long the engine waits for a lock.
 pub(super) const BUSY: Duration = Duration::from_secs(10);
 const STATEMENTS: usize = 128;
+/// What the file of the write-ahead log keeps when the log begins anew.
+const LOG_BYTES: i64 = 64 << 20;
 
 /// Opens a database for writing, makes it where it is missing and allowed, and migrates it.
 pub(super) fn open_writer(
@@ -43,6 +45,7 @@ pub(super) fn open_writer(
         stable_plans(&connection)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         connection.pragma_query_value(None, "user_version", |row| row.get(0))
     };
     let version = prepare().map_err(|error| failed(path, error))?;
