@@ -25,7 +25,7 @@ pub fn explain(
         }
     };
     let driver = match decided.strategy {
-        Strategy::Driven(at) | Strategy::WalkKey(at) => Some(at),
+        Strategy::Driven(at) | Strategy::WalkKey(at) | Strategy::Ends(at) => Some(at),
         Strategy::Walk => None,
     };
     Explanation {
@@ -44,6 +44,9 @@ fn strategy_text(query: &Query, strategy: Strategy) -> String {
         }
         Strategy::WalkKey(at) => {
             format!("walk the rows of clause {at} in the order asked for, until the page is full")
+        }
+        Strategy::Ends(at) => {
+            format!("follow clause {at} back from each resource it leads to, and merge")
         }
         Strategy::Walk => {
             let types: Vec<&str> = query.types().iter().map(|ty| name(*ty)).take(5).collect();

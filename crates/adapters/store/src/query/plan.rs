@@ -4,7 +4,8 @@
 use fhir::TypeId;
 
 use super::render::{self, Dialect, Sql};
-use super::tree::{Query, TestClause};
+use super::tree::{Link, Query, Test, TestClause};
+use crate::index::RESERVED;
 use crate::port::error::StoreError;
 use crate::port::search::{Counting, SortKey};
 
@@ -23,6 +24,8 @@ pub enum Strategy {
     Driven(usize),
     /// Walk the rows of this clause, a single key, in row order, and stop when the page is full.
     WalkKey(usize),
+    /// Of each resource that this clause, a chain, leads to, the rows first in row order; merged.
+    Ends(usize),
     /// Walk in the order of the sort key, and stop when the page is full.
     Walk,
 }
@@ -204,6 +207,25 @@ impl<'q> Planner<'q> {
         }
     }
 
+    /// Whether all that is asked is a chain to few resources, though many lead to them.
+    fn leads_to_few(&self) -> bool {
+        let ([clause], [_]) = (self.query.clauses(), self.query.types()) else {
+            return false;
+        };
+        let [
+            Test::Chain {
+                p,
+                link: Link::Name,
+                group,
+            },
+        ] = clause.any_of.as_slice()
+        else {
+            return false;
+        };
+        let listed = self.decided.drivers.get(*group);
+        !clause.negated && *p < i64::from(RESERVED) && listed.is_some_and(Option::is_some)
+    }
+
     /// The decision.
     #[must_use]
     pub fn decide(mut self) -> Decided {
@@ -221,6 +243,7 @@ impl<'q> Planner<'q> {
                 Strategy::WalkKey(clause)
             }
             Some(Driver { clause, .. }) => Strategy::Driven(clause),
+            None if by_row && self.leads_to_few() => Strategy::Ends(0),
             None if by_row => clauses
                 .iter()
                 .position(TestClause::is_one_key)
@@ -235,7 +258,7 @@ impl<'q> Planner<'q> {
 mod tests {
     use super::*;
     use crate::port::search::{RangeOp, Sort};
-    use crate::query::tree::{Group, Link, Test};
+    use crate::query::tree::Group;
 
     struct Plain;
     impl Dialect for Plain {
@@ -353,6 +376,16 @@ mod tests {
         // Own key, innermost key, middle key, middle chain, own chain.
         let rare = decide(&query, &[RARE, 100, RARE, 50, 60]);
         assert_eq!(rare, (Strategy::Driven(1), 5));
+        // Alone, a chain to few that many lead to is followed from them; where they are many, it is not.
+        let mut alone = query.clone();
+        alone.groups[2].clauses.remove(0);
+        assert_eq!(
+            decide(&alone, &[100, RARE, 50, RARE]),
+            (Strategy::Ends(0), 4)
+        );
+        assert_eq!(decide(&alone, &[RARE, RARE]), (Strategy::Walk, 2));
+        alone.groups[2].types.push(TypeId(2));
+        assert_eq!(decide(&alone, &[100, RARE, 50, RARE]), (Strategy::Walk, 4));
         // The own key has few rows: nothing else is counted.
         assert_eq!(decide(&query, &[3]), (Strategy::WalkKey(0), 1));
         // Nothing nested is rare: the chain cannot be listed and is not counted.

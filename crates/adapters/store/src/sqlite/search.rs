@@ -285,8 +285,7 @@ mod tests {
     use crate::query::Strategy;
     use crate::query::tree::{Group, Test, TestClause};
 
-    /// How the engine would run a statement, on an empty database of our schema.
-    fn plan_of(sql: &Sql) -> String {
+    fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         for schema in crate::sqlite::schema::MIGRATIONS {
             let links = crate::index::link_list();
@@ -294,6 +293,12 @@ mod tests {
                 .execute_batch(&schema.replace("{links}", &links))
                 .unwrap();
         }
+        connection
+    }
+
+    /// How the engine would run a statement, on an empty database of our schema.
+    fn plan_of(sql: &Sql) -> String {
+        let connection = database();
         let mut statement = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))
             .unwrap();
@@ -370,8 +375,106 @@ mod tests {
         CO-ROUTINE d; SEARCH k USING PRIMARY KEY (p=? AND u=? AND lo>? AND lo<?); USE TEMP B-TREE FOR DISTINCT; SCAN d; SEARCH r USING INTEGER PRIMARY KEY (rowid=?); USE TEMP B-TREE FOR ORDER BY
         SEARCH r USING INDEX res_ty (ty=?); SEARCH k EXISTS USING PRIMARY KEY (p=? AND v=? AND rid=?)
         SEARCH r USING INDEX res_updated (ty=?)
-        SEARCH d USING COVERING INDEX ix_rng_hi (p=?); CORRELATED SCALAR SUBQUERY 2; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?); SEARCH k EXISTS USING PRIMARY KEY (p=? AND v=? AND rid=?); USE TEMP B-TREE FOR LAST TERM OF ORDER BY
+        SEARCH d USING COVERING INDEX ix_rng_hi (p=?); SEARCH x USING PRIMARY KEY (p=? AND v=? AND rid=?); CORRELATED SCALAR SUBQUERY 1; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?); USE TEMP B-TREE FOR LAST TERM OF ORDER BY
         SEARCH k USING PRIMARY KEY (p=? AND v=?); SEARCH r USING INTEGER PRIMARY KEY (rowid=?); CORRELATED SCALAR SUBQUERY 1; SEARCH s USING COVERING INDEX ix_rng_rid (rid=? AND p=? AND u=?); USE TEMP B-TREE FOR ORDER BY
         ");
+    }
+
+    /// Thirty resources of type 2 with a key, and 400 of type 1 that refer to one or two of them, have a
+    /// key, and none to two dates, many of them the same.
+    fn filled() -> Connection {
+        let connection = database();
+        let head = "INSERT INTO res VALUES (?1, ?2, ?3, ?4, 1, ?1, 1, NULL, 0, x'')";
+        let key = "INSERT OR IGNORE INTO ix_key VALUES (?1, ?2, ?3)";
+        let mut seed = 7u64;
+        let mut any = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            i64::try_from((seed >> 33) % below).unwrap()
+        };
+        for rid in 0..30 {
+            let of = (rid, 1000 + rid, 2, format!("t{rid}"));
+            connection.execute(head, of).unwrap();
+            connection.execute(key, (8, rid % 3, rid)).unwrap();
+        }
+        for rid in 100..500 {
+            let of = (rid, 1000 + rid, 1, format!("o{rid}"));
+            connection.execute(head, of).unwrap();
+            connection.execute(key, (3, any(5), rid)).unwrap();
+            for _ in 0..=any(2) {
+                let to = 1000 + any(30);
+                connection.execute(key, (7, to, rid)).unwrap();
+                let link = "INSERT OR IGNORE INTO ix_ref VALUES (?1, 7, ?2)";
+                connection.execute(link, (rid, to)).unwrap();
+            }
+            for _ in 0..any(3) {
+                let date = any(40);
+                let range = "INSERT OR IGNORE INTO ix_rng VALUES (5, 0, ?1, ?2, ?3)";
+                let of = (date, date + 1 + any(3), rid);
+                connection.execute(range, of).unwrap();
+            }
+        }
+        connection
+    }
+
+    /// All rows, page by page.
+    fn pages(
+        connection: &Connection,
+        query: &Query,
+        decided: &Decided,
+        limit: usize,
+    ) -> Vec<(i64, Vec<Option<PositionValue>>)> {
+        let mut query = query.clone();
+        let mut all = Vec::new();
+        loop {
+            let found = page(connection, &query, decided, limit as u64).unwrap();
+            let full = found.len() == limit;
+            all.extend(found.into_iter().map(|item| (item.rid.0, item.values)));
+            match all.last() {
+                Some((row, values)) if full => {
+                    query.after = Some(crate::query::tree::After {
+                        values: values.clone(),
+                        row: RowId(*row),
+                    });
+                }
+                _ => return all,
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_drives_a_search_its_pages_are_the_same() {
+        use crate::query::plan::Driver;
+        let connection = filled();
+        let chain = || Test::Chain {
+            p: 7,
+            link: crate::query::tree::Link::Name,
+            group: 0,
+        };
+        let key = || Test::Key { p: 3, v: 4 };
+        let mut leading = query(vec![vec![chain()]], SortKey::Row);
+        let target = query(vec![vec![Test::Key { p: 8, v: 1 }]], SortKey::Row);
+        leading.groups.insert(0, target.groups[0].clone());
+        leading.groups[0].types = vec![TypeId(2)];
+        let dated = query(vec![vec![key()]], SortKey::Range(ParamId(5)));
+        let mut seen = 0;
+        for (query, other) in [(&leading, Strategy::Ends(0)), (&dated, Strategy::Driven(0))] {
+            for (descending, limit) in [(true, 1), (true, 7), (false, 7), (false, 1000)] {
+                let mut query = query.clone();
+                query.sort[0].descending = descending;
+                let found = [other, Strategy::Walk, Strategy::Driven(0)].map(|strategy| {
+                    let mut decided = Decided::walk(&query);
+                    decided.strategy = strategy;
+                    decided.drivers[0] = Some(Driver {
+                        clause: 0,
+                        rows: 10,
+                    });
+                    pages(&connection, &query, &decided, limit)
+                });
+                assert_eq!(found[0], found[1], "{other:?} {descending} {limit}");
+                assert_eq!(found[2], found[1], "{descending} {limit}");
+                seen += found[0].len();
+            }
+        }
+        assert!(seen > 400, "{seen}");
     }
 }

@@ -1,5 +1,7 @@
 //! Clauses as lists of rows: of one that drives, and of what chains and `_has` lead from.
 
+use core::fmt::Write as _;
+
 use super::condition::{At, Part, conditions, index_rows, key_rows, needs_head, one_of, parts};
 use super::{Writer, alive_of};
 use crate::query::plan::Decided;
@@ -91,6 +93,53 @@ fn chain(
     w.push(" WHERE ");
     alive_of(w, query, group, &from.at.head);
     from.conditions(w, query);
+}
+
+/// Of each of a group's rows, the first `limit` rows in the order asked for whose references lead there; of
+/// all these the first `limit`. More can not be on a page.
+pub(super) fn ends(
+    w: &mut Writer<'_>,
+    query: &Query,
+    decided: &Decided,
+    (p, group): (i64, usize),
+    limit: u64,
+) {
+    let mut from = From::group(w, query, decided, group);
+    from.with_head = true;
+    w.push("SELECT DISTINCT k.rid AS rid FROM ");
+    from.write(w, query, decided);
+    let target = format!("{}.rh", from.at.head);
+    w.join("ix_key", "k", &format!("k.p = {p} AND k.v = {target}"));
+    w.push(" WHERE ");
+    alive_of(w, query, group, &from.at.head);
+    from.conditions(w, query);
+    let descending = query.sort.first().is_none_or(|sort| sort.descending);
+    let (within, beyond, direction, most) = if descending {
+        (">=", "<", "DESC", i64::MIN)
+    } else {
+        ("<=", ">", "ASC", i64::MAX)
+    };
+    let _ = write!(
+        w.text,
+        " AND k.rid {within} coalesce((SELECT q.rid FROM ix_key q WHERE {}q.p = {p} AND q.v = {target}",
+        w.dialect.tenant("q")
+    );
+    let after = query.after.as_ref().map(|after| after.row.0);
+    if let Some(row) = after {
+        let _ = write!(w.text, " AND q.rid {beyond} ");
+        w.int(row);
+    }
+    let _ = write!(
+        w.text,
+        " ORDER BY q.rid {direction} LIMIT 1 OFFSET {}), ",
+        limit.saturating_sub(1)
+    );
+    w.int(most).push(")");
+    if let Some(row) = after {
+        let _ = write!(w.text, " AND k.rid {beyond} ");
+        w.int(row);
+    }
+    let _ = write!(w.text, " ORDER BY k.rid {direction} LIMIT {limit}");
 }
 
 /// Where the references of a group's rows lead.

@@ -12,12 +12,13 @@ use core::fmt::Write as _;
 use fhir::TypeId;
 
 use condition::{At, condition, conditions};
-use listing::listing;
+use listing::{ends, listing};
 use order::Order;
 pub use total::{candidates, sample, total};
 
 use super::plan::{Decided, Strategy};
 use super::tree::{Query, Test, TestClause};
+use crate::index::COMPARTMENT;
 use crate::port::change::ChangeKind;
 use crate::port::search::SortKey;
 
@@ -152,7 +153,9 @@ pub fn is_past_values(query: &Query) -> bool {
 #[must_use]
 pub fn page(dialect: &dyn Dialect, query: &Query, decided: &Decided, limit: u64) -> Sql {
     let mut w = Writer::new(dialect);
-    if walks_values(query, decided) {
+    if let Strategy::Ends(at) = decided.strategy {
+        ends_walk(&mut w, query, decided, at, limit);
+    } else if walks_values(query, decided) {
         index_walk(&mut w, query, decided);
     } else if decided.strategy == Strategy::Walk {
         walk(&mut w, query, decided, limit, Valued::Any);
@@ -261,6 +264,22 @@ fn tested(
     order.write(w);
 }
 
+/// The newest rows of each resource that a chain leads to, or the oldest, merged.
+fn ends_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided, at: usize, limit: u64) {
+    let clause = query.clauses().get(at).map(|clause| &*clause.any_of);
+    let Some([Test::Chain { p, group, .. }]) = clause else {
+        return heads(w, query, decided, None, Valued::Any);
+    };
+    let order = Order::of(w, query, "d.rid", None);
+    w.push(HEAD).push(&order.selected()).push(" FROM (");
+    ends(w, query, decided, (*p, *group), limit);
+    w.push(") d");
+    w.join("res", "r", "r.rid = d.rid");
+    w.push(" WHERE ");
+    alive(w, query.types(), "r");
+    order.write(w);
+}
+
 /// A walk along `ix_rng` or `ix_txt`: of a resource's several values, the first in the order counts.
 fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     let Some(first) = query.sort.first() else {
@@ -291,7 +310,23 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     let order = Order::of(w, query, "d.rid", Some(format!("d.{column}")));
     w.push(HEAD).push(&order.selected());
     w.push(" FROM ").push(table).push(" d");
-    w.join("res", "r", "r.rid = d.rid");
+    // Most candidates lack a key that is asked for: it is looked at before anything else is.
+    let (skip, row) = match first_key(query) {
+        None => (None, "d"),
+        Some((at, p, v)) => {
+            let [p, v] = [p, v].map(|value| {
+                w.binds.push(Bind::Int(value));
+                w.dialect.place(w.binds.len() - 1)
+            });
+            w.join(
+                "ix_key",
+                "x",
+                &format!("x.p = {p} AND x.v = {v} AND x.rid = d.rid"),
+            );
+            (Some(at), "x")
+        }
+    };
+    w.join("res", "r", &format!("r.rid = {row}.rid"));
     w.push(" WHERE ");
     w.tenant("d").push("d.p = ").int(i64::from(param.0));
     if table == "ix_rng" {
@@ -300,15 +335,26 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     w.push(&order::within("d", band));
     w.push(" AND ");
     alive(w, query.types(), "r");
-    conditions(w, query, query.clauses(), None, &At::row("d", "r"));
+    conditions(w, query, query.clauses(), skip, &At::row(row, "r"));
     let tenant = w.dialect.tenant("s");
     let _ = write!(
         w.text,
-        " AND NOT EXISTS (SELECT 1 FROM {table} s WHERE {tenant}s.rid = d.rid AND s.p = d.p AND {nearer}{})",
+        " AND NOT EXISTS (SELECT 1 FROM {table} s WHERE {tenant}s.rid = {row}.rid AND s.p = d.p AND {nearer}{})",
         order::within("s", band)
     );
     order.after(w, query);
     order.write(w);
+}
+
+/// The first clause that is a single key of `ix_key`.
+fn first_key(query: &Query) -> Option<(usize, i64, i64)> {
+    let mut clauses = query.clauses().iter().enumerate();
+    clauses.find_map(|(at, clause)| match clause.any_of.as_slice() {
+        [Test::Key { p, v }] if !clause.negated && *p != i64::from(COMPARTMENT) => {
+            Some((at, *p, *v))
+        }
+        _ => None,
+    })
 }
 
 /// Writes what comes after FROM, up to and including WHERE; answers the clause it already applies, and

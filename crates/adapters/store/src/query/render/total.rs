@@ -55,7 +55,7 @@ pub fn sample(dialect: &dyn Dialect, query: &Query, decided: &Decided, size: u64
     w.push("SELECT count(*), cast(coalesce(sum(m), 0) AS bigint) FROM (SELECT CASE WHEN 1 = 1");
     let skip = match decided.strategy {
         Strategy::Driven(at) | Strategy::WalkKey(at) => Some(at),
-        Strategy::Walk => None,
+        Strategy::Walk | Strategy::Ends(_) => None,
     };
     conditions(&mut w, query, query.clauses(), skip, &At::head("r"));
     w.push(" THEN 1 ELSE 0 END AS m FROM ");
@@ -71,7 +71,7 @@ pub fn candidates(dialect: &dyn Dialect, query: &Query, decided: &Decided) -> Sq
     let mut w = Writer::new(dialect);
     let driver = match decided.strategy {
         Strategy::Driven(at) | Strategy::WalkKey(at) => query.clauses().get(at),
-        Strategy::Walk => None,
+        Strategy::Walk | Strategy::Ends(_) => None,
     };
     w.push("SELECT count(*) FROM ");
     if let Some(clause) = driver {
