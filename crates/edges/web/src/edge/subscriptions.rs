@@ -334,7 +334,7 @@ fn steps(visit: &Visit, one: &Overview) -> Vec<(String, String, PostButton)> {
     if one.status == Status::Off || one.status == Status::Error {
         steps.push((
             "Activate".to_owned(),
-            "It is checked and then served with your rights: it is told only of what you may see. What changed meanwhile is not sent.".to_owned(),
+            "It is checked and then served with your rights: it is told only of what you may see. What changed meanwhile is not sent; what was given up can be sent again once it is active.".to_owned(),
             button(visit, one, "activate", "Activate", about),
         ));
     } else {

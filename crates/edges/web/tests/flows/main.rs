@@ -4,6 +4,8 @@
 mod access;
 mod browser;
 mod clinical;
+#[path = "../gate/mod.rs"]
+mod gate;
 mod house;
 #[expect(dead_code, reason = "the guards read more of a page than the flows")]
 #[path = "../markup/mod.rs"]

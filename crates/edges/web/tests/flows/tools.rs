@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::too_many_lines,
+    clippy::unwrap_used,
     reason = "a test fails by panicking, and its pages are long lists"
 )]
 
@@ -16,6 +17,10 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
+use testkit::chromium::Chromium;
+use testkit::peers::{required, setting};
+
+use crate::gate;
 use crate::house::House;
 
 const PAGES: [&str; 10] = [
@@ -347,4 +352,100 @@ async fn validation_and_search_say_what_is_wrong() {
         wrong.body
     );
     assert_eq!(admin.get("/t/ash/tools/bulk/none").await.status, 404);
+}
+
+/// Every page of the tools with something on it, through the router, in both colours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_break_no_axe_rule() {
+    let (Some(chromium), Some(axe)) = (required(Chromium::find()), required(gate::axe())) else {
+        return;
+    };
+    let house = House::build().await;
+    let app = house.app.clone().reaching_out(Arc::new(Fake));
+    let engine = Engine::new(app, Uuid::from_u128(1));
+    let caller = house.caller("ash", "admin").await;
+    house.put(&caller, &animals()).await;
+    for (id, end) in [("good", "in"), ("bad", "gone")] {
+        house
+            .put(&caller, &json!({
+                "resourceType": "Subscription", "id": id, "status": "requested", "reason": "Directory",
+                "criteria": "Location?status=active",
+                "channel": {"type": "rest-hook", "endpoint": format!("https://there.test/{end}")},
+            }))
+            .await;
+    }
+    for round in 0..8 {
+        if round == 4 {
+            let ward = json!({"resourceType": "Location", "id": "ward", "status": "active"});
+            house.put(&caller, &ward).await;
+        }
+        engine.round(caller.tenant.id).await.unwrap();
+    }
+    let system = "http%3A%2F%2Fa.test%2Fanimals";
+    let code = format!("/terminology/code?system={system}&code=cat");
+    let missing = format!("/terminology/code?system={system}&code=cow");
+    let top = format!("/terminology/system?url={system}");
+    let check = format!("/terminology/check?system={system}&code=cow");
+    let more = [
+        code.as_str(),
+        &missing,
+        &top,
+        &check,
+        "/terminology?kind=sets",
+        "/terminology/set?url=http%3A%2F%2Fhl7.org%2Ffhir%2FValueSet%2Fadministrative-gender",
+        "/subscriptions/good",
+        "/subscriptions/bad",
+        "/search?type=Organization&name1=name&value1=North",
+        "/search?type=Organization&query=nosuch%3D1",
+    ];
+    let mut admin = house.signed_in("ash", "admin").await;
+    let mut found = String::new();
+    for colour in ["light", "dark"] {
+        admin.cookies.insert(
+            ("/".to_owned(), "theriac_theme".to_owned()),
+            colour.to_owned(),
+        );
+        let mut pages: Vec<(&str, String)> = Vec::new();
+        for below in PAGES.iter().chain(&more) {
+            let page = admin.get(&format!("/t/ash/tools{below}")).await;
+            assert!(page.status < 500, "{below}: {}", page.body);
+            pages.push((below, page.body));
+        }
+        let issues = r#"{"resourceType":"Organization","active":"yes"}"#;
+        let here = "/t/ash/tools/validation";
+        let issues = admin.submit(here, here, &[("resource", issues)]).await;
+        pages.push(("/validation issues", issues.body));
+        let shown: Vec<(&str, &str)> = pages.iter().map(|(name, html)| (*name, &**html)).collect();
+        found.push_str(&gate::broken(&chromium, &axe, colour, &shown));
+        pictures(&chromium, colour, &shown);
+    }
+    assert!(found.is_empty(), "{found}");
+}
+
+/// Pictures of the pages in the folder named by `THERIAC_SCREENSHOTS`, for looking at.
+fn pictures(chromium: &Chromium, colour: &str, pages: &[(&str, &str)]) {
+    let Some(into) = setting("THERIAC_SCREENSHOTS").map(std::path::PathBuf::from) else {
+        return;
+    };
+    std::fs::create_dir_all(&into).unwrap();
+    for (name, html) in pages {
+        let name = name.split('?').next().unwrap_or_default();
+        let name = format!("tools{}-{colour}", name.replace(['/', ' '], "-"));
+        let file = into.join(format!("{name}.html"));
+        std::fs::write(&file, gate::standalone(html)).unwrap();
+        let picture = into.join(format!("{name}.png"));
+        let address = format!("file://{}", file.display());
+        chromium
+            .screenshot(&address, (1280, 1100), false, &picture)
+            .unwrap();
+    }
+}
+
+fn animals() -> serde_json::Value {
+    json!({
+        "resourceType": "CodeSystem", "id": "animals", "url": "http://a.test/animals", "name": "Animals",
+        "version": "2", "status": "active", "content": "complete", "hierarchyMeaning": "is-a",
+        "concept": [{"code": "beast", "display": "Beast", "concept": [
+            {"code": "cat", "display": "House cat", "definition": "It <purrs>."}, {"code": "dog", "display": "Dog"}]}],
+    })
 }
