@@ -429,6 +429,16 @@ async fn parameters_narrow_what_is_exported() {
         Call::get(format!("{EXPORT}?shoe=1&_type=Group")).header("prefer", "handling=lenient");
     let manifest = exported(&server, &token, lenient).await;
     assert_eq!(names(&server, &manifest).await, set(&["Group/g"]));
+    // What narrows the export is never left out.
+    for narrowing in [
+        "_type=Pateint",
+        "_elements=Patient.",
+        "_typeFilter=Patient%3Fshoe%3D1",
+    ] {
+        let call = Call::get(format!("{EXPORT}?{narrowing}")).header("prefer", "handling=lenient");
+        let answer = asked(&server, &token, call).await;
+        assert_eq!(answer.status, 400, "{narrowing}: {}", answer.text());
+    }
 }
 
 #[tokio::test]

@@ -301,6 +301,68 @@ async fn what_is_wrong_is_refused_and_bombs_are_bounded() {
 }
 
 #[tokio::test]
+async fn names_count_as_part_of_an_answer_and_skipped_fields_as_work() {
+    let server = TestServer::start_with(|settings| settings.limits.answer_bytes = 128 << 10).await;
+    let token = server.program(ROSEWOOD).await;
+    let names: Vec<Value> = (0..110)
+        .map(|at| json!({ "text": format!("n{at}") }))
+        .collect();
+    let person = json!({ "resourceType": "Patient", "id": "a", "name": names });
+    server.put(ROSEWOOD, &token, &person).await;
+    let send = async |query: &str| {
+        let call = Call::post(ONE)
+            .bearer(&token)
+            .json(&json!({ "query": query }));
+        server.send(call).await
+    };
+    let repeated = |field: &str| {
+        (0..10).fold(String::new(), |mut text, at| {
+            let _ = write!(text, "a{at}: name {{ {field} }} ");
+            text
+        })
+    };
+    let long = "x".repeat(240);
+    let plain = format!("{{ {} }}", repeated("text"));
+    send(&plain).await.expect(200);
+    for query in [
+        // The same values under names that are long.
+        format!("{{ {} }}", repeated(&format!("{long}: text"))),
+        format!("{{ {} }}", repeated(&format!("{long}: __typename"))),
+        format!(
+            "{{ ...n }} fragment n on Patient {{ {} }}",
+            repeated(&format!("{long}: use"))
+        ),
+        format!(
+            "{{ {} }}",
+            repeated(&format!("text @slice(path: \"'{long}'\")"))
+        ),
+        format!(
+            "{{ name @flatten @slice(path: \"'{}'\") {{ text use }} }}",
+            long.repeat(4)
+        ),
+    ] {
+        send(&query).await.expect(403);
+    }
+    // A name may have 256 characters.
+    send(&format!("{{ {}: id }}", "x".repeat(256)))
+        .await
+        .expect(200);
+    send(&format!("{{ {}: id }}", "x".repeat(257)))
+        .await
+        .expect(400);
+    // What is left out is looked at, for every object.
+    for skipped in ["id @skip(if: true)", "... on Address { id }"] {
+        let few = format!("{{ name {{ text {} }} }}", format!("{skipped} ").repeat(10));
+        send(&few).await.expect(200);
+        let many = format!(
+            "{{ name {{ text {} }} }}",
+            format!("{skipped} ").repeat(1_900)
+        );
+        send(&many).await.expect(403);
+    }
+}
+
+#[tokio::test]
 async fn policy_tenants_and_ledger_hold_as_over_rest() {
     let server = TestServer::start().await;
     let token = server.program(ROSEWOOD).await;

@@ -419,6 +419,69 @@ async fn tags_come_and_go() {
 }
 
 #[tokio::test]
+async fn everything_says_what_it_leaves_out() {
+    let (server, token) = house().await;
+    let whole = get(&server, &token, "Patient/a/$everything")
+        .await
+        .expect(200);
+    assert!(!whole.text().contains("incomplete"), "{}", whole.text());
+    let many = |ty: &str, count: usize| -> Vec<String> {
+        (0..count).map(|at| format!("{ty}/none-{at}")).collect()
+    };
+    for (practitioners, replaced, says) in [
+        (480, 20, None),
+        (501, 0, Some("smaller pages")),
+        (0, 21, Some("replaced more than 20")),
+    ] {
+        let by: Vec<Value> = many("Practitioner", practitioners)
+            .iter()
+            .map(|name| json!({ "reference": name }))
+            .collect();
+        let links: Vec<Value> = many("Patient", replaced)
+            .iter()
+            .map(|name| json!({ "type": "replaces", "other": { "reference": name } }))
+            .collect();
+        let patient = json!({ "resourceType": "Patient", "id": "c", "active": true,
+            "generalPractitioner": by, "link": links });
+        let mut patient = patient;
+        for name in ["generalPractitioner", "link"] {
+            if patient[name] == json!([]) {
+                patient.as_object_mut().unwrap().remove(name);
+            }
+        }
+        server.put(ROSEWOOD, &token, &patient).await;
+        let answer = get(&server, &token, "Patient/c/$everything")
+            .await
+            .expect(200)
+            .text();
+        assert_eq!(
+            answer.contains("\"incomplete\""),
+            says.is_some(),
+            "{answer}"
+        );
+        assert!(says.is_none_or(|says| answer.contains(says)), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn batches_start_nothing_that_goes_on_behind_them() {
+    let (server, token) = house().await;
+    let urls = [
+        "$export",
+        "Patient/$export",
+        "Group/g/$export?_type=Patient",
+    ];
+    let entries = urls.map(|url| json!({ "request": { "method": "GET", "url": url } }));
+    let sent = json!({ "resourceType": "Bundle", "type": "batch", "entry": entries });
+    let call = Call::post(BASE).bearer(&token).json(&sent);
+    let answer = server.send(call).await.expect(200).json();
+    for at in 0..urls.len() {
+        let status = answer["entry"][at]["response"]["status"].as_str().unwrap();
+        assert!(status.starts_with("405"), "{}: {answer}", urls[at]);
+    }
+}
+
+#[tokio::test]
 async fn operations_stand_in_batches() {
     let (server, token) = house().await;
     let entry = |method: &str, url: &str| json!({ "request": { "method": method, "url": url } });

@@ -37,6 +37,42 @@ async fn put(server: &TestServer, token: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test]
+async fn validation_says_what_a_write_or_deletion_would_be_refused_for() {
+    let (server, token) = house().await;
+    put(&server, &token, &observation("o", "Patient/p"))
+        .await
+        .expect(201);
+    let delete = || Call::post(format!("{BASE}/Patient/p/$validate?mode=delete")).bearer(&token);
+    let refused = server.send(delete()).await.expect(200).text();
+    assert!(
+        refused.contains("Observation/o") && !refused.contains("no errors"),
+        "{refused}"
+    );
+    let write = |mode: &str, subject: &str| {
+        Call::post(format!("{BASE}/Observation/o/$validate?mode={mode}"))
+            .bearer(&token)
+            .json(&observation("o", subject))
+    };
+    for (mode, subject, is_good) in [
+        ("update", "Patient/none", false),
+        ("update", "Patient/p", true),
+        ("update", "Observation/o", true),
+        ("create", "Patient/none", false),
+    ] {
+        let said = server.send(write(mode, subject)).await.expect(200).text();
+        assert_eq!(
+            !said.contains("which does not exist"),
+            is_good,
+            "{mode} {subject}: {said}"
+        );
+    }
+    let gone = Call::delete(format!("{BASE}/Observation/o")).bearer(&token);
+    server.send(gone).await.expect(204);
+    let free = server.send(delete()).await.expect(200).text();
+    assert!(free.contains("no errors"), "{free}");
+}
+
+#[tokio::test]
 async fn what_is_referred_to_exists_and_stays() {
     let (server, token) = house().await;
     let answer = put(&server, &token, &observation("o", "Patient/none"))
