@@ -64,9 +64,10 @@ pub async fn erase(
     entry.object = Some((key, Some(version)));
     entry.reason = Some(reason.to_owned());
     entry.payload.outcome_text = left(&shared);
+    crate::bulk::announce_erasure(app, &caller.scope, patient).await?;
     let resources = app.store().erase(&caller.scope, patient, entry).await?;
     app.caches().patients.invalidate_all();
-    crate::bulk::forget_exports(app, &caller.scope).await?;
+    crate::bulk::after_erasure(app, &caller.scope, patient).await?;
     Ok(Erased { resources, shared })
 }
 

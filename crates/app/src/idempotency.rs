@@ -44,6 +44,9 @@ pub(crate) struct KeptEntry {
     pub location: Option<String>,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
+    /// Whether a version was stored; not known of what an earlier release kept.
+    #[serde(default)]
+    pub stored: Option<bool>,
 }
 
 impl KeptEntry {

@@ -159,7 +159,7 @@ impl Download {
 
     /// A chunk.
     pub async fn chunk(&self, chunk: usize) -> Result<Bytes, AppError> {
-        let path = outputs::path(self.job, self.file.number, chunk);
+        let path = self.file.path(self.job, chunk);
         let sealed = self.app.files()?.file(&self.scope, &path).await?;
         let sealed = sealed.ok_or_else(missing)?;
         let (key, number) = (Arc::clone(&self.key), self.file.number);

@@ -1,5 +1,6 @@
 //! An import being worked on: block by block of its inputs, through the same path as `theriac import`. A
-//! block that was loaded before a crash is loaded again and changes nothing. Lines that are refused come
+//! block that was loaded before a crash is asked for again under the name that was kept with its commit, and
+//! changes nothing, whatever was written since. Lines that are refused come
 //! back as OperationOutcomes.
 
 use std::collections::HashMap;
@@ -109,7 +110,8 @@ impl Run<'_> {
         let (lines, bytes) = (block.text.clone(), block.text.len() as u64);
         let (items, refusals, last) =
             tokio::task::spawn_blocking(move || read(&lines, line, wanted.as_deref())).await?;
-        let counts = self.load(number, items, refusals).await?;
+        let name = format!("{id} {number} {place}");
+        let counts = self.load(&name, number, items, refusals).await?;
         let job = &mut self.stored.job;
         job.progress.resources += counts.read;
         job.progress.bytes += bytes;
@@ -146,6 +148,7 @@ impl Run<'_> {
 
     async fn load(
         &self,
+        name: &str,
         number: usize,
         items: Vec<Item>,
         refusals: Vec<Refusal>,
@@ -155,12 +158,13 @@ impl Run<'_> {
             counts.refuse(number, &refusal);
         }
         let mut items = items.into_iter();
-        loop {
+        for turn in 0.. {
             let chunk: Vec<Item> = items.by_ref().take(ENTRIES).collect();
             if chunk.is_empty() {
                 break;
             }
-            for (item, verdict) in self.loader.load(chunk).await? {
+            let name = format!("{name} {turn}");
+            for (item, verdict) in self.loader.load_once(&name, chunk).await? {
                 counts.take(number, item, verdict);
             }
         }
@@ -199,7 +203,12 @@ impl Run<'_> {
         let expected = DocExpected::Version(self.stored.version);
         unit = unit.doc(self.stored.job.write(self.app, expected)?);
         match unit.entry(entry).commit().await {
-            Ok(_) => Ok(End::Done),
+            Ok(_) => {
+                // What a crash leaves here, the sweep removes.
+                input::drop_sent(self.app, self.scope, self.stored.job.id, &self.spec.inputs)
+                    .await?;
+                Ok(End::Done)
+            }
             Err(CommitError::DocConflict { .. }) => Ok(End::Lost),
             Err(error) => Err(error.into()),
         }

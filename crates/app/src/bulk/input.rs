@@ -44,6 +44,13 @@ pub(super) struct Input {
     pub source: Source,
 }
 
+impl Input {
+    /// Whether it was sent with the request.
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self.source, Source::Sent { .. })
+    }
+}
+
 /// Some lines of an input.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -97,6 +104,31 @@ pub(super) async fn keep(
             .await??;
     let path = outputs::path(job, place.0, chunk);
     Ok(app.files()?.put_file(scope, &path, sealed).await?)
+}
+
+/// Removes what was sent with the request; the inputs of an import that is done are not needed any more.
+pub(super) async fn drop_sent(
+    app: &App,
+    scope: &TenantScope,
+    job: Uuid,
+    inputs: &[Input],
+) -> Result<(), AppError> {
+    for (number, input) in inputs.iter().enumerate() {
+        if input.is_sent() {
+            let folder = outputs::folder(job, sent_place(number));
+            app.files()?.remove_files(scope, &folder).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path of a job's files is of an input that was sent.
+pub(super) fn is_sent(path: &str) -> bool {
+    let file = path
+        .split('/')
+        .nth(2)
+        .and_then(|file| file.parse::<u32>().ok());
+    file.is_some_and(|file| file & SENT != 0)
 }
 
 /// Reads a block of an input.

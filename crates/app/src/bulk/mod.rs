@@ -37,7 +37,8 @@ pub use self::kickoff::{ExportLevel, ExportRequest, begin_export};
 pub use self::status::{
     Listed, Manifest, ManifestFile, Status, cancel, list, overview, status, stop,
 };
-pub use self::sweep::{forget_exports, sweep};
+pub use self::sweep::sweep;
+pub(crate) use self::sweep::{after_erasure, announce_erasure};
 pub use self::work::resume_all;
 
 /// Jobs that this process works on at a time.

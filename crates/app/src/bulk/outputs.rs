@@ -38,6 +38,10 @@ pub(super) struct Part {
     pub ty: String,
     /// Plain bytes of each chunk.
     pub chunks: Vec<u32>,
+    /// What tells each chunk's file from one that somebody else wrote for the same place, after a lease was
+    /// lost; none in files of earlier releases.
+    #[serde(default)]
+    pub marks: Vec<String>,
     /// Lines.
     pub lines: u64,
 }
@@ -57,6 +61,15 @@ impl Part {
     /// Its plain length.
     pub(super) fn bytes(&self) -> u64 {
         self.chunks.iter().map(|chunk| u64::from(*chunk)).sum()
+    }
+
+    /// Where a chunk of it lies.
+    pub(super) fn path(&self, job: Uuid, chunk: usize) -> String {
+        let path = path(job, self.number, chunk);
+        match self.marks.get(chunk) {
+            Some(mark) => format!("{path}-{mark}"),
+            None => path,
+        }
     }
 
     /// What it is called when it is saved.
@@ -122,6 +135,7 @@ pub(super) async fn append(
             role,
             ty: ty.to_owned(),
             chunks: Vec::new(),
+            marks: Vec::new(),
             lines: 0,
         });
         progress.open.len() - 1
@@ -136,11 +150,12 @@ pub(super) async fn append(
     file.lines += lines.count;
     let mut nonce = [0; 12];
     app.ids().fill(&mut nonce);
-    let (key, whose, id) = (Arc::clone(key), (scope.tenant(), job.id), job.id);
+    file.marks.push(data_encoding::HEXLOWER.encode(&nonce));
+    let path = file.path(job.id, chunk);
+    let (key, whose) = (Arc::clone(key), (scope.tenant(), job.id));
     let sealed =
         tokio::task::spawn_blocking(move || seal(&key, nonce, whose, (number, chunk), &lines.text))
             .await??;
-    let path = path(id, number, chunk);
     Ok(app.files()?.put_file(scope, &path, sealed).await?)
 }
 
@@ -163,9 +178,14 @@ pub(super) fn close(
         .collect()
 }
 
-/// Where a chunk lies.
+/// Where a chunk of a file lies that only one ever writes.
 pub(super) fn path(job: Uuid, file: u32, chunk: usize) -> String {
-    format!("{}/{file:08}/{chunk:08}", super::job::folder(job))
+    format!("{}/{chunk:08}", folder(job, file))
+}
+
+/// Where the chunks of a file lie.
+pub(super) fn folder(job: Uuid, file: u32) -> String {
+    format!("{}/{file:08}", super::job::folder(job))
 }
 
 fn binding(tenant: TenantId, job: Uuid, file: u32, chunk: usize) -> Binding {

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
-use kernel::{TenantScope, Timestamp};
+use kernel::{LogicalId, TenantScope, Timestamp};
 use store::{DocExpected, DocKind, DocWrite};
 use uuid::Uuid;
 
 use crate::App;
+use crate::bulk::input::{self, Input};
 use crate::bulk::job::{self, Job, State, Stored, Work};
 use crate::bulk::work;
 use crate::error::AppError;
@@ -78,16 +79,94 @@ pub(super) async fn drop_files_of_ended(
     Ok(())
 }
 
-/// Stops and removes every export of a tenant: a patient was erased, and files may hold what was known.
-pub async fn forget_exports(app: &App, scope: &TenantScope) -> Result<u64, AppError> {
-    if app.files().is_err() {
-        return Ok(0);
+/// What names of notes of erasures begin with, among other jobs' documents.
+const ERASURE: &str = "erasure-";
+/// After so many seconds an erasure that was announced and not done is not going to be.
+const ANNOUNCED_S: i64 = 3600;
+
+/// Notes that a patient is going to be erased, before it is done: whatever happens then, the sweep finds what
+/// exports and imports still hold.
+pub(crate) async fn announce_erasure(
+    app: &App,
+    scope: &TenantScope,
+    patient: &LogicalId,
+) -> Result<(), AppError> {
+    let write = note(app, patient.as_str(), Some(b"{}".to_vec()));
+    Ok(app.store().operate(scope, vec![write]).await?)
+}
+
+fn note(app: &App, patient: &str, body: Option<Vec<u8>>) -> DocWrite {
+    DocWrite {
+        kind: DocKind::Job,
+        id: format!("{ERASURE}{patient}"),
+        expected: DocExpected::Any,
+        body,
+        time: app.now(),
+        expires: None,
+        lookups: Vec::new(),
     }
+}
+
+/// Does what an erasure leaves to do, and takes the note of it away.
+pub(crate) async fn after_erasure(
+    app: &App,
+    scope: &TenantScope,
+    patient: &LogicalId,
+) -> Result<(), AppError> {
+    if app.files().is_ok() {
+        forget_copies(app, scope).await?;
+        let done = note(app, patient.as_str(), None);
+        app.store().operate(scope, vec![done]).await?;
+    }
+    Ok(())
+}
+
+// What was announced by a process that ended before it came to the rest.
+async fn go_on_erasing(app: &App, scope: &TenantScope) -> Result<(), AppError> {
+    const PAGE: u32 = 100;
+    let mut after = Some(ERASURE.to_owned());
+    loop {
+        let kind = DocKind::Job;
+        let docs = app
+            .store()
+            .docs(scope, kind, after.as_deref(), PAGE)
+            .await?;
+        let full = docs.len() == PAGE as usize;
+        after = docs.last().map(|doc| doc.id.clone());
+        for doc in docs {
+            let Some(id) = doc.id.strip_prefix(ERASURE) else {
+                return Ok(());
+            };
+            let Ok(patient) = id.parse::<LogicalId>() else {
+                continue;
+            };
+            let found = app.store().read(scope, &app.patient_key(&patient)).await?;
+            let over = app.now().seconds_since(doc.updated) > ANNOUNCED_S;
+            if found.is_some_and(|found| found.erased) {
+                after_erasure(app, scope, &patient).await?;
+            } else if over {
+                let nothing = note(app, id, None);
+                app.store().operate(scope, vec![nothing]).await?;
+            }
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+/// Stops and removes every export of a tenant, every import that ended, and those that go on with what was
+/// sent: a patient was erased, and their files may hold what was known. Files of the import folder are the
+/// operator's.
+async fn forget_copies(app: &App, scope: &TenantScope) -> Result<u64, AppError> {
     let mut forgotten = 0;
     for stored in job::all(app, scope).await? {
-        let Work::Export(_) = &stored.job.work else {
+        if let Work::Import(spec) = &stored.job.work
+            && stored.job.is_going()
+            && !spec.inputs.iter().any(Input::is_sent)
+        {
             continue;
-        };
+        }
         let why = "a patient was erased since: begin again".to_owned();
         work::end(app, scope, stored.job.id, State::Stopped(why)).await?;
         remove(app, scope, stored.job.id).await?;
@@ -101,13 +180,18 @@ pub async fn sweep(app: &App, scope: &TenantScope) -> Result<u64, AppError> {
     let Ok(files) = app.files() else {
         return Ok(0);
     };
+    go_on_erasing(app, scope).await?;
     let mut removed = 0;
     let mut kept = HashSet::new();
+    let mut read = HashSet::new();
     for stored in job::all(app, scope).await? {
         if is_expired(app, &stored.job) {
             remove(app, scope, stored.job.id).await?;
             removed += 1;
         } else {
+            if stored.job.state == State::Done {
+                read.insert(stored.job.folder());
+            }
             kept.insert(stored.job.folder());
         }
     }
@@ -118,11 +202,24 @@ pub async fn sweep(app: &App, scope: &TenantScope) -> Result<u64, AppError> {
             .match_indices('/')
             .nth(1)
             .and_then(|(at, _)| path.get(..at))
-            && !kept.contains(folder)
         {
-            strays.insert(folder.to_owned());
+            if !kept.contains(folder) {
+                strays.insert(folder.to_owned());
+            } else if read.contains(folder) && input::is_sent(&path) {
+                let whole = path.rsplit_once('/').map_or(folder, |(whole, _)| whole);
+                files.remove_files(scope, whole).await?;
+            }
         }
     }
+    remove_strays(app, scope, strays).await?;
+    Ok(removed)
+}
+
+async fn remove_strays(
+    app: &App,
+    scope: &TenantScope,
+    strays: HashSet<String>,
+) -> Result<(), AppError> {
     // A job's inputs are written before its document: what was stray the last time, too, is removed.
     let before = app
         .bulk()
@@ -146,8 +243,8 @@ pub async fn sweep(app: &App, scope: &TenantScope) -> Result<u64, AppError> {
             None => false,
         };
         if !there {
-            files.remove_files(scope, &folder).await?;
+            app.files()?.remove_files(scope, &folder).await?;
         }
     }
-    Ok(removed)
+    Ok(())
 }

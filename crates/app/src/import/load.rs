@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use kernel::{Categorised as _, Category};
+use sha2::{Digest as _, Sha256};
 
 use crate::App;
-use crate::context::Caller;
+use crate::context::{Caller, RequestContext};
 use crate::error::AppError;
 use crate::import::convert::{self, Item};
 use crate::record::bundle::{self, Done};
@@ -54,6 +56,30 @@ impl Loader {
             Err(error) => return Err(error),
         };
         Ok(items.into_iter().zip(verdicts).collect())
+    }
+
+    /// Loads entries that do not depend on each other, once: asked for again under the same name, soon enough
+    /// for idempotency keys to be kept, it answers what came of them and changes nothing, whatever was
+    /// written meanwhile. The name is at most 100 bytes.
+    pub async fn load_once(
+        &self,
+        name: &str,
+        items: Vec<Item>,
+    ) -> Result<Vec<(Item, Verdict)>, AppError> {
+        let mut content = Sha256::new();
+        for item in &items {
+            content.update(&item.json);
+        }
+        let content = HEXLOWER.encode(&content.finalize());
+        let context = RequestContext {
+            idempotency: Some(format!("{name} {content}")),
+            ..(*self.caller.context).clone()
+        };
+        let once = Caller {
+            context: Arc::new(context),
+            ..(*self.caller).clone()
+        };
+        Self::new(self.app.clone(), once).load(items).await
     }
 
     /// Loads entries all or none.

@@ -7,6 +7,8 @@ mod administration;
 #[cfg(test)]
 mod assertions;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod clocks;

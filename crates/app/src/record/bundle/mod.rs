@@ -41,8 +41,8 @@ pub enum Done {
 pub struct BundleAnswer {
     /// The response bundle.
     pub body: Bytes,
-    /// What came of each entry, in the order of entries; empty when an answer is given again for an
-    /// idempotency key.
+    /// What came of each entry, in the order of entries; what came of it then, when an answer is given again
+    /// for an idempotency key.
     pub done: Vec<Done>,
     /// The receipt of a transaction's first change.
     pub receipt: Option<WriteReceipt>,

@@ -62,6 +62,11 @@ pub(super) fn keep(answer: &ResponseEntry) -> KeptEntry {
         location: answer.location.clone(),
         etag: answer.etag.clone(),
         last_modified: answer.last_modified.clone(),
+        stored: match &answer.done {
+            Done::Stored => Some(true),
+            Done::Unchanged => Some(false),
+            Done::Failed(_) | Done::Other => None,
+        },
     }
 }
 

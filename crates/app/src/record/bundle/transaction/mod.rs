@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use fhir::json::Document;
 use kernel::LogicalId;
-use store::{Change, CommitError, Guard, Head, ResourceKey, StoredVersion};
+use store::{Change, CommitError, DocWrite, Guard, Head, ResourceKey, StoredVersion};
 
 use crate::App;
 use crate::authorise::Allowed;
@@ -22,7 +22,7 @@ use crate::error::AppError;
 use crate::idempotency::{self, Kept, Request as KeyRequest};
 use crate::record::bundle::address::{Address, Item, Method};
 use crate::record::bundle::look::Budget;
-use crate::record::bundle::{BundleAnswer, ORDER, Parsed, outcomes};
+use crate::record::bundle::{BundleAnswer, Done, ORDER, Parsed, outcomes};
 use crate::record::prepare::Slot;
 use crate::record::render::{self, ResponseEntry};
 use crate::record::{integrity, read};
@@ -85,6 +85,11 @@ async fn replay(
             location: entry.location.clone(),
             etag: entry.etag.clone(),
             last_modified: entry.last_modified.clone(),
+            done: match entry.stored {
+                Some(true) => Done::Stored,
+                Some(false) => Done::Unchanged,
+                None => Done::Other,
+            },
             ..ResponseEntry::default()
         };
         if representation && let Some((key, version)) = entry.version(app)? {
@@ -100,7 +105,7 @@ async fn replay(
     }
     Ok(BundleAnswer {
         body: render::response("transaction-response", &answers).into(),
-        done: Vec::new(),
+        done: outcomes(&mut answers),
         receipt: None,
     })
 }
@@ -149,7 +154,11 @@ impl Transaction<'_> {
         let budget = Budget::new(self.app);
         let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;
-        if !changes.is_empty() {
+        if changes.is_empty() {
+            if let Err(error) = self.keep(&answers).await {
+                return Ok(Attempt::Lost(error));
+            }
+        } else {
             match self.commit(guards, changes, &answers).await {
                 Ok(found) => receipt = found,
                 Err(error) => return Ok(Attempt::Lost(error)),
@@ -173,17 +182,30 @@ impl Transaction<'_> {
         for guard in guards {
             unit = unit.guard(guard);
         }
-        if let Some(key) = self.key {
-            let kept = Kept {
-                entries: answers.iter().map(answers::keep).collect(),
-                ..Kept::default()
-            };
-            unit = unit.doc(key.keep(self.app, &kept));
+        if let Some(kept) = self.kept(answers) {
+            unit = unit.doc(kept);
         }
         let Some(unit) = unit.changes(changes) else {
             return Ok(None);
         };
         unit.commit().await.map(crate::record::first_receipt)
+    }
+
+    // Where nothing changes, that is what the key answers again.
+    async fn keep(&self, answers: &[ResponseEntry]) -> Result<(), CommitError> {
+        let Some(kept) = self.kept(answers) else {
+            return Ok(());
+        };
+        let store = self.app.store();
+        store.operate(&self.caller.scope, vec![kept]).await
+    }
+
+    fn kept(&self, answers: &[ResponseEntry]) -> Option<DocWrite> {
+        let kept = Kept {
+            entries: answers.iter().map(answers::keep).collect(),
+            ..Kept::default()
+        };
+        self.key.map(|key| key.keep(self.app, &kept))
     }
 
     fn rank(&self, index: usize) -> (usize, usize) {

@@ -1,0 +1,241 @@
+//! Bulk jobs that are begun again after a crash, and what an erasure leaves of them.
+
+use std::time::Duration;
+
+use app::bulk::{self, ExportLevel, ExportRequest, ImportRequest, InputSource, Status};
+use app::{App, AppError, Caller, Settings};
+use identity::{Interaction, Role, RoleAssignment, SystemTask, system_scope};
+use kernel::TenantScope;
+use serde_json::{Value, json};
+use store::blob::Blobs;
+use store::{DocExpected, DocKind, DocWrite, Store as _};
+use uuid::Uuid;
+
+use crate::house::{House, observation, patient};
+
+struct Jobs {
+    house: House,
+    program: Caller,
+    files: Blobs,
+    folder: tempfile::TempDir,
+}
+
+impl Jobs {
+    async fn begin() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let imports = folder.path().join("imports");
+        std::fs::create_dir_all(imports.join("ash")).unwrap();
+        let house = House::build_with(|settings| {
+            settings.bulk.import_folder = Some(imports);
+            settings.bulk.settle_ms = 0;
+        })
+        .await;
+        let files = Blobs::in_folder(&folder.path().join("files")).unwrap();
+        let _ = house.app.clone().with_files(files.clone());
+        let program = program(&house).await;
+        Self {
+            house,
+            program,
+            files,
+            folder,
+        }
+    }
+
+    fn scope(&self) -> TenantScope {
+        system_scope(self.program.tenant.id, SystemTask::Jobs)
+    }
+
+    async fn paths(&self) -> Vec<String> {
+        self.files.files(&self.scope(), "bulk").await.unwrap()
+    }
+
+    async fn export(&self) -> Uuid {
+        let request = ExportRequest {
+            level: ExportLevel::System,
+            params: Vec::new(),
+            lenient: false,
+            url: "http://localhost/t/ash/fhir/$export".to_owned(),
+        };
+        let job = bulk::begin_export(&self.house.app, &self.program, &request)
+            .await
+            .unwrap();
+        self.done(job).await;
+        job
+    }
+
+    async fn import(&self, input: InputSource) -> Uuid {
+        let request = ImportRequest {
+            inputs: vec![(None, input)],
+            url: "http://localhost/t/ash/fhir/$import".to_owned(),
+        };
+        let job = bulk::begin_import(&self.house.app, &self.program, request)
+            .await
+            .unwrap();
+        self.done(job).await;
+        job
+    }
+
+    async fn status(&self, job: Uuid) -> Result<Status, AppError> {
+        bulk::status(&self.house.app, &self.program, &job.to_string()).await
+    }
+
+    async fn done(&self, job: Uuid) {
+        for _ in 0..1500 {
+            match self.status(job).await.unwrap() {
+                Status::Done(_) => return,
+                Status::Failed(why) => panic!("{why}"),
+                Status::Going { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+            bulk::resume_all(&self.house.app).await.unwrap();
+        }
+        panic!("the job did not end");
+    }
+
+    async fn stored(&self, job: Uuid) -> (Value, u32) {
+        let id = format!("bulk-{job}");
+        let store = &self.house.store;
+        let doc = store.doc(&self.scope(), DocKind::Job, &id).await.unwrap();
+        let doc = doc.unwrap();
+        (serde_json::from_slice(&doc.body).unwrap(), doc.version)
+    }
+
+    /// As a crash leaves it that came before the first piece of work was noted; and done again.
+    async fn again(&self, job: Uuid) {
+        let (mut body, version) = self.stored(job).await;
+        body["state"] = json!("going");
+        body["ended"] = Value::Null;
+        body["progress"] = json!({
+            "steps": 0, "after": null, "files": 0, "open": [], "resources": 0, "bytes": 0,
+        });
+        let write = DocWrite {
+            kind: DocKind::Job,
+            id: format!("bulk-{job}"),
+            expected: DocExpected::Version(version),
+            body: Some(serde_json::to_vec(&body).unwrap()),
+            time: self.house.app.now(),
+            expires: None,
+            lookups: Vec::new(),
+        };
+        self.house
+            .store
+            .operate(&self.scope(), vec![write])
+            .await
+            .unwrap();
+        self.done(job).await;
+    }
+
+    async fn family(&self, id: &str) -> Value {
+        let name = format!("Patient/{id}");
+        let found = self.house.read(&self.program, &name).await.unwrap();
+        found["name"][0]["family"].clone()
+    }
+}
+
+async fn program(house: &House) -> Caller {
+    let admin = house.admin("ash").await;
+    let new = app::admin::clients::NewClient {
+        name: "bulk engine".to_owned(),
+        roles: vec![RoleAssignment::of(Role::IntegrationService)],
+        scopes: vec![identity::Scope {
+            types: identity::Types::All,
+            interactions: identity::InteractionSet::ALL,
+        }],
+        operations: vec![Interaction::Export, Interaction::Import],
+        jwks: Vec::new(),
+    };
+    let client = app::admin::clients::create(&house.app, &admin, new)
+        .await
+        .unwrap();
+    let token = app::admin::tokens::NewToken {
+        owner: identity::TokenOwner::Client(client.id),
+        name: "test".to_owned(),
+        scopes: None,
+        days: 30,
+    };
+    let made = app::admin::tokens::create(&house.app, &admin, token)
+        .await
+        .unwrap();
+    app::sign_in::bearer(&house.app, "ash", &made.text, house.context())
+        .await
+        .unwrap()
+}
+
+fn lines(resources: &[Value]) -> Vec<u8> {
+    resources
+        .iter()
+        .flat_map(|resource| format!("{resource}\n").into_bytes())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_block_that_was_loaded_before_a_crash_is_not_loaded_over_what_came_since() {
+    let jobs = Jobs::begin().await;
+    let file = jobs.folder.path().join("imports/ash/people.ndjson");
+    let people = [patient("p1", "Ash"), patient("p2", "Birch")];
+    std::fs::write(&file, lines(&people)).unwrap();
+    let input = || InputSource::File("people.ndjson".to_owned());
+    let job = jobs.import(input()).await;
+    let newer = patient("p1", "Newer");
+    jobs.house.put(&jobs.program, &newer).await.unwrap();
+    jobs.again(job).await;
+    assert_eq!(jobs.family("p1").await, "Newer");
+    let (body, _) = jobs.stored(job).await;
+    assert_eq!(body["progress"]["stored"], 2, "{body}");
+    // The same where nothing was new the first time.
+    jobs.house.put(&jobs.program, &people[0]).await.unwrap();
+    let job = jobs.import(input()).await;
+    let (body, _) = jobs.stored(job).await;
+    assert_eq!(body["progress"]["unchanged"], 2, "{body}");
+    jobs.house.put(&jobs.program, &newer).await.unwrap();
+    jobs.again(job).await;
+    assert_eq!(jobs.family("p1").await, "Newer");
+}
+
+#[tokio::test]
+async fn whoever_goes_on_with_an_export_writes_over_no_file_of_the_one_before() {
+    let jobs = Jobs::begin().await;
+    for id in ["p1", "p2"] {
+        jobs.house
+            .put(&jobs.program, &patient(id, "Ash"))
+            .await
+            .unwrap();
+    }
+    let job = jobs.export().await;
+    let before = jobs.paths().await;
+    assert!(!before.is_empty());
+    jobs.again(job).await;
+    let after = jobs.paths().await;
+    assert_eq!(after.len(), 2 * before.len(), "{before:?} {after:?}");
+    assert!(before.iter().all(|path| after.contains(path)));
+}
+
+#[tokio::test]
+async fn no_copy_outlives_an_erasure_whatever_process_ends_before_it_is_through() {
+    let jobs = Jobs::begin().await;
+    let sent = lines(&[patient("p1", "Ash"), observation("o1", "p1")]);
+    let import = jobs.import(InputSource::Lines(sent.into())).await;
+    let read: Vec<String> = jobs.paths().await;
+    let is_sent = |path: &&String| path.contains("/2147483648/");
+    assert_eq!(read.iter().find(is_sent), None, "what was sent is kept");
+    let export = jobs.export().await;
+    assert!(!jobs.paths().await.is_empty());
+    // A process that cannot reach the files erases; so far as they are concerned it was killed.
+    let (house, settings) = (&jobs.house, Settings::with_secret([9; 32]));
+    let (clock, ids) = (house.clock.clone(), house.ids.clone());
+    let other = App::new(house.store.clone(), clock, ids, settings).unwrap();
+    let admin = house.admin("ash").await;
+    let patient = "p1".parse().unwrap();
+    app::erase::erase(&other, &admin, &patient, "request-1")
+        .await
+        .unwrap();
+    bulk::sweep(&house.app, &jobs.scope()).await.unwrap();
+    for job in [export, import] {
+        let gone = jobs.status(job).await;
+        assert!(matches!(gone, Err(AppError::NotFound { .. })), "{gone:?}");
+    }
+    assert_eq!(jobs.paths().await, Vec::<String>::new());
+    // Once: what is exported afterwards stays.
+    let export = jobs.export().await;
+    bulk::sweep(&house.app, &jobs.scope()).await.unwrap();
+    jobs.done(export).await;
+}
