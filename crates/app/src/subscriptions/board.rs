@@ -2,12 +2,17 @@
 //! counts for monitoring. All of it can be lost.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
+use std::net::IpAddr;
 
 use kernel::TenantId;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 
 use super::resource::ChannelKind;
+
+/// Connections that have shown no token yet: of one address, and in all.
+const WAITING: (u64, u64) = (4, 32);
 
 /// How notifications stand in this process.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +25,7 @@ pub struct Figures {
     pub failing: u64,
     /// Deliveries that wait.
     pub waiting: u64,
-    /// WebSocket connections.
+    /// WebSocket connections of those who showed a valid token.
     pub sockets: u64,
 }
 
@@ -41,7 +46,34 @@ pub(crate) struct Board {
     arrived: watch::Sender<u64>,
     counts: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     standings: Mutex<HashMap<TenantId, Standing>>,
-    sockets: Mutex<u64>,
+    sockets: Mutex<Sockets>,
+}
+
+/// Connections of this process.
+#[derive(Debug, Default)]
+struct Sockets {
+    // Of those who showed a valid token, by tenant.
+    seated: HashMap<TenantId, u64>,
+    // Of those who have not yet, by where they come from.
+    waiting: HashMap<Option<IpAddr>, u64>,
+}
+
+/// Adds one where there are fewer than the most of the key, and than the most of all.
+fn enter<K: Eq + Hash>(places: &mut HashMap<K, u64>, key: K, (of_key, of_all): (u64, u64)) -> bool {
+    let all: u64 = places.values().sum();
+    let here = places.get(&key).copied().unwrap_or_default();
+    let free = all < of_all && here < of_key;
+    if free {
+        places.insert(key, here + 1);
+    }
+    free
+}
+
+fn leave<K: Eq + Hash>(places: &mut HashMap<K, u64>, key: &K) {
+    if let Some(here) = places.get_mut(key) {
+        *here = here.saturating_sub(1);
+    }
+    places.retain(|_, here| *here > 0);
 }
 
 impl Default for Board {
@@ -124,22 +156,29 @@ impl Board {
         self.standings.lock().insert(tenant, standing);
     }
 
-    /// Takes a place among so many connections.
-    pub(crate) fn open_socket(&self, most: usize) -> bool {
-        let mut sockets = self.sockets.lock();
-        let free = *sockets < most as u64;
-        *sockets += u64::from(free);
-        free
+    /// Takes a place among so many connections; no tenant has more than half of them.
+    pub(crate) fn open_socket(&self, tenant: TenantId, most: usize) -> bool {
+        let most = most as u64;
+        let most = (most.div_ceil(2), most);
+        enter(&mut self.sockets.lock().seated, tenant, most)
     }
 
-    pub(crate) fn close_socket(&self) {
-        let mut sockets = self.sockets.lock();
-        *sockets = sockets.saturating_sub(1);
+    pub(crate) fn close_socket(&self, tenant: TenantId) {
+        leave(&mut self.sockets.lock().seated, &tenant);
+    }
+
+    /// Takes a place among those who have shown no token yet.
+    pub(crate) fn begin_waiting(&self, from: Option<IpAddr>) -> bool {
+        enter(&mut self.sockets.lock().waiting, from, WAITING)
+    }
+
+    pub(crate) fn end_waiting(&self, from: Option<IpAddr>) {
+        leave(&mut self.sockets.lock().waiting, &from);
     }
 
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = Figures {
-            sockets: *self.sockets.lock(),
+            sockets: self.sockets.lock().seated.values().sum(),
             ..Figures::default()
         };
         for ((channel, outcome), count) in &*self.counts.lock() {
@@ -151,5 +190,35 @@ impl Board {
             figures.waiting += standing.waiting;
         }
         figures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::TenantId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn neither_strangers_nor_one_tenant_take_every_place() {
+        let board = Board::default();
+        let tenant = |number| TenantId::from_uuid(Uuid::from_u128(number));
+        let from = |last| Some(IpAddr::from([192, 0, 2, last]));
+        for _ in 0..4 {
+            assert!(board.begin_waiting(from(1)));
+        }
+        assert!(!board.begin_waiting(from(1)), "one address has them all");
+        let others = (2..=20).map(from).flat_map(|from| [from; 4]);
+        assert_eq!(others.filter(|from| board.begin_waiting(*from)).count(), 28);
+        board.end_waiting(from(1));
+        assert!(board.begin_waiting(from(200)));
+        // Those who are signed in find their places free.
+        let seated = (0..8).filter(|_| board.open_socket(tenant(1), 8)).count();
+        assert_eq!((seated, board.figures().sockets), (4, 4));
+        assert!(board.open_socket(tenant(2), 8));
+        board.close_socket(tenant(1));
+        assert!(board.open_socket(tenant(1), 8));
+        assert!(!board.open_socket(tenant(1), 8));
     }
 }

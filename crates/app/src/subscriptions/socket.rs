@@ -2,6 +2,8 @@
 //! subscription belongs to may bind it, because it speaks with that authority. What was written to the
 //! connection counts as acknowledged; what was missed is there with `$events`.
 
+use std::net::IpAddr;
+
 use identity::{SystemTask, system_scope};
 use kernel::{ActorId, LogicalId, TenantId, TenantScope, Timestamp};
 use store::DocKind;
@@ -79,20 +81,36 @@ fn check(actor: ActorId, registration: &Registration) -> Result<(), AppError> {
 }
 
 /// One place among the connections of this process; given back when dropped.
-pub struct Seat(App);
+pub struct Seat(App, TenantId);
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.board().subscriptions.close_socket();
+        self.0.board().subscriptions.close_socket(self.1);
     }
 }
 
-/// A place for a connection, while there is one.
+/// A place for a connection of somebody who showed a valid token of a tenant, while there is one.
 #[must_use]
-pub fn seat(app: &App) -> Option<Seat> {
+pub fn seat(app: &App, tenant: TenantId) -> Option<Seat> {
     let most = app.settings().subscriptions.sockets;
-    let free = app.board().subscriptions.open_socket(most);
-    free.then(|| Seat(app.clone()))
+    let free = app.board().subscriptions.open_socket(tenant, most);
+    free.then(|| Seat(app.clone(), tenant))
+}
+
+/// A place for a connection that has shown no token yet; given back when dropped.
+pub struct Waiting(App, Option<IpAddr>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.board().subscriptions.end_waiting(self.1);
+    }
+}
+
+/// A place to show a token in, for somebody at an address, while there is one.
+#[must_use]
+pub fn waiting(app: &App, from: Option<IpAddr>) -> Option<Waiting> {
+    let free = app.board().subscriptions.begin_waiting(from);
+    free.then(|| Waiting(app.clone(), from))
 }
 
 /// Changes whenever deliveries were added in this process.
@@ -110,6 +128,14 @@ pub struct Bound {
     next: u64,
     last: Timestamp,
     greeted: bool,
+}
+
+impl Bound {
+    /// Whose subscription it is.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.scope.tenant()
+    }
 }
 
 /// Something to write to the connection.

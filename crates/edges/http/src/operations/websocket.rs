@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use app::subscriptions::socket::{self, BOUND, Bound, Seat};
+use app::subscriptions::socket::{self, BOUND, Bound, Seat, Waiting};
 use app::{App, AppError, Caller};
 use axum::extract::ws::{Message, WebSocket};
 use axum::http::header;
@@ -26,6 +26,8 @@ const PING: u32 = 30;
 const SILENT: u32 = 75;
 /// Looks after which a connection that is bound to nothing is closed.
 const UNBOUND: u32 = 30;
+/// Looks after which one is closed whose client has shown no token.
+const TOKENLESS: u32 = 5;
 /// Refused messages after which a connection is closed.
 const REFUSALS: u32 = 10;
 
@@ -56,10 +58,14 @@ async fn open(mut arrival: Arrival) -> Result<Response, EdgeError> {
     };
     let upgrade = arrival.upgrade().await?;
     let app = arrival.app().clone();
-    let Some(seat) = socket::seat(&app) else {
-        let text = "too many WebSockets are open: repeat in a moment";
-        return Err(EdgeError::Address(Category::Throttled, text.to_owned()));
+    let from = arrival.context(&tenant).client_address;
+    let (seat, waiting) = match &caller {
+        Some(caller) => (socket::seat(&app, caller.tenant.id), None),
+        None => (None, socket::waiting(&app, from)),
     };
+    if seat.is_none() && waiting.is_none() {
+        return Err(EdgeError::Address(Category::Throttled, FULL.to_owned()));
+    }
     Ok(upgrade
         .max_message_size(MESSAGE)
         .max_frame_size(MESSAGE)
@@ -71,7 +77,8 @@ async fn open(mut arrival: Arrival) -> Result<Response, EdgeError> {
                 caller,
                 bound: Vec::new(),
                 refused: 0,
-                _seat: seat,
+                seat,
+                waiting,
             };
             line.hold().await;
         }))
@@ -85,8 +92,13 @@ struct Line {
     caller: Option<Caller>,
     bound: Vec<Bound>,
     refused: u32,
-    _seat: Seat,
+    /// Nobody takes one from others who has not shown a valid token.
+    seat: Option<Seat>,
+    /// Until a token was shown.
+    waiting: Option<Waiting>,
 }
+
+const FULL: &str = "too many WebSockets are open: repeat in a moment";
 
 impl Line {
     async fn hold(mut self) {
@@ -115,7 +127,8 @@ impl Line {
                 _ = look.tick() => {
                     looks += 1;
                     silent += 1;
-                    let forgotten = self.bound.is_empty() && looks > UNBOUND;
+                    let most = if self.seat.is_some() { UNBOUND } else { TOKENLESS };
+                    let forgotten = self.bound.is_empty() && looks > most;
                     if silent > SILENT || forgotten {
                         Err(())
                     } else {
@@ -188,6 +201,11 @@ impl Line {
 
     async fn bind_with_token(&mut self, token: &str) -> Result<Vec<String>, AppError> {
         let bound = socket::bind_with_token(&self.app, &self.tenant, token).await?;
+        if let (None, Some(first)) = (&self.seat, bound.first()) {
+            let seat = socket::seat(&self.app, first.tenant());
+            self.seat = Some(seat.ok_or_else(|| AppError::Throttled(FULL.to_owned()))?);
+            drop(self.waiting.take());
+        }
         self.keep(bound)
     }
 

@@ -205,3 +205,28 @@ async fn lines_are_for_those_who_are_signed_in_and_messages_are_short() {
     }
     assert_eq!(line.hear().await, "closed");
 }
+
+#[tokio::test]
+async fn strangers_wait_in_places_of_their_own_and_not_for_long() {
+    let live = Live::start().await;
+    let mut strangers = Vec::new();
+    for _ in 0..4 {
+        strangers.push(live.open(ROSEWOOD, None).await.unwrap());
+    }
+    let refused = live.open(ROSEWOOD, None).await.unwrap_err();
+    assert!(refused.contains("429"), "{refused}");
+    assert_eq!(live.server.app.figures().subscriptions.sockets, 0);
+    let _line = live.open(ROSEWOOD, Some(&live.program)).await.unwrap();
+    assert_eq!(live.server.app.figures().subscriptions.sockets, 1);
+    // Words are no token.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    strangers[0].say("nonsense").await;
+    assert!(strangers[0].hear().await.starts_with("error "));
+    assert_eq!(strangers[0].hear().await, "closed");
+    for mut stranger in strangers {
+        stranger.hear().await;
+    }
+    let mut again = live.open(ROSEWOOD, None).await.unwrap();
+    again.say("nonsense").await;
+    assert!(again.hear().await.starts_with("error "));
+}
