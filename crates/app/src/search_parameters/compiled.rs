@@ -10,6 +10,7 @@ use fhir::search::{
     IndexValue, ParamId, ParamKind, SearchParam, value_of_boolean, value_of_text, values_of_element,
 };
 use fhirpath::{Environment, Expression, Item};
+use kernel::TenantId;
 use parking_lot::Mutex;
 
 use super::table::{Row, State, Table};
@@ -40,17 +41,26 @@ pub(crate) struct Compiled {
     types: HashMap<TypeId, Vec<Own>>,
 }
 
-/// Definitions of parameters by what they say. A [`SearchParam`] lives as long as the process, like those of
-/// R4; equal definitions share one, so that reading tables again costs nothing.
-static DEFINED: LazyLock<Mutex<HashMap<String, &'static SearchParam>>> =
+/// Definitions of parameters of a tenant by what they say. A [`SearchParam`] lives as long as the process, like
+/// those of R4; equal definitions share one, so that reading tables again costs nothing. What one tenant
+/// fills is its own.
+static DEFINED: LazyLock<Mutex<HashMap<TenantId, HashMap<String, &'static SearchParam>>>> =
     LazyLock::new(Mutex::default);
-/// Different definitions that a process holds at most.
-const MOST: usize = 20_000;
+/// Different definitions that a tenant may bring in the life of a process.
+const MOST: usize = 4_000;
+
+/// How many definitions a tenant may still bring. Those that are in its table are read whatever this says:
+/// only new ones are refused, before they are in it.
+pub(super) fn room(tenant: TenantId) -> usize {
+    let defined = DEFINED.lock();
+    MOST.saturating_sub(defined.get(&tenant).map_or(0, HashMap::len))
+}
 
 impl Compiled {
     /// From a stored table.
     pub(super) fn new(
         definitions: &'static Definitions,
+        tenant: TenantId,
         table: &Table,
         version: u32,
     ) -> Result<Self, AppError> {
@@ -66,7 +76,7 @@ impl Compiled {
                 AppError::Fault(format!("search parameter {}: {error}", row.url))
             })?;
             types.entry(ty).or_default().push(Own {
-                param: param(definitions, ty, row)?,
+                param: param(definitions, tenant, ty, row),
                 ready: row.state == State::Ready,
                 expression,
             });
@@ -107,15 +117,15 @@ impl Compiled {
         })
     }
 
-    /// The values a resource is found by, and how many expressions could not be evaluated.
+    /// The values a resource is found by, and the parameters whose expressions could not be evaluated.
     pub(crate) fn values<'a>(
         &'a self,
         definitions: &Definitions,
         ty: TypeId,
         resource: Value<'a>,
-    ) -> (Vec<(ParamId, IndexValue<'a>)>, u64) {
+    ) -> (Vec<(ParamId, IndexValue<'a>)>, Vec<ParamId>) {
         let mut values = Vec::new();
-        let mut failed = 0;
+        let mut failed = Vec::new();
         for own in self.types.get(&ty).into_iter().flatten() {
             let root = Item::resource(resource);
             // No resolver: values must depend on the resource alone, or they would be old when another changes.
@@ -124,7 +134,7 @@ impl Compiled {
             let before = values.len();
             let Ok(items) = own.expression.evaluate(&environment, root) else {
                 // Found by nothing, which searches have to say.
-                failed += 1;
+                failed.push(own.param.id);
                 values.push((own.param.id, store::index::unchecked()));
                 continue;
             };
@@ -162,9 +172,10 @@ fn add<'a>(
 /// The shared form of a row's definition.
 fn param(
     definitions: &Definitions,
+    tenant: TenantId,
     ty: TypeId,
     row: &Row,
-) -> Result<&'static SearchParam, AppError> {
+) -> &'static SearchParam {
     let name = format!(
         "{}\u{0}{}\u{0}{}\u{0}{:?}\u{0}{}\u{0}{}",
         row.number,
@@ -175,14 +186,9 @@ fn param(
         row.url
     );
     let mut defined = DEFINED.lock();
+    let defined = defined.entry(tenant).or_default();
     if let Some(known) = defined.get(&name) {
-        return Ok(known);
-    }
-    if defined.len() >= MOST {
-        return Err(AppError::Fault(
-            "too many search parameters were defined since the start: restart the process"
-                .to_owned(),
-        ));
+        return known;
     }
     let targets: Vec<TypeId> = row
         .targets
@@ -204,5 +210,5 @@ fn param(
         compartment: false,
     }));
     defined.insert(name, made);
-    Ok(made)
+    made
 }

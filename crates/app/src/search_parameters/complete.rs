@@ -68,8 +68,10 @@ fn values(
     }
     let document = Document::parse(body.to_vec(), &Limits::default())?;
     let (values, failed) = own.values(app.definitions(), ty, document.root());
-    if failed > 0 {
-        tracing::warn!(tenant = %scope.tenant(), failed, "search parameters could not be evaluated for a version");
+    if !failed.is_empty() {
+        tracing::warn!(tenant = %scope.tenant(), failed = failed.len(), "search parameters could not be evaluated for a version");
+        let due = &app.caches().search_parameters_due;
+        due.failed(scope.tenant(), &failed);
     }
     let extracted = Extracted {
         values,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits};
+use fhir::search::ParamId;
 use identity::{SystemTask, system_scope};
 use kernel::{RowId, TenantId, TenantScope};
 use store::{Clause, Position, Reindexed, SearchPage, SearchPlan, Sort, SortKey, Total};
 use uuid::Uuid;
 
-use super::compiled::Compiled;
+use super::compiled::{self, Compiled};
 use super::definition::{self, Defined};
 use super::table::{self, Pass};
 use crate::App;
@@ -83,9 +84,16 @@ pub async fn of_tenant(app: &App, scope: &TenantScope, holder: Uuid) -> Result<S
 
 async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
     let (mut table, mut version) = table::load(app, scope).await?;
-    let defined = definitions_of(app, scope).await?;
+    let mut defined = definitions_of(app, scope).await?;
     let now = app.now();
-    let changed = table.settle(app.definitions(), &defined, now);
+    let room = compiled::room(scope.tenant());
+    table.refuse_beyond(app.definitions(), &mut defined, room);
+    let failures = app
+        .caches()
+        .search_parameters_due
+        .take_failures(scope.tenant());
+    let failed = table.add_failures(&failures);
+    let changed = table.settle(app.definitions(), &defined, now) || failed;
     let since = now.as_micros() - app.settings().reindex_grace_ms * 1000;
     let renews = table.needs_renewal();
     if renews {
@@ -100,17 +108,22 @@ async fn build(app: &App, scope: &TenantScope) -> Result<Standing, AppError> {
         version += 1;
     }
     // From the table in hand: what this process knew before may lack what was just announced.
-    let own = Arc::new(Compiled::new(app.definitions(), &table, version)?);
+    let own = Arc::new(Compiled::new(
+        app.definitions(),
+        scope.tenant(),
+        &table,
+        version,
+    )?);
     for _ in 0..PAGES {
         let Some(pass) = table.passes.first().cloned() else {
             return Ok(table.standing());
         };
         let base = pass.base.clone();
-        if let Some(next) = page(app, scope, pass, &own).await? {
-            if let Some(place) = table.passes.first_mut() {
-                *place = next;
-            }
-        } else {
+        let (next, ended) = page(app, scope, pass, &own).await?;
+        if let Some(place) = table.passes.first_mut() {
+            *place = next;
+        }
+        if ended {
             table.end_pass(&base);
         }
         if !table::save(app, scope, &table, version).await? {
@@ -193,15 +206,15 @@ async fn walk(
     Ok(app.store().search(scope, &plan).await?)
 }
 
-/// Builds the next page of a pass; `None` when there is none.
+/// Builds the next page of a pass; how far it is then, and whether it was the last.
 async fn page(
     app: &App,
     scope: &TenantScope,
     mut pass: Pass,
     own: &Arc<Compiled>,
-) -> Result<Option<Pass>, AppError> {
+) -> Result<(Pass, bool), AppError> {
     let Some(ty) = app.definitions().resource(&pass.base) else {
-        return Ok(None);
+        return Ok((pass, true));
     };
     if pass.done == 0 {
         pass.of = count(app, scope, ty).await?;
@@ -213,7 +226,7 @@ async fn page(
     let found = walk(app, scope, ty, after).await?;
     let own = Arc::clone(own);
     let Some(last) = found.matches.last().map(|version| version.row) else {
-        return Ok(None);
+        return Ok((pass, true));
     };
     let (work_app, work_scope) = (app.clone(), scope.clone());
     let matches = found.matches;
@@ -223,13 +236,13 @@ async fn page(
         .await
         .map_err(|error| AppError::Fault(error.to_string()))??;
     app.store().reindex(scope, rows).await?;
-    if found.next.is_none() {
-        return Ok(None);
-    }
     pass.after = Some(last.0);
     pass.done += looked_at;
-    pass.failed += failed;
-    Ok(Some(pass))
+    for parameter in failed {
+        pass.failed += 1;
+        *pass.failures.entry(parameter.0).or_default() += 1;
+    }
+    Ok((pass, found.next.is_none()))
 }
 
 async fn count(app: &App, scope: &TenantScope, ty: TypeId) -> Result<u64, AppError> {
@@ -249,9 +262,9 @@ fn indexed(
     scope: &TenantScope,
     own: &Compiled,
     versions: &[store::StoredVersion],
-) -> Result<(Vec<Reindexed>, u64), AppError> {
+) -> Result<(Vec<Reindexed>, Vec<ParamId>), AppError> {
     let mut rows = Vec::with_capacity(versions.len());
-    let mut failures = 0;
+    let mut failures = Vec::new();
     for version in versions {
         let Some(body) = &version.body else { continue };
         let document = Document::parse(body.to_vec(), &Limits::default())?;
@@ -259,7 +272,7 @@ fn indexed(
         let mut extracted = prepare::extracted(app, &version.key, root);
         let (values, failed) = own.values(app.definitions(), version.key.ty, root);
         extracted.values.extend(values);
-        failures += failed;
+        failures.extend(failed);
         rows.push(Reindexed {
             key: version.key.clone(),
             version: version.version,

@@ -23,8 +23,10 @@ pub(crate) mod table;
 pub(crate) use compiled::Found;
 pub(crate) use complete::complete;
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use fhir::search::ParamId;
 use kernel::{TenantId, TenantScope, Timestamp};
 
 use crate::App;
@@ -48,7 +50,7 @@ pub(crate) async fn current(app: &App, scope: &TenantScope) -> Result<Arc<Compil
     let (stored, version) = table::load(app, scope).await?;
     let known = match app.caches().search_parameters.get(&tenant) {
         Some((_, known)) if known.version() == version => known,
-        _ => Arc::new(Compiled::new(app.definitions(), &stored, version)?),
+        _ => Arc::new(Compiled::new(app.definitions(), tenant, &stored, version)?),
     };
     app.caches()
         .search_parameters
@@ -72,12 +74,30 @@ pub(crate) fn last_known(app: &App, tenant: TenantId) -> Arc<Compiled> {
 
 /// Tenants whose table may not be what their resources define: all of them after a start.
 #[derive(Debug, Default)]
-pub(crate) struct Due(parking_lot::Mutex<std::collections::HashSet<TenantId>>);
+pub(crate) struct Due(
+    parking_lot::Mutex<HashSet<TenantId>>,
+    parking_lot::Mutex<HashMap<TenantId, BTreeMap<u16, u64>>>,
+);
 
 impl Due {
     /// A definition changed, or there is more to build.
     pub(crate) fn changed(&self, tenant: TenantId) {
         self.0.lock().remove(&tenant);
+    }
+
+    /// Parameters could not be evaluated for a new version: their table is to say so.
+    fn failed(&self, tenant: TenantId, parameters: &[ParamId]) {
+        let mut failures = self.1.lock();
+        let failures = failures.entry(tenant).or_default();
+        for parameter in parameters {
+            *failures.entry(parameter.0).or_default() += 1;
+        }
+        self.changed(tenant);
+    }
+
+    /// What was noted of a tenant, and is not in its table yet.
+    fn take_failures(&self, tenant: TenantId) -> BTreeMap<u16, u64> {
+        self.1.lock().remove(&tenant).unwrap_or_default()
     }
 
     /// Those of some tenants that are due; they are taken as settled from now on.

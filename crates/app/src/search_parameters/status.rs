@@ -20,9 +20,10 @@ pub struct Parameter {
     pub code: String,
     /// The type it searches.
     pub base: String,
-    /// `announced`, `building`, `ready` or `refused`.
+    /// `announced`, `building`, `ready`, `incomplete` (searches may use it, and miss resources that it could
+    /// not be evaluated for) or `refused`.
     pub state: &'static str,
-    /// Why it was refused.
+    /// Why it was refused, or is incomplete.
     pub reason: Option<String>,
 }
 
@@ -66,6 +67,7 @@ pub async fn status(app: &App, caller: &Caller) -> Result<Status, AppError> {
             let (state, reason) = match row.state {
                 State::Announced { .. } => ("announced", None),
                 State::Building => ("building", None),
+                State::Ready if row.failed > 0 => ("incomplete", Some(incomplete(row.failed))),
                 State::Ready => ("ready", None),
                 State::Refused { reason } => ("refused", Some(reason)),
                 State::Retired => return None,
@@ -95,6 +97,12 @@ pub async fn status(app: &App, caller: &Caller) -> Result<Status, AppError> {
         passes,
         whole,
     })
+}
+
+fn incomplete(failed: u64) -> String {
+    format!(
+        "it could not be evaluated for {failed} versions, which searches by it do not find: change the expression so that it fails for none"
+    )
 }
 
 /// Orders a pass over types, so that what they are found by is made anew: after a restore from an older

@@ -1,6 +1,8 @@
 //! The table of a tenant's own search parameters, kept as one document. Numbers are given once and never
 //! again: rows of a retired parameter may still lie in the index.
 
+use std::collections::BTreeMap;
+
 use fhir::definitions::Definitions;
 use fhir::search::ParamKind;
 use kernel::{TenantScope, Timestamp};
@@ -20,6 +22,10 @@ pub(crate) const FIRST: u16 = store::index::FIRST_OWN;
 const LAST: u16 = 0xfeff;
 /// Parameters in use at most.
 const MOST: usize = 500;
+
+/// Why a definition waits that changes another one once too often.
+const CHANGED_TOO_OFTEN: &str =
+    "search parameters of this tenant were changed too often since the start: restart the process";
 
 /// How far a parameter is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +63,9 @@ pub(crate) struct Row {
     /// 0 where it was refused.
     pub number: u16,
     pub state: State,
+    /// Stored resources that it could not be evaluated for: searches do not find them by it.
+    #[serde(default)]
+    pub failed: u64,
 }
 
 /// A pass over a type.
@@ -73,6 +82,9 @@ pub(crate) struct Pass {
     /// Versions whose expressions could not be evaluated.
     #[serde(default)]
     pub failed: u64,
+    /// The same by parameter's number.
+    #[serde(default)]
+    pub failures: BTreeMap<u16, u64>,
 }
 
 impl Pass {
@@ -84,6 +96,7 @@ impl Pass {
             done: 0,
             of: 0,
             failed: 0,
+            failures: BTreeMap::new(),
         }
     }
 }
@@ -200,6 +213,7 @@ impl Table {
             expression: one.expression.clone(),
             number: 0,
             state: State::Retired,
+            failed: 0,
         };
         let same = |other: &&Row| {
             other.number != 0
@@ -220,6 +234,7 @@ impl Table {
         } else if let Some(known) = self.rows.iter().find(same) {
             row.number = known.number;
             row.state = known.state.clone();
+            row.failed = known.failed;
             return row;
         } else {
             let used = taken.iter().filter(|other| other.number != 0).count();
@@ -261,13 +276,58 @@ impl Table {
         begun
     }
 
-    /// Ends the pass over a type: what it built is ready.
+    /// Ends the pass over a type: what it built is ready, with how often it could not be evaluated.
     pub(super) fn end_pass(&mut self, base: &str) {
+        let ended = self.passes.iter().find(|pass| pass.base == base);
+        let failures = ended.map_or_else(BTreeMap::new, |pass| pass.failures.clone());
         self.passes.retain(|pass| pass.base != base);
         self.renewed();
         for row in &mut self.rows {
-            if row.base == base && row.state == State::Building {
+            if row.base != base {
+                continue;
+            }
+            if matches!(row.state, State::Building | State::Ready) {
+                row.failed = failures.get(&row.number).copied().unwrap_or_default();
+            }
+            if row.state == State::Building {
                 row.state = State::Ready;
+            }
+        }
+    }
+
+    /// Notes that parameters could not be evaluated for new versions.
+    pub(super) fn add_failures(&mut self, failures: &BTreeMap<u16, u64>) -> bool {
+        let mut changed = false;
+        for row in self.rows.iter_mut().filter(|row| row.number != 0) {
+            if let Some(more) = failures.get(&row.number) {
+                row.failed = row.failed.saturating_add(*more);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Refuses definitions that are not in the table yet, beyond so many.
+    pub(super) fn refuse_beyond(
+        &self,
+        definitions: &Definitions,
+        defined: &mut [Defined],
+        mut room: usize,
+    ) {
+        for one in defined.iter_mut().filter(|one| one.refused.is_none()) {
+            let base = definitions.resource_name(one.ty);
+            let known = self.rows.iter().any(|row| {
+                row.number != 0
+                    && row.state != State::Retired
+                    && (&*row.code, &*row.base) == (&*one.code, base)
+                    && row.expression == one.expression
+            });
+            if known {
+                continue;
+            }
+            match room.checked_sub(1) {
+                Some(left) => room = left,
+                None => one.refused = Some(CHANGED_TOO_OFTEN.to_owned()),
             }
         }
     }
@@ -386,6 +446,38 @@ mod tests {
         };
         assert!(reason.contains("another SearchParameter"));
         assert_eq!(table.rows[1].number, 0);
+    }
+
+    #[test]
+    fn what_could_not_be_evaluated_stays_with_the_parameter() {
+        let (definitions, now) = (Definitions::r4(), Timestamp::from_millis(1));
+        let mut table = Table::default();
+        let two = [defined("a", "a"), defined("b", "b")];
+        table.settle(definitions, &two, now);
+        table.begin_passes(i64::MAX);
+        table.passes[0].failures.insert(FIRST + 1, 3);
+        table.end_pass("Patient");
+        let failed = |table: &Table| [table.rows[0].failed, table.rows[1].failed];
+        assert_eq!(failed(&table), [0, 3]);
+        assert!(table.add_failures(&BTreeMap::from([(FIRST, 1), (FIRST + 9, 1)])));
+        assert!(!table.settle(definitions, &two, now));
+        assert_eq!(failed(&table), [1, 3]);
+    }
+
+    #[test]
+    fn a_tenant_that_changes_too_much_is_refused_the_change_and_keeps_the_rest() {
+        let (definitions, now) = (Definitions::r4(), Timestamp::from_millis(1));
+        let mut table = Table::default();
+        table.settle(definitions, &[defined("a", "a")], now);
+        let mut next = [defined("a", "a"), defined("b", "b"), defined("c", "c")];
+        table.refuse_beyond(definitions, &mut next, 1);
+        let refused: Vec<bool> = next.iter().map(|one| one.refused.is_some()).collect();
+        assert_eq!(refused, [false, false, true]);
+        table.settle(definitions, &next, now);
+        assert!(
+            matches!(&table.rows[2].state, State::Refused { reason } if reason.contains("restart"))
+        );
+        assert!(matches!(table.rows[0].state, State::Announced { .. }));
     }
 
     #[test]

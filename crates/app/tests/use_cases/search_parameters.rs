@@ -42,6 +42,30 @@ async fn states(house: &House, caller: &Caller) -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parameter_that_fails_for_some_says_so() {
+    let house = House::build().await;
+    let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
+    // Two names, of which the expression wants one.
+    house.put(&doctor, &nicknamed("two", "Bis")).await.unwrap();
+    let single = definition("s", "only", "Patient.name.single().family");
+    house.put(&admin, &single).await.unwrap();
+    advance(&house, &admin).await;
+    house.clock.advance(house.app.settings().reindex_grace_ms);
+    assert_eq!(advance(&house, &admin).await, Standing::Settled);
+    let reason = async || {
+        let found = status::status(&house.app, &admin).await.unwrap();
+        assert_eq!(found.parameters[0].state, "incomplete");
+        found.parameters[0].reason.clone().unwrap()
+    };
+    assert!(reason().await.contains("for 1 versions"));
+    // New versions count, too.
+    house.clock.advance(2_000);
+    house.put(&doctor, &nicknamed("new", "Bis")).await.unwrap();
+    assert_eq!(advance(&house, &admin).await, Standing::Settled);
+    assert!(reason().await.contains("for 2 versions"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn a_parameter_finds_everything_or_is_not_offered() {
     let house = House::build().await;

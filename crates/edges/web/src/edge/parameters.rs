@@ -46,6 +46,7 @@ fn parameters(found: &[Parameter]) -> Table {
     for one in found {
         let (tone, words) = match one.state {
             "ready" => (Tone::Good, "Ready"),
+            "incomplete" => (Tone::Warn, "Ready, incomplete"),
             "building" => (Tone::Info, "Being built"),
             "announced" => (Tone::Info, "About to be built"),
             _ => (Tone::Bad, "Refused"),
