@@ -528,7 +528,7 @@ async fn criteria_that_the_store_refuses_end_one_subscription_and_hold_up_no_oth
         .await
         .unwrap()
         .unwrap();
-    let text = String::from_utf8(found.body.to_vec()).unwrap();
+    let text = String::from_utf8(found.body.clone()).unwrap();
     assert!(text.contains("code=8867-4"), "{text}");
     let write = store::DocWrite {
         kind,
