@@ -280,6 +280,21 @@ fn ends_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided, at: usize, li
     order.write(w);
 }
 
+/// Joins the first key that is asked for as `x` to the rows `d`; the place of its clause, which holds then.
+fn join_first_key(w: &mut Writer<'_>, query: &Query) -> Option<usize> {
+    let (at, p, v) = first_key(query)?;
+    let [p, v] = [p, v].map(|value| {
+        w.binds.push(Bind::Int(value));
+        w.dialect.place(w.binds.len() - 1)
+    });
+    w.join(
+        "ix_key",
+        "x",
+        &format!("x.p = {p} AND x.v = {v} AND x.rid = d.rid"),
+    );
+    Some(at)
+}
+
 /// A walk along `ix_rng` or `ix_txt`: of a resource's several values, the first in the order counts.
 fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     let Some(first) = query.sort.first() else {
@@ -311,21 +326,8 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     w.push(HEAD).push(&order.selected());
     w.push(" FROM ").push(table).push(" d");
     // Most candidates lack a key that is asked for: it is looked at before anything else is.
-    let (skip, row) = match first_key(query) {
-        None => (None, "d"),
-        Some((at, p, v)) => {
-            let [p, v] = [p, v].map(|value| {
-                w.binds.push(Bind::Int(value));
-                w.dialect.place(w.binds.len() - 1)
-            });
-            w.join(
-                "ix_key",
-                "x",
-                &format!("x.p = {p} AND x.v = {v} AND x.rid = d.rid"),
-            );
-            (Some(at), "x")
-        }
-    };
+    let skip = join_first_key(w, query);
+    let row = if skip.is_some() { "x" } else { "d" };
     w.join("res", "r", &format!("r.rid = {row}.rid"));
     w.push(" WHERE ");
     w.tenant("d").push("d.p = ").int(i64::from(param.0));
