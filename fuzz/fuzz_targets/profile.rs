@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     let url = definition.url.clone();
     let library = Library::over(&Library::base(), vec![definition]);
     let mut context = Context::new(&library, &NoTerminology);
-    context.limits = Limits { issues: 50, steps: 50_000, depth: 8 };
+    context.limits = Limits { issues: 50, steps: 50_000, depth: 8, ..Limits::default() };
     let report = validate(&context, resource.root(), &[&url]);
     assert!(report.issues.len() <= 51);
 });
