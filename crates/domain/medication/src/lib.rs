@@ -1,5 +1,6 @@
-//! Medicines, from a structured dose to the chart, the stock and the register. Everything is decided from
-//! what is passed in: time, zone, records, knowledge. Must not read a clock, store, log or guess: what
+//! Medicines: a structured dose, its text and the times it is due; drug knowledge and the checks of a list;
+//! products and the scans of their packs. Everything is decided from what is passed in: time, zone, facts,
+//! knowledge. Must not read a clock, store, log or guess: what
 //! cannot be decided is said to be so.
 
 pub mod checks;
