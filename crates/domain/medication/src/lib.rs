@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod dictionary;
 pub mod dosage;
+pub mod facts;
 pub mod gs1;
 pub mod knowledge;
 pub mod quantity;
