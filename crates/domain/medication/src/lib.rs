@@ -1,5 +1,5 @@
 //! Medicines: a structured dose, its text and the times it is due; drug knowledge and the checks of a list;
-//! products and the scans of their packs. Everything is decided from what is passed in: time, zone, facts,
+//! products and the scans of their packs; stock and the controlled-drug register. Everything is decided from what is passed in: time, zone, facts,
 //! knowledge. Must not read a clock, store, log or guess: what
 //! cannot be decided is said to be so.
 
@@ -8,9 +8,12 @@ pub mod dictionary;
 pub mod dosage;
 pub mod facts;
 pub mod gs1;
+pub mod ids;
 pub mod knowledge;
 pub mod quantity;
+pub mod register;
 pub mod schedule;
+pub mod stock;
 
 pub use dosage::Dosage;
 pub use quantity::{Quantity, Unit};

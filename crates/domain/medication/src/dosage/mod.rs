@@ -15,6 +15,7 @@ use kernel::{Categorised, Category};
 
 pub use check::{Problem, Weight};
 pub use text::{Words, regimen};
+pub(crate) use timing::at;
 pub use timing::{Bounds, Cycle, Moment, Repeat, Timing, TimingCode};
 pub use timing::{EventTime, TimeUnit, Weekday};
 

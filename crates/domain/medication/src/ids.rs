@@ -1,0 +1,54 @@
+//! Ids of the medicines' own things, each a type, so that a resident is never taken for a place. Must not
+//! make ids: they come in.
+
+use core::fmt;
+use core::str::FromStr;
+
+use kernel::{IdError, LogicalId};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub LogicalId);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// Where medicines are kept: a FHIR Location.
+    LocationId,
+    /// A home, ward or surgery that keeps a register of its own: a FHIR Location or Organization.
+    PremisesId,
+    /// Whoever takes a medicine: a FHIR Patient.
+    ResidentId,
+    /// A pharmacy, a wholesaler, whoever brings or takes medicines: a FHIR Organization.
+    PartyId,
+    /// A medicine that is kept: a FHIR Medication.
+    ItemId,
+    /// A movement of stock; whoever sends it makes it, so that sending twice moves once.
+    MovementId,
+    /// An order or a request for a prescription.
+    OrderId,
+    /// A discrepancy that is looked into.
+    IncidentId,
+}
