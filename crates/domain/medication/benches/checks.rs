@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use medication::checks::{Allergen, Allergies, Medicine, Part, Route, check};
 use medication::knowledge::builtin::built_in;
-use medication::knowledge::{DrugKnowledge as _, Fact, Facts, Hepatic, Pregnancy};
+use medication::knowledge::{DrugKnowledge as _, Fact, Facts, Hepatic, Measured, Pregnancy};
 
 const NAMES: [&str; 20] = [
     "warfarin",
@@ -42,8 +42,8 @@ fn main() {
                 name: (*name).to_owned(),
                 parts: vec![Part {
                     ingredient: knowledge.ingredient(name)?,
-                    single: Some(5.into()),
-                    daily: Some(10.into()),
+                    single: Some(Measured::Milligrams(5.into())),
+                    daily: Some(Measured::Milligrams(10.into())),
                 }],
                 unresolved: Vec::new(),
                 route: Some(Route {

@@ -51,4 +51,14 @@ ids! {
     OrderId,
     /// A discrepancy that is looked into.
     IncidentId,
+    /// What is prescribed: a FHIR MedicationRequest.
+    PrescriptionId,
+    /// What became of a dose: a FHIR MedicationAdministration; a UUID where a device made it.
+    RecordId,
+    /// Whoever gives, witnesses or enters: a FHIR Practitioner, or the resident who takes alone.
+    PersonId,
+    /// The device that recorded.
+    DeviceId,
+    /// A pack for a round without a network.
+    PackId,
 }

@@ -4,12 +4,15 @@
 //! cannot be decided is said to be so.
 
 pub mod checks;
+pub mod content;
 pub mod dictionary;
 pub mod dosage;
 pub mod facts;
 pub mod gs1;
 pub mod ids;
 pub mod knowledge;
+pub mod limits;
+pub mod order;
 pub mod quantity;
 pub mod register;
 pub mod schedule;

@@ -237,6 +237,35 @@ pub struct Quantity {
     pub unit: Unit,
 }
 
+/// A quantity on the wire of our own records: the value as text, so that no digit is lost.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Wire {
+    value: String,
+    #[serde(flatten)]
+    unit: Unit,
+}
+
+impl serde::Serialize for Quantity {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let wire = Wire {
+            value: self.value.to_string(),
+            unit: self.unit.clone(),
+        };
+        wire.serialize(to)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Quantity {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let wire = Wire::deserialize(from)?;
+        let value = wire.value.parse().map_err(serde::de::Error::custom)?;
+        Ok(Self {
+            value,
+            unit: wire.unit,
+        })
+    }
+}
+
 impl Quantity {
     /// A value with a UCUM unit; the value is written without trailing zeros.
     #[must_use]

@@ -11,9 +11,9 @@ mod patient;
 
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
+pub use patient::{Ceiling, Ceilings, ceilings};
 
-use crate::knowledge::{Facts, IngredientId, Knowledge, Rule, Tier};
+use crate::knowledge::{Facts, IngredientId, Knowledge, Measured, Rule, Tier};
 
 /// Where a medicine goes in; only what the checks ask about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +38,10 @@ impl Route {
 pub struct Part {
     /// The ingredient.
     pub ingredient: IngredientId,
-    /// Milligrams at one time, where known.
-    pub single: Option<Decimal>,
-    /// Milligrams in 24 hours at most, where known.
-    pub daily: Option<Decimal>,
+    /// The most at one time, where known.
+    pub single: Option<Measured>,
+    /// The most in 24 hours, where known.
+    pub daily: Option<Measured>,
 }
 
 /// A medicine of the list.

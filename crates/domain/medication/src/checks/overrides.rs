@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::Medicine;
 use super::merge::Alert;
 use crate::knowledge::builtin::digits;
-use crate::knowledge::{Knowledge, Tier};
+use crate::knowledge::{Knowledge, Measured, Tier};
 
 /// Coded reasons.
 #[derive(
@@ -122,8 +122,10 @@ pub fn fingerprint(knowledge: &Knowledge, alert: &Alert, medicines: &[Medicine])
 }
 
 fn regimen(knowledge: &Knowledge, medicine: &Medicine) -> Vec<String> {
-    let amount = |value: Option<rust_decimal::Decimal>| {
-        value.map_or_else(|| "?".to_owned(), |value| value.normalize().to_string())
+    let amount = |value: Option<Measured>| match value {
+        None => "?".to_owned(),
+        Some(Measured::Milligrams(value)) => value.normalize().to_string(),
+        Some(Measured::Units(value)) => format!("{} [iU]", value.normalize()),
     };
     let mut texts = vec![
         medicine.name.clone(),

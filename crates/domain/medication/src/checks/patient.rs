@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::{Finding, NotChecked, Place, Report};
 use crate::knowledge::condition::Answer;
-use crate::knowledge::{Body, Facts, IngredientId, Kind, Knowledge, Maximum};
+use crate::knowledge::{Body, Facts, IngredientId, Kind, Knowledge, Maximum, Measured, Rule};
 
 pub(super) fn check(
     knowledge: &Knowledge,
@@ -108,27 +108,27 @@ fn dose(
             .iter()
             .filter(|own| own.part.ingredient == place.part.ingredient && !own.local())
     };
-    let total = same().try_fold(Decimal::ZERO, |sum, own| sum.checked_add(own.part.daily?));
+    let add = |sum: Option<Measured>, more: Measured| match sum {
+        None => Some(Some(more)),
+        Some(sum) => sum.plus(more).map(Some),
+    };
+    let total = same()
+        .try_fold(None, |sum, own| add(sum, own.part.daily?))
+        .flatten();
     let stated = same()
         .filter_map(|own| own.part.daily)
-        .try_fold(Decimal::ZERO, Decimal::checked_add);
+        .try_fold(None, add)
+        .flatten();
     let over =
-        |value: Option<Decimal>, maximum: Option<Maximum>, report: &mut Report| -> Option<bool> {
+        |value: Option<Measured>, maximum: Option<Maximum>, report: &mut Report| -> Option<bool> {
             let Some(maximum) = maximum else {
                 return Some(false);
             };
-            let limit = if maximum.per_kilogram {
-                let Some(grams) = facts.weight_grams.known() else {
-                    missing(place.at, "weight", body, report);
-                    return Some(false);
-                };
-                maximum
-                    .milligrams
-                    .checked_mul(Decimal::new(i64::from(grams), 3))?
-            } else {
-                maximum.milligrams
+            let Some(limit) = for_person(maximum, facts) else {
+                missing(place.at, "weight", body, report);
+                return Some(false);
             };
-            value.map(|value| value > limit)
+            value?.exceeds(limit)
         };
     let single = over(place.part.single, body.single, report);
     let daily = over(total, body.daily, report);
@@ -146,4 +146,73 @@ fn dose(
         }
     }
     single == Some(true) || daily == Some(true) || partly
+}
+
+/// A maximum for this person; none where it asks for a weight that is not known.
+fn for_person(maximum: Maximum, facts: &Facts) -> Option<Measured> {
+    if !maximum.per_kilogram {
+        return Some(maximum.most);
+    }
+    let grams = facts.weight_grams.known()?;
+    maximum.most.times(Decimal::new(i64::from(grams), 3))
+}
+
+/// What a rule allows this person of an ingredient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceiling {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// The most at once.
+    pub single: Option<Measured>,
+    /// The most in 24 hours.
+    pub daily: Option<Measured>,
+    /// The least time between two doses, in minutes.
+    pub apart_minutes: Option<u32>,
+}
+
+/// What all rules allow this person of an ingredient.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ceilings {
+    /// Those that hold.
+    pub known: Vec<Ceiling>,
+    /// Facts that a rule asks for and the record lacks.
+    pub missing: Vec<(&'static str, Arc<Rule>)>,
+}
+
+/// The doses that the knowledge allows this person of an ingredient, beside what else is `taken`.
+#[must_use]
+pub fn ceilings(
+    knowledge: &Knowledge,
+    facts: &Facts,
+    taken: &[IngredientId],
+    ingredient: IngredientId,
+) -> Ceilings {
+    let mut found = Ceilings::default();
+    let rules = knowledge.by_ingredient.get(usize::from(ingredient.0));
+    let bodies = rules.into_iter().flatten();
+    for body in bodies.filter_map(|at| knowledge.patient.get(usize::from(*at))) {
+        if body.rule.kind != Kind::Dose {
+            continue;
+        }
+        match holds(body, facts, taken) {
+            Answer::No => continue,
+            Answer::Missing(fact) => {
+                found.missing.push((fact, Arc::clone(&body.rule)));
+                continue;
+            }
+            Answer::Yes => {}
+        }
+        let single = body.single.map(|own| for_person(own, facts));
+        let daily = body.daily.map(|own| for_person(own, facts));
+        if single == Some(None) || daily == Some(None) {
+            found.missing.push(("weight", Arc::clone(&body.rule)));
+        }
+        found.known.push(Ceiling {
+            rule: Arc::clone(&body.rule),
+            single: single.flatten(),
+            daily: daily.flatten(),
+            apart_minutes: body.apart_minutes,
+        });
+    }
+    found
 }

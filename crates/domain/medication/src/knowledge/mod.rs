@@ -12,6 +12,8 @@ pub use condition::{Condition, Fact, Facts, Hepatic, Pregnancy};
 pub use read::KnowledgeError;
 use rust_decimal::Decimal;
 
+use crate::quantity::Quantity;
+
 /// An ingredient: its place in the release that numbers it. Persist its key instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IngredientId(pub u16);
@@ -181,11 +183,74 @@ pub struct Class {
     pub members: Set,
 }
 
+/// An amount of an ingredient: a mass, or units of activity where it is dosed in these. The two never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measured {
+    /// Milligrams.
+    Milligrams(Decimal),
+    /// International units.
+    Units(Decimal),
+}
+
+impl From<Decimal> for Measured {
+    fn from(milligrams: Decimal) -> Self {
+        Self::Milligrams(milligrams)
+    }
+}
+
+impl Measured {
+    /// An amount in milligrams or international units; none in another unit.
+    #[must_use]
+    pub fn of(amount: &Quantity) -> Option<Self> {
+        let usual = crate::content::usual(amount);
+        match usual.unit.ucum_code()? {
+            "mg" => Some(Self::Milligrams(usual.value.value())),
+            "[iU]" => Some(Self::Units(usual.value.value())),
+            _ => None,
+        }
+    }
+    /// As a quantity.
+    #[must_use]
+    pub fn quantity(self) -> Quantity {
+        match self {
+            Self::Milligrams(value) => Quantity::ucum(value, "mg"),
+            Self::Units(value) => Quantity::ucum(value, "[iU]"),
+        }
+    }
+    /// The sum; none for two kinds, and beyond 28 digits.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Milligrams(a), Self::Milligrams(b)) => a.checked_add(b).map(Self::Milligrams),
+            (Self::Units(a), Self::Units(b)) => a.checked_add(b).map(Self::Units),
+            _ => None,
+        }
+    }
+    /// So many times it; none beyond 28 digits.
+    #[must_use]
+    pub fn times(self, count: Decimal) -> Option<Self> {
+        match self {
+            Self::Milligrams(value) => value.checked_mul(count).map(Self::Milligrams),
+            Self::Units(value) => value.checked_mul(count).map(Self::Units),
+        }
+    }
+    /// Whether it is more; none for two kinds.
+    #[must_use]
+    pub fn exceeds(self, other: Self) -> Option<bool> {
+        match (self, other) {
+            (Self::Milligrams(a), Self::Milligrams(b)) | (Self::Units(a), Self::Units(b)) => {
+                Some(a > b)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Maximum {
-    /// Milligrams, or milligrams for each kilogram.
-    pub milligrams: Decimal,
+    /// How much, or how much for each kilogram.
+    pub most: Measured,
     /// Whether it is for each kilogram of body weight.
     pub per_kilogram: bool,
 }
@@ -204,6 +269,8 @@ pub(crate) struct Body {
     pub routes: Vec<String>,
     pub single: Option<Maximum>,
     pub daily: Option<Maximum>,
+    /// The least time between two doses, in minutes.
+    pub apart_minutes: Option<u32>,
 }
 
 /// Bits by rule, for one ingredient.

@@ -8,8 +8,8 @@ use kernel::{Categorised, Category};
 
 use super::condition::{Condition, Hepatic};
 use super::{
-    Body, Class, Evidence, Ingredient, IngredientId, Kind, Knowledge, Maximum, RULE_WORDS, Release,
-    Rule, RuleBits, Set, Tier,
+    Body, Class, Evidence, Ingredient, IngredientId, Kind, Knowledge, Maximum, Measured,
+    RULE_WORDS, Release, Rule, RuleBits, Set, Tier,
 };
 
 /// Why knowledge is refused.
@@ -217,13 +217,30 @@ fn condition(text: &str, names: &Names) -> Result<Condition, String> {
 fn maximum(text: &str) -> Option<Maximum> {
     let (value, unit) = text.split_once(' ')?;
     let per_kilogram = match unit {
-        "mg" => false,
-        "mg/kg" => true,
+        "mg" | "[iU]" => false,
+        "mg/kg" | "[iU]/kg" => true,
         _ => return None,
     };
+    let value = value.parse().ok()?;
     Some(Maximum {
-        milligrams: value.parse().ok()?,
+        most: if unit.starts_with("mg") {
+            Measured::Milligrams(value)
+        } else {
+            Measured::Units(value)
+        },
         per_kilogram,
+    })
+}
+
+/// `4 h`, `6 d` in minutes.
+fn apart(text: &str) -> Option<u32> {
+    let (value, unit) = text.split_once(' ')?;
+    let value: u32 = value.parse().ok().filter(|value| *value > 0)?;
+    value.checked_mul(match unit {
+        "min" => 1,
+        "h" => 60,
+        "d" => 1_440,
+        _ => return None,
     })
 }
 
@@ -284,6 +301,7 @@ fn blank(id: &str, release: &Arc<Release>) -> (Rule, Body) {
         routes: Vec::new(),
         single: None,
         daily: None,
+        apart_minutes: None,
     };
     (rule, body)
 }
@@ -309,6 +327,7 @@ fn field(
         "when" => body.conditions.push(condition(rest, names)?),
         "single" => body.single = Some(maximum(rest).ok_or_else(fault)?),
         "daily" => body.daily = Some(maximum(rest).ok_or_else(fault)?),
+        "apart" => body.apart_minutes = Some(apart(rest).ok_or_else(fault)?),
         "effect" => rest.clone_into(&mut rule.effect),
         "mechanism" => rest.clone_into(&mut rule.mechanism),
         "manage" => rest.clone_into(&mut rule.management),

@@ -38,8 +38,8 @@ pub(super) fn medicine(name: &str) -> Medicine {
 
 pub(super) fn dosed(name: &str, single: &str, daily: &str) -> Medicine {
     let mut medicine = medicine(name);
-    medicine.parts[0].single = Some(single.parse().unwrap());
-    medicine.parts[0].daily = Some(daily.parse().unwrap());
+    medicine.parts[0].single = Some(Measured::Milligrams(single.parse().unwrap()));
+    medicine.parts[0].daily = Some(Measured::Milligrams(daily.parse().unwrap()));
     medicine
 }
 

@@ -131,8 +131,8 @@ fn doses_are_summed_by_ingredient_over_products() {
     combined.name = "co-codamol".to_owned();
     combined.parts.push(Part {
         ingredient: id("codeine"),
-        single: Some(8.into()),
-        daily: Some(32.into()),
+        single: Some(Measured::Milligrams(8.into())),
+        daily: Some(Measured::Milligrams(32.into())),
     });
     let found = rules(&base, &[dosed("paracetamol", "750", "3000"), combined]);
     assert!(

@@ -167,7 +167,7 @@ fn an_override_ends_when_regimen_or_release_changes() {
     };
     assert!(stands(&given, &fingerprint(known(), &alert, &medicines)));
     let mut dose = medicines.clone();
-    dose[1].parts[0].daily = Some(1200.into());
+    dose[1].parts[0].daily = Some(Measured::Milligrams(1200.into()));
     let mut route = medicines.clone();
     route[1].route = Some(Route {
         name: "rectal".to_owned(),
