@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use kernel::TenantScope;
 use ledger::leaf::{Leaf, Outcome};
 use ledger::payload::Payload;
-use store::{DocExpected, DocKind, DocWrite, Log};
+use store::{DocExpected, DocKind, DocWrite, Log, LogEntry};
 use uuid::Uuid;
 
 use crate::App;
@@ -51,13 +51,34 @@ const BATCH: u32 = 256;
 
 /// How many entries of the change ledger a consumer has not looked at yet.
 pub(crate) async fn unseen(app: &App, scope: &TenantScope, name: &str) -> Result<u64, AppError> {
+    let next = next(app, scope, name).await?;
+    let size = app.store().log_head(scope, Log::Changes).await?.size;
+    Ok(size.saturating_sub(next))
+}
+
+/// The index of the first entry that a consumer has not looked at yet.
+pub(crate) async fn next(app: &App, scope: &TenantScope, name: &str) -> Result<u64, AppError> {
     let found = app.store().doc(scope, DocKind::Cursor, name).await?;
     let position: Position = match &found {
         Some(doc) => serde_json::from_slice(&doc.body)?,
         None => Position::default(),
     };
-    let size = app.store().log_head(scope, Log::Changes).await?.size;
-    Ok(size.saturating_sub(position.next))
+    Ok(position.next)
+}
+
+/// An entry as a consumer sees it.
+pub(crate) async fn event(
+    app: &App,
+    scope: &TenantScope,
+    entry: &LogEntry,
+) -> Result<Event, AppError> {
+    let leaf = Leaf::parse(&entry.leaf)
+        .map_err(|error| AppError::Fault(format!("leaf {}: {error}", entry.index)))?;
+    Ok(Event {
+        index: entry.index,
+        leaf,
+        payload: app.store().open_payload(scope, entry).await?,
+    })
 }
 
 /// Gives a consumer what is new, until it has everything; returns how many events it took. Does nothing
@@ -105,13 +126,7 @@ async fn follow(
         let next = last.index + 1;
         let mut events = Vec::with_capacity(entries.len());
         for entry in &entries {
-            let leaf = Leaf::parse(&entry.leaf)
-                .map_err(|error| AppError::Fault(format!("leaf {}: {error}", entry.index)))?;
-            events.push(Event {
-                index: entry.index,
-                leaf,
-                payload: app.store().open_payload(scope, entry).await?,
-            });
+            events.push(event(app, scope, entry).await?);
         }
         let size = app.store().log_head(scope, Log::Changes).await?.size;
         let behind = |next: u64| {

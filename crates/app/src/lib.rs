@@ -14,6 +14,7 @@ pub mod erase;
 pub mod error;
 pub mod export;
 pub mod figures;
+pub mod files;
 mod idempotency;
 pub mod import;
 pub mod init;

@@ -25,6 +25,9 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::ports::{SystemClock, SystemIds};
 
+/// The folder of files below the data folder.
+pub const BLOBS: &str = "blobs";
+
 /// An instance with everything it stands on.
 #[derive(Clone)]
 pub struct Instance {
@@ -165,7 +168,7 @@ async fn open_store(
         Arc::clone(&ids),
         settings,
     )?
-    .with_files(Blobs::in_folder(&data.join("blobs"))?);
+    .with_files(Blobs::in_folder(&data.join(BLOBS))?);
     // A data folder is locked by one process; a database is shared.
     let app = if is_postgres { app } else { app.alone() };
     let app = match outside(config, &clock)? {

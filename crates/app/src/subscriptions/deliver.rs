@@ -14,7 +14,7 @@ use super::events::{Item, Reader};
 use super::notice::{self, Kind};
 use super::resource::{ChannelKind, Status};
 use super::topic::Topic;
-use super::{backoff, lifecycle, owner, topic};
+use super::{backoff, gap, lifecycle, owner, topic};
 use crate::App;
 use crate::admin::{self, Versioned};
 use crate::context::Caller;
@@ -170,13 +170,6 @@ impl<'a> Turn<'a> {
                 .await?;
             return Ok(false);
         }
-        let waiting = self.registration.events.saturating_sub(progress.done);
-        if waiting > self.app.settings().subscriptions.waiting {
-            let reason =
-                "too many notifications wait: make the endpoint faster, or narrow the criteria";
-            self.give_up(progress, reason).await?;
-            return Ok(false);
-        }
         let topics = if self.registration.is_topic() {
             topic::all(self.app, self.scope.tenant()).await?
         } else {
@@ -233,6 +226,13 @@ impl<'a> Turn<'a> {
                 progress.next = None;
                 progress.error = None;
                 progress.last = Some(self.app.now());
+                progress.gap = None;
+                // What was given up is still to be told, and comes before anything newer.
+                if let Some(resume) = progress.resume.take()
+                    && self.registration.goes_on
+                {
+                    progress.done = progress.done.min(resume);
+                }
                 let save = self.save(&progress)?;
                 documents::operate(self.app, self.scope, vec![save]).await?;
                 self.set(Status::Active, None).await?;
@@ -275,7 +275,8 @@ impl<'a> Turn<'a> {
     }
 
     fn bundle(&self, kind: Kind, items: &[Item]) -> Vec<u8> {
-        let state = (self.registration.spec.status, None);
+        let gap = gap::notice(&self.registration, &self.now_done());
+        let state = (self.registration.spec.status, gap.as_deref());
         let status = notice::status(&self.registration, kind, state, items);
         let id = self.app.ids().uuid();
         notice::bundle(id, self.app.now(), &self.registration, &status, items)
@@ -296,13 +297,17 @@ impl<'a> Turn<'a> {
         let kind = DocKind::Delivery;
         let found: Vec<Delivery> =
             numbered(self.app, self.scope, kind, id, progress.done, at_once).await?;
+        let first = found.first().map(|delivery| delivery.number);
+        // Swept, or removed with an operator's hands: there is nothing to wait for.
+        let missing = match first {
+            Some(first) => first - 1,
+            None => self.registration.events,
+        };
+        if missing > progress.done {
+            let missing = (progress.done + 1, missing);
+            return gap::missed(self.app, self.scope, &self.registration, missing).await;
+        }
         let Some(last) = found.last().map(|delivery| delivery.number) else {
-            if self.registration.events > progress.done {
-                // Swept, or removed with an operator's hands: there is nothing to wait for.
-                progress.done = self.registration.events;
-                let save = self.save(&progress)?;
-                return documents::operate(self.app, self.scope, vec![save]).await;
-            }
             return self.heartbeat(progress).await;
         };
         match self.attempt(caller, topics, &found).await? {
@@ -472,6 +477,8 @@ impl<'a> Turn<'a> {
         let mut writes = vec![self.save(&progress)?];
         for delivery in deliveries.unwrap_or_default() {
             let tried = Delivery {
+                state: DeliveryState::Waiting,
+                ended: None,
                 attempts: delivery.attempts + 1,
                 error: Some(failed.text.clone()),
                 ..delivery.clone()
@@ -498,6 +505,7 @@ impl<'a> Turn<'a> {
     async fn give_up(&mut self, mut progress: Progress, reason: &str) -> Result<(), AppError> {
         let channel = self.registration.spec.channel.kind;
         progress.stopped = Some(self.registration.asked);
+        progress.resume.get_or_insert(progress.done);
         progress.error = Some(reason.to_owned());
         progress.failures = 0;
         progress.failing = None;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::{CommitError, DocExpected, DocKind, DocWrite, ResourceKey};
 
+use super::gap::Gap;
 use super::owner::Owner;
 use super::resource::{Spec, Status};
 use crate::App;
@@ -31,6 +32,15 @@ pub(crate) struct Registration {
     pub events: u64,
     /// Entries of the change ledger below this index were looked at for it.
     pub from: u64,
+    /// Where it stopped: entries from this index on wait in the ledger until it is active, or has room.
+    #[serde(default)]
+    pub held: Option<u64>,
+    /// Whether what was given up comes first when it is active again: not after somebody turned it off.
+    #[serde(default)]
+    pub goes_on: bool,
+    /// What it was not told of since it was written.
+    #[serde(default)]
+    pub gap: Option<Gap>,
 }
 
 impl Registration {
@@ -63,6 +73,12 @@ pub(crate) struct Progress {
     pub error: Option<String>,
     /// Given up while serving this version of `asked`.
     pub stopped: Option<u32>,
+    /// What `done` was when it was given up: where to go on.
+    #[serde(default)]
+    pub resume: Option<u64>,
+    /// Events that were removed before anybody took them, the first and the last.
+    #[serde(default)]
+    pub gap: Option<(u64, u64)>,
 }
 
 /// What happened to a resource.

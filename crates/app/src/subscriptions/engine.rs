@@ -18,6 +18,7 @@ use super::board::Standing;
 use super::deliver::{self, Due};
 use super::documents::{Progress, Registration};
 use super::matcher::Matcher;
+use super::resume;
 use crate::App;
 use crate::admin::{self, Versioned};
 use crate::consumers::catch_up;
@@ -116,6 +117,7 @@ impl Engine {
         }
         self.app.board().subscriptions.interest_quietly(tenant);
         let progresses = self.progresses(scope).await?;
+        let subscriptions = self.resumed(scope, subscriptions, &progresses).await?;
         let replays = self.replays(scope).await?;
         let mut standing = Standing::default();
         for found in &subscriptions {
@@ -140,6 +142,32 @@ impl Engine {
         }
         self.app.board().subscriptions.stands(tenant, standing);
         Ok(true)
+    }
+
+    // Lets those catch up that stood still, and reads again what that changed.
+    async fn resumed(
+        &self,
+        scope: &TenantScope,
+        subscriptions: Vec<Versioned<Registration>>,
+        progresses: &HashMap<String, Progress>,
+    ) -> Result<Vec<Versioned<Registration>>, AppError> {
+        let nothing = Progress::default();
+        let behind: Vec<String> = subscriptions
+            .iter()
+            .map(|found| &found.value)
+            .filter(|found| {
+                let progress = progresses.get(&found.id).unwrap_or(&nothing);
+                resume::is_behind(&self.app, found, progress)
+            })
+            .map(|found| found.id.clone())
+            .collect();
+        if behind.is_empty() {
+            return Ok(subscriptions);
+        }
+        if resume::resume(&self.app, scope, self.holder, &behind).await? {
+            self.app.board().subscriptions.poke(scope.tenant());
+        }
+        admin::all(&self.app, scope, DocKind::Subscription).await
     }
 
     async fn end(&self, tenant: TenantId, registration: &Registration) -> Result<(), AppError> {

@@ -10,7 +10,8 @@ use kernel::{ActorKind, Categorised as _, Category, TenantScope, VersionId};
 use ledger::leaf::{Class, Outcome};
 use store::{DocKind, DocWrite, ResourceKey};
 
-use super::documents::{self, Delivery, DeliveryState, Registration, delivery_id};
+use super::documents::{self, Delivery, DeliveryState, Progress, Registration, delivery_id};
+use super::gap::Gap;
 use super::owner::Owner;
 use super::resource::{ChannelKind, Spec, Status};
 use super::topic::{self, Topic};
@@ -54,7 +55,7 @@ impl Consumer for Matcher {
 }
 
 /// What the events of one batch share.
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     app: &'a App,
     scope: &'a TenantScope,
     subscriptions: BTreeMap<String, Versioned<Registration>>,
@@ -64,6 +65,8 @@ struct Batch<'a> {
     // Owners as callers; `None`: they may do nothing any more.
     callers: HashMap<String, Option<Caller>>,
     added: BTreeMap<String, Vec<Delivery>>,
+    // The one subscription that catches up; `None` follows what is new, for all that are not held.
+    resuming: Option<String>,
 }
 
 fn key_of(app: &App, event: &Event) -> Option<(ResourceKey, VersionId)> {
@@ -78,6 +81,16 @@ fn key_of(app: &App, event: &Event) -> Option<(ResourceKey, VersionId)> {
     let ty = app.definitions().resource(&facts.ty)?;
     let id = facts.id.as_ref()?.parse().ok()?;
     Some((ResourceKey { ty, id }, VersionId(facts.version?)))
+}
+
+// Where a subscription waits in the ledger once the platform has given it a status.
+fn held_by_status(known: &Registration, status: Status, next: u64) -> Option<u64> {
+    match status {
+        // One that was never active has nothing to go on with.
+        Status::Error if known.follows => known.held.or(Some(next)),
+        Status::Error | Status::Active | Status::Requested => known.held,
+        Status::Off => None,
+    }
 }
 
 /// Whether an error is a subscription's own, so that it alone ends: criteria that are no search any more, that
@@ -108,7 +121,73 @@ impl<'a> Batch<'a> {
             tenant: owner::tenant(app, scope).await?,
             callers: HashMap::new(),
             added: BTreeMap::new(),
+            resuming: None,
         })
+    }
+
+    /// For one subscription that was held.
+    pub(super) async fn resuming(
+        app: &'a App,
+        scope: &'a TenantScope,
+        id: &str,
+    ) -> Result<Self, AppError> {
+        let mut batch = Self::begin(app, scope).await?;
+        batch.resuming = Some(id.to_owned());
+        Ok(batch)
+    }
+
+    fn resumed(&self) -> Option<&Versioned<Registration>> {
+        self.subscriptions.get(self.resuming.as_ref()?)
+    }
+
+    /// Where it is; `None` when there is nothing to catch up with.
+    pub(super) fn held(&self) -> Option<u64> {
+        let found = &self.resumed()?.value;
+        let stopped = self.callers.get(&found.id).is_some_and(Option::is_none);
+        let may = self.tenant.is_some() && found.is_active() && !stopped;
+        may.then_some(found.held).flatten()
+    }
+
+    pub(super) fn events(&self) -> u64 {
+        self.resumed().map_or(0, |found| found.value.events)
+    }
+
+    /// Gives it an event from the time it was held.
+    pub(super) async fn again(&mut self, event: &Event) -> Result<(), AppError> {
+        match key_of(self.app, event) {
+            Some((key, version)) => self.concern(event, key, version).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps how far it is, with the deliveries up to there, in one write.
+    pub(super) async fn reached(&mut self, held: Option<u64>) -> Result<(), AppError> {
+        let Some(id) = self.resuming.clone() else {
+            return Ok(());
+        };
+        let Some(found) = self.subscriptions.get_mut(&id) else {
+            return Ok(());
+        };
+        // Stopped again meanwhile, at an entry of this batch: it goes on there.
+        if found.value.is_active() && !self.callers.get(&id).is_some_and(Option::is_none) {
+            found.value.held = held;
+            self.added.entry(id).or_default();
+        }
+        self.flush().await
+    }
+
+    /// Leaves out what is too old. Returns the registration as it is then.
+    pub(super) async fn skip(
+        &mut self,
+        gap: Gap,
+        held: Option<u64>,
+    ) -> Result<Option<Registration>, AppError> {
+        let id = self.resuming.clone().unwrap_or_default();
+        if let Some(found) = self.subscriptions.get_mut(&id) {
+            found.value.gap = Some(gap.after(found.value.gap));
+        }
+        self.reached(held).await?;
+        Ok(self.resumed().map(|found| found.value.clone()))
     }
 
     async fn event(&mut self, event: &Event) -> Result<(), AppError> {
@@ -132,8 +211,20 @@ impl<'a> Batch<'a> {
         key: ResourceKey,
         version: VersionId,
     ) -> Result<(), AppError> {
+        let resuming = self.resuming.clone();
+        let callers = &self.callers;
         let following = |found: &Versioned<Registration>| {
-            found.value.following() && found.value.from <= event.index
+            let found = &found.value;
+            match &resuming {
+                Some(id) => {
+                    let stopped = callers.get(id).is_some_and(Option::is_none);
+                    found.id == *id
+                        && !stopped
+                        && found.is_active()
+                        && found.held.is_some_and(|held| held <= event.index)
+                }
+                None => found.following() && found.held.is_none() && found.from <= event.index,
+            }
         };
         if !self.subscriptions.values().any(following) {
             return Ok(());
@@ -158,7 +249,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         };
         for id in ids {
-            let Some(caller) = self.caller(&id).await? else {
+            let Some(caller) = self.caller(&id, event.index).await? else {
                 continue;
             };
             let Some(found) = self.subscriptions.get(&id) else {
@@ -172,7 +263,7 @@ impl<'a> Batch<'a> {
                 Err(error) if is_its_own(&error) => {
                     tracing::warn!(%error, subscription = id, "a subscription's criteria cannot be asked");
                     let reason = "the criteria cannot be searched for by the creator any more: write the Subscription again";
-                    self.stop(&id, Status::Error, reason).await?;
+                    self.stop(&id, event.index, reason).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -181,31 +272,47 @@ impl<'a> Batch<'a> {
     }
 
     // Whom a subscription acts for; one whose creator may do nothing any more ends here.
-    async fn caller(&mut self, id: &str) -> Result<Option<Caller>, AppError> {
+    async fn caller(&mut self, id: &str, at: u64) -> Result<Option<Caller>, AppError> {
         if let Some(known) = self.callers.get(id) {
             return Ok(known.clone());
         }
         let found = self.subscriptions.get(id).map(|found| &found.value.owner);
-        let (Some(tenant), Some(owner)) = (&self.tenant, found) else {
+        let Some(tenant) = &self.tenant else {
+            // Closed for a while: what happened before is told when it is open again.
+            self.hold(id, at);
+            return Ok(None);
+        };
+        let Some(owner) = found else {
             return Ok(None);
         };
         let caller = owner.caller(self.app, self.scope, tenant).await?;
         self.callers.insert(id.to_owned(), caller.clone());
         if caller.is_none() {
             let reason = "the account that made this subscription is not active any more: let one that is write it again";
-            self.stop(id, Status::Error, reason).await?;
+            self.stop(id, at, reason).await?;
         }
         Ok(caller)
     }
 
-    async fn stop(&mut self, id: &str, status: Status, reason: &str) -> Result<(), AppError> {
+    // What it has not been given yet, from this entry on, stays for it in the ledger.
+    async fn stop(&mut self, id: &str, at: u64, reason: &str) -> Result<(), AppError> {
         self.callers.insert(id.to_owned(), None);
+        self.hold(id, at);
+        self.flush().await?;
         if let Some(found) = self.subscriptions.get(id) {
+            let status = Status::Error;
             let served = (id, found.value.version);
             let tenant = self.scope.tenant();
             lifecycle::set_status(self.app, tenant, served, status, Some(reason)).await?;
         }
         Ok(())
+    }
+
+    fn hold(&mut self, id: &str, at: u64) {
+        if let Some(found) = self.subscriptions.get_mut(id) {
+            found.value.held = Some(at);
+            self.added.entry(id.to_owned()).or_default();
+        }
     }
 
     fn add(&mut self, id: &str, changed: &Changed) {
@@ -214,7 +321,10 @@ impl<'a> Batch<'a> {
         };
         let registration = &mut found.value;
         registration.events += 1;
-        registration.from = changed.index + 1;
+        registration.from = registration.from.max(changed.index + 1);
+        if self.resuming.is_some() {
+            registration.held = Some(changed.index + 1);
+        }
         let name = self.app.definitions().resource_name(changed.key.ty);
         let delivery = Delivery {
             subscription: id.to_owned(),
@@ -234,6 +344,7 @@ impl<'a> Batch<'a> {
     // Registration and deliveries in one write: a number is never given twice.
     async fn flush(&mut self) -> Result<(), AppError> {
         for (id, deliveries) in std::mem::take(&mut self.added) {
+            self.hold_if_full(&id).await?;
             let Some(found) = self.subscriptions.get(&id) else {
                 continue;
             };
@@ -255,6 +366,24 @@ impl<'a> Batch<'a> {
                 found.version += 1;
             }
             self.app.board().subscriptions.arrive();
+        }
+        Ok(())
+    }
+
+    // Where too much waits, the rest waits in the ledger.
+    async fn hold_if_full(&mut self, id: &str) -> Result<(), AppError> {
+        let most = self.app.settings().subscriptions.waiting;
+        let Some(found) = self.subscriptions.get_mut(id) else {
+            return Ok(());
+        };
+        if self.resuming.is_some() || found.value.held.is_some() || found.value.events < most {
+            return Ok(());
+        }
+        let kind = DocKind::SubscriptionProgress;
+        let progress = admin::load::<Progress>(self.app, self.scope, kind, id).await?;
+        let done = progress.map_or(0, |found| found.value.done);
+        if found.value.events.saturating_sub(done) >= most {
+            found.value.held = Some(found.value.from);
         }
         Ok(())
     }
@@ -310,7 +439,14 @@ impl<'a> Batch<'a> {
                 asked: version.0,
                 owner,
                 follows: spec.status == Status::Requested
-                    && known.is_some_and(|known| known.value.following()),
+                    && known
+                        .is_some_and(|known| known.value.following() || known.value.held.is_some()),
+                held: known
+                    .filter(|_| spec.status == Status::Requested)
+                    .and_then(|known| known.value.held),
+                goes_on: spec.status == Status::Requested
+                    && known.is_some_and(|known| known.value.spec.status != Status::Off),
+                gap: None,
                 spec,
                 events: known.map_or(0, |known| known.value.events),
                 from: event.index + 1,
@@ -318,6 +454,7 @@ impl<'a> Batch<'a> {
             (None, Some(known)) if by_platform => Registration {
                 version: version.0,
                 follows: spec.status == Status::Active,
+                held: held_by_status(&known.value, spec.status, event.index + 1),
                 spec,
                 from: event.index + 1,
                 ..known.value.clone()

@@ -15,7 +15,7 @@ use super::documents::{
 use super::events::Reader;
 use super::notice::{self, Kind};
 use super::resource::{ChannelKind, Content, Status};
-use super::{channel, lifecycle, matcher, socket, topic};
+use super::{channel, gap, lifecycle, matcher, socket, topic};
 use crate::App;
 use crate::admin::{self, Versioned};
 use crate::authorise::{Ask, authorise};
@@ -84,7 +84,8 @@ pub async fn status(app: &App, caller: &Caller, ids: &[LogicalId]) -> Result<Vec
         .iter()
         .map(|(registration, progress)| {
             let state = state(registration, progress);
-            let error = progress.error.as_deref();
+            let error = problem(registration, progress);
+            let error = error.as_deref();
             let parameters = notice::status(registration, Kind::QueryStatus, (state, error), &[]);
             json!({
                 "fullUrl": format!("{}/Subscription/{}/$status", caller.context.base, registration.id),
@@ -104,6 +105,14 @@ fn state(registration: &Registration, progress: &Progress) -> Status {
         Status::Error
     } else {
         registration.spec.status
+    }
+}
+
+// What went wrong, and what was missed.
+fn problem(registration: &Registration, progress: &Progress) -> Option<String> {
+    match (progress.error.clone(), gap::notice(registration, progress)) {
+        (Some(error), Some(gap)) => Some(format!("{error}; {gap}")),
+        (error, gap) => error.or(gap),
     }
 }
 
@@ -144,7 +153,8 @@ pub async fn events(
     for delivery in found.iter().filter(|delivery| delivery.number <= until) {
         items.extend(reader.item(&registration, delivery).await?);
     }
-    let state = (state(&registration, &progress), progress.error.as_deref());
+    let error = problem(&registration, &progress);
+    let state = (state(&registration, &progress), error.as_deref());
     let status = notice::status(&registration, Kind::QueryEvent, state, &items);
     let id = app.ids().uuid();
     Ok(notice::bundle(
@@ -208,6 +218,10 @@ pub struct Overview {
     pub last: Option<Timestamp>,
     /// The last failure.
     pub error: Option<String>,
+    /// Entries of the change ledger that were not compared with it yet.
+    pub behind: u64,
+    /// What it was not told of since it was written, where it stood still for too long.
+    pub gap: Option<String>,
 }
 
 /// Every subscription of the tenant.
@@ -215,6 +229,12 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Overview>, AppError>
     admin::allow(app, caller, Interaction::ViewHealth).await?;
     let all: Vec<Versioned<Registration>> =
         admin::all(app, &caller.scope, DocKind::Subscription).await?;
+    let unseen = crate::consumers::unseen(app, &caller.scope, matcher::NAME).await?;
+    let size = app
+        .store()
+        .log_head(&caller.scope, Log::Changes)
+        .await?
+        .size;
     let mut shown = Vec::with_capacity(all.len());
     for found in all {
         let kind = DocKind::SubscriptionProgress;
@@ -229,6 +249,12 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Overview>, AppError>
             failures: progress.failures,
             next: progress.next,
             last: progress.last,
+            gap: gap::notice(&registration, &progress),
+            behind: match (registration.held, registration.spec.status) {
+                (Some(held), _) => size.saturating_sub(held),
+                (None, Status::Off) => 0,
+                (None, _) => unseen,
+            },
             error: progress.error,
             id: registration.id,
         });

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::documents::{self, Delivery, Progress, Registration, expected, numbered};
 use super::events::{Item, Reader};
+use super::gap;
 use super::notice::{self, Kind};
 use super::resource::{ChannelKind, Status};
 use super::{owner, topic};
@@ -235,9 +236,13 @@ pub async fn frames(app: &App, bound: &mut Bound) -> Result<Vec<Frame>, AppError
     if registration.events > bound.next {
         let (kind, id) = (DocKind::Delivery, &bound.id);
         let found: Vec<Delivery> = numbered(app, &scope, kind, id, bound.next, PAGE).await?;
-        // Those that were swept before anybody came are not waited for.
-        if found.is_empty() {
-            bound.next = registration.events;
+        // Those that were swept before anybody came are not waited for, but said to be missing.
+        let first = found.first().map(|delivery| delivery.number);
+        let missing = first.map_or(registration.events, |first| first.saturating_sub(1));
+        if missing > bound.next {
+            let missing = (bound.next + 1, missing);
+            gap::missed(app, &scope, &registration, missing).await?;
+            bound.next = missing.1;
         }
         let topics = if registration.is_topic() {
             topic::all(app, scope.tenant()).await?

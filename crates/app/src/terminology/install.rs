@@ -16,6 +16,7 @@ use crate::context::Caller;
 use crate::entry::house_entry;
 use crate::error::AppError;
 use crate::unit::UnitOfWork;
+use store::blob::BlobName;
 
 /// Where a code system came from.
 #[derive(Debug, Clone)]
@@ -154,6 +155,16 @@ pub async fn remove(
         return Err(AppError::not_found(format!("installed code system {url}")));
     }
     Ok(removed)
+}
+
+/// What is installed, for whoever has been authorised already.
+pub(crate) async fn all(app: &App) -> Result<Vec<InstalledSystem>, AppError> {
+    list(app).await
+}
+
+/// The name of an installed code system's blob.
+pub(crate) fn blob_of(one: &InstalledSystem) -> Option<BlobName> {
+    blob_name(&one.blob)
 }
 
 async fn forget(app: &App, caller: &Caller, blob: &str) -> Result<(), AppError> {

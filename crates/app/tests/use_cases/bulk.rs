@@ -8,7 +8,7 @@ use identity::{Interaction, Role, RoleAssignment, SystemTask, system_scope};
 use kernel::TenantScope;
 use serde_json::{Value, json};
 use store::blob::Blobs;
-use store::{DocExpected, DocKind, DocWrite, Store as _};
+use store::{DocExpected, DocKind, DocWrite};
 use uuid::Uuid;
 
 use crate::house::{House, observation, patient};
@@ -168,7 +168,7 @@ fn lines(resources: &[Value]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_block_that_was_loaded_before_a_crash_is_not_loaded_over_what_came_since() {
+pub async fn a_block_that_was_loaded_before_a_crash_is_not_loaded_over_what_came_since() {
     let jobs = Jobs::begin().await;
     let file = jobs.folder.path().join("imports/ash/people.ndjson");
     let people = [patient("p1", "Ash"), patient("p2", "Birch")];
@@ -192,7 +192,7 @@ async fn a_block_that_was_loaded_before_a_crash_is_not_loaded_over_what_came_sin
 }
 
 #[tokio::test]
-async fn whoever_goes_on_with_an_export_writes_over_no_file_of_the_one_before() {
+pub async fn whoever_goes_on_with_an_export_writes_over_no_file_of_the_one_before() {
     let jobs = Jobs::begin().await;
     for id in ["p1", "p2"] {
         jobs.house
@@ -210,7 +210,7 @@ async fn whoever_goes_on_with_an_export_writes_over_no_file_of_the_one_before() 
 }
 
 #[tokio::test]
-async fn no_copy_outlives_an_erasure_whatever_process_ends_before_it_is_through() {
+pub async fn no_copy_outlives_an_erasure_whatever_process_ends_before_it_is_through() {
     let jobs = Jobs::begin().await;
     let sent = lines(&[patient("p1", "Ash"), observation("o1", "p1")]);
     let import = jobs.import(InputSource::Lines(sent.into())).await;

@@ -4,7 +4,6 @@
 use app::sign_in;
 use app::{AppError, Log, SignInError};
 use ledger::Leaf;
-use store::Store as _;
 use store::evidence::{StoreLogs, verify_logs, verify_record};
 use zeroize::Zeroizing;
 

@@ -1,6 +1,8 @@
 //! A small house for the tests: an instance with two tenants on SQLite in a temporary folder, a fixed
 //! clock and seeded ids, users of several roles, and short ways to call use-cases.
 
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use app::admin::tenants::{MadeTenant, NewTenant};
@@ -11,6 +13,9 @@ use app::{App, AppError, Caller, RequestContext, ResourceKey, Settings};
 use identity::{Placement, Role, RoleAssignment};
 use kernel::{ActorId, Ids, PurposeOfUse, RequestId, RowId};
 use serde_json::{Value, json};
+use store::Store;
+use store::keys::FileKeyRing;
+use store::postgres::{PostgresSettings, PostgresStore};
 use store::sqlite::{SqliteSettings, SqliteStore};
 use testkit::clock::FixedClock;
 use testkit::ids::SeededIds;
@@ -65,12 +70,42 @@ impl Ids for MeddledIds {
     }
 }
 
+thread_local! {
+    /// Where houses of this thread keep their record; a test has a thread of its own.
+    static ON_POSTGRES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test with its houses on PostgreSQL; not where there is none, with the reason printed.
+pub fn on_postgres(test: impl FnOnce()) {
+    if testkit::peers::required(testkit::postgres::fresh_database()).is_none() {
+        return;
+    }
+    ON_POSTGRES.set(true);
+    test();
+    ON_POSTGRES.set(false);
+}
+
+async fn postgres(folder: &Path, ids: Arc<dyn Ids>) -> Arc<dyn Store> {
+    let database = testkit::postgres::fresh_database().unwrap();
+    let ring = FileKeyRing::open(&folder.join("root.key"), true, ids.clone()).unwrap();
+    let mut settings = PostgresSettings::new(
+        Some(database.connection("postgres")),
+        database.connection("theriac_app"),
+        folder.join("replica"),
+        "house.example",
+    );
+    settings.access_window = std::time::Duration::ZERO;
+    let store = PostgresStore::open(settings, Arc::new(ring), ids).await;
+    Arc::new(store.unwrap())
+}
+
 pub struct House {
     pub app: App,
     pub clock: Arc<FixedClock>,
     pub ids: Arc<MeddledIds>,
     pub operator: Caller,
-    pub store: Arc<SqliteStore>,
+    pub store: Arc<dyn Store>,
+    placement: Placement,
     _folder: tempfile::TempDir,
 }
 
@@ -88,9 +123,15 @@ impl House {
             meddling: Mutex::new(None),
             slow: Mutex::new(None),
         });
-        let mut sqlite = SqliteSettings::new(folder.path().to_path_buf(), "house.example");
-        sqlite.access_window = std::time::Duration::ZERO;
-        let store = Arc::new(SqliteStore::open(sqlite, clock.clone(), ids.clone()).unwrap());
+        let (store, placement): (Arc<dyn Store>, _) = if ON_POSTGRES.get() {
+            let store = postgres(folder.path(), ids.clone()).await;
+            (store, Placement::Shared)
+        } else {
+            let mut sqlite = SqliteSettings::new(folder.path().to_path_buf(), "house.example");
+            sqlite.access_window = std::time::Duration::ZERO;
+            let store = SqliteStore::open(sqlite, clock.clone(), ids.clone()).unwrap();
+            (Arc::new(store), Placement::File)
+        };
         let mut settings = Settings::with_secret([9; 32]);
         change(&mut settings);
         let app = App::new(store.clone(), clock.clone(), ids.clone(), settings).unwrap();
@@ -108,6 +149,7 @@ impl House {
             ids,
             operator,
             store,
+            placement,
             _folder: folder,
         };
         for slug in ["ash", "birch"] {
@@ -120,7 +162,7 @@ impl House {
         let new = NewTenant {
             slug: slug.parse().unwrap(),
             name: format!("The {slug} house"),
-            placement: Placement::File,
+            placement: self.placement.clone(),
             region: "on-premises".to_owned(),
             administrator: ("admin".to_owned(), "Ada Min".to_owned()),
             password: Some(Zeroizing::new(PASSWORD.to_owned())),

@@ -19,11 +19,15 @@ mod house;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod on_postgres;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
 mod records;
+#[cfg(test)]
+mod resuming;
 #[cfg(test)]
 mod search_parameters;
 #[cfg(test)]

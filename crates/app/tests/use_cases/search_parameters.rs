@@ -6,7 +6,6 @@ use app::{AppError, Caller};
 use identity::{SystemTask, system_scope};
 use kernel::{Categorised as _, Category};
 use serde_json::{Value, json};
-use store::Store as _;
 use uuid::Uuid;
 
 use crate::house::House;
@@ -67,7 +66,7 @@ async fn a_parameter_that_fails_for_some_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
-async fn a_parameter_finds_everything_or_is_not_offered() {
+pub async fn a_parameter_finds_everything_or_is_not_offered() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
     house
@@ -243,7 +242,7 @@ async fn every_tenant_is_looked_at_after_a_start_and_then_those_that_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reference_parameter_of_ones_own_includes_both_ways() {
+pub async fn a_reference_parameter_of_ones_own_includes_both_ways() {
     let house = House::build_with(|settings| settings.reindex_grace_ms = 0).await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
     let mut own = definition(
@@ -287,7 +286,7 @@ async fn a_reference_parameter_of_ones_own_includes_both_ways() {
 
 /// What an expression fails for is not among the matches, and the answer says so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_could_not_be_evaluated_is_named_in_answers() {
+pub async fn what_could_not_be_evaluated_is_named_in_answers() {
     let house = House::build_with(|settings| settings.reindex_grace_ms = 0).await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
     // More than one family name: `single()` fails.
@@ -333,7 +332,7 @@ async fn what_could_not_be_evaluated_is_named_in_answers() {
 /// there, and everything else goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
-async fn an_older_index_is_built_anew_and_never_answers_with_less() {
+pub async fn an_older_index_is_built_anew_and_never_answers_with_less() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
     for id in ["b", "a"] {
@@ -401,7 +400,7 @@ async fn an_older_index_is_built_anew_and_never_answers_with_less() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_type_is_indexed_anew_on_order_by_those_who_may() {
+pub async fn a_type_is_indexed_anew_on_order_by_those_who_may() {
     let house = House::build().await;
     let (doctor, admin) = (house.doctor().await, house.admin("ash").await);
     house

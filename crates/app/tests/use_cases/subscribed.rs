@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::Caller;
-use app::subscriptions::Engine;
+use app::subscriptions::{Engine, SubscriptionSettings};
 use async_trait::async_trait;
 use connect::{
     Client, ClientSettings, EgressPolicy, Limits, MailSettings, Resolver, SystemResolver,
 };
+use identity::{SystemTask, system_scope};
 use kernel::TenantId;
 use serde_json::{Value, json};
 use testkit::receiver::Receiver;
@@ -41,13 +42,28 @@ impl Subscribed {
         Self::with(receivers.iter().map(entry).collect(), None).await
     }
 
+    /// One with other settings.
+    pub async fn set(receiver: &Receiver, change: impl FnOnce(&mut SubscriptionSettings)) -> Self {
+        let entry = format!("http://127.0.0.1:{} private", receiver.address().port());
+        Self::build(vec![entry], None, change).await
+    }
+
     pub async fn with(
         allow: Vec<String>,
         mail: Option<(MailSettings, std::path::PathBuf)>,
     ) -> Self {
+        Self::build(allow, mail, |_| {}).await
+    }
+
+    async fn build(
+        allow: Vec<String>,
+        mail: Option<(MailSettings, std::path::PathBuf)>,
+        change: impl FnOnce(&mut SubscriptionSettings),
+    ) -> Self {
         let house = House::build_with(|settings| {
             settings.subscriptions.give_up_s = 3600;
             settings.subscriptions.keep_s = 1_000_000;
+            change(&mut settings.subscriptions);
         })
         .await;
         let (mail, roots) = mail.map_or((None, None), |(mail, roots)| (Some(mail), Some(roots)));
@@ -82,7 +98,10 @@ impl Subscribed {
 
     /// Lets the engine work until nothing is due.
     pub async fn work(&self) {
+        let scope = system_scope(self.tenant(), SystemTask::Ledger);
         for _ in 0..4 {
+            // Some stores have a change in the ledger a little after it was committed.
+            self.house.store.settle(&scope).await.unwrap();
             self.engine.round(self.tenant()).await.unwrap();
         }
     }

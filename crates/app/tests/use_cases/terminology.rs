@@ -57,7 +57,7 @@ fn replica(house: &House, files: &Blobs) -> App {
 }
 
 #[tokio::test]
-async fn a_change_is_seen_here_at_once_and_elsewhere_within_seconds() {
+pub async fn a_change_is_seen_here_at_once_and_elsewhere_within_seconds() {
     let house = House::build().await;
     let folder = tempfile::tempdir().unwrap();
     let files = Blobs::in_folder(folder.path()).unwrap();
@@ -91,7 +91,7 @@ async fn a_change_is_seen_here_at_once_and_elsewhere_within_seconds() {
 }
 
 #[tokio::test]
-async fn what_was_slow_to_be_committed_is_seen_too() {
+pub async fn what_was_slow_to_be_committed_is_seen_too() {
     let house = House::build().await;
     let folder = tempfile::tempdir().unwrap();
     let other = replica(&house, &Blobs::in_folder(folder.path()).unwrap());
@@ -117,7 +117,7 @@ async fn what_was_slow_to_be_committed_is_seen_too() {
 }
 
 #[tokio::test]
-async fn an_operator_installs_for_every_tenant_and_each_process() {
+pub async fn an_operator_installs_for_every_tenant_and_each_process() {
     let house = House::build().await;
     let folder = tempfile::tempdir().unwrap();
     let files = Blobs::in_folder(folder.path()).unwrap();

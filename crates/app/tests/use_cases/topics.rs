@@ -87,7 +87,7 @@ fn parameter<'a>(bundle: &'a Value, name: &str) -> Vec<&'a Value> {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
-async fn a_topic_begins_with_a_handshake_and_notifies_with_bundles() {
+pub async fn a_topic_begins_with_a_handshake_and_notifies_with_bundles() {
     let receiver = Receiver::start(|_, _| Reply::status(200));
     let place = Subscribed::to(&[&receiver]).await;
     for id in ["p1", "p2"] {
@@ -288,7 +288,7 @@ async fn filters_that_a_topic_does_not_offer_are_refused() {
 }
 
 #[tokio::test]
-async fn fhirpath_compares_what_was_with_what_is() {
+pub async fn fhirpath_compares_what_was_with_what_is() {
     let receiver = Receiver::start(|_, _| Reply::status(200));
     let place = Subscribed::to(&[&receiver]).await;
     let path = "%previous.exists() and %current.value.value > %previous.value.value";

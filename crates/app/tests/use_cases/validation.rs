@@ -72,7 +72,7 @@ async fn mode(house: &House, mode: ValidationMode) {
 }
 
 #[tokio::test]
-async fn a_profile_that_was_slow_to_be_committed_is_in_force_elsewhere_too() {
+pub async fn a_profile_that_was_slow_to_be_committed_is_in_force_elsewhere_too() {
     let house = House::build().await;
     let (admin, doctor) = (house.admin("ash").await, house.doctor().await);
     let settings = Settings::with_secret([9; 32]);
@@ -95,7 +95,7 @@ async fn a_profile_that_was_slow_to_be_committed_is_in_force_elsewhere_too() {
 }
 
 #[tokio::test]
-async fn a_tenants_own_profile_is_in_force_at_once_and_only_there() {
+pub async fn a_tenants_own_profile_is_in_force_at_once_and_only_there() {
     let house = House::build().await;
     let (admin, doctor) = (house.admin("ash").await, house.doctor().await);
     let url = "http://ash.example/p";
@@ -123,7 +123,7 @@ async fn a_tenants_own_profile_is_in_force_at_once_and_only_there() {
 }
 
 #[tokio::test]
-async fn writes_are_held_to_profiles_as_the_tenant_says() {
+pub async fn writes_are_held_to_profiles_as_the_tenant_says() {
     let house = House::build().await;
     let url = "http://ash.example/p";
     let admin = house.admin("ash").await;
@@ -289,7 +289,7 @@ fn patient(kind: &Value) -> Value {
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
-async fn packages_are_installed_for_every_tenant_replaced_and_removed() {
+pub async fn packages_are_installed_for_every_tenant_replaced_and_removed() {
     let house = House::build().await;
     let doctor = house.doctor().await;
     let good = patient(&json!({"url": "kind", "valueCoding": {"code": "x"}}));

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::files::Content;
 use identity::{SystemTask, system_scope};
 use kernel::{Category, Clock as _};
 use serde_json::json;
 use store::StoreError;
+use store::blob::Blobs;
 use store::evidence::StoreLogs;
 use tokio::runtime::Handle;
 
@@ -78,7 +80,7 @@ fn with_postgres(config: &Config) -> String {
     let data = data.display();
     format!(
         "a PostgreSQL store is backed up with PostgreSQL's own tools: run, in this order,\n  \
-         tar -C {data} -cf theriac-folder.tar keys heads journals journal.id instance-name\n  \
+         tar -C {data} -cf theriac-folder.tar --exclude='blobs/*/files/bulk' keys heads journals journal.id instance-name blobs\n  \
          pg_dump -Fc --exclude-schema=theriac_keys -f theriac-record.dump -d \"$(head -n 1 {owner})\"\n  \
          pg_dump -Fc --schema=theriac_keys -f theriac-keys.dump -d \"$(head -n 1 {owner})\"\n\
          for a dedicated database the two dumps again with its name; keep the first file, which holds the root key, apart, and of the third the newest only; docs/guides/backup.md has the way back"
@@ -155,6 +157,8 @@ pub async fn write_backup(
         .map_err(failed)?;
     let copy = work.path().join("copy");
     let tenants = copy_all(instance, &copy).await?;
+    // After the databases: what they name when they were copied is still there, or was replaced since.
+    let content = copy_files(instance, &copy).await?;
     let sealed = work.path().join("sealed");
     let (from, to, ids) = (copy.clone(), sealed.clone(), Arc::clone(&instance.ids));
     let secret = passphrase.clone();
@@ -167,6 +171,7 @@ pub async fn write_backup(
     let (from, to) = (sealed.clone(), read_back.clone());
     worker(move || restore::unpack(&from, &to, &passphrase)).await?;
     let entries = verify_copy(instance, &read_back).await?;
+    verify_files(instance, &read_back, &content).await?;
     let bytes = std::fs::metadata(&sealed).map_err(failed)?.len();
     // Made durable before it gets its name; never over a file that came meanwhile.
     std::fs::hard_link(&sealed, into).map_err(failed)?;
@@ -179,6 +184,8 @@ pub async fn write_backup(
         bytes,
         tenants,
         entries,
+        code_systems: content.whole,
+        code_systems_lost: content.lost.into_iter().map(|(url, _)| url).collect(),
     })
 }
 
@@ -195,12 +202,50 @@ async fn worker<T: Send + 'static>(
         })
 }
 
-async fn record(instance: &Instance, bytes: u64) -> Result<(), Failure> {
-    let caller = crate::console::task(
+fn own_caller(instance: &Instance) -> Result<app::Caller, Failure> {
+    crate::console::task(
         &instance.app,
         kernel::TenantId::INSTANCE,
         SystemTask::Backup,
-    )?;
+    )
+}
+
+// The content of installed code systems; files of jobs are made again.
+async fn copy_files(instance: &Instance, copy: &Path) -> Result<Content, Failure> {
+    let into = Blobs::in_folder(&copy.join(wiring::BLOBS))?;
+    let caller = own_caller(instance)?;
+    let content = app::files::copy(&instance.app, &caller, &into).await?;
+    for (url, why) in &content.lost {
+        tracing::error!(
+            url,
+            why,
+            "the content of an installed code system is not in the backup"
+        );
+    }
+    Ok(content)
+}
+
+async fn verify_files(instance: &Instance, folder: &Path, copied: &Content) -> Result<(), Failure> {
+    let place = Blobs::in_folder(&folder.join(wiring::BLOBS))?;
+    let caller = own_caller(instance)?;
+    let read = app::files::check(&instance.app, &caller, Some(&place)).await?;
+    let lost = read
+        .lost
+        .iter()
+        .find(|(url, _)| copied.lost.iter().all(|(known, _)| known != url));
+    match lost {
+        None => Ok(()),
+        Some((url, why)) => Err(Failure::new(
+            Category::Conflict,
+            format!(
+                "the backup was not kept, because the content of {url} was changed while it was written ({why}): repeat"
+            ),
+        )),
+    }
+}
+
+async fn record(instance: &Instance, bytes: u64) -> Result<(), Failure> {
+    let caller = own_caller(instance)?;
     Ok(app::backup::record(&instance.app, &caller, format!("{bytes} bytes")).await?)
 }
 

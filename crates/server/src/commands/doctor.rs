@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use app::files::Sharing;
 use kernel::Clock as _;
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::Printer;
 use crate::ports::SystemClock;
-use crate::wiring::{self, Opening, ROOT_KEY};
+use crate::wiring::{self, Instance, Opening, ROOT_KEY};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,6 +362,76 @@ async fn store_checks(config: &Config) -> Vec<Row> {
             Some(first) => (Health::Fail, first.clone()),
         },
     ));
+    for (row, found) in file_checks(config, &instance).await {
+        let (id, why, remedy) = row;
+        rows.push((id, why, remedy, found));
+    }
     wiring::close(&instance).await;
     rows
+}
+
+type Place = (&'static str, &'static str, &'static str);
+
+/// What lies beside the store and belongs to it.
+async fn file_checks(config: &Config, instance: &Instance) -> Vec<(Place, Found)> {
+    const SHARED: Place = (
+        "shared files",
+        "replicas of one database must see the same folder of files",
+        "mount the folder blobs that the other replicas use",
+    );
+    const CONTENT: Place = (
+        "code systems",
+        "questions about one whose content is lost are answered with an error",
+        "load it again with `theriac terminology load`, or put its blob back from a backup",
+    );
+    let folder = config.data_folder().join(wiring::BLOBS);
+    let mut rows = Vec::new();
+    if matches!(wiring::is_postgres(config), Ok(true)) {
+        let found = match app::files::sharing(&instance.app).await {
+            Ok(Sharing::Same) => (
+                Health::Fine,
+                "the folder that the database knows".to_owned(),
+            ),
+            Ok(Sharing::New) => (Health::Fine, "not used yet".to_owned()),
+            Ok(Sharing::Other { known }) => (
+                Health::Fail,
+                format!(
+                    "{} is another folder than the database knows: that one holds {known} in {}",
+                    folder.display(),
+                    Sharing::mark()
+                ),
+            ),
+            Err(error) => (Health::Fail, format!("{}: {error}", folder.display())),
+        };
+        rows.push((SHARED, found));
+    }
+    let checked = match own_caller(instance) {
+        Ok(caller) => app::files::check(&instance.app, &caller, None)
+            .await
+            .map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    let found = match checked {
+        Err(failure) => (Health::Fail, failure.text),
+        Ok(content) => match content.lost.first() {
+            None => (
+                Health::Fine,
+                format!("{} installed, their content is whole", content.whole),
+            ),
+            Some((url, why)) => (
+                Health::Fail,
+                format!(
+                    "{} cannot be used, such as {url}: {why}",
+                    content.lost.len()
+                ),
+            ),
+        },
+    };
+    rows.push((CONTENT, found));
+    rows
+}
+
+fn own_caller(instance: &Instance) -> Result<app::Caller, Failure> {
+    let task = identity::SystemTask::Backup;
+    crate::console::task(&instance.app, kernel::TenantId::INSTANCE, task)
 }

@@ -1,5 +1,6 @@
 //! `theriac serve`: serves an instance until it is asked to end, with the platform's own jobs beside.
 
+use app::files::Sharing;
 use std::time::Duration;
 
 use kernel::Category;
@@ -63,6 +64,7 @@ pub fn shown_url(instance: &Instance, listener: &TcpListener) -> String {
 /// jobs stop, logs settle, the store closes.
 pub async fn until_asked(instance: &Instance, listener: TcpListener) -> Result<(), Failure> {
     let router = wiring::routes(instance)?;
+    share(instance).await?;
     let (stop, stopped) = watch::channel(false);
     let config = &instance.config;
     let bounds = Bounds {
@@ -85,6 +87,22 @@ pub async fn until_asked(instance: &Instance, listener: TcpListener) -> Result<(
         }
     }
     wiring::close(instance).await;
+    Ok(())
+}
+
+// Replicas of one database must see the same files: one that does not would answer some questions otherwise.
+async fn share(instance: &Instance) -> Result<(), Failure> {
+    if !wiring::is_postgres(&instance.config)? {
+        return Ok(());
+    }
+    if let Sharing::Other { known } = app::files::claim(&instance.app).await? {
+        let folder = instance.config.data_folder().join(wiring::BLOBS);
+        tracing::error!(
+            folder = %folder.display(),
+            known,
+            "the folder of files is not the one that the other replicas of this database use: mount theirs; code systems and files of jobs are missing here"
+        );
+    }
     Ok(())
 }
 

@@ -173,3 +173,77 @@ fn a_release_is_loaded_asked_kept_and_removed() {
     }
     server.end();
 }
+
+#[cfg(unix)]
+#[test]
+fn a_backup_holds_what_is_installed() {
+    let place = Place::new();
+    let (data, file, phrase) = (place.at("data"), place.at("b.backup"), place.at("phrase"));
+    std::fs::write(&phrase, "seven otters in a canoe\n").unwrap();
+    let at = |folder: &str, words: &[&str]| {
+        ok(&[&["--data", folder, "-o", "json", "--quiet"], words].concat())
+    };
+    at(&data, &["init"]);
+    let words = ["tenant", "create", "rosewood", "--name", "Rosewood"];
+    at(&data, &words);
+    at(&data, &["client", "create", "--tenant", "rosewood", "Lab"]);
+    let token = [
+        "token",
+        "create",
+        "--tenant",
+        "rosewood",
+        "--client",
+        "Lab",
+        "till winter",
+    ];
+    let token = at(&data, &token)["token"].as_str().unwrap().to_owned();
+    let folder = place.at("Loinc");
+    std::fs::create_dir_all(format!("{folder}/LoincTable")).unwrap();
+    std::fs::write(format!("{folder}/LoincTable/Loinc.csv"), TERMS).unwrap();
+    at(&data, &["terminology", "load", "loinc", &folder]);
+
+    let healthy = at(&data, &["doctor"]);
+    let check = |found: &serde_json::Value| -> (String, String) {
+        let rows = found["checks"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["check"] == "code systems");
+        let text = |name: &str| row.unwrap()[name].as_str().unwrap().to_owned();
+        (text("result"), text("found"))
+    };
+    assert_eq!(check(&healthy).0, "ok", "{healthy}");
+
+    let backup = ["backup", &file, "--passphrase-file", &phrase];
+    let made = at(&data, &backup);
+    assert_eq!(made["code_systems"], 1, "{made}");
+    assert_eq!(made["code_systems_lost"], serde_json::json!([]), "{made}");
+    let restored = place.at("restored");
+    let words = ["restore", &file, "--passphrase-file", &phrase];
+    let placed = at(&restored, &words);
+    assert_eq!(placed["verification"]["verdict"], "sound", "{placed}");
+    let verified = at(&data, &["verify", &restored]);
+    assert_eq!(verified["verdict"], "sound", "{verified}");
+    let server = Server::start(&restored);
+    let expand = "/t/rosewood/fhir/ValueSet/$expand?url=http://loinc.org/vs&filter=acy";
+    let answer = server.get(expand, &token);
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"1-8\""),
+        "{answer}"
+    );
+    server.end();
+
+    // A blob that is gone is said: by doctor, and by a backup, which holds the rest.
+    let blobs = format!("{data}/blobs");
+    std::fs::remove_dir_all(&blobs).unwrap();
+    std::fs::create_dir(&blobs).unwrap();
+    let output = crate::place::run(&["--data", &data, "-o", "json", "doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(check(&said).0, "fail", "{said}");
+    assert!(check(&said).1.contains("http://loinc.org"), "{said}");
+    let poorer = place.at("c.backup");
+    let made = at(&data, &["backup", &poorer, "--passphrase-file", &phrase]);
+    assert_eq!(
+        made["code_systems_lost"],
+        serde_json::json!(["http://loinc.org"]),
+        "{made}"
+    );
+}

@@ -63,6 +63,8 @@ pub enum DocKind {
     SubscriptionOwner = 84,
     /// The table of a tenant's own search parameters.
     SearchParameters = 96,
+    /// Which place the files of the instance lie in.
+    FilesPlace = 98,
 }
 
 impl DocKind {

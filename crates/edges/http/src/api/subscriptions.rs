@@ -61,6 +61,10 @@ pub struct SubscriptionView {
     last_acknowledged: Option<String>,
     /// The last failure.
     error: Option<String>,
+    /// Entries of the change ledger that were not compared with it yet.
+    behind: u64,
+    /// What it was not told of since it was written, where it stood still for longer than things are kept.
+    gap: Option<String>,
 }
 
 impl From<Overview> for SubscriptionView {
@@ -75,6 +79,8 @@ impl From<Overview> for SubscriptionView {
             next_attempt: found.next.map(|time| time.to_string()),
             last_acknowledged: found.last.map(|time| time.to_string()),
             error: found.error,
+            behind: found.behind,
+            gap: found.gap,
         }
     }
 }

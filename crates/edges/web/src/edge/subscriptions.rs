@@ -57,6 +57,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
         "State",
         "#Events",
         "#Waiting",
+        "#Changes behind",
         "Delivered last",
     ];
     let none = "No subscriptions. Add one here, or let a program write a Subscription.";
@@ -68,6 +69,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
             state(visit, one),
             number(one.events),
             number(one.waiting),
+            number(one.behind),
             last_of(visit, one),
         ];
         table = if one.status == Status::Error || one.failures > 0 {
@@ -107,7 +109,8 @@ fn state(visit: &Visit, one: &Overview) -> Cell {
         Status::Error => (Tone::Bad, "Given up"),
         Status::Off => (Tone::Plain, "Paused"),
     };
-    let error = one.error.as_deref().map(sentence).unwrap_or_default();
+    let error = one.error.as_deref().or(one.gap.as_deref());
+    let error = error.map(sentence).unwrap_or_default();
     let mut cell = Cell::tag(tone, words).minor(&error);
     if let Some(next) = one.next.filter(|_| one.failures > 0) {
         cell = cell
@@ -215,13 +218,18 @@ const fn outcome(state: DeliveryState) -> (Tone, &'static str) {
 
 fn facts(visit: &Visit, one: &Overview) -> Table {
     let row = |name: &str, cell: Cell| vec![Cell::text(name), cell];
-    Table::new("How it stands", &["What", "Found"], "")
+    let table = Table::new("How it stands", &["What", "Found"], "")
         .row(row("State", state(visit, one)))
         .row(row("Told by", Cell::text(channel(one.channel))))
         .row(row("Events so far", number(one.events)))
         .row(row("Waiting", number(one.waiting)))
+        .row(row("Changes behind", number(one.behind)))
         .row(row("Failures in a row", number(u64::from(one.failures))))
-        .row(row("Delivered last", last_of(visit, one)))
+        .row(row("Delivered last", last_of(visit, one)));
+    match &one.gap {
+        Some(gap) => table.raised_row(row("Not told of", Cell::text(&sentence(gap)))),
+        None => table,
+    }
 }
 
 fn paging(visit: &Visit, after: u64, found: &[DeliveryView]) -> Paging {
@@ -332,18 +340,33 @@ fn steps(visit: &Visit, one: &Overview) -> Vec<(String, String, PostButton)> {
         }
     }
     if one.status == Status::Off || one.status == Status::Error {
+        let meanwhile = if one.status == Status::Error {
+            format!(
+                "It goes on where it stopped, {} changes behind: what was given up is sent first, then what changed meanwhile.",
+                dose_number(&one.behind.to_string())
+            )
+        } else {
+            "What changed while it was paused is not sent.".to_owned()
+        };
         steps.push((
             "Activate".to_owned(),
-            "It is checked and then served with your rights: it is told only of what you may see. What changed meanwhile is not sent; what was given up can be sent again once it is active.".to_owned(),
+            format!(
+                "It is checked and then served with your rights: it is told only of what you may see. {meanwhile}"
+            ),
             button(visit, one, "activate", "Activate", about),
         ));
     } else {
         let mut pause = button(visit, one, "pause", "Pause", about);
-        pause.confirm = String::from("Pause it? What changes meanwhile is not sent later.");
+        pause.confirm = String::from(
+            "Pause it? What waits stays, and what changes meanwhile is not sent later.",
+        );
         pause.danger = true;
         steps.push((
             "Pause".to_owned(),
-            "Nothing is sent any more, and what changes meanwhile is not kept for it.".to_owned(),
+            format!(
+                "Nothing is sent any more, and what changes meanwhile is not kept for it. It is {} changes behind, which are not compared any more.",
+                dose_number(&one.behind.to_string())
+            ),
             pause,
         ));
     }
