@@ -89,6 +89,10 @@ mod terminology {
     use crate::terminology as tests;
 
     #[test]
+    fn stored_value_sets_are_expanded_and_searched_by() {
+        on_postgres(tests::stored_value_sets_are_expanded_and_searched_by);
+    }
+    #[test]
     fn a_change_is_seen_here_at_once_and_elsewhere_within_seconds() {
         on_postgres(tests::a_change_is_seen_here_at_once_and_elsewhere_within_seconds);
     }

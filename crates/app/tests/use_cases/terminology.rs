@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use app::operations::input::{Given, Input};
+use app::operations::terminology::expand;
 use app::terminology::install::{self, Source};
 use app::{App, AppError, Settings};
 use fhir::terminology::{Answer, Coded, Terminology as _};
@@ -167,4 +169,50 @@ pub async fn an_operator_installs_for_every_tenant_and_each_process() {
     assert_eq!(knows(&here, &birch, "cat").await, Answer::Unknown);
     house.clock.advance(5);
     assert_eq!(knows(&other, &birch, "cat").await, Answer::Unknown);
+}
+
+#[tokio::test]
+pub async fn stored_value_sets_are_expanded_and_searched_by() {
+    let house = House::build().await;
+    let caller = house.integration("ash").await;
+    house
+        .put(&caller, &animals(&["cat", "dog", "newt"]))
+        .await
+        .unwrap();
+    let mut pets = json!({
+        "resourceType": "ValueSet", "id": "pets", "url": "http://pets", "status": "active",
+        "compose": { "include": [{ "system": "http://animals", "concept": [{ "code": "cat" }, { "code": "dog" }] }] },
+    });
+    house.put(&caller, &pets).await.unwrap();
+    for (id, code) in [("a", "cat"), ("b", "newt"), ("c", "dog")] {
+        let body = json!({
+            "resourceType": "Observation", "id": id, "status": "final",
+            "code": { "coding": [{ "system": "http://animals", "code": code }] },
+        });
+        house.put(&caller, &body).await.unwrap();
+    }
+    let codes = async || {
+        let url = Given::Text("http://pets".to_owned());
+        let parameters = vec![("url".to_owned(), url)];
+        let input = Input { parameters };
+        let answer = expand::expand(&house.app, &caller, None, input).await;
+        let answer: Value = serde_json::from_slice(&answer.unwrap()).unwrap();
+        let contains = answer["expansion"]["contains"].as_array().unwrap();
+        let code = |one: &Value| one["code"].as_str().unwrap().to_owned();
+        let mut codes: Vec<String> = contains.iter().map(code).collect();
+        codes.sort();
+        codes
+    };
+    let found = async |query: &str| {
+        let mut ids = house.search(&caller, query).await.unwrap().0;
+        ids.sort();
+        ids
+    };
+    assert_eq!(codes().await, ["cat", "dog"]);
+    assert_eq!(found("Observation?code:in=http://pets").await, ["a", "c"]);
+    assert_eq!(found("Observation?code:not-in=http://pets").await, ["b"]);
+    pets["compose"]["include"][0]["concept"] = json!([{ "code": "newt" }]);
+    house.put(&caller, &pets).await.unwrap();
+    assert_eq!(codes().await, ["newt"]);
+    assert_eq!(found("Observation?code:in=http://pets").await, ["b"]);
 }

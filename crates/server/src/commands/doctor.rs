@@ -362,10 +362,7 @@ async fn store_checks(config: &Config) -> Vec<Row> {
             Some(first) => (Health::Fail, first.clone()),
         },
     ));
-    for (row, found) in file_checks(config, &instance).await {
-        let (id, why, remedy) = row;
-        rows.push((id, why, remedy, found));
-    }
+    rows.extend(file_checks(config, &instance).await);
     wiring::close(&instance).await;
     rows
 }
@@ -373,7 +370,7 @@ async fn store_checks(config: &Config) -> Vec<Row> {
 type Place = (&'static str, &'static str, &'static str);
 
 /// What lies beside the store and belongs to it.
-async fn file_checks(config: &Config, instance: &Instance) -> Vec<(Place, Found)> {
+async fn file_checks(config: &Config, instance: &Instance) -> Vec<Row> {
     const SHARED: Place = (
         "shared files",
         "replicas of one database must see the same folder of files",
@@ -403,7 +400,8 @@ async fn file_checks(config: &Config, instance: &Instance) -> Vec<(Place, Found)
             ),
             Err(error) => (Health::Fail, format!("{}: {error}", folder.display())),
         };
-        rows.push((SHARED, found));
+        let (id, why, remedy) = SHARED;
+        rows.push((id, why, remedy, found));
     }
     let checked = match own_caller(instance) {
         Ok(caller) => app::files::check(&instance.app, &caller, None)
@@ -427,7 +425,8 @@ async fn file_checks(config: &Config, instance: &Instance) -> Vec<(Place, Found)
             ),
         },
     };
-    rows.push((CONTENT, found));
+    let (id, why, remedy) = CONTENT;
+    rows.push((id, why, remedy, found));
     rows
 }
 

@@ -339,36 +339,39 @@ fn steps(visit: &Visit, one: &Overview) -> Vec<(String, String, PostButton)> {
             steps.insert(0, (label, format!("At most {DELIVERIES} events."), from));
         }
     }
+    steps.push(switch(visit, one));
+    steps
+}
+
+/// Activating it, or pausing it, with how far behind it is.
+fn switch(visit: &Visit, one: &Overview) -> (String, String, PostButton) {
+    let about = "this subscription";
+    let behind = dose_number(&one.behind.to_string());
     if one.status == Status::Off || one.status == Status::Error {
         let meanwhile = if one.status == Status::Error {
             format!(
-                "It goes on where it stopped, {} changes behind: what was given up is sent first, then what changed meanwhile.",
-                dose_number(&one.behind.to_string())
+                "It goes on where it stopped, {behind} changes behind: what was given up is sent first, then what changed meanwhile."
             )
         } else {
             "What changed while it was paused is not sent.".to_owned()
         };
-        steps.push((
+        return (
             "Activate".to_owned(),
             format!(
                 "It is checked and then served with your rights: it is told only of what you may see. {meanwhile}"
             ),
             button(visit, one, "activate", "Activate", about),
-        ));
-    } else {
-        let mut pause = button(visit, one, "pause", "Pause", about);
-        pause.confirm = String::from(
-            "Pause it? What waits stays, and what changes meanwhile is not sent later.",
         );
-        pause.danger = true;
-        steps.push((
-            "Pause".to_owned(),
-            format!(
-                "Nothing is sent any more, and what changes meanwhile is not kept for it. It is {} changes behind, which are not compared any more.",
-                dose_number(&one.behind.to_string())
-            ),
-            pause,
-        ));
     }
-    steps
+    let mut pause = button(visit, one, "pause", "Pause", about);
+    pause.confirm =
+        String::from("Pause it? What waits stays, and what changes meanwhile is not sent later.");
+    pause.danger = true;
+    (
+        "Pause".to_owned(),
+        format!(
+            "Nothing is sent any more, and what changes meanwhile is not kept for it. It is {behind} changes behind, which are not compared any more."
+        ),
+        pause,
+    )
 }
