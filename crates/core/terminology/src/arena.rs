@@ -269,6 +269,11 @@ impl<T: Clone> Rows<T> {
         &self.items
     }
 
+    /// The same, to be changed in place.
+    pub fn items_mut(&mut self) -> &mut [T] {
+        &mut self.items
+    }
+
     /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {

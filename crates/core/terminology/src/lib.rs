@@ -14,6 +14,7 @@ pub mod library;
 pub mod load;
 pub mod lookup;
 pub mod members;
+mod refine;
 pub mod names;
 pub mod pack;
 pub mod system;

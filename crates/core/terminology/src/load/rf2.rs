@@ -6,6 +6,7 @@ use std::io::BufRead;
 
 use super::lines::Lines;
 use super::{LoadError, Report, Wish};
+use crate::refine::Number;
 use crate::system::{Builder, CodeSystem, ConceptDraft, Head, INACTIVE, PropertyKind, Usage};
 
 /// The code system's URL.
@@ -38,6 +39,8 @@ pub enum Kind {
     TextDefinition,
     /// The hierarchy and attributes.
     Relationship,
+    /// Attributes whose values are numbers or texts.
+    ConcreteValues,
     /// Simple reference sets.
     SimpleRefset,
 }
@@ -57,6 +60,7 @@ impl Kind {
                 ["sct2", "Description"] => Self::Description,
                 ["sct2", "TextDefinition"] => Self::TextDefinition,
                 ["sct2", "Relationship"] => Self::Relationship,
+                ["sct2", "RelationshipConcreteValues"] => Self::ConcreteValues,
                 ["der2", "cRefset"] if name.contains("Language") => Self::Language,
                 ["der2", "Refset"] if name.contains("Simple") => Self::SimpleRefset,
                 _ => return None,
@@ -105,6 +109,16 @@ impl Kind {
                 "relationshipGroup",
                 "typeId",
             ],
+            Self::ConcreteValues => &[
+                "id",
+                "effectiveTime",
+                "active",
+                "moduleId",
+                "sourceId",
+                "value",
+                "relationshipGroup",
+                "typeId",
+            ],
             Self::SimpleRefset => &[
                 "id",
                 "effectiveTime",
@@ -135,6 +149,10 @@ pub struct Rf2 {
 struct Properties {
     defined: u16,
     module: u16,
+}
+
+fn group(text: &str) -> Option<u8> {
+    text.parse().ok()
 }
 
 /// A synonym that no language reference set prefers, and a fully specified name.
@@ -254,10 +272,15 @@ impl Rf2 {
                     self.builder.parent(from, to);
                 } else {
                     let property = self.builder.property(fields[7], None, PropertyKind::Code)?;
+                    let Some(group) = group(fields[6]) else {
+                        return Ok(Err("has a group that is no number up to 255"));
+                    };
+                    let value = (property, PropertyKind::Code);
                     self.builder
-                        .value(from, property, PropertyKind::Code, fields[5])?;
+                        .value_in_group(from, value, group, fields[5])?;
                 }
             }
+            Kind::ConcreteValues => return self.concrete(&fields),
             Kind::SimpleRefset => {
                 // Members that are descriptions are of no use here, and no fault.
                 if let Some(at) = known(&self.builder, fields[5]) {
@@ -265,6 +288,29 @@ impl Rf2 {
                 }
             }
         }
+        Ok(Ok(()))
+    }
+
+    fn concrete(&mut self, fields: &[&str; 10]) -> Result<Result<(), &'static str>, LoadError> {
+        let Some(at) = self.builder.find(fields[4]) else {
+            return Ok(Err("speaks of a concept that is not there"));
+        };
+        let Some(group) = group(fields[6]) else {
+            return Ok(Err("has a group that is no number up to 255"));
+        };
+        let value = fields[5];
+        let text = value
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        let (kind, text) = match (value.strip_prefix('#'), text) {
+            (Some(number), _) if Number::read(number).is_some() => (PropertyKind::Decimal, number),
+            (None, Some(text)) => (PropertyKind::String, text),
+            (None, None) if matches!(value, "true" | "false") => (PropertyKind::Boolean, value),
+            _ => return Ok(Err("has a value that is no number, text or boolean")),
+        };
+        let property = self.builder.property(fields[7], None, kind)?;
+        self.builder
+            .value_in_group(at, (property, kind), group, text)?;
         Ok(Ok(()))
     }
 

@@ -211,6 +211,17 @@ impl Builder {
         kind: PropertyKind,
         text: &str,
     ) -> Result<(), BuildError> {
+        self.value_in_group(at, (property, kind), 0, text)
+    }
+
+    /// The same, together with the others of a group; 0 for none.
+    pub fn value_in_group(
+        &mut self,
+        at: u32,
+        (property, kind): (u16, PropertyKind),
+        group: u8,
+        text: &str,
+    ) -> Result<(), BuildError> {
         let text = if let Some(known) = self.pooled.get(text) {
             *known
         } else {
@@ -221,6 +232,7 @@ impl Builder {
         let value = PackedValue {
             property,
             kind,
+            group,
             text,
         };
         self.values.push((at, value));

@@ -184,7 +184,21 @@ pub struct PropertyDefinition {
 struct PackedValue {
     property: u16,
     kind: PropertyKind,
+    /// Which values belong together; 0 for none. It lies where the layout in memory has room, and is stored
+    /// behind the tables.
+    #[serde(skip)]
+    group: u8,
     text: u32,
+}
+
+/// A value of a property by its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Relation {
+    pub property: u16,
+    pub kind: PropertyKind,
+    pub group: u8,
+    /// The place of its text in the pool.
+    pub text: u32,
 }
 
 /// A value of a property.
@@ -266,7 +280,13 @@ impl CodeSystem {
     /// # Errors
     /// A fault of the encoder.
     pub fn encode(&self) -> Result<Vec<u8>, Damaged> {
-        postcard::to_stdvec(&self.tables).map_err(|error| Damaged(error.to_string()))
+        let mut bytes =
+            postcard::to_stdvec(&self.tables).map_err(|error| Damaged(error.to_string()))?;
+        let values = self.tables.values.items();
+        if values.iter().any(|value| value.group != 0) {
+            bytes.extend(values.iter().map(|value| value.group));
+        }
+        Ok(bytes)
     }
 
     /// Reads the stored form and checks that everything in it fits together.
@@ -274,8 +294,15 @@ impl CodeSystem {
     /// # Errors
     /// Anything that does not.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
-        let tables: Tables =
-            postcard::from_bytes(bytes).map_err(|error| Damaged(error.to_string()))?;
+        let (mut tables, groups): (Tables, &[u8]) =
+            postcard::take_from_bytes(bytes).map_err(|error| Damaged(error.to_string()))?;
+        let values = tables.values.items_mut();
+        if !groups.is_empty() && groups.len() != values.len() {
+            return Err(Damaged("groups are not one each".to_owned()));
+        }
+        for (value, group) in values.iter_mut().zip(groups) {
+            value.group = *group;
+        }
         tables.check().map_err(|what| Damaged(what.to_owned()))?;
         Ok(Self::new(tables))
     }
@@ -418,6 +445,21 @@ impl CodeSystem {
             .iter()
             .filter(move |value| value.property == property)
             .map(|value| self.tables.pool.get(value.text))
+    }
+
+    /// The values of a concept's properties by their numbers.
+    pub(crate) fn relations(&self, at: u32) -> impl Iterator<Item = Relation> {
+        self.tables.values.row(at).iter().map(|value| Relation {
+            property: value.property,
+            kind: value.kind,
+            group: value.group,
+            text: value.text,
+        })
+    }
+
+    /// A text of the pool.
+    pub(crate) fn pooled(&self, text: u32) -> &str {
+        self.tables.pool.get(text)
     }
 
     /// A named subset (SNOMED CT: reference set), sorted.
