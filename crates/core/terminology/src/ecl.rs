@@ -160,7 +160,10 @@ impl Reader<'_> {
             if !self.take("}") {
                 return Err(self.refused());
             }
-            return Ok(Refinement::Group(often.unwrap_or(Often::ONCE), inner.into()));
+            return Ok(Refinement::Group(
+                often.unwrap_or(Often::ONCE),
+                inner.into(),
+            ));
         }
         if often.is_none() && self.opens_refinement() {
             self.take("(");
@@ -183,19 +186,21 @@ impl Reader<'_> {
             return false;
         }
         while let Some(letter) = letters.next() {
-            match (quoted, letter) {
-                (Some(end), letter) if letter == end => quoted = None,
-                (Some(_), _) => {}
-                (None, '|' | '"') => quoted = Some(letter),
-                (None, '(') => open += 1,
-                (None, ')') => {
+            if let Some(end) = quoted {
+                quoted = Some(end).filter(|end| *end != letter);
+                continue;
+            }
+            match letter {
+                '|' | '"' => quoted = Some(letter),
+                '(' => open += 1,
+                ')' => {
                     open -= 1;
                     if open == 0 {
                         let next = letters.as_str().trim_start();
                         return !next.starts_with(['=', '!', '<', '>']);
                     }
                 }
-                (None, _) => {}
+                _ => {}
             }
         }
         false
@@ -514,7 +519,10 @@ mod tests {
     /// Drugs: ingredients with strengths in groups, a form beside them.
     fn drugs() -> CodeSystem {
         let mut builder = Builder::new(Head::new("http://drugs", None, "Drugs"));
-        for code in ["100", "110", "111", "112", "200", "201", "202", "203", "300", "301", "302", "303", "304"] {
+        for code in [
+            "100", "110", "111", "112", "200", "201", "202", "203", "300", "301", "302", "303",
+            "304",
+        ] {
             let draft = ConceptDraft {
                 code,
                 ..ConceptDraft::default()
@@ -523,27 +531,42 @@ mod tests {
         }
         let at = |builder: &Builder, code: &str| builder.find(code).unwrap();
         for (child, parent) in [
-            ("111", "110"), ("112", "110"), ("110", "100"), ("201", "200"), ("202", "200"), ("203", "200"),
+            ("111", "110"),
+            ("112", "110"),
+            ("110", "100"),
+            ("201", "200"),
+            ("202", "200"),
+            ("203", "200"),
         ] {
             let (child, parent) = (at(&builder, child), at(&builder, parent));
             builder.parent(child, parent);
         }
         let attributes = ["301", "302", "303", "304"].map(|code| {
-            let kind = if code == "302" { PropertyKind::Decimal } else { PropertyKind::Code };
+            let kind = if code == "302" {
+                PropertyKind::Decimal
+            } else {
+                PropertyKind::Code
+            };
             builder.property(code, None, kind).unwrap()
         });
         let [ingredient, strength, form, label] = attributes;
         let (code, number) = (PropertyKind::Code, PropertyKind::Decimal);
         for (of, property, kind, group, text) in [
-            ("201", ingredient, code, 1, "111"), ("201", strength, number, 1, "250"),
-            ("201", ingredient, code, 2, "112"), ("201", strength, number, 2, "5.50"),
+            ("201", ingredient, code, 1, "111"),
+            ("201", strength, number, 1, "250"),
+            ("201", ingredient, code, 2, "112"),
+            ("201", strength, number, 2, "5.50"),
             ("201", form, code, 0, "300"),
-            ("202", ingredient, code, 1, "112"), ("202", strength, number, 1, "250.0"),
-            ("203", ingredient, code, 1, "110"), ("203", label, PropertyKind::String, 1, "forte"),
+            ("202", ingredient, code, 1, "112"),
+            ("202", strength, number, 1, "250.0"),
+            ("203", ingredient, code, 1, "110"),
+            ("203", label, PropertyKind::String, 1, "forte"),
             ("203", form, code, 0, "100"),
         ] {
             let of = at(&builder, of);
-            builder.value_in_group(of, (property, kind), group, text).unwrap();
+            builder
+                .value_in_group(of, (property, kind), group, text)
+                .unwrap();
         }
         let made = builder.finish().unwrap();
         // As it is stored and read again.
@@ -551,6 +574,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn refinements_are_answered() {
         let system = drugs();
         for (text, expected) in [

@@ -102,7 +102,7 @@ pub(crate) fn named(system: &CodeSystem, names: &Members) -> Vec<bool> {
         .collect()
 }
 
-fn is_meant(properties: &[bool], relation: &Relation) -> bool {
+fn is_meant(properties: &[bool], relation: Relation) -> bool {
     let place = usize::from(relation.property);
     properties.get(place).copied().unwrap_or_default()
 }
@@ -113,7 +113,7 @@ pub(crate) fn values(system: &CodeSystem, of: &Members, properties: &[bool]) -> 
     for at in of.iter() {
         for relation in system.relations(at) {
             if relation.kind == PropertyKind::Code
-                && is_meant(properties, &relation)
+                && is_meant(properties, relation)
                 && let Some(value) = system.find(system.pooled(relation.text))
             {
                 found.insert(value);
@@ -128,7 +128,7 @@ pub(crate) fn has_concrete(system: &CodeSystem, properties: &[bool]) -> bool {
     (0..u32::try_from(system.len()).unwrap_or(u32::MAX)).any(|at| {
         system
             .relations(at)
-            .any(|relation| relation.kind != PropertyKind::Code && is_meant(properties, &relation))
+            .any(|relation| relation.kind != PropertyKind::Code && is_meant(properties, relation))
     })
 }
 
@@ -148,7 +148,7 @@ impl Attribute {
         }
     }
 
-    fn is_met(&self, system: &CodeSystem, relation: &Relation) -> bool {
+    fn is_met(&self, system: &CodeSystem, relation: Relation) -> bool {
         if !is_meant(&self.properties, relation) {
             return false;
         }
@@ -176,13 +176,15 @@ impl Attribute {
                 own.is_some_and(|own| how.holds(own.order(number)))
             }
             Wanted::Text(how, wanted) => how.holds(text.cmp(wanted)),
-            Wanted::Flag(how, wanted) => how.holds(text.cmp(if *wanted { "true" } else { "false" })),
+            Wanted::Flag(how, wanted) => {
+                how.holds(text.cmp(if *wanted { "true" } else { "false" }))
+            }
         }
     }
 
     fn holds(&self, system: &CodeSystem, at: u32, group: Option<u8>) -> bool {
         let mut met = system.relations(at).filter(|relation| {
-            group.is_none_or(|group| relation.group == group) && self.is_met(system, relation)
+            group.is_none_or(|group| relation.group == group) && self.is_met(system, *relation)
         });
         if self.often == Often::ONCE {
             return met.next().is_some();
@@ -270,10 +272,14 @@ mod tests {
 
     #[test]
     fn numbers_compare_exactly() {
-        let ascending = ["-10", "-9.5", "-0.25", "0", "0.05", "0.5", "5", "12.49", "12.5", "100"];
+        let ascending = [
+            "-10", "-9.5", "-0.25", "0", "0.05", "0.5", "5", "12.49", "12.5", "100",
+        ];
         for (a, one) in ascending.iter().enumerate() {
             for (b, other) in ascending.iter().enumerate() {
-                let order = Number::read(one).unwrap().order(&Number::read(other).unwrap());
+                let order = Number::read(one)
+                    .unwrap()
+                    .order(&Number::read(other).unwrap());
                 assert_eq!(order, a.cmp(&b), "{one} {other}");
             }
         }

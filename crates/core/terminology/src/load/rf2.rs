@@ -276,8 +276,7 @@ impl Rf2 {
                         return Ok(Err("has a group that is no number up to 255"));
                     };
                     let value = (property, PropertyKind::Code);
-                    self.builder
-                        .value_in_group(from, value, group, fields[5])?;
+                    self.builder.value_in_group(from, value, group, fields[5])?;
                 }
             }
             Kind::ConcreteValues => return self.concrete(&fields),

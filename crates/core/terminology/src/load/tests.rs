@@ -307,3 +307,52 @@ mod noise {
         }
     }
 }
+
+#[test]
+fn groups_and_concrete_values_are_kept() {
+    let names = ["sct2_RelationshipConcreteValues_Snapshot_INT_20240101.txt".to_owned()];
+    assert_eq!(rf2::Kind::of(&names[0]), Some(rf2::Kind::ConcreteValues));
+    let codes = ["1000001", "1000002", "1000003", "7620000", "1142135"];
+    let concepts = codes.map(|code| format!("{code} 20240101 1 m 900000000000074008"));
+    let header = "id effectiveTime active moduleId definitionStatusId".to_owned();
+    let lines: Vec<&str> = core::iter::once(&header)
+        .chain(&concepts)
+        .map(String::as_str)
+        .collect();
+    let relationships = tabs(&[
+        "id effectiveTime active moduleId sourceId destinationId relationshipGroup typeId",
+        "30 20240101 1 m 1000003 1000001 1 7620000",
+        "31 20240101 1 m 1000003 1000002 2 7620000",
+        "32 20240101 1 m 1000003 1000002 256 7620000",
+    ]);
+    let values = tabs(&[
+        "id effectiveTime active moduleId sourceId value relationshipGroup typeId",
+        "40 20240101 1 m 1000003 #2.5 2 1142135",
+        "41 20240101 0 m 1000003 #9 2 1142135",
+        "42 20240101 1 m 1000003 nine 2 1142135",
+    ]);
+    let mut rf2 = rf2::Rf2::new(&Wish::default(), &names).unwrap();
+    for (kind, text) in [
+        (rf2::Kind::Concept, tabs(&lines)),
+        (rf2::Kind::Relationship, relationships),
+        (rf2::Kind::ConcreteValues, values),
+    ] {
+        rf2.read(kind, "file", text.as_bytes()).unwrap();
+    }
+    let (system, report) = rf2.finish().unwrap();
+    assert_eq!(report.refusals.len(), 2, "{:?}", report.refusals);
+    // As it is installed.
+    let packed = crate::pack::pack(&system).unwrap();
+    let system = crate::pack::unpack(&packed).unwrap();
+    for (text, expected) in [
+        ("* : { 7620000 = 1000002, 1142135 = #2.50 }", 1),
+        ("* : { 7620000 = 1000001, 1142135 = #2.5 }", 0),
+        ("* : 1142135 = #9", 0),
+    ] {
+        assert_eq!(
+            ecl::evaluate(&system, text).unwrap().len(),
+            expected,
+            "{text}"
+        );
+    }
+}
