@@ -1,7 +1,7 @@
 //! Medicines: a structured dose, its text and the times it is due; drug knowledge and the checks of a list;
-//! products and the scans of their packs; stock and the controlled-drug register. Everything is decided from what is passed in: time, zone, facts,
-//! knowledge. Must not read a clock, store, log or guess: what
-//! cannot be decided is said to be so.
+//! products and the scans of their packs; stock, the controlled-drug register and ordering. Everything is
+//! decided from what is passed in: time, zone, facts, knowledge. Must not read a clock, store, log or
+//! guess: what cannot be decided is said to be so.
 
 pub mod checks;
 pub mod content;
@@ -17,6 +17,7 @@ pub mod quantity;
 pub mod register;
 pub mod schedule;
 pub mod stock;
+pub mod supply;
 
 pub use dosage::Dosage;
 pub use quantity::{Quantity, Unit};

@@ -4,6 +4,7 @@
 pub mod alike;
 mod builtin;
 pub mod dmd;
+pub mod rxnorm;
 
 use std::collections::HashMap;
 
