@@ -4,8 +4,8 @@
 
 mod check;
 mod code;
-mod print;
-mod read;
+pub(crate) mod print;
+pub(crate) mod read;
 #[cfg(test)]
 mod tests;
 mod text;

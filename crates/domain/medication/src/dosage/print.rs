@@ -7,13 +7,13 @@ use super::{Amount, AsNeeded, CYCLE, Coding, Concept, Dosage, DoseAndRate, Rate,
 use crate::quantity::Quantity;
 
 /// An object being written.
-struct Object<'a> {
+pub(crate) struct Object<'a> {
     into: &'a mut Vec<u8>,
     first: bool,
 }
 
 impl Object<'_> {
-    fn key(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(crate) fn key(&mut self, name: &str) -> &mut Vec<u8> {
         if !self.first {
             self.into.push(b',');
         }
@@ -22,22 +22,27 @@ impl Object<'_> {
         self.into.push(b':');
         self.into
     }
-    fn text(&mut self, name: &str, value: Option<&str>) {
+    pub(crate) fn text(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             write_string(value, self.key(name));
         }
     }
-    fn plain(&mut self, name: &str, value: Option<impl ToString>) {
+    pub(crate) fn plain(&mut self, name: &str, value: Option<impl ToString>) {
         if let Some(value) = value {
             self.key(name).extend(value.to_string().into_bytes());
         }
     }
-    fn part<T>(&mut self, name: &str, value: Option<&T>, write: impl Fn(&T, &mut Vec<u8>)) {
+    pub(crate) fn part<T>(
+        &mut self,
+        name: &str,
+        value: Option<&T>,
+        write: impl Fn(&T, &mut Vec<u8>),
+    ) {
         if let Some(value) = value {
             write(value, self.key(name));
         }
     }
-    fn list<T>(&mut self, name: &str, values: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
+    pub(crate) fn list<T>(&mut self, name: &str, values: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
         if values.is_empty() {
             return;
         }
@@ -58,7 +63,7 @@ impl Object<'_> {
     }
 }
 
-fn object(into: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+pub(crate) fn object(into: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
     into.push(b'{');
     fill(&mut Object { into, first: true });
     into.push(b'}');
@@ -73,7 +78,7 @@ fn coding(coding: &Coding, into: &mut Vec<u8>) {
     });
 }
 
-fn concept(concept: &Concept, into: &mut Vec<u8>) {
+pub(crate) fn concept(concept: &Concept, into: &mut Vec<u8>) {
     object(into, |o| {
         o.list("coding", &concept.coding, coding);
         o.text("text", concept.text.as_deref());
@@ -81,7 +86,7 @@ fn concept(concept: &Concept, into: &mut Vec<u8>) {
     });
 }
 
-fn quantity(quantity: &Quantity, into: &mut Vec<u8>) {
+pub(crate) fn quantity(quantity: &Quantity, into: &mut Vec<u8>) {
     object(into, |o| {
         o.plain("value", Some(&quantity.value));
         o.text("unit", quantity.unit.display.as_deref());

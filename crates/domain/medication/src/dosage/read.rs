@@ -96,7 +96,7 @@ fn coding(value: Value<'_>, path: &str) -> Read<Coding> {
     Ok(read)
 }
 
-fn concept(value: Value<'_>, path: &str) -> Read<Concept> {
+pub(crate) fn concept(value: Value<'_>, path: &str) -> Read<Concept> {
     object(value, path)?;
     let mut read = Concept::default();
     for (key, member) in value.members() {
@@ -110,7 +110,7 @@ fn concept(value: Value<'_>, path: &str) -> Read<Concept> {
     Ok(read)
 }
 
-fn quantity(value: Value<'_>, path: &str) -> Read<Quantity> {
+pub(crate) fn quantity(value: Value<'_>, path: &str) -> Read<Quantity> {
     object(value, path)?;
     let mut amount = None;
     let mut unit = Unit::default();

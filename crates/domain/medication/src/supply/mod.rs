@@ -9,6 +9,7 @@ mod need;
 mod order;
 mod packs;
 mod product;
+pub mod resources;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@ mod booking;
 mod deciding;
 mod states;
 
+pub(in crate::supply) use states::standing;
+
 use fhir::json::{Document, Limits};
 use kernel::{ActorId, TenantId, Timestamp};
 use proptest::prelude::*;
@@ -14,30 +16,34 @@ use crate::quantity::Unit;
 use crate::register::Class;
 use crate::stock::Units;
 
-pub(super) fn at(text: &str) -> Timestamp {
+pub(in crate::supply) fn at(text: &str) -> Timestamp {
     Timestamp::from_rfc3339(text).unwrap()
 }
 
-pub(super) fn person() -> ActorId {
+pub(in crate::supply) fn person() -> ActorId {
     "00000000-0000-4000-8000-000000000001".parse().unwrap()
 }
 
-pub(super) fn units(text: &str) -> Units {
+pub(in crate::supply) fn units(text: &str) -> Units {
     Units::new(text.parse().unwrap()).unwrap()
 }
 
-pub(super) fn pounds(text: &str) -> Money {
+pub(in crate::supply) fn pounds(text: &str) -> Money {
     Money::new(text.parse().unwrap(), Currency::GBP).unwrap()
 }
 
-pub(super) fn pack(holds: &str, price: Option<&str>) -> Pack {
+pub(in crate::supply) fn pack(holds: &str, price: Option<&str>) -> Pack {
     Pack {
         holds: units(holds),
         price: price.map(pounds),
     }
 }
 
-pub(super) fn product(item: &str, legal: Option<Legal>, control: Option<Control>) -> Product {
+pub(in crate::supply) fn product(
+    item: &str,
+    legal: Option<Legal>,
+    control: Option<Control>,
+) -> Product {
     Product {
         item: item.parse().unwrap(),
         code: "322236009".to_owned(),
@@ -49,11 +55,13 @@ pub(super) fn product(item: &str, legal: Option<Legal>, control: Option<Control>
     }
 }
 
-pub(super) fn general(item: &str) -> Product {
+pub(in crate::supply) fn general(item: &str) -> Product {
     product(item, Some(Legal::GeneralSale), Some(Control::No))
 }
 
-pub(super) fn repeat(wanted: &[(&Product, Units, Option<Packs>)]) -> Result<Verb, OrderError> {
+pub(in crate::supply) fn repeat(
+    wanted: &[(&Product, Units, Option<Packs>)],
+) -> Result<Verb, OrderError> {
     request_repeat(
         "practice".parse().unwrap(),
         "ada".parse().unwrap(),
@@ -62,7 +70,9 @@ pub(super) fn repeat(wanted: &[(&Product, Units, Option<Packs>)]) -> Result<Verb
     )
 }
 
-pub(super) fn direct(wanted: &[(&Product, Units, Option<Packs>)]) -> Result<Verb, OrderError> {
+pub(in crate::supply) fn direct(
+    wanted: &[(&Product, Units, Option<Packs>)],
+) -> Result<Verb, OrderError> {
     order_supply(
         "wholesaler".parse().unwrap(),
         None,

@@ -12,7 +12,7 @@ fn moved(id: &str, event: Event) -> Moved {
 }
 
 /// A track that stands at a state, where its kind has a way to it.
-pub(super) fn standing(kind: Kind, state: State) -> Option<Track> {
+pub(in crate::supply) fn standing(kind: Kind, state: State) -> Option<Track> {
     let mut reached = vec![Track::new(kind)];
     let mut place = 0;
     while let Some(track) = reached.get(place).cloned() {
