@@ -19,6 +19,7 @@ mod idempotency;
 pub mod import;
 pub mod init;
 pub mod jobs;
+pub mod medicines;
 pub mod operations;
 pub mod profiles;
 pub mod record;

@@ -160,6 +160,8 @@ pub struct Settings {
     pub validation: identity::ValidationMode,
     /// Ignore unknown search parameters also without `Prefer: handling=lenient`.
     pub lenient: bool,
+    /// The zone of tenants that have none of their own.
+    pub time_zone: kernel::ZoneName,
     /// Keys of cursors and anti-forgery tokens are derived from it; 32 bytes from the instance's key
     /// ring, the same on every replica.
     pub secret: Zeroizing<[u8; 32]>,
@@ -186,6 +188,7 @@ impl Settings {
             validate: true,
             validation: identity::ValidationMode::Off,
             lenient: false,
+            time_zone: kernel::ZoneName::utc(),
             secret: Zeroizing::new(secret),
             token_audience: "http://127.0.0.1:8090/t/{tenant}/token".to_owned(),
             idempotency_s: 24 * 3600,

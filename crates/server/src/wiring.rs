@@ -295,6 +295,7 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     let number = |key: &str| config.number(key);
     settings.validate = config.switch("record.validate");
     settings.validation = validation(config)?;
+    settings.time_zone = time_zone(config)?;
     settings.reindex_grace_ms = config.number("search.reindex_grace_s") * 1000;
     settings.limits.bundle_bytes =
         usize::try_from(number("http.body_limit_mib")).unwrap_or(64) << 20;

@@ -132,6 +132,29 @@ pub(crate) async fn peek(
     Ok(page.matches)
 }
 
+/// All that a search by the caller finds, with the plan it was found by; more than `most` is an error.
+/// Records no look: that is the caller's of this.
+pub(crate) async fn whole(
+    app: &App,
+    caller: &Caller,
+    request: &SearchRequest,
+    most: u32,
+) -> Result<(Vec<StoredVersion>, SearchPlan), AppError> {
+    let place = Place::Type(request.ty);
+    let (_, mut planned) = planned(app, caller, &place, &request.params, request.lenient).await?;
+    planned.plan.count = most;
+    planned.plan.bytes = usize::MAX;
+    planned.plan.total = Total::None;
+    let page = app.store().search(&caller.scope, &planned.plan).await?;
+    if page.next.is_some() {
+        let ty = app.definitions().resource_name(request.ty);
+        return Err(AppError::TooLarge(format!(
+            "there are more than {most} resources of type {ty} to look at: close or remove what is no longer in force"
+        )));
+    }
+    Ok((page.matches, planned.plan))
+}
+
 async fn answered(
     app: &App,
     caller: &Caller,

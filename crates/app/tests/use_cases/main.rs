@@ -20,6 +20,7 @@ mod house;
 mod matrix;
 #[cfg(test)]
 mod on_postgres;
+mod medicines;
 #[cfg(test)]
 mod places;
 #[cfg(test)]

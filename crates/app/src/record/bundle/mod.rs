@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use fhir::json::{Document, Kind, Limits, Value};
+use store::Guard;
 use tokio::sync::Semaphore;
 
 use crate::App;
@@ -92,7 +93,30 @@ pub async fn bundle(
     body: Bytes,
     representation: bool,
 ) -> Result<BundleAnswer, AppError> {
-    let request = idempotency::Request::of(caller, "bundle", &body);
+    let key = idempotency::Request::of(caller, "bundle", &body);
+    done(app, caller, body, key, Vec::new(), representation).await
+}
+
+/// Does a transaction made here, if what `guards` saw is still so; [`AppError::Conflict`] where it is not.
+/// `key` is that of the request it is made for: with one that was done, the answer is that of then.
+pub(crate) async fn guarded(
+    app: &App,
+    caller: &Caller,
+    body: Bytes,
+    key: Option<idempotency::Request>,
+    guards: Vec<Guard>,
+) -> Result<BundleAnswer, AppError> {
+    done(app, caller, body, key, guards, true).await
+}
+
+async fn done(
+    app: &App,
+    caller: &Caller,
+    body: Bytes,
+    key: Option<idempotency::Request>,
+    guards: Vec<Guard>,
+    representation: bool,
+) -> Result<BundleAnswer, AppError> {
     let small = body.len() < SMALL_BYTES;
     let (shape, parsed) = {
         let (app, caller) = (app.clone(), caller.clone());
@@ -102,7 +126,15 @@ pub async fn bundle(
     match shape {
         Shape::Batch => batch::run(app, caller, &parsed, representation).await,
         Shape::Transaction => {
-            transaction::run(app, caller, &parsed, request.as_ref(), representation).await
+            let job = transaction::Transaction {
+                app,
+                caller,
+                parsed: &parsed,
+                key: key.as_ref(),
+                guards,
+                representation,
+            };
+            job.run().await
         }
     }
 }

@@ -96,6 +96,71 @@ pub enum NotChecked {
     Source(String, String),
 }
 
+impl NotChecked {
+    /// The place of the medicine it is about; none where it is about the patient or a source.
+    #[must_use]
+    pub const fn medicine(&self) -> Option<usize> {
+        match self {
+            Self::Medicine(at, _) | Self::Fact(at, ..) | Self::Dose(at, _) => Some(*at),
+            Self::Allergies | Self::Allergy(_) | Self::Source(..) => None,
+        }
+    }
+
+    /// What people read.
+    #[must_use]
+    pub fn words(&self, medicines: &[Medicine]) -> String {
+        let name = |at: &usize| {
+            medicines
+                .get(*at)
+                .map_or("a medicine", |one| one.name.as_str())
+        };
+        match self {
+            Self::Medicine(at, what) if name(at) == what => {
+                format!("{what} is not known here: nothing was checked for it")
+            }
+            Self::Medicine(at, what) => {
+                format!(
+                    "{what} in {} is not known here: nothing was checked for it",
+                    name(at)
+                )
+            }
+            Self::Allergies => {
+                "allergies were not asked for: no medicine was checked against them".to_owned()
+            }
+            Self::Allergy(what) => {
+                format!(
+                    "the allergy {what:?} is not known here: no medicine was checked against it"
+                )
+            }
+            Self::Fact(at, fact, rule) => format!(
+                "{fact} is not recorded or too old: {} was not checked for {}",
+                name(at),
+                lowered(&rule.effect)
+            ),
+            Self::Dose(at, _) => {
+                format!(
+                    "the dose of {} is not stated in figures: it was not checked",
+                    name(at)
+                )
+            }
+            Self::Source(source, why) => format!("{source} did not answer: {why}"),
+        }
+    }
+}
+
+/// A sentence as a part of another.
+fn lowered(text: &str) -> String {
+    let text = text.trim_end_matches('.');
+    let mut chars = text.chars();
+    match (chars.next(), chars.clone().next()) {
+        // An abbreviation stays as it is.
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// Something to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -145,12 +210,7 @@ impl Report {
     /// dispensed or given. Gaps of the patient stay.
     #[must_use]
     pub fn about(&self, medicine: usize) -> Self {
-        let own = |not_checked: &&NotChecked| match not_checked {
-            NotChecked::Medicine(at, _) | NotChecked::Fact(at, ..) | NotChecked::Dose(at, _) => {
-                *at == medicine
-            }
-            NotChecked::Allergies | NotChecked::Allergy(_) | NotChecked::Source(..) => true,
-        };
+        let own = |gap: &&NotChecked| gap.medicine().is_none_or(|at| at == medicine);
         Self {
             findings: self
                 .findings

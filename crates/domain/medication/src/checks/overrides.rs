@@ -4,10 +4,10 @@
 use kernel::{Categorised, Category};
 use sha2::{Digest as _, Sha256};
 
-use super::Medicine;
 use super::merge::Alert;
+use super::{Allergen, Allergies, Medicine};
 use crate::knowledge::builtin::digits;
-use crate::knowledge::{Knowledge, Measured, Tier};
+use crate::knowledge::{IngredientId, Knowledge, Measured, Tier};
 
 /// Coded reasons.
 #[derive(
@@ -79,9 +79,14 @@ impl Categorised for OverrideError {
     }
 }
 
-/// The fingerprint of an alert in its list.
+/// The fingerprint of an alert in its list, and among the allergies it may be about.
 #[must_use]
-pub fn fingerprint(knowledge: &Knowledge, alert: &Alert, medicines: &[Medicine]) -> Fingerprint {
+pub fn fingerprint(
+    knowledge: &Knowledge,
+    alert: &Alert,
+    medicines: &[Medicine],
+    allergies: &Allergies,
+) -> Fingerprint {
     let mut hash = Sha256::new();
     // Every text with its length, so that no two lists of texts look alike.
     let mut put = |text: &str| {
@@ -118,6 +123,18 @@ pub fn fingerprint(knowledge: &Knowledge, alert: &Alert, medicines: &[Medicine])
     for text in regimens.iter().flatten() {
         put(text);
     }
+    let about = alert.findings.iter().find_map(|one| one.allergy);
+    if let (Some(at), Allergies::Known(known)) = (about, allergies)
+        && let Some(allergen) = known.get(at)
+    {
+        let (kind, name) = match allergen {
+            Allergen::Ingredient(id) => ("ingredient", key(knowledge, *id)),
+            Allergen::Class(key) => ("class", key.as_str()),
+            Allergen::Unresolved(text) => ("text", text.as_str()),
+        };
+        put(kind);
+        put(name);
+    }
     Fingerprint(digits(&hash.finalize()))
 }
 
@@ -136,13 +153,15 @@ fn regimen(knowledge: &Knowledge, medicine: &Medicine) -> Vec<String> {
         medicine.unresolved.join("|"),
     ];
     for part in &medicine.parts {
-        let key = knowledge
-            .ingredients
-            .get(usize::from(part.ingredient.0))
-            .map_or("?", |one| one.key.as_str());
+        let key = key(knowledge, part.ingredient);
         texts.extend([key.to_owned(), amount(part.single), amount(part.daily)]);
     }
     texts
+}
+
+fn key(knowledge: &Knowledge, id: IngredientId) -> &str {
+    let known = knowledge.ingredients.get(usize::from(id.0));
+    known.map_or("?", |one| one.key.as_str())
 }
 
 /// Accepts an override of an alert, or says what is missing.

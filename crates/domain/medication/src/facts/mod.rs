@@ -11,7 +11,7 @@ use fhir::json::Value;
 
 pub use allergies::{Recorded, allergies};
 pub use medicines::{Reference, medicine, product};
-pub use patient::patient;
+pub use patient::{OBSERVATIONS, patient};
 
 /// The codings of a CodeableConcept as system and code, in order.
 fn codings(concept: Value<'_>) -> Vec<(String, String)> {

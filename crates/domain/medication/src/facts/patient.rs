@@ -14,6 +14,11 @@ use crate::dosage::Moment;
 use crate::knowledge::{Fact, Facts, Pregnancy};
 use crate::quantity::{Quantity, Unit};
 
+/// The codes of every observation that [`patient`] reads, as a search by `code` takes them.
+pub const OBSERVATIONS: &str = "http://loinc.org|29463-7,http://loinc.org|3141-9,http://loinc.org|33914-3,\
+http://loinc.org|62238-1,http://loinc.org|77147-7,http://loinc.org|98979-8,http://loinc.org|98980-6,\
+http://loinc.org|69405-9,http://loinc.org|2164-2,http://loinc.org|35591-7,http://loinc.org|82810-3";
+
 /// Body weight: any, and measured.
 const WEIGHT: [&str; 2] = ["29463-7", "3141-9"];
 /// Estimated glomerular filtration rate, by the formulas in use, in mL/min/1.73 m2.

@@ -4,6 +4,7 @@
 pub(crate) mod batch;
 pub mod bulk;
 mod graphql;
+mod medicines;
 pub mod parameters;
 mod patients;
 mod record;
@@ -22,6 +23,7 @@ pub fn table() -> Vec<Route> {
     let families = [
         bulk::table(),
         graphql::table(),
+        medicines::table(),
         patients::table(),
         record::table(),
         subscriptions::table(),

@@ -71,6 +71,8 @@ async fn house() -> House {
         json!({ "resourceType": "Encounter", "id": "a", "status": "planned", "class": { "code": "AMB" }, "subject": about }),
         json!({ "resourceType": "Composition", "id": "a", "status": "final", "type": { "text": "x" }, "title": "x",
             "date": "2026-01-01", "subject": about, "author": [about] }),
+        json!({ "resourceType": "MedicationRequest", "id": "a", "status": "draft", "intent": "order", "subject": about,
+            "medicationCodeableConcept": { "text": "x" } }),
     ] {
         server
             .put(ROSEWOOD, &tokens[&Who::Program], &resource)
@@ -142,6 +144,13 @@ impl House {
                 { "name": "target-patient", "valueReference": { "reference": "Patient/b" } },
                 { "name": "preview", "valueBoolean": true },
             ]}),
+            "$medication-check" | "$countersign" => json!({ "resourceType": "Parameters" }),
+            "$prescribe" => {
+                json!({ "resourceType": "MedicationRequest", "status": "active", "intent": "order",
+                "subject": { "reference": "Patient/a" }, "medicationCodeableConcept": { "text": "Ramipril 5mg capsule" },
+                "dosageInstruction": [{ "timing": { "repeat": { "frequency": 1, "period": 1, "periodUnit": "d" } },
+                    "doseAndRate": [{ "doseQuantity": { "value": 1, "unit": "capsule" } }] }] })
+            }
             "$everything" | "$lastn" | "$document" | "$export" => {
                 json!({ "resourceType": "Parameters" })
             }

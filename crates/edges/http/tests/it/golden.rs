@@ -203,6 +203,31 @@ pub const GOLDEN: &[Row] = &[
     ),
     (
         "GET",
+        "/t/{tenant}/fhir/Patient/{id}/$medication-check",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/Patient/{id}/$medication-check",
+        Some((ADMINISTRATOR, 403)),
+        Some((DOCTOR, 200)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/MedicationRequest/$prescribe",
+        Some((RECEPTIONIST, 403)),
+        Some((DOCTOR, 201)),
+    ),
+    (
+        "POST",
+        "/t/{tenant}/fhir/MedicationRequest/{id}/$countersign",
+        Some((ADMINISTRATOR, 403)),
+        // There is one, but nobody signed it first.
+        Some((DOCTOR, 422)),
+    ),
+    (
+        "GET",
         "/t/{tenant}/fhir/Encounter/{id}/$everything",
         Some((ADMINISTRATOR, 403)),
         Some((DOCTOR, 200)),

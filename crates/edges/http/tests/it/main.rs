@@ -31,6 +31,8 @@ mod identity;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod medicines;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod patches;

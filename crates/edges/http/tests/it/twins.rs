@@ -135,7 +135,7 @@ fn body(path: &str) -> Value {
             { "request": { "method": "GET", "url": "_history" } },
         ]}),
         "$graphql" => json!({ "query": GRAPHQL }),
-        "$export" => json!({ "resourceType": "Parameters" }),
+        "$export" | "$medication-check" => json!({ "resourceType": "Parameters" }),
         "users" => {
             json!({ "signInName": "new.one", "displayName": "New", "roles": [{ "role": "nurse" }] })
         }
@@ -147,6 +147,12 @@ fn body(path: &str) -> Value {
             { "name": "target-patient", "valueReference": { "reference": "Patient/same" } },
         ]}),
         "$match" => json!({ "resourceType": "Patient", "birthDate": "1950-01-01" }),
+        "$prescribe" => {
+            json!({ "resourceType": "MedicationRequest", "status": "active", "intent": "order",
+            "subject": { "reference": "Patient/only-lakeside" }, "medicationCodeableConcept": { "text": "Ramipril" },
+            "dosageInstruction": [{ "timing": { "repeat": { "frequency": 1, "period": 1, "periodUnit": "d" } },
+                "doseAndRate": [{ "doseQuantity": { "value": 1, "unit": "capsule" } }] }] })
+        }
         "$meta-add" | "$meta-delete" => {
             json!({ "resourceType": "Parameters", "parameter": [{ "name": "meta", "valueMeta": { "tag": [{ "code": "x" }] } }] })
         }

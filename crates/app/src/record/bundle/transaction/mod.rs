@@ -29,47 +29,6 @@ use crate::record::{integrity, read};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
-pub(super) async fn run(
-    app: &App,
-    caller: &Caller,
-    parsed: &Arc<Parsed>,
-    key: Option<&KeyRequest>,
-    representation: bool,
-) -> Result<BundleAnswer, AppError> {
-    if let Some(kept) = idempotency::look_up(app, caller, key).await? {
-        return replay(app, caller, &kept, representation).await;
-    }
-    for item in &parsed.items {
-        let request = item.asked()?;
-        if key.is_some() && request.method == Method::Get {
-            return Err(item.error(AppError::Invalid(
-                "an Idempotency-Key cannot be used with GET entries: leave them out".to_owned(),
-            )));
-        }
-    }
-    let job = Transaction {
-        app,
-        caller,
-        parsed,
-        key,
-        representation,
-    };
-    let mut retry = Retry::new();
-    loop {
-        match job.attempt().await? {
-            Attempt::Done(answer) => return Ok(answer),
-            Attempt::Lost(error) if idempotency::is_taken(&error) => {
-                return match idempotency::look_up(app, caller, key).await? {
-                    Some(kept) => replay(app, caller, &kept, representation).await,
-                    None => Err(error.into()),
-                };
-            }
-            Attempt::Lost(error) if job.may_repeat(&error) && retry.again().await => {}
-            Attempt::Lost(error) => return Err(job.named(error)),
-        }
-    }
-}
-
 /// The same answer again. Bodies are looked at like any other version: what was erased or moved out of
 /// reach meanwhile is not in it.
 async fn replay(
@@ -130,17 +89,55 @@ enum Step {
     Look,
 }
 
-struct Transaction<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    parsed: &'a Arc<Parsed>,
-    key: Option<&'a KeyRequest>,
-    representation: bool,
+/// A transaction to do.
+pub(super) struct Transaction<'a> {
+    pub app: &'a App,
+    pub caller: &'a Caller,
+    pub parsed: &'a Arc<Parsed>,
+    pub key: Option<&'a KeyRequest>,
+    /// What must still be so, beside what the entries ask.
+    pub guards: Vec<Guard>,
+    pub representation: bool,
 }
 
 impl Transaction<'_> {
+    pub(super) async fn run(&self) -> Result<BundleAnswer, AppError> {
+        let (app, caller, key) = (self.app, self.caller, self.key);
+        if let Some(kept) = idempotency::look_up(app, caller, key).await? {
+            return replay(app, caller, &kept, self.representation).await;
+        }
+        for item in &self.parsed.items {
+            let request = item.asked()?;
+            if key.is_some() && request.method == Method::Get {
+                return Err(item.error(AppError::Invalid(
+                    "an Idempotency-Key cannot be used with GET entries: leave them out".to_owned(),
+                )));
+            }
+        }
+        let mut retry = Retry::new();
+        loop {
+            match self.attempt().await? {
+                Attempt::Done(answer) => return Ok(answer),
+                Attempt::Lost(error) if idempotency::is_taken(&error) => {
+                    return match idempotency::look_up(app, caller, key).await? {
+                        Some(kept) => replay(app, caller, &kept, self.representation).await,
+                        None => Err(error.into()),
+                    };
+                }
+                // Which of the guards changed is not known: whoever gave some looks again.
+                Attempt::Lost(CommitError::GuardChanged { .. }) if !self.guards.is_empty() => {
+                    return Err(AppError::Conflict(
+                        "the record changed while it was looked at: try again".to_owned(),
+                    ));
+                }
+                Attempt::Lost(error) if self.may_repeat(&error) && retry.again().await => {}
+                Attempt::Lost(error) => return Err(self.named(error)),
+            }
+        }
+    }
+
     async fn attempt(&self) -> Result<Attempt, AppError> {
-        let mut guards = Vec::new();
+        let mut guards = self.guards.clone();
         let targets = self.targets(&mut guards).await?;
         let steps = self.steps(targets).await?;
         let links = Arc::new(self.links(&steps).await?);

@@ -157,7 +157,7 @@ fn an_override_needs_what_its_tier_asks_for() {
 #[test]
 fn an_override_ends_when_regimen_or_release_changes() {
     let (medicines, alert) = alert("warfarin", "ibuprofen");
-    let first = fingerprint(known(), &alert, &medicines);
+    let first = fingerprint(known(), &alert, &medicines, &Allergies::NoneKnown);
     let given = Override {
         fingerprint: first.clone(),
         reason: Reason::Monitored,
@@ -165,7 +165,10 @@ fn an_override_ends_when_regimen_or_release_changes() {
         by: "n1".to_owned(),
         second: None,
     };
-    assert!(stands(&given, &fingerprint(known(), &alert, &medicines)));
+    assert!(stands(
+        &given,
+        &fingerprint(known(), &alert, &medicines, &Allergies::NoneKnown)
+    ));
     let mut dose = medicines.clone();
     dose[1].parts[0].daily = Some(Measured::Milligrams(1200.into()));
     let mut route = medicines.clone();
@@ -176,7 +179,10 @@ fn an_override_ends_when_regimen_or_release_changes() {
     product[1].name = "ibuprofen 400 mg".to_owned();
     for changed in [dose, route, product] {
         assert!(
-            !stands(&given, &fingerprint(known(), &alert, &changed)),
+            !stands(
+                &given,
+                &fingerprint(known(), &alert, &changed, &Allergies::NoneKnown)
+            ),
             "{changed:?}"
         );
     }
@@ -189,11 +195,14 @@ fn an_override_ends_when_regimen_or_release_changes() {
     released.findings[0].rule = Arc::new(rule);
     assert!(!stands(
         &given,
-        &fingerprint(known(), &released, &medicines)
+        &fingerprint(known(), &released, &medicines, &Allergies::NoneKnown)
     ));
     // The order of the list is no change.
     let turned: Vec<Medicine> = medicines.iter().rev().cloned().collect();
-    assert!(stands(&given, &fingerprint(known(), &alert, &turned)));
+    assert!(stands(
+        &given,
+        &fingerprint(known(), &alert, &turned, &Allergies::NoneKnown)
+    ));
 }
 
 #[test]
@@ -225,4 +234,19 @@ fn counts_propose_and_change_nothing() {
     assert_eq!(to_review(&counts, 10, 90), ["a"]);
     assert!(to_review(&counts, 10, 91).is_empty());
     assert_eq!(to_review(&counts, 3, 90), ["c", "a"]);
+}
+
+#[test]
+fn an_override_for_one_allergy_is_none_for_another() {
+    let medicines = [medicine("amoxicillin")];
+    let print = |allergen: Allergen| {
+        let allergies = Allergies::Known(vec![allergen]);
+        let report = check(known(), &adult(), &allergies, &medicines);
+        let merged = merge(known(), report, Vec::new());
+        let alert = merged.alerts.iter().find(|one| one.kind == Kind::Allergy);
+        fingerprint(known(), alert.unwrap(), &medicines, &allergies)
+    };
+    let class = print(Allergen::Class("penicillins".to_owned()));
+    assert_ne!(class, print(Allergen::Ingredient(id("amoxicillin"))));
+    assert_eq!(class, print(Allergen::Class("penicillins".to_owned())));
 }

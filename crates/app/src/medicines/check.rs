@@ -1,0 +1,154 @@
+//! `Patient/[id]/$medication-check`: the medicines on the record, with those that somebody thinks of
+//! adding, against each other, the allergies and the facts of the patient. Stores nothing.
+
+use fhir::json::Value;
+use kernel::ZoneName;
+use medication::checks::merge::{Alert, Merged, merge};
+use medication::checks::overrides::{Fingerprint, fingerprint};
+use medication::checks::{Medicine, NotChecked, check as list};
+use medication::facts::{Recorded, allergies, medicine, patient as facts};
+use medication::knowledge::{DrugKnowledge as _, Release};
+use store::ResourceKey;
+
+use super::regimen::{self, Held, Regimen};
+use super::{Sources, sources};
+use crate::App;
+use crate::context::Caller;
+use crate::error::AppError;
+
+/// A medicine that was checked.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// As the checks saw it.
+    pub medicine: Medicine,
+    /// Its address on the record; none for one that is proposed.
+    pub reference: Option<String>,
+}
+
+/// Something to show, with what an override of it would hold for.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The alert.
+    pub alert: Alert,
+    /// What an override holds for.
+    pub fingerprint: Fingerprint,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone)]
+pub struct CheckAnswer {
+    /// Whom it is about.
+    pub patient: ResourceKey,
+    /// Every medicine, those of the record first; alerts name places in it.
+    pub medicines: Vec<Checked>,
+    /// Known allergies: the name, and the address of the resource.
+    pub allergies: Vec<(String, String)>,
+    /// The loudest first.
+    pub alerts: Vec<Shown>,
+    /// What could not be checked.
+    pub not_checked: Vec<NotChecked>,
+    /// What it rests on.
+    pub release: Release,
+}
+
+/// Checks the list of a patient. With `proposed` orders, answers what concerns any of them.
+pub async fn check(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    proposed: &[Value<'_>],
+) -> Result<CheckAnswer, AppError> {
+    let mut regimen = regimen::load(app, caller, patient, "$medication-check").await?;
+    regimen::extend(app, caller, &mut regimen, proposed).await?;
+    let sources = sources()?;
+    Ok(judge(app, caller, &sources, &regimen, proposed))
+}
+
+/// The decision, from what was loaded.
+pub(super) fn judge(
+    app: &App,
+    caller: &Caller,
+    sources: &Sources,
+    regimen: &Regimen,
+    proposed: &[Value<'_>],
+) -> CheckAnswer {
+    let knowledge = sources.knowledge;
+    let observations = roots(&regimen.observations);
+    let Recorded {
+        allergies: known,
+        names,
+    } = allergies(knowledge, &roots(&regimen.allergies));
+    let zone = caller
+        .tenant
+        .time_zone
+        .as_ref()
+        .unwrap_or(&app.settings().time_zone);
+    let zone = ZoneName::zone(zone);
+    let person = Some(regimen.patient.document.root());
+    let facts = facts(person, &observations, app.now(), &zone);
+    let replaced: Vec<String> = proposed
+        .iter()
+        .filter_map(|order| replaces(*order))
+        .collect();
+    let read = |resource: Value<'_>| {
+        medicine(
+            knowledge,
+            sources.dictionary,
+            resource,
+            &regimen.medications,
+        )
+    };
+    let held = regimen
+        .medicines
+        .iter()
+        .filter(|held| !replaced.contains(&held.name()))
+        .map(|held| Checked {
+            medicine: read(held.document.root()),
+            reference: Some(held.name()),
+        });
+    let new = proposed.iter().map(|order| Checked {
+        medicine: read(*order),
+        reference: None,
+    });
+    let medicines: Vec<Checked> = held.chain(new).collect();
+    let plain: Vec<Medicine> = medicines.iter().map(|one| one.medicine.clone()).collect();
+    let report = list(knowledge, &facts, &known, &plain);
+    let Merged {
+        alerts,
+        not_checked,
+    } = merge(knowledge, report, Vec::new());
+    let first_new = plain.len() - proposed.len();
+    let concerns =
+        |places: &[usize]| proposed.is_empty() || places.iter().any(|at| *at >= first_new);
+    CheckAnswer {
+        patient: regimen.patient.key.clone(),
+        allergies: names
+            .into_iter()
+            .filter_map(|(name, at)| Some((name, regimen.allergies.get(at)?.name())))
+            .collect(),
+        alerts: alerts
+            .into_iter()
+            .filter(|alert| concerns(&alert.medicines))
+            .map(|alert| Shown {
+                fingerprint: fingerprint(knowledge, &alert, &plain, &known),
+                alert,
+            })
+            .collect(),
+        not_checked: not_checked
+            .into_iter()
+            .filter(|gap| gap.medicine().is_none_or(|at| concerns(&[at])))
+            .collect(),
+        release: Release::clone(knowledge.release()),
+        medicines,
+    }
+}
+
+/// The order on the record that a new one takes the place of.
+fn replaces(order: Value<'_>) -> Option<String> {
+    let reference = order.get("priorPrescription")?.get_str("reference")?;
+    Some(reference.into_owned())
+}
+
+fn roots(list: &[Held]) -> Vec<Value<'_>> {
+    list.iter().map(|held| held.document.root()).collect()
+}

@@ -1,0 +1,432 @@
+//! `MedicationRequest/$prescribe`: an order is checked against what is on the record and stored only when
+//! every alert that interrupts was answered. A contraindicated one is stored as a draft, which a second
+//! person signs ([`super::countersign`]). Order, alerts and their reasons are one commit, made only if
+//! the list and the allergies are still those that were checked.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use fhir::json::{Document, Limits, Value};
+use identity::Interaction;
+use kernel::LogicalId;
+use medication::checks::overrides::{Override, accept, stands};
+use medication::dosage::{Dosage, Weight};
+use medication::knowledge::Tier;
+use serde_json::json;
+use store::ResourceKey;
+
+use super::check::{CheckAnswer, Shown, check, judge};
+use super::issue::{FINGERPRINT, REASON, Stand, detected_issue};
+use super::{regimen, sources};
+use crate::App;
+use crate::authorise::{Ask, authorise};
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::idempotency;
+use crate::record::bundle::{BundleAnswer, guarded};
+use crate::record::search::{SearchRequest, whole};
+use crate::retry::Retry;
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Prescription<'a> {
+    /// The MedicationRequest, without an id.
+    pub order: Value<'a>,
+    /// Overrides of alerts that were shown before.
+    pub overrides: Vec<Override>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Prescribed {
+    /// What was found.
+    pub checked: CheckAnswer,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub enum End {
+    /// Nothing was stored: these alerts, by place, want an answer, and why the one given is none.
+    Held(Vec<(usize, String)>),
+    /// Stored: the address of the order, and whether it waits for a second person.
+    Stored {
+        /// `MedicationRequest/1`.
+        order: String,
+        /// Stored as a draft.
+        waits: bool,
+        /// The answer of the transaction.
+        bundle: BundleAnswer,
+    },
+}
+
+/// Who signs, as a FHIR Reference.
+pub(super) fn signer(caller: &Caller) -> serde_json::Value {
+    let actor = caller.subject.actor();
+    match caller.subject.practitioner() {
+        Some(practitioner) => json!({
+            "reference": format!("Practitioner/{}", practitioner.as_str()), "display": actor.name,
+        }),
+        None => json!({
+            "identifier": {
+                "system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{}", actor.id.as_uuid()),
+            },
+            "display": actor.name,
+        }),
+    }
+}
+
+/// Checks an order and stores it, or says what keeps it.
+pub async fn prescribe(
+    app: &App,
+    caller: &Caller,
+    request: &Prescription<'_>,
+) -> Result<Prescribed, AppError> {
+    let order = request.order;
+    let patient = subject(app, order)?;
+    let ty = resource_type(app, "MedicationRequest")?;
+    authorise(app, caller, &Ask::of_type(Interaction::Create, ty)).await?;
+    acceptable(order)?;
+    let key = idempotency::Request::of(caller, "prescribe", order.raw());
+    if idempotency::look_up(app, caller, key.as_ref())
+        .await?
+        .is_some()
+    {
+        return again(app, caller, &patient, key).await;
+    }
+    let mut retry = Retry::new();
+    loop {
+        let mut regimen = regimen::load(app, caller, &patient, "$prescribe").await?;
+        regimen::extend(app, caller, &mut regimen, &[order]).await?;
+        let sources = sources()?;
+        let checked = judge(app, caller, &sources, &regimen, &[order]);
+        let standing = standing(app, caller, &checked).await?;
+        let answers = match answered(caller, &checked, &request.overrides, &standing) {
+            Ok(answers) => answers,
+            Err(held) => {
+                return Ok(Prescribed {
+                    checked,
+                    end: End::Held(held),
+                });
+            }
+        };
+        let waits = answers
+            .iter()
+            .any(|(shown, _)| shown.alert.tier == Tier::Contraindicated);
+        let bundle = transaction(app, caller, order, &checked, &answers, waits)?;
+        match guarded(app, caller, bundle, key.clone(), regimen.guards).await {
+            Ok(bundle) => {
+                let order = stored(&bundle)?;
+                return Ok(Prescribed {
+                    checked,
+                    end: End::Stored {
+                        order,
+                        waits,
+                        bundle,
+                    },
+                });
+            }
+            Err(AppError::Conflict(_)) if retry.again().await => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The answer to a key that was used before: what was stored then, checked as the list is now.
+async fn again(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    key: Option<idempotency::Request>,
+) -> Result<Prescribed, AppError> {
+    let empty = Bytes::from_static(br#"{"resourceType":"Bundle","type":"transaction"}"#);
+    let bundle = guarded(app, caller, empty, key, Vec::new()).await?;
+    let order = stored(&bundle)?;
+    let waits = {
+        let document = Document::parse(bundle.body.to_vec(), &Limits::default())?;
+        let first = document
+            .root()
+            .get("entry")
+            .and_then(|list| list.items().next());
+        let order = first.and_then(|entry| entry.get("resource"));
+        order.is_some_and(|order| order.get_str("status").as_deref() == Some("draft"))
+    };
+    Ok(Prescribed {
+        checked: check(app, caller, patient, &[]).await?,
+        end: End::Stored {
+            order,
+            waits,
+            bundle,
+        },
+    })
+}
+
+pub(super) fn resource_type(app: &App, name: &str) -> Result<fhir::definitions::TypeId, AppError> {
+    app.definitions()
+        .resource(name)
+        .ok_or_else(|| AppError::Fault(format!("the definitions lack {name}")))
+}
+
+/// The patient an order is for.
+pub(super) fn subject(app: &App, order: Value<'_>) -> Result<ResourceKey, AppError> {
+    if order.get_str("resourceType").as_deref() != Some("MedicationRequest") {
+        return Err(AppError::Invalid(
+            "the order is no MedicationRequest: send one".to_owned(),
+        ));
+    }
+    let reference = order
+        .get("subject")
+        .and_then(|subject| subject.get_str("reference"));
+    let id = reference
+        .as_deref()
+        .and_then(|reference| reference.strip_prefix("Patient/"))
+        .and_then(|id| id.parse::<LogicalId>().ok())
+        .ok_or_else(|| {
+            AppError::Invalid(
+                "MedicationRequest.subject names no patient: send a reference such as Patient/1"
+                    .to_owned(),
+            )
+        })?;
+    Ok(app.patient_key(&id))
+}
+
+/// What is refused before anything is looked at: another status than active, an order that does not say
+/// what or how much.
+fn acceptable(order: Value<'_>) -> Result<(), AppError> {
+    let refuse = |text: String| Err(AppError::Unprocessable(text));
+    if order.get("id").is_some() {
+        return refuse(
+            "a new order has no id: leave it out, or replace the old one with priorPrescription"
+                .to_owned(),
+        );
+    }
+    match order.get_str("status").as_deref() {
+        Some("active") => {}
+        other => {
+            return refuse(format!(
+                "MedicationRequest.status is {}: send active, which is what prescribing makes",
+                other.unwrap_or("missing")
+            ));
+        }
+    }
+    let dosages: Vec<Value<'_>> = order
+        .get("dosageInstruction")
+        .into_iter()
+        .flat_map(Value::items)
+        .collect();
+    if dosages.is_empty() {
+        return refuse(
+            "MedicationRequest.dosageInstruction is missing: state dose, route and times"
+                .to_owned(),
+        );
+    }
+    for (at, value) in dosages.into_iter().enumerate() {
+        let dosage = Dosage::read(value)
+            .map_err(|error| AppError::Unprocessable(format!("dosageInstruction[{at}].{error}")))?;
+        let wrong = dosage
+            .problems()
+            .into_iter()
+            .find(|one| one.weight == Weight::Error);
+        if let Some(problem) = wrong {
+            return refuse(format!(
+                "dosageInstruction[{at}].{}: {}",
+                problem.path, problem.text
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Overrides that were given before and may still hold: those of this patient's final alerts.
+async fn standing(
+    app: &App,
+    caller: &Caller,
+    checked: &CheckAnswer,
+) -> Result<Vec<Override>, AppError> {
+    let wanted: Vec<String> = checked
+        .alerts
+        .iter()
+        // What is contraindicated is signed anew for every order.
+        .filter(|shown| shown.alert.tier == Tier::High)
+        .map(|shown| format!("{FINGERPRINT}|{}", shown.fingerprint.0))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let patient = format!("Patient/{}", checked.patient.id.as_str());
+    let mut found = Vec::new();
+    for part in wanted.chunks(50) {
+        let request = SearchRequest {
+            ty: resource_type(app, "DetectedIssue")?,
+            params: vec![
+                ("patient".to_owned(), patient.clone()),
+                ("identifier".to_owned(), part.join(",")),
+            ],
+            lenient: false,
+        };
+        let (issues, _) = whole(app, caller, &request, 500).await?;
+        for issue in issues {
+            let Some(body) = issue.body else { continue };
+            let document = Document::parse(body.to_vec(), &Limits::default())?;
+            found.extend(given(document.root()));
+        }
+    }
+    Ok(found)
+}
+
+/// The override that a DetectedIssue holds.
+pub(super) fn given(issue: Value<'_>) -> Option<Override> {
+    if issue.get_str("status").as_deref() != Some("final") {
+        return None;
+    }
+    let fingerprint = issue.get("identifier")?.items().find_map(|identifier| {
+        let own = identifier.get_str("system").as_deref() == Some(FINGERPRINT);
+        own.then(|| identifier.get_str("value"))?
+            .map(Cow::into_owned)
+    })?;
+    let mitigation = issue.get("mitigation")?.items().next()?;
+    let action = mitigation.get("action")?;
+    let code = action.get("coding")?.items().find_map(|coding| {
+        let own = coding.get_str("system").as_deref() == Some(REASON);
+        own.then(|| coding.get_str("code"))?.map(Cow::into_owned)
+    })?;
+    let author = mitigation.get("author")?;
+    let by = author
+        .get_str("reference")
+        .or_else(|| author.get("identifier")?.get_str("value"))?;
+    Some(Override {
+        fingerprint: medication::checks::overrides::Fingerprint(fingerprint),
+        reason: serde_json::from_value(code.into()).ok()?,
+        text: action.get_str("text").map(Cow::into_owned),
+        by: by.into_owned(),
+        second: None,
+    })
+}
+
+/// An alert that interrupts, with the answer to it; `None` where an earlier answer still holds.
+type Answered<'a> = (&'a Shown, Option<&'a Override>);
+
+/// Pairs every alert that interrupts with an answer, or says which want one.
+fn answered<'a>(
+    caller: &Caller,
+    checked: &'a CheckAnswer,
+    given: &'a [Override],
+    standing: &[Override],
+) -> Result<Vec<Answered<'a>>, Vec<(usize, String)>> {
+    let mut answers = Vec::new();
+    let mut held = Vec::new();
+    for (at, shown) in checked.alerts.iter().enumerate() {
+        if !shown.alert.tier.interrupts() {
+            continue;
+        }
+        if standing
+            .iter()
+            .any(|earlier| stands(earlier, &shown.fingerprint))
+        {
+            answers.push((shown, None));
+            continue;
+        }
+        let own = given
+            .iter()
+            .find(|one| one.fingerprint == shown.fingerprint);
+        let Some(own) = own else {
+            held.push((
+                at,
+                "give a coded reason to go on, or change the order".to_owned(),
+            ));
+            continue;
+        };
+        // The second person signs afterwards, with a sign-in of their own.
+        let complete = Override {
+            by: caller.subject.actor().id.as_uuid().to_string(),
+            second: Some("afterwards".to_owned()),
+            ..own.clone()
+        };
+        match accept(&shown.alert, &complete) {
+            Ok(()) => answers.push((shown, Some(own))),
+            Err(error) => held.push((at, error.to_string())),
+        }
+    }
+    if held.is_empty() {
+        Ok(answers)
+    } else {
+        Err(held)
+    }
+}
+
+/// The address an order has inside its transaction.
+const ORDER: &str = "urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a1f0001";
+
+fn transaction(
+    app: &App,
+    caller: &Caller,
+    order: Value<'_>,
+    checked: &CheckAnswer,
+    answers: &[Answered<'_>],
+    waits: bool,
+) -> Result<Bytes, AppError> {
+    let at = app.now().to_fhir_instant();
+    let by = signer(caller);
+    let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
+    if waits {
+        resource["status"] = "draft".into();
+    }
+    if resource.get("authoredOn").is_none() {
+        resource["authoredOn"] = at.as_str().into();
+    }
+    resource["requester"] = by.clone();
+    let mut targets = vec![json!({ "reference": ORDER })];
+    let post = |ty: &str, full: Option<&str>, resource: serde_json::Value| {
+        let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });
+        if let Some(full) = full {
+            entry["fullUrl"] = full.into();
+        }
+        entry
+    };
+    let mut issues = Vec::new();
+    for (number, (shown, given)) in answers.iter().enumerate() {
+        let Some(given) = given else { continue };
+        let stand = Stand {
+            order: Some(ORDER),
+            overridden: Some((given, &by)),
+            at: &at,
+        };
+        let full = format!("urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a2f{number:04x}");
+        let issue = detected_issue(checked, shown, &stand);
+        targets.push(json!({ "reference": full }));
+        issues.push(post("DetectedIssue", Some(&full), issue));
+    }
+    let references: Vec<serde_json::Value> = targets.iter().skip(1).cloned().collect();
+    if !references.is_empty() {
+        resource["detectedIssue"] = references.into();
+    }
+    let provenance = json!({
+        "resourceType": "Provenance", "target": targets, "recorded": at,
+        "activity": { "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation", "code": "CREATE",
+        }]},
+        "agent": [{ "type": { "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "author",
+        }]}, "who": by }],
+    });
+    let mut entries = vec![post("MedicationRequest", Some(ORDER), resource)];
+    entries.extend(issues);
+    entries.push(post("Provenance", None, provenance));
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    Ok(bundle.to_string().into())
+}
+
+/// The address of the order, from the answer of the transaction.
+fn stored(bundle: &BundleAnswer) -> Result<String, AppError> {
+    let document = Document::parse(bundle.body.to_vec(), &Limits::default())?;
+    let location = document
+        .root()
+        .get("entry")
+        .and_then(|entries| entries.items().next())
+        .and_then(|entry| entry.get("response")?.get_str("location"))
+        .ok_or_else(|| AppError::Fault("the transaction named no order".to_owned()))?;
+    let name = location.split("/_history").next().unwrap_or(&location);
+    let from = name.rfind("MedicationRequest/").unwrap_or(0);
+    Ok(name.get(from..).unwrap_or(name).to_owned())
+}

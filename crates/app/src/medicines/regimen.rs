@@ -1,0 +1,236 @@
+//! What the record holds that the checks ask for: the patient, allergies, medicines in force,
+//! measurements. Everything or an error: a list cut short would look like a shorter list.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fhir::json::{Document, Limits, Value};
+use identity::Interaction;
+use ledger::leaf::Class;
+use medication::facts::Reference;
+use store::{Guard, ResourceKey, StoredVersion};
+
+use crate::App;
+use crate::authorise::{Ask, authorise};
+use crate::context::Caller;
+use crate::entry::{Look, look_entries};
+use crate::error::AppError;
+use crate::record::search::{SearchRequest, whole};
+use crate::record::{name_of, read};
+
+/// Most resources of one kind.
+const MOST: u32 = 500;
+
+/// A resource of the record.
+pub(crate) struct Held {
+    pub key: ResourceKey,
+    pub document: Document,
+}
+
+impl Held {
+    /// `MedicationRequest/1`.
+    pub fn name(&self) -> String {
+        name_of(&self.key)
+    }
+}
+
+/// What is on the record of one patient.
+pub(crate) struct Regimen {
+    pub patient: Held,
+    pub allergies: Vec<Held>,
+    /// Requests in force, then statements that rest on none of them.
+    pub medicines: Vec<Held>,
+    pub observations: Vec<Held>,
+    pub medications: Medications,
+    /// What must still be so when something is written that rests on this.
+    pub guards: Vec<Guard>,
+}
+
+/// Medication resources by their reference.
+#[derive(Default)]
+pub(crate) struct Medications(HashMap<String, Document>);
+
+impl Reference for Medications {
+    fn medication<'a>(&'a self, reference: &str) -> Option<Value<'a>> {
+        self.0.get(reference).map(Document::root)
+    }
+}
+
+/// Loads it, and records one look at the patient for `purpose`, such as `$medication-check`.
+pub(crate) async fn load(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    purpose: &str,
+) -> Result<Regimen, AppError> {
+    let person = read::read(app, caller, patient).await?;
+    let patients = [patient.id.clone()];
+    let allowed = authorise(
+        app,
+        caller,
+        &Ask::record(Interaction::Read, patient, &patients),
+    )
+    .await?;
+    let query = format!("{}/{purpose}", name_of(patient));
+    let look = Look {
+        class: Class::Search,
+        object: None,
+        query: Some(&query),
+        patients: &patients,
+        allowed: &allowed,
+    };
+    let entries = look_entries(app, caller, &look);
+    app.store().record_access(&caller.scope, entries).await?;
+    let mut guards = Vec::new();
+    let of = Asked {
+        app,
+        caller,
+        patient,
+    };
+    let allergies = of
+        .find("AllergyIntolerance", &[], Some(&mut guards))
+        .await?;
+    let in_force = [("status", "active,unknown")];
+    let mut medicines = of
+        .find("MedicationRequest", &in_force, Some(&mut guards))
+        .await?;
+    medicines.retain(|held| is_order(held.document.root()));
+    let stated = [("status", "active,unknown")];
+    let statements = of
+        .find("MedicationStatement", &stated, Some(&mut guards))
+        .await?;
+    let known: BTreeSet<String> = medicines.iter().map(Held::name).collect();
+    medicines.extend(
+        statements
+            .into_iter()
+            .filter(|held| !rests_on(held.document.root(), &known)),
+    );
+    let codes = [("code", medication::facts::OBSERVATIONS)];
+    let observations = of.find("Observation", &codes, None).await?;
+    let medications = of
+        .medications(medicines.iter().map(|held| held.document.root()))
+        .await?;
+    Ok(Regimen {
+        patient: held(person)?,
+        allergies,
+        medicines,
+        observations,
+        medications,
+        guards,
+    })
+}
+
+/// Adds the Medication resources that further orders refer to.
+pub(crate) async fn extend(
+    app: &App,
+    caller: &Caller,
+    regimen: &mut Regimen,
+    orders: &[Value<'_>],
+) -> Result<(), AppError> {
+    let patient = regimen.patient.key.clone();
+    let of = Asked {
+        app,
+        caller,
+        patient: &patient,
+    };
+    let more = of.medications(orders.iter().copied()).await?;
+    regimen.medications.0.extend(more.0);
+    Ok(())
+}
+
+/// Whether a request is one to be carried out: proposals, plans and options are not.
+fn is_order(request: Value<'_>) -> bool {
+    let intent = request.get_str("intent");
+    !matches!(intent.as_deref(), Some("proposal" | "plan" | "option"))
+}
+
+/// Whether a statement says what a request says already.
+fn rests_on(statement: Value<'_>, requests: &BTreeSet<String>) -> bool {
+    ["basedOn", "derivedFrom"].iter().any(|member| {
+        let list = statement.get(member).into_iter().flat_map(Value::items);
+        list.filter_map(|one| one.get_str("reference"))
+            .any(|reference| requests.contains(&*reference))
+    })
+}
+
+struct Asked<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    patient: &'a ResourceKey,
+}
+
+impl Asked<'_> {
+    async fn find(
+        &self,
+        ty: &str,
+        criteria: &[(&str, &str)],
+        guards: Option<&mut Vec<Guard>>,
+    ) -> Result<Vec<Held>, AppError> {
+        let patient = ("patient".to_owned(), name_of(self.patient));
+        let criteria = criteria
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        let params = core::iter::once(patient).chain(criteria).collect();
+        let (found, plan) = self.search(ty, params).await?;
+        if let Some(guards) = guards {
+            guards.push(Guard {
+                plan,
+                seen: found.iter().map(|version| version.row).collect(),
+            });
+        }
+        found.into_iter().map(held).collect()
+    }
+
+    async fn search(
+        &self,
+        ty: &str,
+        params: Vec<(String, String)>,
+    ) -> Result<(Vec<StoredVersion>, store::SearchPlan), AppError> {
+        let ty = self
+            .app
+            .definitions()
+            .resource(ty)
+            .ok_or_else(|| AppError::Fault(format!("the definitions lack {ty}")))?;
+        let request = SearchRequest {
+            ty,
+            params,
+            lenient: false,
+        };
+        whole(self.app, self.caller, &request, MOST).await
+    }
+
+    async fn medications(
+        &self,
+        orders: impl Iterator<Item = Value<'_>>,
+    ) -> Result<Medications, AppError> {
+        let ids: BTreeSet<String> = orders
+            .filter_map(|order| order.get("medicationReference")?.get_str("reference"))
+            .filter_map(|reference| reference.strip_prefix("Medication/").map(str::to_owned))
+            .collect();
+        let mut found = Medications::default();
+        let ids: Vec<String> = ids.into_iter().collect();
+        for part in ids.chunks(100) {
+            let (versions, _) = self
+                .search("Medication", vec![("_id".to_owned(), part.join(","))])
+                .await?;
+            for version in versions {
+                let held = held(version)?;
+                found.0.insert(held.name(), held.document);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn held(version: StoredVersion) -> Result<Held, AppError> {
+    let Some(body) = version.body else {
+        return Err(AppError::Gone {
+            what: name_of(&version.key),
+            version: Some(version.version),
+            erased: version.erased,
+        });
+    };
+    Ok(Held {
+        document: Document::parse(body.to_vec(), &Limits::default())?,
+        key: version.key,
+    })
+}
