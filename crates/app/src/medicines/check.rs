@@ -78,39 +78,11 @@ pub(super) fn judge(
         allergies: known,
         names,
     } = allergies(knowledge, &roots(&regimen.allergies));
-    let zone = caller
-        .tenant
-        .time_zone
-        .as_ref()
-        .unwrap_or(&app.settings().time_zone);
-    let zone = ZoneName::zone(zone);
+    let zone = caller.tenant.time_zone.as_ref();
+    let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
     let person = Some(regimen.patient.document.root());
     let facts = facts(person, &observations, app.now(), &zone);
-    let replaced: Vec<String> = proposed
-        .iter()
-        .filter_map(|order| replaces(*order))
-        .collect();
-    let read = |resource: Value<'_>| {
-        medicine(
-            knowledge,
-            sources.dictionary,
-            resource,
-            &regimen.medications,
-        )
-    };
-    let held = regimen
-        .medicines
-        .iter()
-        .filter(|held| !replaced.contains(&held.name()))
-        .map(|held| Checked {
-            medicine: read(held.document.root()),
-            reference: Some(held.name()),
-        });
-    let new = proposed.iter().map(|order| Checked {
-        medicine: read(*order),
-        reference: None,
-    });
-    let medicines: Vec<Checked> = held.chain(new).collect();
+    let medicines = medicines(sources, regimen, proposed);
     let plain: Vec<Medicine> = medicines.iter().map(|one| one.medicine.clone()).collect();
     let report = list(knowledge, &facts, &known, &plain);
     let Merged {
@@ -120,20 +92,20 @@ pub(super) fn judge(
     let first_new = plain.len() - proposed.len();
     let concerns =
         |places: &[usize]| proposed.is_empty() || places.iter().any(|at| *at >= first_new);
+    let shown = alerts
+        .into_iter()
+        .filter(|alert| concerns(&alert.medicines))
+        .map(|alert| Shown {
+            fingerprint: fingerprint(knowledge, &alert, &plain, &known),
+            alert,
+        });
+    let named = names
+        .into_iter()
+        .filter_map(|(name, at)| Some((name, regimen.allergies.get(at)?.name())));
     CheckAnswer {
         patient: regimen.patient.key.clone(),
-        allergies: names
-            .into_iter()
-            .filter_map(|(name, at)| Some((name, regimen.allergies.get(at)?.name())))
-            .collect(),
-        alerts: alerts
-            .into_iter()
-            .filter(|alert| concerns(&alert.medicines))
-            .map(|alert| Shown {
-                fingerprint: fingerprint(knowledge, &alert, &plain, &known),
-                alert,
-            })
-            .collect(),
+        allergies: named.collect(),
+        alerts: shown.collect(),
         not_checked: not_checked
             .into_iter()
             .filter(|gap| gap.medicine().is_none_or(|at| concerns(&[at])))
@@ -141,6 +113,30 @@ pub(super) fn judge(
         release: Release::clone(knowledge.release()),
         medicines,
     }
+}
+
+/// The medicines on the record that stay, then the new ones.
+fn medicines(sources: &Sources, regimen: &Regimen, proposed: &[Value<'_>]) -> Vec<Checked> {
+    let replaced: Vec<String> = proposed
+        .iter()
+        .filter_map(|order| replaces(*order))
+        .collect();
+    let read = |resource: Value<'_>, reference: Option<String>| Checked {
+        medicine: medicine(
+            sources.knowledge,
+            sources.dictionary,
+            resource,
+            &regimen.medications,
+        ),
+        reference,
+    };
+    let held = regimen
+        .medicines
+        .iter()
+        .filter(|held| !replaced.contains(&held.name()))
+        .map(|held| read(held.document.root(), Some(held.name())));
+    let new = proposed.iter().map(|order| read(*order, None));
+    held.chain(new).collect()
 }
 
 /// The order on the record that a new one takes the place of.

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::ResourceKey;
 
 use super::check::{CheckAnswer, judge};
-use super::issue::title;
+use super::issue::{set, title};
 use super::prescribe::{given, resource_type, signer, subject};
 use super::{regimen, sources};
 use crate::App;
@@ -51,7 +51,7 @@ pub async fn countersign(
     let own = signer(caller);
     let me = own
         .get("reference")
-        .or_else(|| own["identifier"].get("value"))
+        .or_else(|| own.get("identifier")?.get("value"))
         .cloned()
         .unwrap_or_default();
     if signed.is_empty() || signed.iter().any(|(_, one)| me == one.by.as_str()) {
@@ -126,7 +126,7 @@ fn transaction(
     by: &serde_json::Value,
 ) -> Result<Bytes, AppError> {
     let mut resource: serde_json::Value = serde_json::from_slice(body)?;
-    resource["status"] = "active".into();
+    set(&mut resource, "status", "active");
     let name = name_of(key);
     let targets: Vec<serde_json::Value> = core::iter::once(&name)
         .chain(signed.iter().map(|(name, _)| name))

@@ -18,6 +18,13 @@ pub const RULE: &str = "https://theriac.example.org/fhir/StructureDefinition/ale
 pub const REASON: &str = "https://theriac.example.org/fhir/CodeSystem/override-reason";
 const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 
+/// Sets a member of an object.
+pub(super) fn set(object: &mut Value, member: &str, value: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(member.to_owned(), value.into());
+    }
+}
+
 /// The code of a tier.
 #[must_use]
 pub const fn tier(tier: Tier) -> &'static str {
@@ -104,7 +111,11 @@ pub fn detected_issue(answer: &CheckAnswer, shown: &Shown, stand: &Stand<'_>) ->
     let (coding, text) = category(alert.kind);
     let mut code = json!({ "text": text });
     if let Some((own, display)) = coding {
-        code["coding"] = json!([{ "system": ACT_CODE, "code": own, "display": display }]);
+        set(
+            &mut code,
+            "coding",
+            json!([{ "system": ACT_CODE, "code": own, "display": display }]),
+        );
     }
     let mut extensions = vec![json!({ "url": TIER, "valueCode": tier(alert.tier) })];
     extensions.extend(alert.findings.iter().map(rule));
@@ -122,7 +133,11 @@ pub fn detected_issue(answer: &CheckAnswer, shown: &Shown, stand: &Stand<'_>) ->
         "evidence": alert.findings.iter().map(evidence).collect::<Vec<_>>(),
     });
     if let Some((given, by)) = stand.overridden {
-        issue["mitigation"] = json!([mitigation(given, by, stand.at)]);
+        set(
+            &mut issue,
+            "mitigation",
+            json!([mitigation(given, by, stand.at)]),
+        );
     }
     issue
 }
@@ -182,7 +197,7 @@ fn mitigation(given: &Override, by: &Value, at: &str) -> Value {
     let code = serde_json::to_value(given.reason).unwrap_or_default();
     let mut action = json!({ "coding": [{ "system": REASON, "code": code }] });
     if let Some(text) = &given.text {
-        action["text"] = text.as_str().into();
+        set(&mut action, "text", text.as_str());
     }
     json!({ "action": action, "date": at, "author": by })
 }

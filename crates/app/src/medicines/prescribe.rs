@@ -16,7 +16,7 @@ use serde_json::json;
 use store::ResourceKey;
 
 use super::check::{CheckAnswer, Shown, check, judge};
-use super::issue::{FINGERPRINT, REASON, Stand, detected_issue};
+use super::issue::{FINGERPRINT, REASON, Stand, detected_issue, set};
 use super::{regimen, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -370,17 +370,17 @@ fn transaction(
     let by = signer(caller);
     let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
     if waits {
-        resource["status"] = "draft".into();
+        set(&mut resource, "status", "draft");
     }
     if resource.get("authoredOn").is_none() {
-        resource["authoredOn"] = at.as_str().into();
+        set(&mut resource, "authoredOn", at.as_str());
     }
-    resource["requester"] = by.clone();
+    set(&mut resource, "requester", by.clone());
     let mut targets = vec![json!({ "reference": ORDER })];
     let post = |ty: &str, full: Option<&str>, resource: serde_json::Value| {
         let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });
         if let Some(full) = full {
-            entry["fullUrl"] = full.into();
+            set(&mut entry, "fullUrl", full);
         }
         entry
     };
@@ -399,7 +399,7 @@ fn transaction(
     }
     let references: Vec<serde_json::Value> = targets.iter().skip(1).cloned().collect();
     if !references.is_empty() {
-        resource["detectedIssue"] = references.into();
+        set(&mut resource, "detectedIssue", references);
     }
     let provenance = json!({
         "resourceType": "Provenance", "target": targets, "recorded": at,

@@ -348,7 +348,7 @@ fn follows_contained_medications_and_states_the_route() {
 fn every_observation_that_is_read_is_asked_for() {
     let source = include_str!("patient.rs");
     let read = source.split("pub const OBSERVATIONS").nth(1).unwrap();
-    let (asked, rest) = read.split_once(";").unwrap();
+    let (asked, rest) = read.split_once(';').unwrap();
     let constants = rest.split("/// Answers to it").next().unwrap();
     let codes: Vec<&str> = constants.split('"').skip(1).step_by(2).collect();
     assert_eq!(codes.len(), 11);

@@ -84,7 +84,8 @@ async fn prescribed(mut arrival: Arrival) -> Result<Response, EdgeError> {
             } else {
                 "prescribed"
             };
-            if let Some(parts) = answer["parameter"].as_array_mut() {
+            let parts = answer.get_mut("parameter");
+            if let Some(parts) = parts.and_then(serde_json::Value::as_array_mut) {
                 parts.insert(0, json!({ "name": "state", "valueCode": state }));
                 parts.insert(
                     0,
