@@ -5,7 +5,9 @@ use fhir::json::Value;
 
 use super::{ATC, DMD, RXNORM, SNOMED, codings, names};
 use crate::checks::{Medicine, Part, Route};
-use crate::dictionary::{Dictionary, Product, System, for_checks, ingredient};
+use crate::content::{self, Article};
+use crate::dictionary::{Dictionary, Product, System, ingredient};
+use crate::dosage::Dosage;
 use crate::knowledge::{DrugKnowledge as _, IngredientId, Knowledge};
 
 /// What a `medicationReference` leads to.
@@ -43,21 +45,51 @@ pub fn medicine(
     let Some(concept) = concept(resource, others) else {
         return unresolved("a medicine without a name", stated);
     };
+    let dosages = dosages(resource);
     let mut medicine = if let Some(product) = by_dictionary(dictionary, concept) {
-        for_checks(product)
+        content::medicine(&Article::of(product, knowledge), &dosages)
     } else {
-        by_knowledge(
+        let found = by_knowledge(
             knowledge,
             concept,
             medication(resource, others),
             stated.clone(),
-        )
+        );
+        measured(knowledge, found, &dosages)
     };
     if let Some(name) = names(concept).into_iter().next() {
         medicine.name = name;
     }
     if stated.is_some() {
         medicine.route = stated;
+    }
+    medicine
+}
+
+/// The dosages of an order or a statement; none where one of them cannot be read, so that no part of a
+/// regimen counts as the whole.
+fn dosages(resource: Value<'_>) -> Vec<Dosage> {
+    ["dosageInstruction", "dosage"]
+        .iter()
+        .find_map(|member| resource.get(member))
+        .and_then(|list| list.items().map(|one| Dosage::read(one).ok()).collect())
+        .unwrap_or_default()
+}
+
+/// The amounts of a medicine that is one ingredient: a dose in milligrams needs no product.
+fn measured(knowledge: &Knowledge, mut medicine: Medicine, dosages: &[Dosage]) -> Medicine {
+    if let [part] = medicine.parts.as_mut_slice()
+        && medicine.unresolved.is_empty()
+        && let Some(name) = knowledge.name(part.ingredient)
+    {
+        let counted = content::medicine(&Article::of_name(name, knowledge), dosages);
+        if let Some(own) = counted
+            .parts
+            .into_iter()
+            .find(|own| own.ingredient == part.ingredient)
+        {
+            *part = own;
+        }
     }
     medicine
 }

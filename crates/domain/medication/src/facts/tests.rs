@@ -8,7 +8,7 @@ use super::*;
 use crate::checks::{Allergen, Allergies, Medicine};
 use crate::dictionary::built_in as products;
 use crate::knowledge::builtin::built_in;
-use crate::knowledge::{DrugKnowledge as _, Fact, Facts, Knowledge, Pregnancy};
+use crate::knowledge::{DrugKnowledge as _, Fact, Facts, Knowledge, Measured, Pregnancy};
 
 fn known() -> &'static Knowledge {
     built_in().unwrap()
@@ -355,4 +355,38 @@ fn every_observation_that_is_read_is_asked_for() {
     for code in codes {
         assert!(asked.contains(&format!("|{code}")), "{code}");
     }
+}
+
+#[test]
+fn doses_reach_the_checks() {
+    let order = |name: &str, dose: &str| {
+        read(&format!(
+            r#"{{"medicationCodeableConcept":{{"text":"{name}"}},"dosageInstruction":[{{
+            "timing":{{"repeat":{{"frequency":4,"period":1,"periodUnit":"d"}}}},
+            "doseAndRate":[{{"doseQuantity":{dose}}}]}}]}}"#
+        ))
+    };
+    let milligrams = |medicine: &Medicine| {
+        let part = medicine.parts.first().unwrap();
+        let text = |much: Measured| match much {
+            Measured::Milligrams(value) => value.normalize().to_string(),
+            Measured::Units(_) => panic!("units"),
+        };
+        (part.single.map(text), part.daily.map(text))
+    };
+    let of = |single: &str, daily: &str| (Some(single.to_owned()), Some(daily.to_owned()));
+    let tablets = r#"{"value":2,"unit":"tablet"}"#;
+    let mass = r#"{"value":25,"unit":"mg","system":"http://unitsofmeasure.org","code":"mg"}"#;
+    assert_eq!(
+        milligrams(&order("Paracetamol 500mg tablet", tablets)),
+        of("1000", "4000")
+    );
+    assert_eq!(
+        milligrams(&order("Hydrochlorothiazide", mass)),
+        of("25", "100")
+    );
+    assert_eq!(
+        milligrams(&order("Hydrochlorothiazide", tablets)),
+        (None, None)
+    );
 }
