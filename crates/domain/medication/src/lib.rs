@@ -3,6 +3,8 @@
 //! decided from what is passed in: time, zone, facts, knowledge. Must not read a clock, store, log or
 //! guess: what cannot be decided is said to be so.
 
+pub mod administration;
+pub mod chart;
 pub mod checks;
 pub mod content;
 pub mod dictionary;
@@ -15,6 +17,7 @@ pub mod limits;
 pub mod order;
 pub mod quantity;
 pub mod register;
+pub mod rounds;
 pub mod schedule;
 pub mod stock;
 pub mod supply;

@@ -3,7 +3,7 @@
 //! dose: `administration` does.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use kernel::{Categorised, Category, Timestamp};
 
@@ -184,6 +184,9 @@ pub enum OrderError {
     /// A pause that ends before it begins.
     #[error("a pause ends before it begins: correct one of the two")]
     PauseBackwards,
+    /// Stopped, and not said when.
+    #[error("the order is stopped without a time: state from when")]
+    NoStop,
     /// An interval that is none.
     #[error("the least time between two doses is not above zero: correct it or leave it out")]
     Apart,
@@ -234,6 +237,9 @@ impl Order {
         }
         if facts.stop.is_some_and(|stop| stop < facts.start) {
             return Err(OrderError::StopBeforeStart);
+        }
+        if facts.status == Status::Stopped && facts.stop.is_none() {
+            return Err(OrderError::NoStop);
         }
         if facts
             .pauses

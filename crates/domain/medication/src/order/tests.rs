@@ -6,11 +6,11 @@ use kernel::ZoneName;
 use super::*;
 use crate::knowledge::builtin;
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     Timestamp::from_rfc3339(text).unwrap()
 }
 
-fn facts(dosage: &str) -> OrderFacts {
+pub(crate) fn facts(dosage: &str) -> OrderFacts {
     let document = Document::parse(dosage.as_bytes().to_vec(), &Limits::default()).unwrap();
     OrderFacts {
         id: "order-1".parse().unwrap(),
@@ -30,6 +30,29 @@ fn facts(dosage: &str) -> OrderFacts {
     }
 }
 
+/// Four fixed times a day, of a product.
+pub(crate) fn order(id: &str, product: &str, dosage: &str) -> OrderFacts {
+    let mut own = facts(dosage);
+    own.id = id.parse().unwrap();
+    own.article = article(product);
+    own
+}
+
+static PRODUCTS: std::sync::LazyLock<crate::dictionary::Dictionary> =
+    std::sync::LazyLock::new(|| crate::dictionary::built_in(builtin::built_in().unwrap()).unwrap());
+
+pub(crate) fn article(name: &str) -> Article {
+    let product = PRODUCTS.by_name(name).unwrap_or_else(|| panic!("{name}"));
+    Article::of(product, builtin::built_in().unwrap())
+}
+
+pub(crate) fn home() -> Home {
+    Home {
+        zone: "Europe/London".parse::<ZoneName>().unwrap().zone(),
+        rounds: Rounds::default(),
+    }
+}
+
 const DAILY: &str = r#"{"timing":{"repeat":{"timeOfDay":["01:30:00","02:30:00"]}}}"#;
 
 /// What is wrong with it and what it is refused as.
@@ -37,7 +60,8 @@ type Case = (fn(&mut OrderFacts), &'static str);
 
 #[test]
 fn what_contradicts_itself_is_no_order() {
-    let cases: [Case; 6] = [
+    let cases: [Case; 7] = [
+        (|o| o.status = Status::Stopped, "NoStop"),
         (|o| o.dosages.clear(), "NoDosage"),
         (
             |o| o.stop = Some(at("2026-02-28T23:59:59Z")),
@@ -91,10 +115,7 @@ fn an_as_needed_order_says_what_is_missing() {
 #[test]
 fn two_clock_times_at_one_instant_are_two_doses() {
     let order = Order::check(facts(DAILY)).unwrap();
-    let home = Home {
-        zone: "Europe/London".parse::<ZoneName>().unwrap().zone(),
-        rounds: Rounds::default(),
-    };
+    let home = home();
     let slots = |from, to| order.slots(&home, at(from), at(to)).unwrap();
     let spring = slots("2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z");
     // 01:30 does not exist: due at 02:30 of summer time, where the other is due as well.
