@@ -13,6 +13,7 @@ use super::{
 };
 use crate::ids::{ItemId, MovementId, ResidentId};
 use crate::quantity::Unit;
+use crate::register;
 
 /// Why a movement is refused. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +80,9 @@ pub enum StockError {
     /// The witness is the giver.
     #[error("the witness is the giver: ask another person")]
     Witness,
+    /// A controlled drug moves before a witness.
+    #[error("this is a controlled drug: a second person has to see it and sign")]
+    NeedsWitness,
     /// A batch that the book has was not counted.
     #[error("a batch with {held} on the book was not counted: count it, 0 if it is not there")]
     Uncounted {
@@ -138,6 +142,7 @@ pub struct Book {
     item: ItemId,
     unit: Unit,
     zone: TimeZone,
+    control: Option<register::Class>,
     movements: Vec<Movement>,
     places: BTreeMap<MovementId, usize>,
     corrected: BTreeSet<MovementId>,
@@ -154,6 +159,7 @@ impl Book {
             item,
             unit,
             zone: zone.zone(),
+            control: None,
             movements: Vec::new(),
             places: BTreeMap::new(),
             corrected: BTreeSet::new(),
@@ -161,6 +167,13 @@ impl Book {
             opened: BTreeMap::new(),
             recalled: BTreeMap::new(),
         }
+    }
+
+    /// The same of a controlled drug: its movements are witnessed as its class demands.
+    #[must_use]
+    pub const fn controlled(mut self, class: register::Class) -> Self {
+        self.control = Some(class);
+        self
     }
 
     /// The medicine.
@@ -433,6 +446,13 @@ impl Book {
             return Err(StockError::Future);
         }
         words(meta, what)?;
+        let witnessed = self.control.is_some_and(|class| match kind {
+            Kind::Waste => class.demands().witnessed_destruction,
+            _ => class.demands().witness,
+        });
+        if witnessed && meta.witness.is_none() {
+            return Err(StockError::NeedsWitness);
+        }
         if let What::Count { reason: None, .. } = what
             && let Some(line) = lines.first()
         {

@@ -5,7 +5,7 @@
 use kernel::{Categorised, Category, Timestamp};
 use rust_decimal::Decimal;
 
-use super::Units;
+use super::{Account, Book, Units};
 use crate::dosage::Dosage;
 use crate::quantity::{NotComparable, Quantity, Unit};
 use crate::schedule::{ScheduleError, Setting, due};
@@ -211,21 +211,37 @@ pub fn demand(
     Ok(wanted)
 }
 
+/// Stock, by the first moment at which it may not be used any more.
+type Lots = Vec<(Option<Timestamp>, Decimal)>;
+
+/// Takes one dose: what may not be used by then is left out, what ends first goes first. Whether there
+/// was enough.
+fn consume(lots: &mut Lots, at: Timestamp, wanted: Decimal) -> Result<bool, ForecastError> {
+    lots.retain(|(until, _)| until.is_none_or(|until| until > at));
+    let mut left = wanted;
+    for (_, held) in lots.iter_mut() {
+        let part = left.min(*held);
+        *held = held.checked_sub(part).ok_or(ForecastError::Range)?;
+        left = left.checked_sub(part).ok_or(ForecastError::Range)?;
+    }
+    Ok(left <= Decimal::ZERO)
+}
+
 fn lasts(
     regimens: &[Regimen<'_>],
     unit: &Unit,
-    stock: Decimal,
+    mut lots: Lots,
     now: Timestamp,
     side: Side,
 ) -> Result<Lasts, ForecastError> {
-    let mut left = stock;
+    // `None` sorts before `Some`: what never ends goes last.
+    lots.sort_by_key(|(until, _)| (until.is_none(), *until));
     let end = plus_days(now, HORIZON_DAYS);
     let mut from = now;
     while from < end {
         let to = plus_days(from, STEP_DAYS).min(end);
         for (at, wanted) in demand(regimens, unit, now, (from, to), side)? {
-            left = left.checked_sub(wanted).ok_or(ForecastError::Range)?;
-            if left < Decimal::ZERO {
+            if !consume(&mut lots, at, wanted)? {
                 let days = at.seconds_since(now).div_euclid(DAY_SECONDS);
                 return Ok(Lasts::Until { at, days });
             }
@@ -235,7 +251,7 @@ fn lasts(
     Ok(Lasts::Throughout)
 }
 
-/// For how long `stock` lasts from `now` on.
+/// For how long `stock` lasts from `now` on, were it all to be used up in time.
 ///
 /// # Errors
 /// A schedule, a dose or a unit that cannot be counted with.
@@ -245,12 +261,43 @@ pub fn days_left(
     stock: Decimal,
     now: Timestamp,
 ) -> Result<DaysLeft, ForecastError> {
+    of_lots(regimens, unit, &vec![(None, stock)], now)
+}
+
+fn of_lots(
+    regimens: &[Regimen<'_>],
+    unit: &Unit,
+    lots: &Lots,
+    now: Timestamp,
+) -> Result<DaysLeft, ForecastError> {
     let needed_unused = regimens.iter().any(|regimen| {
         has_needed(regimen) && needed_a_day(regimen.uses, now, Side::Most).is_zero()
     });
     Ok(DaysLeft {
-        soonest: lasts(regimens, unit, stock, now, Side::Most)?,
-        latest: lasts(regimens, unit, stock, now, Side::Least)?,
+        soonest: lasts(regimens, unit, lots.clone(), now, Side::Most)?,
+        latest: lasts(regimens, unit, lots.clone(), now, Side::Least)?,
         needed_unused,
     })
+}
+
+impl Book {
+    /// For how long what is on an account lasts from `now` on: batches are used as they are allocated,
+    /// and what expires or is open too long before its turn is not counted.
+    ///
+    /// # Errors
+    /// A schedule, a dose or a unit that cannot be counted with.
+    pub fn days_left(
+        &self,
+        account: &Account,
+        regimens: &[Regimen<'_>],
+        now: Timestamp,
+    ) -> Result<DaysLeft, ForecastError> {
+        let usable = self
+            .batches(account)
+            .filter(|(batch, _)| self.unusable(account, batch, now).is_none());
+        let lots: Lots = usable
+            .map(|(batch, held)| (self.usable_until(account, batch), held))
+            .collect();
+        of_lots(regimens, self.unit(), &lots, now)
+    }
 }

@@ -4,6 +4,7 @@
 use kernel::{Categorised, Category};
 use rust_decimal::Decimal;
 
+use crate::dictionary::{self, System};
 use crate::ids::ItemId;
 use crate::quantity::Unit;
 use crate::register::Class;
@@ -29,6 +30,20 @@ pub enum Control {
     No,
     /// It is of this class.
     Yes(Class),
+}
+
+impl Control {
+    /// Whether a product of the dictionary is controlled; none where its source does not know: RxNorm
+    /// says nothing of the British schedules.
+    #[must_use]
+    pub fn of(product: &dictionary::Product) -> Option<Self> {
+        if let Some(schedule) = product.schedule {
+            return Some(Self::Yes(Class::of_schedule(schedule)));
+        }
+        let from = |system| product.codes.iter().any(|(own, _)| *own == system);
+        let silent = from(System::RxNorm) && !from(System::Dmd);
+        (!silent).then_some(Self::No)
+    }
 }
 
 /// Three letters of ISO 4217.

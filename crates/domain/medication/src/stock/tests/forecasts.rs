@@ -181,6 +181,52 @@ fn use_when_needed_is_taken_from_what_was_used() {
 }
 
 #[test]
+fn what_expires_before_its_turn_is_not_counted() {
+    let setting = setting();
+    let now = setting.start;
+    let daily = [dosage(DAILY, "1", "{tablet}", 1)];
+    let regimen = Regimen {
+        dosages: &daily,
+        setting: &setting,
+        contains: None,
+        uses: &[],
+    };
+    for (lots, opened, expected) in [
+        (&[("A", "2026-12-31", "30")][..], None, 30),
+        // Ten days of use, the other twenty are lost.
+        (&[("A", "2026-01-14", "30")], None, 10),
+        (
+            &[("A", "2026-01-14", "30"), ("B", "2026-12-31", "5")],
+            None,
+            15,
+        ),
+        (
+            &[("A", "2026-12-31", "5"), ("B", "2026-01-14", "8")],
+            None,
+            13,
+        ),
+        (&[("A", "2026-01-04", "30")], None, 0),
+        (&[("A", "2026-12-31", "30")], Some(7), 7),
+        (&[("A", "", "30")], None, 30),
+    ] {
+        let mut book = book();
+        for (number, (lot, expiry, amount)) in lots.iter().enumerate() {
+            let line = line(&batch(lot, expiry), amount, &supplier(), &own("ada"));
+            let receipt = What::Receipt { order: None };
+            book.record(meta(&format!("r{number}")), receipt, vec![line])
+                .unwrap();
+        }
+        if let Some(life_days) = opened {
+            let opened = Opened { at: now, life_days };
+            let (lot, expiry, _) = lots[0];
+            book.open(own("ada"), batch(lot, expiry), opened);
+        }
+        let found = book.days_left(&own("ada"), &[regimen], now).unwrap();
+        assert_eq!(days(found.soonest), Some(expected), "{lots:?}");
+    }
+}
+
+#[test]
 fn orders_that_share_a_stock_draw_on_it_together() {
     let setting = setting();
     let (one, two) = (

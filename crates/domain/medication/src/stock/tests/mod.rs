@@ -221,6 +221,39 @@ fn what_does_not_hold_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_controlled_drug_moves_before_a_witness() {
+    use crate::register::Class;
+    let a = batch("A", "2027-01-31");
+    for (class, given, wasted) in [
+        (None, true, true),
+        (Some(Class::Two), false, false),
+        (Some(Class::TwoExempt), false, false),
+        (Some(Class::Three), true, false),
+        (Some(Class::FourBenzodiazepine), true, false),
+        (Some(Class::Five), true, true),
+    ] {
+        for (what, to, alone) in [
+            (What::Given, taken("ada"), given),
+            (waste(), Account::Waste, wasted),
+        ] {
+            let mut book = filled();
+            if let Some(class) = class {
+                book = book.controlled(class);
+            }
+            let lines = vec![line(&a, "1", &own("ada"), &to)];
+            let came = book.record(meta("m"), what.clone(), lines.clone());
+            let refused = (!alone).then_some(StockError::NeedsWitness);
+            assert_eq!(came.err(), refused, "{class:?} {what:?}");
+            let seen = Meta {
+                witness: Some(person(2)),
+                ..meta("n")
+            };
+            book.record(seen, what, lines).unwrap();
+        }
+    }
+}
+
+#[test]
 fn the_same_movement_twice_moves_once() {
     let mut book = filled();
     let a = batch("A", "2027-01-31");

@@ -367,4 +367,23 @@ proptest! {
         let read = read_request(parse(&json).root()).unwrap();
         prop_assert_eq!(&read.line, &order.verb.lines()[0]);
     }
+
+    /// A byte that is changed on the way is refused, or read as what it then says; nothing breaks.
+    #[test]
+    fn a_changed_byte_breaks_nothing(place in 0usize..2_000, byte in 0x20u8..0x7f) {
+        let order = order(Kind::Repeat, State::Submitted).unwrap();
+        let good = supply_request(&order, &order.verb.lines()[0], at(WRITTEN));
+        let before = read_request(parse(&good).root()).unwrap();
+        let mut bytes = good.into_bytes();
+        let place = place % bytes.len();
+        let same = bytes[place] == byte;
+        bytes[place] = byte;
+        if let Ok(document) = Document::parse(bytes, &Limits::default()) {
+            let read = read_request(document.root());
+            prop_assert!(!same || read.as_ref() == Ok(&before));
+            if let Ok(read) = read {
+                prop_assert!(read.line.quantity.get() > rust_decimal::Decimal::ZERO);
+            }
+        }
+    }
 }

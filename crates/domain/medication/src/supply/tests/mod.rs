@@ -2,6 +2,7 @@
 
 mod booking;
 mod deciding;
+mod journey;
 mod states;
 
 pub(in crate::supply) use states::standing;
@@ -138,6 +139,40 @@ fn packs_cover_the_need_with_the_least_left_over() {
         None,
         "beyond 9,999 packs"
     );
+}
+
+#[test]
+fn a_source_that_does_not_know_says_nothing_of_control() {
+    use crate::dictionary::{Product, Schedule, System};
+    for (schedule, system, expected) in [
+        (
+            Some(Schedule::Two),
+            Some(System::Dmd),
+            Some(Control::Yes(Class::Two)),
+        ),
+        (
+            Some(Schedule::Three),
+            None,
+            Some(Control::Yes(Class::Three)),
+        ),
+        (None, Some(System::Dmd), Some(Control::No)),
+        (None, None, Some(Control::No)),
+        (None, Some(System::RxNorm), None),
+    ] {
+        let product = Product {
+            name: "x".to_owned(),
+            components: Vec::new(),
+            form: None,
+            route: None,
+            schedule,
+            codes: system
+                .map(|own| (own, "1".to_owned()))
+                .into_iter()
+                .collect(),
+            gtins: Vec::new(),
+        };
+        assert_eq!(Control::of(&product), expected);
+    }
 }
 
 #[test]
