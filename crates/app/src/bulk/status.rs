@@ -87,6 +87,10 @@ pub struct Listed {
     pub resources: u64,
     /// Bytes so far.
     pub bytes: u64,
+    /// Files that were begun.
+    pub files: u32,
+    /// When the files of a finished job go.
+    pub expires: Option<Timestamp>,
 }
 
 /// Refuses whoever may do nothing with bulk jobs.
@@ -232,7 +236,7 @@ pub async fn overview(app: &App, caller: &Caller, id: &str) -> Result<Listed, Ap
     authorise(app, caller, &Ask::operation(Interaction::ViewHealth)).await?;
     let id = Uuid::try_parse(id).map_err(|_| missing())?;
     let stored = job::load(app, &job::scope(caller.scope.tenant()), id).await?;
-    Ok(listed(stored.ok_or_else(missing)?.job))
+    Ok(listed(app, stored.ok_or_else(missing)?.job))
 }
 
 /// Stops a job of anybody in the tenant and removes its files, for those who run the tenant.
@@ -257,11 +261,12 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>, AppError> {
     Ok(jobs
         .into_iter()
         .filter(|stored| all || stored.job.owner.id == caller.subject.actor().id)
-        .map(|stored| listed(stored.job))
+        .map(|stored| listed(app, stored.job))
         .collect())
 }
 
-fn listed(job: Job) -> Listed {
+fn listed(app: &App, job: Job) -> Listed {
+    let expires = matches!(job.state, State::Done).then(|| sweep::expiry(app, &job));
     let (state, why) = match job.state {
         State::Going => ("going", None),
         State::Done => ("done", None),
@@ -286,5 +291,7 @@ fn listed(job: Job) -> Listed {
         why,
         resources: job.progress.resources,
         bytes: job.progress.bytes,
+        files: job.progress.files,
+        expires,
     }
 }

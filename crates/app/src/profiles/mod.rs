@@ -12,10 +12,12 @@ use std::sync::Arc;
 use fhir::json::Value;
 use fhir::terminology::Terminology;
 use fhir::validate::Issue;
+use identity::Interaction;
 use profiles::Library;
 use profiles::validate::{Context, Report, validate};
 
 use crate::App;
+use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 
@@ -45,6 +47,17 @@ impl Knowledge {
             profiles,
         )
     }
+}
+
+/// The profiles of resources that can be validated against: canonical URL, type, name. For whoever may
+/// search StructureDefinitions.
+pub async fn known(app: &App, caller: &Caller) -> Result<Vec<(String, String, String)>, AppError> {
+    let ty = app
+        .definitions()
+        .resource("StructureDefinition")
+        .ok_or_else(|| AppError::Fault("the definitions lack StructureDefinition".to_owned()))?;
+    authorise(app, caller, &Ask::of_type(Interaction::Search, ty)).await?;
+    Ok(shelf::library(app, &caller.scope).await?.profiles())
 }
 
 /// As the issues of an answer.

@@ -1,7 +1,7 @@
 //! How a search would be run, for those who run the house: what drives it, what it is estimated to cost,
-//! the statement without values and the engine's plan. Runs no search and shows nothing of the record; to
-//! people who may not search every type it looks at whole, its numbers are rounded up and everything else
-//! follows from the rounded ones, so that it tells of no patient.
+//! the statement without values, the engine's plan and after how long it is stopped. Runs no search and
+//! shows nothing of the record; to people who may not search every type it looks at whole, its numbers are
+//! rounded up and everything else follows from the rounded ones, so that it tells of no patient.
 
 use fhir::definitions::TypeId;
 use identity::Interaction;
@@ -88,5 +88,9 @@ fn parameters(explained: &Explanation) -> Value {
     for line in &explained.engine {
         parts.push(json!({ "name": "engine", "valueString": line }));
     }
+    let limit = json!({
+        "value": explained.limit_ms, "unit": "ms", "system": "http://unitsofmeasure.org", "code": "ms",
+    });
+    parts.push(json!({ "name": "limit", "valueQuantity": limit }));
     json!({ "resourceType": "Parameters", "parameter": parts })
 }

@@ -210,6 +210,8 @@ pub struct Overview {
     pub events: u64,
     /// Events that wait.
     pub waiting: u64,
+    /// When the one that has waited longest happened.
+    pub oldest: Option<Timestamp>,
     /// Failures in a row.
     pub failures: u32,
     /// When the next attempt is made, while it fails.
@@ -241,11 +243,20 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Overview>, AppError>
         let progress = admin::load(app, &caller.scope, kind, &found.value.id).await?;
         let progress: Progress = progress.map(|found| found.value).unwrap_or_default();
         let registration = found.value;
+        let waiting = registration.events.saturating_sub(progress.done);
+        let oldest = if waiting > 0 {
+            let place = delivery_id(&registration.id, progress.done.saturating_add(1));
+            let found = admin::load(app, &caller.scope, DocKind::Delivery, &place).await?;
+            found.map(|found: Versioned<Delivery>| found.value.time)
+        } else {
+            None
+        };
         shown.push(Overview {
             status: state(&registration, &progress),
             channel: registration.spec.channel.kind,
             events: registration.events,
-            waiting: registration.events.saturating_sub(progress.done),
+            waiting,
+            oldest,
             failures: progress.failures,
             next: progress.next,
             last: progress.last,

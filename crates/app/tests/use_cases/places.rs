@@ -538,7 +538,7 @@ async fn searches_are_explained_to_those_who_run_the_house() {
         .iter()
         .map(|part| part["name"].as_str().unwrap())
         .collect();
-    for wanted in ["strategy", "clause", "statement", "engine"] {
+    for wanted in ["strategy", "clause", "statement", "engine", "limit"] {
         assert!(parts.contains(&wanted), "{text}");
     }
     assert!(

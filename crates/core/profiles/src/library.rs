@@ -73,6 +73,34 @@ impl Library {
         self.own.is_empty()
     }
 
+    /// The profiles of resources in force: canonical URL, type, name; by type and URL. What a layer has
+    /// hides nothing of those below: R4's own are not replaced.
+    #[must_use]
+    pub fn profiles(&self) -> Vec<(String, String, String)> {
+        let of_resource = |one: &StructureDefinition| {
+            one.is_constraint && one.kind == crate::model::StructureKind::Resource
+        };
+        let named = |one: &StructureDefinition| (one.url.clone(), one.ty.clone(), one.name.clone());
+        let mut found: Vec<_> = self
+            .own
+            .values()
+            .filter_map(|versions| versions.first())
+            .filter(|one| of_resource(one))
+            .map(|one| named(one))
+            .collect();
+        if let Some(below) = &self.below {
+            found.extend(below.profiles());
+        } else {
+            let base = BaseDefinitions::r4();
+            let entries = base.entries().iter().filter(|entry| entry.is_constraint);
+            let ones = entries.filter_map(|entry| base.structure(entry.url));
+            found.extend(ones.filter(|one| of_resource(one)).map(|one| named(&one)));
+        }
+        found.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
+        found.dedup_by(|a, b| a.0 == b.0);
+        found
+    }
+
     fn own_structure(&self, canonical: &str) -> Option<Arc<StructureDefinition>> {
         let (url, version) = split(canonical);
         if self.below.is_none() {

@@ -88,7 +88,24 @@ for (const table of document.querySelectorAll("table[data-filter]")) {
   table.before(box);
 }
 
-// A secret that is shown once can be copied.
+// A condition offers what fits its parameter; without scripts all is offered.
+for (const row of document.querySelectorAll(".builder-row")) {
+  const [name, how] = row.querySelectorAll("select");
+  const fit = () => {
+    const kind = name.selectedOptions[0]?.dataset.kind;
+    for (const group of how.querySelectorAll("optgroup")) {
+      const kinds = group.dataset.kinds;
+      group.disabled = Boolean(kind && kinds && !kinds.split(" ").includes(kind));
+    }
+  };
+  name.addEventListener("change", () => {
+    fit();
+    if (how.selectedOptions[0]?.parentElement.disabled) how.value = "";
+  });
+  fit();
+}
+
+// What is to be taken elsewhere can be copied: addresses, secrets that are shown once.
 for (const value of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;
   const button = document.createElement("button");

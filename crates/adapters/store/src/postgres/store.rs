@@ -191,6 +191,7 @@ impl Store for PostgresStore {
             self.limit_ms(),
         )
         .await
+        .map(|explained| explained.within(self.shared.settings.search_limit))
     }
 
     fn full_text(&self) -> FullText {

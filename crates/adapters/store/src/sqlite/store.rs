@@ -264,7 +264,9 @@ impl Store for SqliteStore {
         check_words(tenant.shared.settings.full_text, &plan.all_of)?;
         blocking(move || {
             scan(&tenant, |connection| {
+                let limit = tenant.shared.settings.search_limit;
                 search::explained(connection, &tenant.sealing, &plan, counting)
+                    .map(|explained| explained.within(limit))
             })
         })
         .await

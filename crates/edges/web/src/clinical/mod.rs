@@ -9,6 +9,7 @@ pub mod date;
 pub mod dosage;
 pub mod events;
 pub mod gender;
+pub mod glance;
 pub mod identifier;
 pub mod medication;
 pub mod name;

@@ -55,6 +55,8 @@ pub enum Piece {
     Code(String),
     /// A medication line.
     Medicine(Box<MedicationLine>),
+    /// How much of the whole: hundredths, words.
+    Bar(u8, String),
     /// A button that posts: address, words, the words for assistive technology, hidden fields.
     Post(Box<PostButton>),
 }

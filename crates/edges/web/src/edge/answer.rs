@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use kernel::{Categorised as _, Category};
 
+use super::plain;
 use crate::pages::Shell;
 use crate::pages::message::ErrorPage;
 
@@ -121,6 +122,8 @@ pub fn error_page(
         Category::NotFound | Category::Fault | Category::Altered | Category::Unavailable => {
             Vec::new()
         }
+        // What was wrong with a search is said for people; programs read the issues.
+        _ if matches!(error, AppError::Query(_)) => vec![plain::words(error)],
         _ => error
             .issues()
             .iter()

@@ -1,6 +1,6 @@
-//! Searches of the record for those who know FHIR: a type, up to three conditions built from its parameters
-//! or a whole query as text, the matches, and how the search would be run. Must not search around the
-//! use-case.
+//! Searches of the record for those who know FHIR: a type, conditions built from its parameters, the rest
+//! of the query as text, the matches, and for those who run the house how the search is run. Must not
+//! search around the use-case: what somebody may not see does not come back.
 
 use app::AppError;
 use app::record::search::{CURSOR, SearchAnswer, SearchRequest, search};
@@ -8,32 +8,20 @@ use app::record::{explain, query_string};
 use axum::http::StatusCode;
 use axum::response::Response;
 use fhir::definitions::TypeId;
-use fhir::json::Document;
-use fhir::search::SearchParam;
+use identity::{Class, Interaction};
 
 use super::answer::{self, sentence, status_of};
+use super::conditions::{self, Asked};
 use super::found::parse;
-use super::tools::empty;
+use super::tools::{self, Tool};
 use super::visit::Visit;
+use super::{explained, plain};
 use crate::clinical::When;
+use crate::clinical::glance::glance;
 use crate::components::{Cell, Choice, ErrorSummary, Field, Notice, Paging, Table, Tone};
-use crate::diff;
-use crate::pages::tools::ToolPage;
+use crate::pages::search::SearchPage;
 
 const HERE: &str = "/tools/search";
-/// Conditions that the form builds.
-const CONDITIONS: [&str; 3] = ["1", "2", "3"];
-/// Modifiers the form offers; the query as text takes every other.
-const MODIFIERS: [&str; 8] = [
-    "",
-    "exact",
-    "contains",
-    "not",
-    "missing",
-    "identifier",
-    "text",
-    "of-type",
-];
 
 /// The page.
 pub async fn page(visit: Visit) -> Response {
@@ -41,126 +29,166 @@ pub async fn page(visit: Visit) -> Response {
     visit.answer(result)
 }
 
-fn types(visit: &Visit) -> Vec<Choice> {
-    let chosen = type_name(visit);
-    let definitions = visit.app().definitions();
-    let mut names: Vec<&str> = definitions
-        .resource_types()
-        .map(|ty| definitions.resource_name(ty))
+/// The types a role of the person may search; what it finds of them is another question.
+fn types(visit: &Visit) -> Vec<&'static str> {
+    let mut names: Vec<&str> = Class::ALL
+        .iter()
+        .filter(|class| visit.may(Interaction::Search, **class))
+        .flat_map(|class| class.types())
         .collect();
     names.sort_unstable();
     names
-        .into_iter()
-        .map(|name| Choice::new(name, name, name == chosen))
-        .collect()
 }
 
-fn type_name(visit: &Visit) -> &str {
+fn choices(offered: &[&'static str], chosen: &str) -> Vec<Choice> {
+    let mut choices: Vec<Choice> = offered
+        .iter()
+        .map(|name| Choice::new(name, name, *name == chosen))
+        .collect();
+    if !offered.contains(&chosen) {
+        let label = format!("{chosen} (not for your role)");
+        choices.insert(0, Choice::new(chosen, &label, true));
+    }
+    choices
+}
+
+/// The type that is asked for; the first page begins with what the role sees.
+fn chosen<'v>(visit: &'v Visit, offered: &[&'v str]) -> &'v str {
     match visit.query.text("type") {
-        "" => "Patient",
+        "" => ["Patient", "Organization"]
+            .into_iter()
+            .find(|name| offered.contains(name))
+            .or_else(|| offered.first().copied())
+            .unwrap_or("Organization"),
         name => name,
     }
 }
 
-/// The query of the form: the conditions built, then the text.
-fn params(visit: &Visit) -> Result<Vec<(String, String)>, AppError> {
-    let mut params: Vec<(String, String)> = Vec::new();
-    for number in CONDITIONS {
-        let of = |part: &str| visit.query.text(&format!("{part}{number}")).to_owned();
-        let (name, modifier, value) = (of("name"), of("modifier"), of("value"));
-        if name.is_empty() || value.is_empty() {
-            continue;
-        }
-        let name = if modifier.is_empty() {
-            name
-        } else {
-            format!("{name}:{modifier}")
-        };
-        params.push((name, value));
+fn blank(visit: &Visit) -> SearchPage {
+    SearchPage {
+        shell: visit.shell("Search of the record"),
+        back: (visit.href(tools::HOME), "Record tools".to_owned()),
+        lead: String::from("You find what your role may see, and each search is recorded."),
+        problem: None,
+        action: visit.href(HERE),
+        types: Vec::new(),
+        conditions: Vec::new(),
+        room: true,
+        more: more(visit),
+        address: String::new(),
+        asks: Vec::new(),
+        summary: None,
+        sections: Vec::new(),
+        paging: Paging::default(),
+        plan: None,
     }
-    let text = visit.query.text("query").trim_start_matches('?');
-    let more = query_string::parse(text).ok_or_else(|| {
-        AppError::Invalid("the query as text has a broken percent escape: correct it".to_owned())
-    })?;
-    params.extend(more);
-    Ok(params)
 }
 
-fn fields(visit: &Visit, known: &[SearchParam]) -> Vec<Field> {
-    let mut fields = vec![Field::select("type", "Resource type", types(visit))];
-    for number in CONDITIONS {
-        let of = |part: &str| visit.query.text(&format!("{part}{number}")).to_owned();
-        let chosen = of("name");
-        let mut names = vec![Choice::new("", "Choose a parameter", chosen.is_empty())];
-        names.extend(known.iter().map(|param| {
-            let label = format!("{} ({})", param.code, param.kind.code());
-            Choice::new(param.code, &label, param.code == chosen)
-        }));
-        let modifier = of("modifier");
-        let modifiers = MODIFIERS
-            .iter()
-            .map(|name| {
-                let label = if name.is_empty() { "is" } else { name };
-                Choice::new(name, label, *name == modifier)
-            })
-            .collect();
-        fields.extend([
-            Field::select(
-                &format!("name{number}"),
-                &format!("Condition {number}"),
-                names,
-            )
-            .optional(),
-            Field::select(
-                &format!("modifier{number}"),
-                &format!("How condition {number} compares"),
-                modifiers,
-            )
-            .optional(),
-            Field::text(&format!("value{number}"), &format!("Value {number}"))
-                .optional()
-                .value(&of("value"))
-                .hint(if number == "1" {
-                    "A prefix such as ge stands before dates and numbers; commas mean or"
-                } else {
-                    ""
-                }),
-        ]);
-    }
-    fields.push(
-        Field::text("query", "Query as text")
-            .optional()
-            .value(visit.query.text("query"))
-            .hint("Everything else, such as _include=Observation:subject&_sort=-date"),
-    );
-    fields
+fn more(visit: &Visit) -> Field {
+    let mut field = Field::text("query", "Rest of the query, as text")
+        .optional()
+        .value(visit.query.text("query"))
+        .hint(
+            "Sorting, what goes with the matches, chains: _sort=-date&_include=Observation:subject",
+        );
+    field.width = "field-long";
+    field
 }
 
 async fn show(visit: &Visit) -> Result<Response, AppError> {
-    super::tools::check(visit)?;
+    tools::check(visit, Tool::Search)?;
     let definitions = visit.app().definitions();
+    let offered = types(visit);
+    let name = chosen(visit, &offered);
     let ty = definitions
-        .resource(type_name(visit))
+        .resource(name)
         .ok_or_else(|| AppError::NotFound {
             what: "resource type".to_owned(),
         })?;
-    let mut page = empty(visit, "Search of the record", HERE, "Search");
-    page.fields = fields(visit, definitions.search_params(ty));
+    let known = definitions.search_params(ty);
+    let asked = conditions::of(&visit.query);
+    let step = visit.query.text("step");
+    let edits = !step.is_empty() || !visit.query.text("less").is_empty();
+    let mut page = blank(visit);
+    page.types = choices(&offered, name);
+    page.conditions = conditions::edited(&asked, step == "more", known);
+    page.room = page.conditions.len() < conditions::MOST;
     let mut status = StatusCode::OK;
-    let asked = !visit.query.text("type").is_empty();
-    if asked && let Err(error) = answered(visit, ty, &mut page).await {
-        status = status_of(&error);
-        if status.is_server_error() {
-            return Err(error);
+    if !visit.query.text("type").is_empty() {
+        match conditions::params(&asked, visit.query.text("query")) {
+            Ok(params) => {
+                page.asks = conditions::asks(&params, known);
+                page.address = address(visit, name, &params);
+                if !edits {
+                    status = answered(visit, ty, &asked, &params, &mut page).await?;
+                }
+            }
+            Err(error) => status = refuse(&mut page, error)?,
         }
-        page.problem = Some(ErrorSummary::whole(&sentence(&error.public_text())));
     }
     Ok(answer::page(status, &page))
 }
 
-async fn answered(visit: &Visit, ty: TypeId, page: &mut ToolPage) -> Result<(), AppError> {
-    let asked = params(visit)?;
-    let mut params = asked.clone();
+/// The address a program would call.
+fn address(visit: &Visit, name: &str, params: &[(String, String)]) -> String {
+    let base = &visit.caller.context.base;
+    let pairs = params
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    match query_string::print(pairs) {
+        query if query.is_empty() => format!("{base}/{name}"),
+        query => format!("{base}/{name}?{query}"),
+    }
+}
+
+/// What was refused stands on the page; faults go on.
+fn refuse(page: &mut SearchPage, error: AppError) -> Result<StatusCode, AppError> {
+    let status = status_of(&error);
+    if status.is_server_error() && !matches!(error, AppError::Query(_)) {
+        return Err(error);
+    }
+    page.problem = Some(ErrorSummary::whole(&plain::words(&error)));
+    Ok(status)
+}
+
+async fn answered(
+    visit: &Visit,
+    ty: TypeId,
+    asked: &[Asked<'_>],
+    params: &[(String, String)],
+    page: &mut SearchPage,
+) -> Result<StatusCode, AppError> {
+    let unfinished = conditions::unfinished(asked);
+    if !unfinished.is_empty() {
+        let errors = unfinished.into_iter().map(|number| {
+            let words = format!("Condition {number} is not complete: choose a parameter and give a value, or remove it.");
+            (format!("v{number}"), words)
+        });
+        page.problem = Some(ErrorSummary {
+            errors: errors.collect(),
+        });
+        return Ok(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let status = match found(visit, ty, params, page).await {
+        Ok(()) => StatusCode::OK,
+        Err(error) => refuse(page, error)?,
+    };
+    // How it is run is for those who run the house; others are not told, and not asked about.
+    if visit.offers(Interaction::ViewHealth)
+        && let Ok(answer) = explain::explain(visit.app(), &visit.caller, ty, params).await
+    {
+        page.plan = Some(explained::plan(answer, &visit.app().settings().limits)?);
+    }
+    Ok(status)
+}
+
+async fn found(
+    visit: &Visit,
+    ty: TypeId,
+    params: &[(String, String)],
+    page: &mut SearchPage,
+) -> Result<(), AppError> {
+    let mut params = params.to_vec();
     let after = visit.query.text("after");
     if !after.is_empty() {
         params.push((CURSOR.to_owned(), after.to_owned()));
@@ -173,36 +201,21 @@ async fn answered(visit: &Visit, ty: TypeId, page: &mut ToolPage) -> Result<(), 
     let found = search(visit.app(), &visit.caller, &request).await?;
     page.summary = Some(summary(&found));
     page.paging = Paging {
-        words: format!("{} on this page", found.matches.len()),
+        words: String::new(),
         first: (!after.is_empty()).then(|| visit.query.without("after")),
         next: found
             .next
             .as_deref()
             .map(|next| visit.query.with("after", next)),
     };
-    let matches = versions(
-        visit,
-        "Matches",
-        "No match that you may see.",
-        &found.matches,
-    )?;
+    let none = "Nothing that you may see matches. Remove a condition, or compare in another way.";
+    let matches = versions(visit, "Matches", none, &found.matches)?;
     page.sections
         .push(("matches".to_owned(), "Matches".to_owned(), matches));
     if !found.included.is_empty() {
         let with = versions(visit, "Included", "Nothing.", &found.included)?;
-        page.sections.push((
-            "included".to_owned(),
-            "What goes with them".to_owned(),
-            with,
-        ));
-    }
-    // How it would be run is for operators; others are not told.
-    if let Ok(explained) = explain::explain(visit.app(), &visit.caller, ty, &asked).await {
-        let document = Document::parse(explained, &fhir::json::Limits::default())?;
-        page.code = Some((
-            "How the search is run".to_owned(),
-            diff::indented(document.root()),
-        ));
+        let title = "What goes with them".to_owned();
+        page.sections.push(("included".to_owned(), title, with));
     }
     Ok(())
 }
@@ -213,11 +226,14 @@ fn summary(found: &SearchAnswer) -> Notice {
         .iter()
         .map(|issue| sentence(&issue.diagnostics))
         .collect();
+    let one = |number: usize| if number == 1 { "match" } else { "matches" };
     let title = match (found.total, found.matches.len()) {
         (Some(total), _) => format!("{total} in all"),
-        (None, 0) => "No match that you may see".to_owned(),
-        (None, shown) if found.next.is_some() => format!("The first {shown}; more follow"),
-        (None, shown) => format!("{shown} on this page, the last"),
+        (None, 0) => "No match".to_owned(),
+        (None, shown) if found.next.is_some() => {
+            format!("{shown} {} on this page; more follow", one(shown))
+        }
+        (None, shown) => format!("{shown} {} on this page, the last", one(shown)),
     };
     let tone = if words.is_empty() {
         Tone::Info
@@ -233,7 +249,7 @@ fn versions(
     none: &str,
     versions: &[app::StoredVersion],
 ) -> Result<Table, AppError> {
-    let columns = ["Resource", "Version", "Changed", "Begins"];
+    let columns = ["Resource", "What it is", "Changed", "#Version"];
     let mut table = Table::new(caption, &columns, none);
     for version in versions {
         let name = format!(
@@ -241,15 +257,14 @@ fn versions(
             visit.app().definitions().resource_name(version.key.ty),
             version.key.id
         );
-        let begins = parse(version)?.map_or_else(String::new, |document| {
-            let text = diff::indented(document.root()).replace('\n', " ");
-            text.chars().filter(|c| *c != ' ').take(120).collect()
-        });
+        let (what, standing) =
+            parse(version)?.map_or_else(Default::default, |document| glance(document.root()));
+        let what = if what.is_empty() { "Not named" } else { &what };
         table = table.row(vec![
             Cell::link(&visit.href(&format!("/records/{name}")), &name),
-            Cell::text(&version.version.to_string()),
+            Cell::text(what).minor(&standing),
             Cell::when(When::at(version.last_updated(), visit.zone())),
-            Cell::code(&begins),
+            Cell::text(&version.version.to_string()),
         ]);
     }
     Ok(table)

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::answer;
-use super::tools::{check, empty};
+use super::tools::{Tool, check, empty};
 use super::visit::Visit;
 use crate::clinical::quantity::dose_number;
 use crate::components::{Cell, Table, Tone};
@@ -19,7 +19,7 @@ pub async fn page(visit: Visit) -> Response {
 }
 
 async fn show(visit: &Visit) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Parameters)?;
     let found = status(visit.app(), &visit.caller).await?;
     let mut page = empty(visit, "Search parameters", "/tools/parameters", "");
     page.lead = String::from(

@@ -3,15 +3,16 @@
 
 use app::record::history::{HistoryAnswer, HistoryRequest, history as history_of};
 use app::record::search::CURSOR;
-use app::record::{read, render};
+use app::record::{query_string, read, render};
 use app::{AppError, Caller, ChangeKind, HistoryScope, ResourceKey, StoredVersion};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use fhir::json::Document;
+use fhir::json::{Document, Value};
+use identity::Interaction;
 use kernel::{LogicalId, VersionId};
 
-use super::answer;
+use super::answer::{self, sentence};
 use super::found::{find, parse};
 use super::summary::{banner, key, patient_id};
 use super::visit::Visit;
@@ -19,8 +20,10 @@ use super::{last, named};
 use crate::clinical::{Banner, When, code};
 use crate::components::{Cell, Paging, Table, Tone};
 use crate::diff;
+use crate::narrative::Narrative;
 use crate::pages::access::ListPage;
-use crate::pages::record::{Comparison, HistoryPage, ResourcePage};
+use crate::pages::record::{Comparison, HistoryPage, Line, ResourcePage};
+use crate::xml;
 
 /// The patient a resource names: itself, or its `subject` or `patient`.
 fn patient_of(type_name: &str, id: &LogicalId, document: &Document) -> Option<LogicalId> {
@@ -100,6 +103,7 @@ async fn show(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppE
         Some(patient) => visit.shell_about(type_name, patient),
         None => visit.shell(type_name),
     };
+    let is_xml = visit.query.text("format") == "xml";
     let shown = ResourcePage {
         shell,
         banner: banner_of(visit, patient.as_ref()).await,
@@ -109,12 +113,97 @@ async fn show(visit: &Visit, type_name: &str, id: &str) -> Result<Response, AppE
         version: version.version.to_string(),
         current: asked.is_none(),
         updated: When::at(version.last_updated(), visit.zone()),
-        groups: diff::fields(document.root()),
-        json: diff::indented(document.root()),
+        narrative: narrative_of(document.root()),
+        groups: groups(visit, document.root()),
+        format: if is_xml { "XML" } else { "JSON" },
+        formats: vec![other_format(visit, is_xml)],
+        source: source(document.root(), is_xml),
         history_href: format!("{base}/history"),
+        ledger_href: ledger_href(visit, patient.as_ref(), &version),
         fhir_href: format!("{}/{type_name}/{id}", visit.caller.context.base),
     };
     Ok(answer::page(StatusCode::OK, &shown))
+}
+
+/// The narrative; a contained resource's is left to its fields.
+fn narrative_of(root: Value<'_>) -> Option<Narrative> {
+    Narrative::of(&code::text(root.get("text")?, "div")?)
+}
+
+/// The fields in groups, with references as links to where they lead in this organisation.
+fn groups(visit: &Visit, root: Value<'_>) -> Vec<(String, Vec<Line>)> {
+    let line = |(path, text): (String, String)| {
+        let is_reference = path == "reference" || path.ends_with(".reference");
+        let href = if is_reference {
+            target_href(visit, &text).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        Line { path, text, href }
+    };
+    diff::fields(root)
+        .into_iter()
+        .filter(|(name, _)| name != "resourceType")
+        .map(|(name, lines)| (name, lines.into_iter().map(line).collect()))
+        .collect()
+}
+
+/// Where a reference leads: a resource of this organisation, whether it may be read or not.
+fn target_href(visit: &Visit, reference: &str) -> Option<String> {
+    let base = format!("{}/", visit.caller.context.base);
+    let local = reference.strip_prefix(&base).unwrap_or(reference);
+    let mut parts = local.split('/');
+    let (type_name, id) = (parts.next()?, parts.next()?);
+    let version = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => None,
+        (Some("_history"), Some(version), None) => Some(version.parse::<VersionId>().ok()?),
+        _ => return None,
+    };
+    visit.app().definitions().resource(type_name)?;
+    let id: LogicalId = id.parse().ok()?;
+    let href = visit.href(&format!("/records/{type_name}/{id}"));
+    Some(match version {
+        Some(version) => format!("{href}?version={version}"),
+        None => href,
+    })
+}
+
+fn other_format(visit: &Visit, is_xml: bool) -> (String, &'static str) {
+    if is_xml {
+        (format!("{}#source", visit.query.without("format")), "JSON")
+    } else {
+        (
+            format!("{}#source", visit.query.with("format", "xml")),
+            "XML",
+        )
+    }
+}
+
+fn source(root: Value<'_>, is_xml: bool) -> String {
+    if !is_xml {
+        return diff::indented(root);
+    }
+    match fhir::xml::from_json(fhir::Definitions::r4(), root) {
+        Ok(bytes) => xml::indented(&String::from_utf8_lossy(&bytes)),
+        Err(error) => sentence(&format!("this version has no form in XML: {error}")),
+    }
+}
+
+/// The changes of that day, about the patient where there is one, for those who may see the ledger.
+fn ledger_href(visit: &Visit, patient: Option<&LogicalId>, version: &StoredVersion) -> String {
+    if !visit.offers(Interaction::ViewAudit) {
+        return String::new();
+    }
+    let day = visit.zone().date_at(version.last_updated()).to_string();
+    let patient = patient.map(LogicalId::as_str).unwrap_or_default();
+    let pairs = [
+        ("log", "changes"),
+        ("from", day.as_str()),
+        ("to", day.as_str()),
+        ("patient", patient),
+    ];
+    let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    format!("{}?{}", visit.href("/audit"), query_string::print(pairs))
 }
 
 /// The history of a resource.
@@ -149,16 +238,25 @@ async fn readable_history(
 }
 
 fn version_table(visit: &Visit, base: &str, versions: &[StoredVersion]) -> Table {
-    let columns = ["Version", "What happened", "When"];
+    let columns = ["Version", "What happened", "When", "What changed"];
     let mut table = Table::new("Versions", &columns, "No versions.");
-    for version in versions {
+    for (at, version) in versions.iter().enumerate() {
+        let before = versions.get(at + 1).filter(|_| version.body.is_some());
+        let change = before.filter(|before| before.body.is_some()).map(|before| {
+            let href = format!(
+                "{base}/history?from={}&to={}",
+                before.version, version.version
+            );
+            Cell::link(&href, &format!("From version {}", before.version))
+        });
         let number = format!("Version {}", version.version);
         let cell = match version.body {
             Some(_) => Cell::link(&format!("{base}?version={}", version.version), &number),
             None => Cell::text(&number),
         };
         let when = When::at_second(version.last_updated(), visit.zone());
-        table = table.row(vec![cell, what_happened(version), Cell::when(when)]);
+        let change = change.unwrap_or_else(|| Cell::text("Nothing to compare with"));
+        table = table.row(vec![cell, what_happened(version), Cell::when(when), change]);
     }
     table
 }

@@ -13,7 +13,7 @@ use super::answer::{self, redirect};
 use super::form::Form;
 use super::named;
 use super::subscriptions::{HERE, id_of, show_one};
-use super::tools::{check, empty, refused};
+use super::tools::{Tool, check, empty, refused};
 use super::visit::Visit;
 use crate::components::{Choice, Field};
 use crate::pages::tools::ToolPage;
@@ -22,7 +22,7 @@ const NEW: &str = "/tools/subscriptions/new";
 
 /// The form.
 pub async fn form(visit: Visit) -> Response {
-    let result = check(&visit).map(|()| {
+    let result = check(&visit, Tool::Subscriptions).map(|()| {
         let page = blank(&visit, &Form::default());
         answer::page(StatusCode::OK, &page)
     });
@@ -101,7 +101,7 @@ fn resource(form: &Form) -> Value {
 }
 
 async fn created(visit: &Visit, body: &str) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Subscriptions)?;
     let form = visit.form(body)?;
     let mut page = blank(visit, &form);
     let missing = ["reason", "criteria"].map(|name| form.text(name).is_empty());
@@ -141,7 +141,7 @@ pub async fn step(
 }
 
 async fn stepped(visit: &Visit, id: &str, step: &str, body: &str) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Subscriptions)?;
     let form = visit.form(body)?;
     let key = id_of(id)?;
     let (app, caller) = (visit.app(), &visit.caller);

@@ -11,7 +11,7 @@ use kernel::LogicalId;
 
 use super::answer::{self, sentence};
 use super::last;
-use super::tools::{check, empty};
+use super::tools::{Tool, check, empty};
 use super::visit::Visit;
 use crate::clinical::When;
 use crate::clinical::quantity::dose_number;
@@ -31,10 +31,10 @@ fn number(number: u64) -> Cell {
 }
 
 async fn show(visit: &Visit) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Subscriptions)?;
     let found = operate::list(visit.app(), &visit.caller).await?;
     let unseen = operate::unseen(visit.app(), &visit.caller).await?;
-    let mut page = empty(visit, "Subscriptions", HERE, "");
+    let mut page = empty(visit, "Subscriptions", HERE, "Show");
     page.lead = String::from(
         "Programs and people who are told when the record changes. Each sees only what its author may see at that moment.",
     );
@@ -52,32 +52,10 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
             "They are compared with every subscription within seconds. A number that keeps growing is a fault: see Health.",
         ));
     }
-    let columns = [
-        "Subscription",
-        "State",
-        "#Events",
-        "#Waiting",
-        "#Changes behind",
-        "Delivered last",
-    ];
-    let none = "No subscriptions. Add one here, or let a program write a Subscription.";
-    let mut table = Table::new("Subscriptions", &columns, none);
-    for one in &found {
-        let href = visit.href(&format!("{HERE}/{}", one.id));
-        let cells = vec![
-            Cell::link(&href, &one.id).minor(channel(one.channel)),
-            state(visit, one),
-            number(one.events),
-            number(one.waiting),
-            number(one.behind),
-            last_of(visit, one),
-        ];
-        table = if one.status == Status::Error || one.failures > 0 {
-            table.raised_row(cells)
-        } else {
-            table.row(cells)
-        };
+    if !found.is_empty() {
+        page.fields = vec![states(visit.query.text("state"))];
     }
+    let table = list(visit, &found);
     page.sections = vec![(
         "subscriptions".to_owned(),
         "Subscriptions".to_owned(),
@@ -86,11 +64,86 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     Ok(answer::page(StatusCode::OK, &page))
 }
 
+fn list(visit: &Visit, found: &[Overview]) -> Table {
+    let columns = [
+        "Subscription",
+        "State",
+        "#Events",
+        "#Waiting",
+        "#Changes behind",
+        "Waits since",
+        "Delivered last",
+    ];
+    let none = if found.is_empty() {
+        "No subscriptions. Add one here, or let a program write a Subscription."
+    } else {
+        "None stands like this. Show all to see the others."
+    };
+    let mut table = Table::new("Subscriptions", &columns, none);
+    let wanted = visit.query.text("state");
+    for one in found.iter().filter(|one| is_wanted(one, wanted)) {
+        let href = visit.href(&format!("{HERE}/{}", one.id));
+        let cells = vec![
+            Cell::link(&href, &one.id).minor(channel(one.channel)),
+            state(visit, one),
+            number(one.events),
+            number(one.waiting),
+            number(one.behind),
+            waits(visit, one),
+            last_of(visit, one),
+        ];
+        table = if one.status == Status::Error || one.failures > 0 {
+            table.raised_row(cells)
+        } else {
+            table.row(cells)
+        };
+    }
+    table
+}
+
 const fn channel(kind: ChannelKind) -> &'static str {
     match kind {
         ChannelKind::RestHook => "HTTP call",
         ChannelKind::Websocket => "WebSocket",
         ChannelKind::Email => "E-mail",
+    }
+}
+
+/// States a list can be narrowed to.
+const STATES: [(&str, &str); 6] = [
+    ("", "All"),
+    ("active", "Active"),
+    ("failing", "Active, failing"),
+    ("waiting", "With events that wait"),
+    ("error", "Given up"),
+    ("off", "Paused"),
+];
+
+fn states(wanted: &str) -> Field {
+    let choices = STATES
+        .iter()
+        .map(|(value, words)| Choice::new(value, words, *value == wanted))
+        .collect();
+    Field::select("state", "Subscriptions to show", choices).optional()
+}
+
+fn is_wanted(one: &Overview, wanted: &str) -> bool {
+    match wanted {
+        "active" => one.status == Status::Active && one.failures == 0,
+        "failing" => one.status == Status::Active && one.failures > 0,
+        "waiting" => one.waiting > 0,
+        "error" => one.status == Status::Error,
+        "off" => one.status == Status::Off,
+        _ => true,
+    }
+}
+
+/// Since when an event waits: when the one that has waited longest happened.
+fn waits(visit: &Visit, one: &Overview) -> Cell {
+    match (one.oldest, one.waiting) {
+        (Some(at), _) => Cell::when(When::at_second(at, visit.zone())),
+        (None, 0) => Cell::text("Nothing waits"),
+        (None, _) => Cell::text("Not known"),
     }
 }
 
@@ -139,7 +192,7 @@ pub async fn show_one(
     id: &str,
     problem: Option<AppError>,
 ) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Subscriptions)?;
     let id = id_of(id)?;
     let found = operate::list(visit.app(), &visit.caller).await?;
     let one = found
@@ -179,19 +232,37 @@ pub async fn show_one(
     let deliveries = operate::deliveries(app, caller, &id, after, state).await?;
     page.sections = vec![
         (
-            "deliveries".to_owned(),
-            "Deliveries, in order".to_owned(),
-            deliveries_table(visit, one, &deliveries),
-        ),
-        (
             "state".to_owned(),
             "How it stands".to_owned(),
             facts(visit, one),
         ),
+        (
+            "deliveries".to_owned(),
+            "Deliveries, in order".to_owned(),
+            deliveries_table(visit, one, &deliveries),
+        ),
     ];
+    page.summary = dead_letters(&deliveries);
+    page.paged = "deliveries";
     page.paging = paging(visit, after, &deliveries);
     page.steps = steps(visit, one);
     Ok(answer::page(status, &page))
+}
+
+/// What was given up, in a sentence, where it is shown.
+fn dead_letters(found: &[DeliveryView]) -> Option<Notice> {
+    let dead = |one: &&DeliveryView| one.state == DeliveryState::Dead;
+    let count = found.iter().filter(dead).count();
+    let reason = found.iter().rev().find(dead)?.error.as_deref()?;
+    let title = match count {
+        1 => "1 event was given up".to_owned(),
+        count => format!("{count} events were given up"),
+    };
+    let text = format!(
+        "The last reason: {} Repair it there, then send them again.",
+        sentence(reason)
+    );
+    Some(Notice::new(Tone::Bad, &title, &text))
 }
 
 fn filter(chosen: Option<DeliveryState>) -> Field {
@@ -224,6 +295,7 @@ fn facts(visit: &Visit, one: &Overview) -> Table {
         .row(row("Events so far", number(one.events)))
         .row(row("Waiting", number(one.waiting)))
         .row(row("Changes behind", number(one.behind)))
+        .row(row("Waits since", waits(visit, one)))
         .row(row("Failures in a row", number(u64::from(one.failures))))
         .row(row("Delivered last", last_of(visit, one)));
     match &one.gap {

@@ -13,12 +13,12 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::answer::{self, sentence};
-use super::tools::{check, empty, offset, paged, refused};
+use super::tools::{Tool, check, empty, offset, paged, refused};
 use super::visit::Visit;
 use crate::clinical::code::words;
 use crate::clinical::quantity::dose_number;
 use crate::components::{Cell, Choice, Field, Notice, Table, Tone};
-use crate::pages::tools::ToolPage;
+use crate::pages::tools::{ToolPage, Tree};
 
 pub const HOME: &str = "/tools/terminology";
 const SYSTEM: &str = "/tools/terminology/system";
@@ -43,7 +43,10 @@ pub fn code_href(visit: &Visit, system: &str, version: &str, code: &str) -> Stri
 pub fn blank(visit: &Visit, title: &str, below: &str, button: &str) -> ToolPage {
     let mut page = empty(visit, title, below, button);
     if below != HOME {
-        page.back = (visit.href(HOME), "Terminology".to_owned());
+        page.crumbs = vec![
+            page.back.clone(),
+            (visit.href(HOME), "Terminology".to_owned()),
+        ];
     }
     page.links = [
         (CODE, "Look up a code"),
@@ -68,7 +71,7 @@ pub async fn page(visit: Visit) -> Response {
 }
 
 async fn show(visit: &Visit) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Terminology)?;
     let (kind, title) = match visit.query.text("kind") {
         "sets" => (Kind::Sets, "Value sets"),
         "maps" => (Kind::Maps, "Concept maps"),
@@ -183,7 +186,7 @@ pub async fn system(visit: Visit) -> Response {
 }
 
 async fn show_system(visit: &Visit) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Terminology)?;
     let (url, version) = (visit.query.text("url"), visit.query.text("version"));
     let (text, offset) = (visit.query.text("words"), offset(visit));
     let wanted = (!version.is_empty()).then_some(version);
@@ -326,7 +329,7 @@ pub async fn set(visit: Visit) -> Response {
 }
 
 async fn show_set(visit: &Visit) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Terminology)?;
     let (url, version) = (visit.query.text("url"), visit.query.text("version"));
     let mut page = blank(visit, "Value set", SET, "Search");
     page.lead = url.to_owned();
@@ -355,7 +358,7 @@ pub async fn code(visit: Visit) -> Response {
 }
 
 async fn show_code(visit: &Visit) -> Result<Response, AppError> {
-    check(visit)?;
+    check(visit, Tool::Terminology)?;
     let of = |name: &str| visit.query.text(name);
     let (system, version, code) = (of("system"), of("version"), of("code"));
     let mut page = blank(visit, "Look up a code", CODE, "Look up");
@@ -379,46 +382,72 @@ async fn show_code(visit: &Visit) -> Result<Response, AppError> {
 
 fn describe(visit: &Visit, page: &mut ToolPage, concept: &Concept, version: &str) {
     shown(&concept.named).clone_into(&mut page.shell.title);
-    let url = &concept.system.0;
+    let (url, name, _) = &concept.system;
+    let code = concept.named.code.as_str();
+    page.fields.clear();
+    page.crumbs.push((
+        href(visit, SYSTEM, &[("url", url), ("version", version)]),
+        if name.is_empty() { url } else { name }.clone(),
+    ));
+    page.links = [
+        (CODE, "Look up another code"),
+        (CHECK, "Check this code"),
+        (TRANSLATE, "Translate this code"),
+    ]
+    .into_iter()
+    .map(|(below, words)| {
+        let pairs = [("system", url.as_str()), ("code", code)];
+        let link = if below == CODE {
+            visit.href(below)
+        } else {
+            href(visit, below, &pairs)
+        };
+        (link, words.to_owned())
+    })
+    .collect();
     let facts = facts(visit, concept, version);
-    let mut above = Table::new(
-        "Above it",
-        &["Concept", "Code", "#Below it"],
-        "Nothing: it stands at the top.",
-    );
-    let grand = concept
-        .path
-        .iter()
-        .filter(|named| !concept.parents.contains(named));
-    for named in grand.chain(&concept.parents) {
-        above = above.row(concept_row(visit, (url, version), named));
-    }
+    section(page, "facts", "What is known", facts);
+    page.tree = Some(tree(visit, concept, version));
+}
+
+/// A way from the top, the concept, and a page of those right below it.
+fn tree(visit: &Visit, concept: &Concept, version: &str) -> Tree {
+    let url = concept.system.0.as_str();
+    let link = |named: &Named| code_href(visit, url, version, &named.code);
     let children = &concept.children;
-    let below = level(
-        visit,
-        (url, version),
-        children,
-        "Nothing: it stands at the bottom, or its code system has no levels.",
-    );
-    page.paging = paged(
+    let paging = paged(
         visit,
         offset(visit),
         children.concepts.len(),
         children.total,
         PAGE,
     );
-    page.paged = "below";
-    section(page, "below", "Below it", below);
-    page.sections
-        .insert(0, ("facts".to_owned(), "What is known".to_owned(), facts));
-    page.sections.insert(
-        1,
-        (
-            "above".to_owned(),
-            "Above it, from the top".to_owned(),
-            above,
-        ),
-    );
+    Tree {
+        above: concept
+            .path
+            .iter()
+            .map(|named| (link(named), shown(named).to_owned(), named.code.clone()))
+            .collect(),
+        here: (shown(&concept.named).to_owned(), concept.named.code.clone()),
+        below: children
+            .concepts
+            .iter()
+            .map(|named| {
+                let count = match named.below {
+                    0 => String::new(),
+                    below => format!("{} below it", dose_number(&below.to_string())),
+                };
+                (
+                    link(named),
+                    shown(named).to_owned(),
+                    named.code.clone(),
+                    count,
+                )
+            })
+            .collect(),
+        none: "Nothing stands below it, or its code system has no levels.".to_owned(),
+        paging,
+    }
 }
 
 fn facts(visit: &Visit, concept: &Concept, version: &str) -> Table {
@@ -442,6 +471,16 @@ fn facts(visit: &Visit, concept: &Concept, version: &str) -> Table {
         _ => Cell::tag(Tone::Good, "May be used"),
     };
     facts = facts.row(row("State", state));
+    let first = concept.path.last();
+    for parent in concept
+        .parents
+        .iter()
+        .filter(|parent| Some(*parent) != first)
+    {
+        let link = code_href(visit, url, version, &parent.code);
+        let cell = Cell::link(&link, shown(parent)).minor(&parent.code);
+        facts = facts.row(row("Stands below this, too", cell));
+    }
     if !concept.definition.is_empty() {
         facts = facts.row(row("Definition", Cell::text(&concept.definition)));
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::answer::{self, sentence};
 use super::terms::{CHECK, TRANSLATE, blank, code_href};
-use super::tools::{check as may, refused};
+use super::tools::{Tool, check as may, refused};
 use super::visit::Visit;
 use crate::clinical::code::words;
 use crate::components::{Cell, Field, Notice, Table, Tone};
@@ -62,7 +62,7 @@ pub async fn check(visit: Visit) -> Response {
 }
 
 async fn show_check(visit: &Visit) -> Result<Response, AppError> {
-    may(visit)?;
+    may(visit, Tool::Terminology)?;
     let of = |name: &str| visit.query.text(name);
     let mut page = blank(visit, "Check a code", CHECK, "Check");
     page.lead = String::from(
@@ -119,7 +119,7 @@ pub async fn translate(visit: Visit) -> Response {
 }
 
 async fn show_translate(visit: &Visit) -> Result<Response, AppError> {
-    may(visit)?;
+    may(visit, Tool::Terminology)?;
     let of = |name: &str| visit.query.text(name);
     let mut page = blank(visit, "Translate a code", TRANSLATE, "Translate");
     page.fields = vec![

@@ -1,13 +1,13 @@
-//! The tools of those who look after the record: what there is, with a line about each. Must not offer what
-//! the person may not use.
+//! The tools for questions to the record and for looking after it: what there is, who is shown what, with a
+//! line about each. Must not offer what the person may not use; the use-cases decide again.
 
 use app::AppError;
 use axum::http::StatusCode;
 use axum::response::Response;
-use identity::{Interaction, Role};
+use identity::{Class, Interaction, Role};
 
-use super::answer;
 use super::visit::Visit;
+use super::{answer, plain};
 use crate::clinical::quantity::dose_number;
 use crate::components::{Cell, ErrorSummary, Paging, Table};
 use crate::pages::access::ListPage;
@@ -17,45 +17,98 @@ use crate::pages::tools::ToolPage;
 /// Where they are listed.
 pub const HOME: &str = "/tools";
 
-/// A tool: address, name, what it is for.
-const TOOLS: [(&str, &str, &str); 6] = [
-    (
-        "/tools/search",
-        "Search of the record",
-        "Any search of FHIR R4, built step by step, with how it would be run",
-    ),
-    (
-        "/tools/validation",
-        "Validation",
-        "Whether a resource is valid, against R4 and against profiles",
-    ),
-    (
-        "/tools/bulk",
-        "Bulk jobs",
-        "Exports and imports: who asked for them, how far they are, and stopping them",
-    ),
-    (
-        "/tools/subscriptions",
-        "Subscriptions",
-        "Who is told of changes, what was delivered, what was given up, and sending it again",
-    ),
-    (
-        "/tools/terminology",
-        "Terminology",
-        "Code systems, value sets and maps: looking up, checking and translating codes",
-    ),
-    (
-        "/tools/parameters",
-        "Search parameters",
-        "Those this organisation defines, and how far they are built",
-    ),
-];
+/// A tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// Searching the record.
+    Search,
+    /// Looking around in terminology.
+    Terminology,
+    /// Checking resources.
+    Validation,
+    /// Exports and imports.
+    Bulk,
+    /// Who is told of changes.
+    Subscriptions,
+    /// The organisation's own search parameters.
+    Parameters,
+}
 
-/// Whether somebody is shown the tools at all.
+impl Tool {
+    const ALL: [Self; 6] = [
+        Self::Search,
+        Self::Terminology,
+        Self::Validation,
+        Self::Bulk,
+        Self::Subscriptions,
+        Self::Parameters,
+    ];
+
+    /// Address, name, what it is for.
+    const fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Search => (
+                "/tools/search",
+                "Search of the record",
+                "Any search of FHIR R4, built condition by condition, over what your role may see",
+            ),
+            Self::Terminology => (
+                "/tools/terminology",
+                "Terminology",
+                "Code systems, value sets and maps: looking up, checking and translating codes",
+            ),
+            Self::Validation => (
+                "/tools/validation",
+                "Validation",
+                "Whether a resource is valid, against R4 and against profiles",
+            ),
+            Self::Bulk => (
+                "/tools/bulk",
+                "Bulk jobs",
+                "Exports and imports: who asked for them, how far they are, and stopping them",
+            ),
+            Self::Subscriptions => (
+                "/tools/subscriptions",
+                "Subscriptions",
+                "Who is told of changes, what was delivered, what was given up, and sending it again",
+            ),
+            Self::Parameters => (
+                "/tools/parameters",
+                "Search parameters",
+                "Those this organisation defines, and how far they are built",
+            ),
+        }
+    }
+
+    /// Whether somebody is shown it. Searching and terminology are for those whose work asks questions of
+    /// the record: clinicians who write it, auditors, administrators; each finds what the role may see, and
+    /// no more. Validation is for those of them who write. The rest is for those who run the organisation. Carers, receptionists and patients have
+    /// pages of their own for all they do.
+    pub fn is_offered(self, visit: &Visit) -> bool {
+        let asks = [
+            Role::Administrator,
+            Role::Doctor,
+            Role::Nurse,
+            Role::Pharmacist,
+            Role::Auditor,
+        ];
+        let asks = asks.into_iter().any(|role| visit.is(role));
+        match self {
+            Self::Search => asks,
+            Self::Terminology => asks && visit.may(Interaction::Search, Class::Knowledge),
+            Self::Validation => {
+                let mut classes = Class::ALL.into_iter();
+                asks && classes.any(|class| visit.may(Interaction::Create, class))
+            }
+            Self::Parameters => visit.offers(Interaction::ManageSettings),
+            Self::Bulk | Self::Subscriptions => visit.offers(Interaction::ViewHealth),
+        }
+    }
+}
+
+/// Whether somebody is shown a tool at all.
 pub fn are_offered(visit: &Visit) -> bool {
-    visit.offers(Interaction::ManageSettings)
-        || visit.offers(Interaction::RunJobs)
-        || visit.is(Role::IntegrationService)
+    Tool::ALL.into_iter().any(|tool| tool.is_offered(visit))
 }
 
 /// The list.
@@ -65,9 +118,12 @@ pub async fn home(visit: Visit) -> Response {
 }
 
 fn list(visit: &Visit) -> Result<Response, AppError> {
+    if !are_offered(visit) {
+        return Err(missing());
+    }
     let mut table = Table::new("Tools", &["Tool", "What it is for"], "No tools.");
-    check(visit)?;
-    for (below, name, words) in TOOLS {
+    for tool in Tool::ALL.into_iter().filter(|tool| tool.is_offered(visit)) {
+        let (below, name, words) = tool.words();
         table = table.row(vec![
             Cell::link(&visit.href(below), name),
             Cell::text(words),
@@ -75,7 +131,7 @@ fn list(visit: &Visit) -> Result<Response, AppError> {
     }
     let page = ListPage {
         shell: visit.shell("Record tools"),
-        lead: "For those who look after the record and what is connected to it. What you open is recorded like everywhere else.".to_owned(),
+        lead: "For questions to the record itself and for looking after it. What you open is recorded like everywhere else.".to_owned(),
         action: None,
         secret: None,
         summary: None,
@@ -85,14 +141,19 @@ fn list(visit: &Visit) -> Result<Response, AppError> {
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-/// Whoever is not shown the tools is not told of them.
-pub fn check(visit: &Visit) -> Result<(), AppError> {
-    if are_offered(visit) {
-        return Ok(());
-    }
-    Err(AppError::NotFound {
+fn missing() -> AppError {
+    AppError::NotFound {
         what: "page".to_owned(),
-    })
+    }
+}
+
+/// Whoever is not shown a tool is not told of it.
+pub fn check(visit: &Visit, tool: Tool) -> Result<(), AppError> {
+    if tool.is_offered(visit) {
+        Ok(())
+    } else {
+        Err(missing())
+    }
 }
 
 /// A tool's page for a search or question that was refused: what is wrong stands on it. Faults go on.
@@ -101,8 +162,7 @@ pub fn refused(page: &mut ToolPage, error: AppError) -> Result<StatusCode, AppEr
     if status.is_server_error() {
         return Err(error);
     }
-    let text = answer::sentence(&error.public_text());
-    page.problem = Some(ErrorSummary::whole(&text));
+    page.problem = Some(ErrorSummary::whole(&plain::words(&error)));
     Ok(status)
 }
 
@@ -132,6 +192,8 @@ pub fn empty(visit: &Visit, title: &str, below: &str, button: &str) -> ToolPage 
     ToolPage {
         shell,
         back: (visit.href(HOME), "Record tools".to_owned()),
+        crumbs: Vec::new(),
+        tree: None,
         lead: String::new(),
         links: Vec::new(),
         problem: None,

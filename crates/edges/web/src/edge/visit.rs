@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use identity::{Interaction, Pending, Role, Session, permissions};
+use identity::{Class, Interaction, Pending, Role, Session, permissions};
 use kernel::{LogicalId, PurposeOfUse, RequestId};
 use subtle::ConstantTimeEq as _;
 
@@ -250,6 +250,15 @@ impl Visit {
             .iter()
             .any(|standing| permissions::may_operate(standing.role, operation))
     }
+    /// Whether a role of the person may do something with resources of a class, within its reach: for
+    /// offering links, never for deciding.
+    pub fn may(&self, interaction: Interaction, class: Class) -> bool {
+        self.caller
+            .subject
+            .standings()
+            .iter()
+            .any(|standing| permissions::cell(standing.role, class).contains(interaction))
+    }
     /// Whether the person holds a role.
     pub fn is(&self, role: Role) -> bool {
         self.caller.subject.has_role(role)
@@ -427,16 +436,16 @@ impl Visit {
             ("Users", "/users", Interaction::ManageUsers),
             ("Branches", "/branches", Interaction::ManageBranches),
             ("API clients", "/clients", Interaction::ManageClients),
-            (
-                "Record tools",
-                super::tools::HOME,
-                Interaction::ManageSettings,
-            ),
-            ("Health", "/health", Interaction::ViewHealth),
         ] {
             if self.offers(operation) {
                 add(label, below);
             }
+        }
+        if super::tools::are_offered(self) {
+            add("Record tools", super::tools::HOME);
+        }
+        if self.offers(Interaction::ViewHealth) {
+            add("Health", "/health");
         }
         nav.dedup_by(|a, b| a.label == b.label);
         nav

@@ -7,10 +7,12 @@ pub mod audit;
 pub mod message;
 pub mod patients;
 pub mod record;
+pub mod search;
 pub mod shell;
 pub mod sign_in;
 pub mod summary;
 pub mod today;
 pub mod tools;
+pub mod validation;
 
 pub use shell::{NavItem, Place, Shell, Theme};

@@ -7,6 +7,7 @@ use super::shell::Shell;
 use crate::clinical::{Banner, When};
 use crate::components::{Paging, Table};
 use crate::diff::Change;
+use crate::narrative::Narrative;
 
 /// A resource.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
@@ -28,14 +29,33 @@ pub struct ResourcePage {
     pub current: bool,
     /// When the version was made.
     pub updated: When,
-    /// Groups of fields: heading, (path, text).
-    pub groups: Vec<(String, Vec<(String, String)>)>,
-    /// The exact bytes as served, indented for reading.
-    pub json: String,
+    /// The narrative, safe to show.
+    pub narrative: Option<Narrative>,
+    /// Groups of fields: heading, lines.
+    pub groups: Vec<(String, Vec<Line>)>,
+    /// `JSON` or `XML`.
+    pub format: &'static str,
+    /// The other formats: address, name.
+    pub formats: Vec<(String, &'static str)>,
+    /// Every value as stored, indented for reading.
+    pub source: String,
     /// The history's address.
     pub history_href: String,
+    /// The entries of the ledger about it, for those who may see them.
+    pub ledger_href: String,
     /// The address of the FHIR resource itself.
     pub fhir_href: String,
+}
+
+/// A field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// `given[1]`; empty for the whole.
+    pub path: String,
+    /// Its value.
+    pub text: String,
+    /// Where a reference leads; empty for what leads nowhere here.
+    pub href: String,
 }
 
 /// The history of a resource.

@@ -15,6 +15,10 @@ pub struct ToolPage {
     pub shell: Shell,
     /// Back: address, words.
     pub back: (String, String),
+    /// The way here from the top, in place of `back`; may be empty.
+    pub crumbs: Vec<(String, String)>,
+    /// Where it stands among others.
+    pub tree: Option<Tree>,
     /// A sentence below the heading; may be empty.
     pub lead: String,
     /// Pages that go with this one: address, words.
@@ -41,4 +45,19 @@ pub struct ToolPage {
     pub steps: Vec<(String, String, PostButton)>,
     /// Text as it is: heading, text.
     pub code: Option<(String, String)>,
+}
+
+/// Where something stands: what is above it, and what is right below.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// From the top: address, words, code.
+    pub above: Vec<(String, String, String)>,
+    /// Itself.
+    pub here: (String, String),
+    /// Right below it: address, words, code, how many stand below that in words.
+    pub below: Vec<(String, String, String, String)>,
+    /// What is said where nothing stands below.
+    pub none: String,
+    /// Other pages of what stands below.
+    pub paging: Paging,
 }

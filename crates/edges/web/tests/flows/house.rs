@@ -128,7 +128,7 @@ impl House {
         (branch.id, branch.organization.as_str().to_owned())
     }
 
-    async fn user(&self, slug: &str, name: &str, role: RoleAssignment) {
+    pub async fn user(&self, slug: &str, name: &str, role: RoleAssignment) {
         let admin = self.caller(slug, "admin").await;
         let new = NewUser {
             sign_in_name: name.to_owned(),

@@ -11,5 +11,6 @@ mod house;
 #[path = "../markup/mod.rs"]
 mod markup;
 mod sign_in;
+mod tool_states;
 mod tools;
 mod twins;
