@@ -264,7 +264,8 @@ pub fn asks(params: &[(String, String)], known: &[SearchParam]) -> Vec<(String, 
         .iter()
         .map(|(name, value)| {
             let (words, value) = ask(name, value, known);
-            (name.clone(), words, value)
+            let shown = name.strip_suffix(":missing").unwrap_or(name);
+            (shown.to_owned(), words, value)
         })
         .collect()
 }

@@ -217,10 +217,9 @@ pub async fn show_one(
     ]
     .into_iter()
     .find(|state| state.as_str() == wanted);
-    let mut from = Field::text("from", "Begin at event")
+    let mut from = Field::text("from", "Offer to send again from event")
         .optional()
-        .value(visit.query.text("from"))
-        .hint("Offers a button below that sends again from there");
+        .value(visit.query.text("from"));
     from.width = "field-short";
     page.fields = vec![filter(state), from];
     let status = match problem {
