@@ -2,6 +2,7 @@
 //! role), through the router: what stands on it is locked, and no axe rule is broken.
 
 #![expect(
+    clippy::panic,
     clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and its pages are long lists"

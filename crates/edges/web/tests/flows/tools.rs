@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::too_many_lines,
-    clippy::unwrap_used,
     reason = "a test fails by panicking, and its pages are long lists"
 )]
 
