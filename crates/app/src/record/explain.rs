@@ -3,6 +3,8 @@
 //! shows nothing of the record; to people who may not search every type it looks at whole, its numbers are
 //! rounded up and everything else follows from the rounded ones, so that it tells of no patient.
 
+use std::time::Duration;
+
 use fhir::definitions::TypeId;
 use identity::Interaction;
 use serde_json::{Value, json};
@@ -47,7 +49,8 @@ pub async fn explain(
     };
     let entries = look_entries(app, caller, &look);
     app.store().record_access(&caller.scope, entries).await?;
-    Ok(parameters(&explained).to_string().into_bytes())
+    let limit = app.store().search_limit();
+    Ok(parameters(&explained, limit).to_string().into_bytes())
 }
 
 /// Whether the caller may search whole every type that a plan looks at, at the end of its chains, too.
@@ -71,7 +74,7 @@ fn looks_only_at(clauses: &[Clause], whole: &dyn Fn(TypeId) -> bool) -> bool {
     })
 }
 
-fn parameters(explained: &Explanation) -> Value {
+fn parameters(explained: &Explanation, limit: Duration) -> Value {
     let mut parts = vec![json!({ "name": "strategy", "valueString": explained.strategy })];
     if let Some(driver) = explained.driver {
         parts.push(json!({ "name": "driver", "valueInteger": driver }));
@@ -89,7 +92,7 @@ fn parameters(explained: &Explanation) -> Value {
         parts.push(json!({ "name": "engine", "valueString": line }));
     }
     let limit = json!({
-        "value": explained.limit_ms, "unit": "ms", "system": "http://unitsofmeasure.org", "code": "ms",
+        "value": u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), "unit": "ms", "system": "http://unitsofmeasure.org", "code": "ms",
     });
     parts.push(json!({ "name": "limit", "valueQuantity": limit }));
     json!({ "resourceType": "Parameters", "parameter": parts })

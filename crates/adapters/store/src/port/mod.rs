@@ -14,6 +14,7 @@ pub mod search;
 pub mod snapshot;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kernel::{LogicalId, RowId, TenantId, TenantScope};
@@ -92,6 +93,8 @@ pub trait Store: Send + Sync {
 
     /// Which words [`Store::pack_index`] indexes, where the extracted values hold any.
     fn full_text(&self) -> search::FullText;
+    /// After how long a search is stopped.
+    fn search_limit(&self) -> Duration;
     /// Puts up a fence: when this returns, every version with a row up to `at` that this process was asked
     /// to store is committed, and later ones with such a row are refused as [`StoreError::Busy`].
     async fn fence(&self, scope: &TenantScope, at: RowId) -> Result<(), StoreError>;

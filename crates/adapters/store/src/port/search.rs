@@ -317,17 +317,6 @@ pub struct Explanation {
     pub statement: String,
     /// The engine's own plan, line by line.
     pub engine: Vec<String>,
-    /// Milliseconds after which the search is stopped.
-    pub limit_ms: u64,
-}
-
-impl Explanation {
-    /// The same, of a search that is stopped after so long.
-    #[must_use]
-    pub fn within(mut self, limit: core::time::Duration) -> Self {
-        self.limit_ms = limit.as_millis().try_into().unwrap_or(u64::MAX);
-        self
-    }
 }
 
 /// A clause of an [`Explanation`].

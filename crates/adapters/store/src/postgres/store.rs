@@ -1,6 +1,7 @@
 //! The port over PostgreSQL.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ::ledger::Leaf;
 use ::ledger::payload::Payload;
@@ -191,11 +192,14 @@ impl Store for PostgresStore {
             self.limit_ms(),
         )
         .await
-        .map(|explained| explained.within(self.shared.settings.search_limit))
     }
 
     fn full_text(&self) -> FullText {
         self.shared.settings.full_text
+    }
+
+    fn search_limit(&self) -> Duration {
+        self.shared.settings.search_limit
     }
 
     async fn fence(&self, scope: &TenantScope, at: RowId) -> Result<(), StoreError> {

@@ -34,7 +34,6 @@ pub fn explain(
         clauses: query.clauses().iter().enumerate().map(clause).collect(),
         statement,
         engine: engine.iter().map(|line| without_values(line)).collect(),
-        limit_ms: 0,
     }
 }
 

@@ -264,9 +264,7 @@ impl Store for SqliteStore {
         check_words(tenant.shared.settings.full_text, &plan.all_of)?;
         blocking(move || {
             scan(&tenant, |connection| {
-                let limit = tenant.shared.settings.search_limit;
                 search::explained(connection, &tenant.sealing, &plan, counting)
-                    .map(|explained| explained.within(limit))
             })
         })
         .await
@@ -274,6 +272,10 @@ impl Store for SqliteStore {
 
     fn full_text(&self) -> FullText {
         self.shared.settings.full_text
+    }
+
+    fn search_limit(&self) -> Duration {
+        self.shared.settings.search_limit
     }
 
     async fn fence(&self, scope: &TenantScope, at: RowId) -> Result<(), StoreError> {

@@ -254,7 +254,9 @@ fn hint(param: &SearchParam) -> String {
             let parts: Vec<&str> = param.components.iter().map(|part| part.code).collect();
             format!("Values joined with $, in this order: {}.", parts.join(", "))
         }
-        ParamKind::Special => "Has rules of its own, which FHIR's page on searching gives.".to_owned(),
+        ParamKind::Special => {
+            "Has rules of its own, which FHIR's page on searching gives.".to_owned()
+        }
     }
 }
 
