@@ -17,6 +17,7 @@ pub mod limits;
 pub mod order;
 pub mod quantity;
 pub mod register;
+pub mod resources;
 pub mod rounds;
 pub mod schedule;
 pub mod stock;

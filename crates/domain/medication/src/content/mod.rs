@@ -31,6 +31,12 @@ impl Substance {
         Self(known.map_or_else(|| name.trim().to_lowercase(), str::to_owned))
     }
 
+    /// By the name that a record has kept.
+    #[must_use]
+    pub fn recorded(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
     fn of(component: &Component, knowledge: &dyn DrugKnowledge) -> Self {
         match component.ingredient.and_then(|id| knowledge.name(id)) {
             Some(name) => Self(name.to_owned()),

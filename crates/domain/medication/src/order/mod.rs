@@ -10,7 +10,7 @@ use kernel::{Categorised, Category, Timestamp};
 use crate::content::{Article, Substance};
 use crate::dosage::{AsNeeded, Dosage, Weight};
 use crate::ids::{PrescriptionId, ResidentId};
-use crate::schedule::{Rounds, ScheduleError, Setting, Shift, Slot, Window, due};
+use crate::schedule::{Rounds, ScheduleError, Setting, Shift, Slot, Window, due_checked};
 
 /// What an order is at, as `MedicationRequest.status` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -337,7 +337,7 @@ impl Order {
             stop: self.stop,
             window: self.window,
         };
-        let slots = due(&self.dosages, &setting, from, to)?;
+        let slots = due_checked(&self.dosages, &setting, from, to)?;
         let mut keyed: Vec<DueSlot> = Vec::with_capacity(slots.len());
         for slot in slots {
             // On the night when the clocks go forward two clock times are one instant.

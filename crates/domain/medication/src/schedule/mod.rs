@@ -140,6 +140,16 @@ pub fn due(
             return Err(ScheduleError::Wrong { path: problem.path });
         }
     }
+    due_checked(dosages, setting, from, to)
+}
+
+/// The same for dosages that were checked before.
+pub(crate) fn due_checked(
+    dosages: &[Dosage],
+    setting: &Setting,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Slot>, ScheduleError> {
     let mut ordered: Vec<(usize, &Dosage)> = dosages.iter().enumerate().collect();
     ordered.sort_by_key(|(_, dosage)| dosage.sequence.unwrap_or(1));
     let mut slots = Vec::new();
