@@ -166,6 +166,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request, target: &Target) -> Result<Answer, ConnectError> {
+        let most = request.answer_bytes.unwrap_or(self.limits.answer_bytes);
         let mut built = http::Request::builder()
             .method(request.method)
             .uri(request.url)
@@ -178,12 +179,12 @@ impl Client {
         let sent = self.http.request(built).await;
         let response = sent.map_err(|error| cause(&error, host()))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, self.limits.answer_bytes).collect().await;
+        let body = Limited::new(body, most).collect().await;
         let body = body.map_err(|error| {
             if error.downcast_ref::<LengthLimitError>().is_some() {
                 ConnectError::AnswerTooLarge {
                     host: host(),
-                    limit: self.limits.answer_bytes,
+                    limit: most,
                 }
             } else {
                 ConnectError::Protocol {

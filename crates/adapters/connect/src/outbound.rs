@@ -22,6 +22,8 @@ pub struct Request {
     pub body: Bytes,
     /// A shorter deadline than the client's own.
     pub deadline: Option<Duration>,
+    /// Another bound of the answer's body than the client's own, in bytes.
+    pub answer_bytes: Option<usize>,
 }
 
 impl core::fmt::Debug for Request {

@@ -15,9 +15,10 @@ use store::{CommitError, DocExpected, Log};
 
 use crate::App;
 use crate::authorise::{Ask, authorise};
-use crate::bulk::input::{self, Input};
+use crate::bulk::input::{self, Block, Input, Source};
 use crate::bulk::job::{self, ImportSpec, State, Stored};
 use crate::bulk::outputs::{self, Lines, Role};
+use crate::bulk::remote::{self, Known, Place};
 use crate::bulk::work::End;
 use crate::context::Caller;
 use crate::entry::house_entry;
@@ -96,16 +97,7 @@ impl Run<'_> {
     async fn block(&mut self, number: usize, input: &Input) -> Result<End, AppError> {
         let job = &self.stored.job;
         let (id, place, line) = (job.id, job.progress.place, job.progress.line);
-        let whose = (id, job.slug.as_str());
-        let block = input::block(
-            self.app,
-            self.scope,
-            &self.key,
-            whose,
-            (number, input),
-            place,
-        )
-        .await?;
+        let (block, known) = self.read(number, input).await?;
         let wanted = input.ty.clone();
         let (lines, bytes) = (block.text.clone(), block.text.len() as u64);
         let (items, refusals, last) =
@@ -119,6 +111,7 @@ impl Run<'_> {
         job.progress.unchanged += counts.unchanged;
         job.progress.refused += counts.refused.count;
         job.progress.line = last;
+        job.progress.remote = known;
         if let Some(next) = block.next {
             job.progress.place = next;
         } else {
@@ -144,6 +137,26 @@ impl Run<'_> {
                 End::Lost
             },
         )
+    }
+
+    // The next lines of an input, and what is known of it where another server has it.
+    async fn read(&self, number: usize, input: &Input) -> Result<(Block, Option<Known>), AppError> {
+        let job = &self.stored.job;
+        let at = job.progress.place;
+        if let Source::Url { url } = &input.source {
+            let place = Place {
+                number,
+                url,
+                at,
+                known: job.progress.remote.as_ref(),
+                since: job.created,
+            };
+            return remote::block(self.app, &place).await;
+        }
+        let whose = (job.id, job.slug.as_str());
+        let which = (number, input);
+        let block = input::block(self.app, self.scope, &self.key, whose, which, at).await?;
+        Ok((block, None))
     }
 
     async fn load(

@@ -1,5 +1,6 @@
 //! What an import reads: NDJSON that was sent with the request, kept sealed beside the job, or a file that
-//! the operator put into the tenant's import folder. Read in blocks of whole lines. Fetches nothing.
+//! the operator put into the tenant's import folder. Read in blocks of whole lines. Fetches nothing: that is
+//! [`super::remote`]'s.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,11 @@ pub(super) enum Source {
         /// When it was changed, in milliseconds since the Unix epoch.
         changed: i64,
     },
+    /// A file on another server.
+    Url {
+        /// Its whole address, which may hold a secret.
+        url: String,
+    },
 }
 
 /// One input.
@@ -61,7 +67,7 @@ pub(super) struct Block {
 }
 
 /// The longest line, in bytes.
-const LINE: usize = 64 << 20;
+pub(super) const LINE: usize = 64 << 20;
 
 /// Splits a text at line ends into chunks of about so many bytes.
 pub(super) fn chunks(text: &Bytes, about: usize) -> Vec<Bytes> {
@@ -172,6 +178,9 @@ pub(super) async fn block(
             })
             .await?
         }
+        Source::Url { .. } => Err(AppError::Fault(
+            "an input on another server is read as a file of this one".to_owned(),
+        )),
     }
 }
 

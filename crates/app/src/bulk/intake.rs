@@ -1,4 +1,5 @@
-//! Asking for an import: NDJSON sent with the request, or files of the tenant's import folder. What is
+//! Asking for an import: NDJSON sent with the request, files of the tenant's import folder, or files on
+//! servers of the egress allow list. What is
 //! wrong with the request is said at once; what is wrong with a line comes back with the job.
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::authorise::{Ask, authorise};
 use crate::bulk::input::{self, Input, Source};
 use crate::bulk::job::{ImportSpec, Job, Work};
 use crate::bulk::kickoff::refuse_too_many;
-use crate::bulk::{outputs, sweep, work};
+use crate::bulk::{outputs, remote, sweep, work};
 use crate::context::Caller;
 use crate::entry::house_entry;
 use crate::error::AppError;
@@ -27,6 +28,8 @@ pub enum InputSource {
     Lines(Bytes),
     /// The file of this name in the tenant's import folder.
     File(String),
+    /// The file at this address.
+    Url(String),
 }
 
 /// A request for an import.
@@ -99,6 +102,10 @@ async fn keep(
         }
         let source = match source {
             InputSource::File(name) => input::file(app, caller.tenant.slug.as_str(), &name).await?,
+            InputSource::Url(url) => {
+                remote::check(app, &url)?;
+                Source::Url { url }
+            }
             InputSource::Lines(text) => {
                 let chunks = input::chunks(&text, app.settings().bulk.chunk_bytes);
                 let count = chunks.len() as u64;

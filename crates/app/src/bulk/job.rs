@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::App;
 use crate::bulk::input::Input;
 use crate::bulk::outputs::{OpenFile, Part};
+use crate::bulk::remote::Known;
 use crate::context::{Caller, RequestContext};
 use crate::error::AppError;
 use crate::{sign_in, tenants};
@@ -89,6 +90,9 @@ pub(super) struct Progress {
     /// Where in an input the next block begins.
     #[serde(default)]
     pub place: u64,
+    /// What was known of an input on another server when it was read that far.
+    #[serde(default)]
+    pub remote: Option<Known>,
     /// Lines of the input so far.
     #[serde(default)]
     pub line: u64,

@@ -14,6 +14,7 @@ mod kickoff;
 mod links;
 mod mentions;
 mod outputs;
+mod remote;
 mod sieve;
 mod status;
 mod sweep;

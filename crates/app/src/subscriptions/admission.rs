@@ -135,9 +135,13 @@ async fn by_topic(
 ) -> Result<(), AppError> {
     let topics = topic::all(app, caller.scope.tenant()).await?;
     let Some(topic) = topic::by_url(&topics, url) else {
-        return refuse(format!(
-            "topic {url:?} is not known here, or not served: store it as a Basic with code SubscriptionTopic"
-        ));
+        let why = topic::why_not(app, caller.scope.tenant(), url).await?;
+        return refuse(match why {
+            Some(why) => format!("topic {url:?} is not served: {why}"),
+            None => format!(
+                "topic {url:?} is not known here: store it as a Basic with code SubscriptionTopic"
+            ),
+        });
     };
     for trigger in &topic.triggers {
         allowed(app, caller, trigger.ty).await?;

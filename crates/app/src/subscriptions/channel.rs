@@ -207,6 +207,7 @@ impl Sender<'_> {
             headers,
             body: call.body,
             deadline: channel.timeout_s.map(Duration::from_secs),
+            answer_bytes: None,
         };
         judge(&self.app.outbound().call(request).await?)
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits};
 use fhir::search::{IndexValue, RefTarget};
-use kernel::{TenantScope, VersionId};
+use kernel::{Categorised as _, Category, TenantScope, VersionId};
 use ledger::leaf::Class;
 use store::{ResourceKey, StoredVersion};
 
@@ -18,6 +18,7 @@ use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::entry::{Look, look_entries};
 use crate::error::AppError;
+use crate::record::search::{self, SearchRequest};
 
 /// A resource that goes along.
 #[derive(Debug, Clone)]
@@ -152,11 +153,20 @@ impl Reader<'_> {
         seen: &StoredVersion,
         delivery: &Delivery,
     ) -> Result<Vec<Shown>, AppError> {
-        let mut shown = Vec::new();
+        let mut found = Vec::new();
         for key in self.referred(topic, seen)? {
-            let Some(found) = self.app.store().read(self.scope, &key).await? else {
+            found.extend(self.app.store().read(self.scope, &key).await?);
+        }
+        for (ty, code) in &topic.referring {
+            found.extend(self.referring(*ty, code, seen).await?);
+        }
+        let mut shown: Vec<Shown> = Vec::new();
+        for found in found {
+            let key = found.key.clone();
+            let name = crate::record::name_of(&key);
+            if shown.iter().any(|shown| shown.name == name) {
                 continue;
-            };
+            }
             if found.body.is_none() || !may_see(self.app, self.caller, &found).await? {
                 continue;
             }
@@ -169,6 +179,29 @@ impl Reader<'_> {
         Ok(shown)
     }
 
+    // What refers to it now, as a search by the creator finds it.
+    async fn referring(
+        &self,
+        ty: TypeId,
+        code: &str,
+        seen: &StoredVersion,
+    ) -> Result<Vec<StoredVersion>, AppError> {
+        let of = crate::record::name_of(&seen.key);
+        let request = SearchRequest {
+            ty,
+            params: vec![(code.to_owned(), of)],
+            lenient: false,
+        };
+        let most = u32::try_from(ALONG).unwrap_or(u32::MAX);
+        let found = search::peek(self.app, self.caller, &request, None, most).await;
+        match found {
+            Ok(found) => Ok(found),
+            // Of a type that the creator may not search: it has nothing of it.
+            Err(error) if error.category() == Category::Forbidden => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     // What the topic's includes point to from a version.
     fn referred(&self, topic: &Topic, seen: &StoredVersion) -> Result<Vec<ResourceKey>, AppError> {
         let definitions = self.app.definitions();
@@ -177,10 +210,10 @@ impl Reader<'_> {
         let Some(body) = &seen.body else {
             return Ok(keys);
         };
-        let includes = topic.includes.iter().filter(|(of, _)| of == name);
+        let includes = topic.includes.iter().filter(|(of, _, _)| of == name);
         let document = Document::parse(body.to_vec(), &Limits::default())?;
         let values = fhir::search::extract(definitions, seen.key.ty, document.root());
-        for (_, code) in includes {
+        for (_, code, to) in includes {
             let Some(param) = definitions.search_param(seen.key.ty, code) else {
                 continue;
             };
@@ -188,6 +221,7 @@ impl Reader<'_> {
                 if *id == param.id
                     && let IndexValue::Reference { target } = value
                     && let Some(key) = local(target)
+                    && to.is_none_or(|to| to == key.ty)
                     && !keys.contains(&key)
                 {
                     keys.push(key);

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use fhir::definitions::TypeId;
+use fhir::search::ParamKind;
 use identity::SystemTask;
 use kernel::TenantId;
 use serde_json::Value;
@@ -51,12 +52,44 @@ pub(crate) struct Topic {
     pub triggers: Vec<Trigger>,
     /// Type and parameter; the type is empty where the topic names none.
     pub filters: Vec<(String, String)>,
-    /// `Type:parameter` of what goes along with a focus.
-    pub includes: Vec<(String, String)>,
+    /// `Type:parameter`, and perhaps a type, of what goes along with a focus.
+    pub includes: Vec<(String, String, Option<TypeId>)>,
+    /// `Type:parameter` of what refers to a focus and goes along with it.
+    pub referring: Vec<(TypeId, String)>,
 }
 
 /// The topics of a tenant. Those that cannot be served are left out, with a line in the log.
 pub(crate) async fn all(app: &App, tenant: TenantId) -> Result<Vec<Topic>, AppError> {
+    let mut topics = Vec::new();
+    for (id, _, found) in stored(app, tenant).await? {
+        match found {
+            Ok(topic) => topics.extend(topic),
+            Err(reason) => tracing::warn!(topic = id, reason, "a topic is not served"),
+        }
+    }
+    Ok(topics)
+}
+
+/// Why the topic of a canonical URL is not served, where it is stored.
+pub(crate) async fn why_not(
+    app: &App,
+    tenant: TenantId,
+    url: &str,
+) -> Result<Option<String>, AppError> {
+    let bare = url.split('|').next().unwrap_or(url);
+    let found = stored(app, tenant).await?.into_iter();
+    let mut found = found.filter(|(_, url, _)| url.as_deref() == Some(bare));
+    Ok(found.find_map(|(_, _, topic)| match topic {
+        Ok(Some(_)) => None,
+        Ok(None) => Some("it is not active".to_owned()),
+        Err(reason) => Some(reason),
+    }))
+}
+
+/// A stored topic: the Basic's id, its URL, and the topic where it is served.
+type Stored = (String, Option<String>, Result<Option<Topic>, String>);
+
+async fn stored(app: &App, tenant: TenantId) -> Result<Vec<Stored>, AppError> {
     let caller = system_caller(app, tenant, SystemTask::Consumers)?;
     let ty = app
         .definitions()
@@ -68,22 +101,17 @@ pub(crate) async fn all(app: &App, tenant: TenantId) -> Result<Vec<Topic>, AppEr
         lenient: false,
     };
     let found = search::peek(app, &caller, &request, None, MOST).await?;
-    let mut topics = Vec::with_capacity(found.len());
-    for version in found {
-        let Some(body) = &version.body else { continue };
-        match read(app, body) {
-            Ok(Some(topic)) => topics.push(topic),
-            Ok(None) => {}
-            Err(reason) => {
-                tracing::warn!(
-                    topic = version.key.id.as_str(),
-                    reason,
-                    "a topic is not served"
-                );
-            }
-        }
-    }
-    Ok(topics)
+    let bodies = found.iter().filter_map(|version| {
+        let id = version.key.id.as_str().to_owned();
+        Some((id, version.body.as_ref()?))
+    });
+    Ok(bodies
+        .map(|(id, body)| {
+            let root: Option<Value> = serde_json::from_slice(body).ok();
+            let url = root.and_then(|root| one(&root, "url").and_then(text).map(str::to_owned));
+            (id, url, read(app, body))
+        })
+        .collect())
 }
 
 /// The topic of a canonical URL, whose version part is not compared.
@@ -105,12 +133,19 @@ pub(crate) fn read(app: &App, body: &[u8]) -> Result<Option<Topic>, String> {
         triggers: Vec::new(),
         filters: Vec::new(),
         includes: Vec::new(),
+        referring: Vec::new(),
     };
     for found in many(&root, "resourceTrigger") {
         topic.triggers.push(trigger(app, found)?);
     }
-    if many(&root, "eventTrigger").next().is_some() || topic.triggers.is_empty() {
-        return Err("only resource triggers are served, and it needs one".to_owned());
+    if many(&root, "eventTrigger").next().is_some() {
+        return Err(
+            "eventTrigger is not served, since nothing happens here but changes of resources: describe the change in a resourceTrigger"
+                .to_owned(),
+        );
+    }
+    if topic.triggers.is_empty() {
+        return Err("it has no resourceTrigger".to_owned());
     }
     for found in many(&root, "canFilterBy") {
         let parameter = one(found, "filterParameter").and_then(text);
@@ -119,19 +154,46 @@ pub(crate) fn read(app: &App, body: &[u8]) -> Result<Option<Topic>, String> {
         topic.filters.push((of.to_owned(), parameter.to_owned()));
     }
     for found in many(&root, "notificationShape") {
-        if many(found, "revInclude").next().is_some() {
-            return Err("revInclude is not served: leave it out".to_owned());
-        }
-        for include in many(found, "include").filter_map(text) {
-            let include = include.trim_start_matches("_include=");
-            let include = include.split('&').next().unwrap_or_default();
-            let pair = include
-                .split_once(':')
-                .ok_or("an include is not of the form Type:parameter")?;
-            topic.includes.push((pair.0.to_owned(), pair.1.to_owned()));
-        }
+        shape(app, found, &mut topic)?;
     }
     Ok(Some(topic))
+}
+
+// What goes along: `include=Type:parameter` or `_include=Type:parameter`, several joined by `&`.
+fn shape(app: &App, found: &Value, topic: &mut Topic) -> Result<(), String> {
+    let of = one(found, "resource").and_then(text).map_or("", type_name);
+    for (element, name) in [("include", "_include="), ("revInclude", "_revinclude=")] {
+        let texts = many(found, element).filter_map(text);
+        for text in texts.flat_map(|text| text.split('&')) {
+            let bare = name.trim_start_matches('_');
+            let text = text.strip_prefix(name).unwrap_or(text);
+            let text = text.strip_prefix(bare).unwrap_or(text);
+            let wrong = || {
+                format!(
+                    "{element} {text:?} is not of the form Type:parameter with a parameter that refers"
+                )
+            };
+            let (source, rest) = text.split_once(':').ok_or_else(wrong)?;
+            let (code, target) = rest.split_once(':').unwrap_or((rest, ""));
+            let ty = app.definitions().resource(source).ok_or_else(wrong)?;
+            let known = app.definitions().search_param(ty, code);
+            if known.is_none_or(|known| known.kind != ParamKind::Reference) {
+                return Err(wrong());
+            }
+            if element == "include" {
+                let to = match target {
+                    "" => None,
+                    name => Some(app.definitions().resource(name).ok_or_else(wrong)?),
+                };
+                topic
+                    .includes
+                    .push((source.to_owned(), code.to_owned(), to));
+            } else if target.is_empty() || of.is_empty() || target == of {
+                topic.referring.push((ty, code.to_owned()));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn trigger(app: &App, found: &Value) -> Result<Trigger, String> {

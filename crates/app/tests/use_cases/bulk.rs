@@ -13,21 +13,26 @@ use uuid::Uuid;
 
 use crate::house::{House, observation, patient};
 
-struct Jobs {
-    house: House,
-    program: Caller,
-    files: Blobs,
+pub struct Jobs {
+    pub house: House,
+    pub program: Caller,
+    pub files: Blobs,
     folder: tempfile::TempDir,
 }
 
 impl Jobs {
     async fn begin() -> Self {
+        Self::begin_with(|_| {}).await
+    }
+
+    pub async fn begin_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let imports = folder.path().join("imports");
         std::fs::create_dir_all(imports.join("ash")).unwrap();
         let house = House::build_with(|settings| {
             settings.bulk.import_folder = Some(imports);
             settings.bulk.settle_ms = 0;
+            change(settings);
         })
         .await;
         let files = Blobs::in_folder(&folder.path().join("files")).unwrap();
@@ -75,7 +80,7 @@ impl Jobs {
         job
     }
 
-    async fn status(&self, job: Uuid) -> Result<Status, AppError> {
+    pub async fn status(&self, job: Uuid) -> Result<Status, AppError> {
         bulk::status(&self.house.app, &self.program, &job.to_string()).await
     }
 
@@ -91,7 +96,7 @@ impl Jobs {
         panic!("the job did not end");
     }
 
-    async fn stored(&self, job: Uuid) -> (Value, u32) {
+    pub async fn stored(&self, job: Uuid) -> (Value, u32) {
         let id = format!("bulk-{job}");
         let store = &self.house.store;
         let doc = store.doc(&self.scope(), DocKind::Job, &id).await.unwrap();
@@ -160,7 +165,7 @@ async fn program(house: &House) -> Caller {
         .unwrap()
 }
 
-fn lines(resources: &[Value]) -> Vec<u8> {
+pub fn lines(resources: &[Value]) -> Vec<u8> {
     resources
         .iter()
         .flat_map(|resource| format!("{resource}\n").into_bytes())

@@ -28,6 +28,8 @@ mod platform;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod remote_imports;
+#[cfg(test)]
 mod resuming;
 #[cfg(test)]
 mod search_parameters;

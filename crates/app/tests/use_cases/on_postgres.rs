@@ -153,3 +153,13 @@ mod search_parameters {
         on_postgres(tests::a_type_is_indexed_anew_on_order_by_those_who_may);
     }
 }
+
+mod remote_imports {
+    use super::on_postgres;
+    use crate::remote_imports as tests;
+
+    #[test]
+    fn another_replica_goes_on_where_one_was_stopped() {
+        on_postgres(tests::another_replica_goes_on_where_one_was_stopped);
+    }
+}

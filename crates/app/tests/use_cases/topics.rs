@@ -351,3 +351,106 @@ async fn mail_names_no_patient_and_carries_the_resource_only_where_asked() {
         "{mails:?}"
     );
 }
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
+pub async fn what_refers_to_a_focus_goes_along_where_the_creator_may_see_it() {
+    let receiver = Receiver::start(|_, _| Reply::status(200));
+    let place = Subscribed::to(&[&receiver]).await;
+    let topic = json!({
+        "resourceType": "Basic", "id": "topic",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/fhir-types", "code": "SubscriptionTopic"}]},
+        "extension": [
+            {"url": element("url"), "valueUri": TOPIC},
+            {"url": element("resourceTrigger"), "extension": [
+                {"url": "resource", "valueUri": "Patient"},
+                {"url": "supportedInteraction", "valueCode": "update"},
+            ]},
+            {"url": element("notificationShape"), "extension": [
+                {"url": "resource", "valueUri": "Patient"},
+                {"url": "include", "valueString": "_include=Patient:general-practitioner:Organization"},
+                {"url": "revInclude", "valueString": "_revinclude=Observation:subject&_revinclude=Condition:subject"},
+            ]},
+        ],
+    });
+    place.put(&topic).await;
+    place.put(&patient("p1", "Ash")).await;
+    place.put(&patient("p2", "Ash")).await;
+    place.put(&observation("o1", "p1")).await;
+    place.put(&observation("o2", "p2")).await;
+    place
+        .put(&json!({"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p1"}}))
+        .await;
+    place
+        .put(&json!({"resourceType": "Organization", "id": "org"}))
+        .await;
+    let mut body = hook("s1", TOPIC, &receiver.url("/in"));
+    body["channel"]["payload"] = json!("application/fhir+json");
+    body["channel"]["_payload"] = json!({"extension": [{
+        "url": format!("{BACKPORT}backport-payload-content"), "valueCode": "full-resource",
+    }]});
+    // A token that may not see conditions.
+    let named = ["Patient", "Observation", "Organization", "Subscription"];
+    let scopes = vec![identity::Scope {
+        types: identity::Types::Named(named.map(str::to_owned).to_vec()),
+        interactions: identity::InteractionSet::ALL,
+    }];
+    let (token, _) = place.house.client_token("ash", Some(scopes)).await;
+    let context = place.house.context();
+    let narrow = app::sign_in::bearer(&place.house.app, "ash", &token, context);
+    place
+        .house
+        .put(&narrow.await.unwrap(), &body)
+        .await
+        .unwrap();
+    body["id"] = json!("s2");
+    place.subscribe(&body).await;
+    let mut changed = patient("p1", "Birch");
+    changed["generalPractitioner"] =
+        json!([{"reference": "Organization/org"}, {"reference": "Practitioner/x"}]);
+    place.put(&changed).await;
+    place.work().await;
+    let along = |subscription: &str| -> Vec<String> {
+        let seen = receiver.seen();
+        let name = format!("{subscription}.1");
+        let one = seen
+            .iter()
+            .find(|one| one.header("webhook-id") == Some(&name));
+        let bundle: Value = serde_json::from_slice(&one.unwrap().body).unwrap();
+        let entries = bundle["entry"].as_array().unwrap().iter().skip(1);
+        entries
+            .map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(along("s2"), ["p1", "org", "o1", "c1"]);
+    assert_eq!(along("s1"), ["p1", "org", "o1"]);
+}
+
+#[tokio::test]
+async fn a_topic_that_cannot_be_served_is_refused_with_its_reason() {
+    let place = Subscribed::with(vec!["http://127.0.0.1:1 private".to_owned()], None).await;
+    let shape = |name: &str, text: &str| json!({"url": element("notificationShape"), "extension": [{"url": name, "valueString": text}]});
+    for (more, says) in [
+        (
+            json!({"url": element("eventTrigger"), "extension": [{"url": "description", "valueString": "x"}]}),
+            "eventTrigger",
+        ),
+        (shape("revInclude", "Observation"), "revInclude"),
+        (shape("revInclude", "Observation:code"), "Observation:code"),
+        (shape("include", "Observation:nonsense"), "nonsense"),
+        (
+            json!({"url": element("status"), "valueCode": "draft"}),
+            "not active",
+        ),
+    ] {
+        let mut body = topic();
+        let extensions = body["extension"].as_array_mut().unwrap();
+        extensions.retain(|one| one["url"] != more["url"]);
+        extensions.push(more);
+        place.put(&body).await;
+        let subscription = hook("s1", TOPIC, "http://127.0.0.1:1/");
+        let refused = place.house.put(&place.program, &subscription).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(says), "{says}: {refused}");
+    }
+}

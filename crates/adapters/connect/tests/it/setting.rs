@@ -79,5 +79,6 @@ pub fn post(url: impl Into<String>, body: &str) -> Request {
         headers: Vec::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
         deadline: None,
+        answer_bytes: None,
     }
 }

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use crate::edge::{Arrival, EdgeError, logical_id};
 use crate::fhir_routes::{failed, put, query};
 use crate::negotiation::{Preferences, check_accept, check_content};
-use crate::operations::parameters::Parameters;
+use crate::operations::import_manifest;
+use crate::operations::parameters::{Parameters, RESOURCE};
 use crate::outcome::Failure;
 use crate::routing::Route;
 
@@ -142,8 +143,8 @@ fn parameters(given: &Parameters) -> Vec<(String, String)> {
     pairs
 }
 
-/// `POST $import`: NDJSON as the body (`?_type=` says of which type), or Parameters whose `input` parts
-/// name a `type` and the `url` of a file in the import folder (`file:name.ndjson`), or hold `data`.
+/// `POST $import`: NDJSON as the body (`?_type=` says of which type), or a manifest: see
+/// [`import_manifest`].
 async fn import(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let tenant: String = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
@@ -164,52 +165,14 @@ async fn import(mut arrival: Arrival) -> Result<Response, EdgeError> {
     } else {
         check_content(arrival.headers())?;
         let given = Parameters::read(&mut arrival, limit).await?;
-        let parts: Vec<fhir::json::Value<'_>> = given
-            .parts()
-            .filter(|(name, _)| name == "input")
-            .map(|(_, part)| part)
-            .collect();
-        parts.into_iter().map(input).collect::<Result<_, _>>()?
+        match given.resources(RESOURCE).next() {
+            Some(manifest) => import_manifest::of_json(manifest)?,
+            None => import_manifest::of_parameters(&given)?,
+        }
     };
     let request = ImportRequest { inputs, url };
     let id = begin_import(arrival.app(), &caller, request).await?;
     Ok(accepted(&caller, id))
-}
-
-/// One `input` part.
-fn input(part: fhir::json::Value<'_>) -> Result<(Option<String>, InputSource), EdgeError> {
-    let mut given = (None, None);
-    let parts = part
-        .get("part")
-        .into_iter()
-        .flat_map(fhir::json::Value::items);
-    for inner in parts {
-        let value = inner
-            .members()
-            .find(|(name, _)| name.starts_with("value"))
-            .and_then(|(_, value)| value.as_str())
-            .unwrap_or_default();
-        match inner.get_str("name").as_deref() {
-            Some("type") => given.0 = Some(value.into_owned()),
-            Some("url") => {
-                let Some(name) = value.strip_prefix("file:") else {
-                    let text = "an input's url is none of this server's: put the file into the import folder and name it as file:name.ndjson, or send the lines";
-                    return Err(EdgeError::Address(Category::Invalid, text.to_owned()));
-                };
-                given.1 = Some(InputSource::File(name.to_owned()));
-            }
-            Some("data") => {
-                let lines = Bytes::from(value.into_owned());
-                given.1 = Some(InputSource::Lines(lines));
-            }
-            _ => {}
-        }
-    }
-    let (ty, Some(source)) = given else {
-        let text = "an input has neither url nor data: give one of them";
-        return Err(EdgeError::Address(Category::Invalid, text.to_owned()));
-    };
-    Ok((ty, source))
 }
 
 /// `202 Accepted`, with the address to ask at.

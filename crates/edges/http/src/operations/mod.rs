@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub mod bulk;
 mod graphql;
 mod medicines;
+mod import_manifest;
 pub mod parameters;
 mod patients;
 mod record;

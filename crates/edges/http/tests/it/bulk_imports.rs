@@ -187,7 +187,20 @@ async fn files_come_from_the_tenants_own_folder_only() {
         summary(&server, &manifest).await,
         "read 20, stored 20, unchanged 0, refused 0"
     );
+    let manifest = json!({
+        "inputFormat": "application/fhir+ndjson", "inputSource": "https://other.example/fhir",
+        "storageDetail": { "type": "https" },
+        "input": [{ "type": "Patient", "url": "file:people.ndjson" }],
+    });
+    let again = Call::post("/t/rosewood/fhir/$import").json(&manifest);
+    let manifest = imported(&server, &token, again).await;
+    assert_eq!(
+        summary(&server, &manifest).await,
+        "read 20, stored 0, unchanged 20, refused 0"
+    );
     for (url, status) in [
+        ("https://files.example.org/p.ndjson", 422),
+        ("ftp://files.example.org/p.ndjson", 400),
         ("file:secret.ndjson", 404),
         ("file:../lakeside/secret.ndjson", 400),
         ("file:/etc/passwd", 400),
