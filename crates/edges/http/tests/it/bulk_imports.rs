@@ -126,7 +126,7 @@ async fn lines_that_are_refused_come_back_with_their_place() {
         (
             Call::post("/t/rosewood/fhir/$import")
                 .json(&file_input("https://elsewhere.example/x.ndjson")),
-            400,
+            422,
         ),
         (
             Call::post("/t/rosewood/fhir/$import").json(&file_input("file:x.ndjson")),
