@@ -4,8 +4,8 @@
 pub(crate) mod batch;
 pub mod bulk;
 mod graphql;
-mod medicines;
 mod import_manifest;
+mod medicines;
 pub mod parameters;
 mod patients;
 mod record;
