@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Categorised, Category};
+use kernel::{Categorised, Category, Timestamp};
 
 use super::{Record, RecordError};
 use crate::ids::{PrescriptionId, RecordId};
@@ -221,8 +221,18 @@ impl Book {
     /// The records that hold, by due dose; those of none by order.
     #[must_use]
     pub fn placed(&self) -> Placed<'_> {
+        self.placed_where(|_| true)
+    }
+
+    /// Those of due doses from a moment on.
+    #[must_use]
+    pub fn placed_since(&self, from: Timestamp) -> Placed<'_> {
+        self.placed_where(|record| record.slot.as_ref().is_some_and(|slot| slot.at >= from))
+    }
+
+    fn placed_where(&self, wanted: impl Fn(&Record) -> bool) -> Placed<'_> {
         let mut placed = Placed::default();
-        for head in self.heads() {
+        for head in self.heads().filter(|head| wanted(head.record)) {
             match &head.record.slot {
                 Some(slot) => placed.slots.entry(slot).or_default().push(head.record),
                 None => placed
@@ -255,6 +265,13 @@ impl Book {
     #[must_use]
     pub fn history(&self) -> History {
         self.history_without(None)
+    }
+
+    /// The doses that count from a moment on.
+    #[must_use]
+    pub fn history_since(&self, from: Timestamp) -> History {
+        let heads = self.heads().filter(|head| head.record.happened >= from);
+        History::of(heads.filter_map(|head| head.record.counted()).collect())
     }
 
     /// The same without a record that is about to be corrected.

@@ -194,6 +194,24 @@ impl kernel::Categorised for Unmeasured {
 /// An amount in the one unit of its kind, so that amounts compare without reading units again.
 #[must_use]
 pub fn usual(amount: &Quantity) -> Quantity {
+    let value = amount.value.value();
+    let scaled = |factor: Decimal, code: &str| {
+        let value = value.checked_mul(factor)?;
+        Some(Quantity::new(value, Unit::ucum(code)))
+    };
+    // The units of nearly all doses, without reading codes; the rest by UCUM.
+    let quick = match amount.unit.ucum_code() {
+        None => return amount.clone(),
+        Some(code) if code.starts_with('{') => return amount.clone(),
+        Some(code @ ("mg" | "[iU]" | "mL")) => scaled(Decimal::ONE, code),
+        Some("g") => scaled(Decimal::ONE_THOUSAND, "mg"),
+        Some("ug") => scaled(Decimal::new(1, 3), "mg"),
+        Some("L") => scaled(Decimal::ONE_THOUSAND, "mL"),
+        Some(_) => None,
+    };
+    if let Some(quick) = quick {
+        return quick;
+    }
     for code in ["mg", "[iU]", "mL"] {
         let unit = Unit::ucum(code);
         if let Ok(value) = amount.in_unit(&unit) {

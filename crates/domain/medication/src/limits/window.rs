@@ -42,7 +42,7 @@ pub(super) fn applies(limit: &Limit, dose: &Entry) -> bool {
 }
 
 /// How many seconds around a dose a limit looks.
-pub(super) const fn reach(limit: &Limit) -> i64 {
+pub(crate) const fn reach(limit: &Limit) -> i64 {
     match limit.bound {
         Bound::Single { .. } => 0,
         Bound::Rolling { seconds, .. }

@@ -108,17 +108,20 @@ pub fn build(residents: &[Resident<'_>], home: &Home, now: Timestamp, ahead: i64
 }
 
 fn visit(resident: &Resident<'_>, home: &Home, now: Timestamp, ahead: i64) -> Option<Visit> {
+    // An order's maximum holds for its ingredient in every other product too.
+    let limits = all_limits(resident.orders, resident.limits);
+    let reach = limits.iter().map(limits::reach).max().unwrap_or(0);
+    let since = now.plus_seconds(reach.saturating_add(BACK).saturating_neg());
     let building = Building {
         resident,
         home,
         now,
         until: now.plus_seconds(ahead.max(0)),
-        history: resident.book.history(),
-        // An order's maximum holds for its ingredient in every other product too.
-        limits: all_limits(resident.orders, resident.limits),
+        history: resident.book.history_since(since),
+        limits,
     };
     let replaced = crate::chart::replaced(resident.orders);
-    let placed = resident.book.placed();
+    let placed = resident.book.placed_since(now.plus_seconds(-2 * BACK));
     let mut lines = Vec::new();
     for order in resident
         .orders
@@ -152,7 +155,16 @@ fn visit(resident: &Resident<'_>, home: &Home, now: Timestamp, ahead: i64) -> Op
 pub fn all_limits(orders: &[Order], knowledge: &[Limit]) -> Vec<Limit> {
     let active = orders.iter().filter(|own| own.status == Status::Active);
     let own = active.flat_map(limits::of_order);
-    knowledge.iter().cloned().chain(own).collect()
+    let mut all: Vec<Limit> = Vec::new();
+    for limit in knowledge.iter().cloned().chain(own) {
+        let same = |known: &Limit| {
+            known.scope == limit.scope && known.bound == limit.bound && known.effect >= limit.effect
+        };
+        if !all.iter().any(same) {
+            all.push(limit);
+        }
+    }
+    all
 }
 
 struct Building<'a> {
