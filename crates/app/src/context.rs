@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fhir::validate::Issue;
-use identity::{ReferenceMode, Subject, ValidationMode};
+use identity::{DeletionMode, ReferenceMode, Subject, ValidationMode};
 use kernel::{PurposeOfUse, RequestId, TenantId, TenantScope, TenantSlug, Timestamp, ZoneName};
 use parking_lot::Mutex;
 
@@ -24,9 +24,11 @@ pub struct TenantInfo {
     pub validation: Option<ValidationMode>,
     /// Whether references must point to something.
     pub references: Option<ReferenceMode>,
+    /// How many resources a conditional delete may take away.
+    pub deletions: Option<DeletionMode>,
 }
 
-/// What is to be told about a request that succeeds: findings of a validation that only warns.
+/// What is to be told about a request that succeeds: findings of checks that only warn.
 #[derive(Debug, Clone, Default)]
 pub struct Advice(Arc<Mutex<Vec<Issue>>>);
 

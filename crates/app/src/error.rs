@@ -126,6 +126,12 @@ pub enum AppError {
     /// A JSON Patch that cannot be done.
     #[error(transparent)]
     Patch(#[from] fhir::patch::PatchError),
+    /// An XML Patch that cannot be done.
+    #[error(transparent)]
+    XmlPatch(#[from] fhir::xml::patch::PatchError),
+    /// XML that cannot be read, or written.
+    #[error(transparent)]
+    Xml(#[from] fhir::xml::XmlError),
     /// A FHIRPath Patch that cannot be done.
     #[error(transparent)]
     FhirPathPatch(#[from] fhirpath::patch::PatchError),
@@ -319,6 +325,8 @@ impl Categorised for AppError {
             Self::Json(error) => error.category(),
             Self::Patch(error) => error.category(),
             Self::FhirPathPatch(error) => error.category(),
+            Self::XmlPatch(error) => error.category(),
+            Self::Xml(error) => error.category(),
             Self::Validation(_) | Self::Unprocessable(_) => Category::Unprocessable,
             Self::Invalid(_) => Category::Invalid,
             Self::Query(error) => error.category(),

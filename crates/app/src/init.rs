@@ -112,6 +112,7 @@ fn instance_tenant(app: &App) -> Result<Tenant, AppError> {
         time_zone: None,
         validation: None,
         references: None,
+        deletions: None,
     })
 }
 

@@ -29,6 +29,8 @@ pub struct Limits {
     pub chain_depth: usize,
     /// Most types looked at by all chains of one search: an untyped step counts each type it may lead to.
     pub chain_steps: usize,
+    /// Most resources that one conditional delete takes away, where the tenant allows several.
+    pub deletions: usize,
     /// Deepest nesting of a `_filter`.
     pub filter_depth: usize,
     /// Most tests of one `_filter`.
@@ -60,6 +62,7 @@ impl Default for Limits {
             clauses: 50,
             chain_depth: 5,
             chain_steps: 300,
+            deletions: 1000,
             filter_depth: 6,
             filter_tests: 100,
             concepts: 5000,

@@ -68,5 +68,6 @@ pub(crate) fn info(tenant: &Tenant) -> Arc<TenantInfo> {
         time_zone: tenant.time_zone.clone(),
         validation: tenant.validation,
         references: tenant.references,
+        deletions: tenant.deletions,
     })
 }

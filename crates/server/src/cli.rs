@@ -266,11 +266,17 @@ pub enum Tenant {
         /// Name in addresses
         slug: String,
         /// Zone its times are shown in, such as Europe/London; `default` takes the instance's
-        #[arg(long, value_name = "ZONE", required_unless_present = "validation")]
+        #[arg(long, value_name = "ZONE", required_unless_present_any = ["validation", "references", "deletions"])]
         time_zone: Option<String>,
         /// Whether its writes are held to profiles: off, warn, enforce; `default` takes the instance's
         #[arg(long, value_name = "MODE")]
         validation: Option<String>,
+        /// Whether references must point to something: off, warn, enforce
+        #[arg(long, value_name = "MODE")]
+        references: Option<String>,
+        /// How many resources a conditional delete may take away: single, multiple
+        #[arg(long, value_name = "MODE")]
+        deletions: Option<String>,
     },
     /// List tenants
     List,

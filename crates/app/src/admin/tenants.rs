@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use identity::{
-    Interaction, Placement, ReferenceMode, Role, RoleAssignment, SupportGrant, SystemTask, Tenant,
-    TenantState, ValidationMode, admit, system_scope,
+    DeletionMode, Interaction, Placement, ReferenceMode, Role, RoleAssignment, SupportGrant,
+    SystemTask, Tenant, TenantState, ValidationMode, admit, system_scope,
 };
 use kernel::{TenantId, TenantSlug, ZoneName};
 use ledger::leaf::Class;
@@ -109,6 +109,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewTenant) -> Result<MadeTe
         time_zone: None,
         validation: None,
         references: None,
+        deletions: None,
     };
     save(app, caller, &tenant, DocExpected::Absent, "tenant-create").await?;
     Ok(MadeTenant {
@@ -185,6 +186,23 @@ pub async fn set_references(
     Ok(tenant)
 }
 
+/// Sets how many resources a conditional delete of a tenant may take away.
+pub async fn set_deletions(
+    app: &App,
+    caller: &Caller,
+    slug: &TenantSlug,
+    mode: DeletionMode,
+) -> Result<Tenant, AppError> {
+    allow(app, caller, Interaction::ManageTenants).await?;
+    let found = find(app, caller, slug).await?;
+    let mut tenant = found.value;
+    tenant.deletions = Some(mode);
+    let expected = DocExpected::Version(found.version);
+    save(app, caller, &tenant, expected, "tenant-deletions").await?;
+    app.caches().principals.forget_tenant(tenant.id);
+    Ok(tenant)
+}
+
 async fn find(
     app: &App,
     caller: &Caller,
@@ -216,8 +234,9 @@ async fn save(
         .map_or("default", ZoneName::as_str);
     let validation = tenant.validation.map_or("default", ValidationMode::as_str);
     let references = tenant.references.map_or("default", ReferenceMode::as_str);
+    let deletions = tenant.deletions.map_or("default", DeletionMode::as_str);
     let detail = format!(
-        "{} ({:?}, time zone {zone}, validation {validation}, references {references})",
+        "{} ({:?}, time zone {zone}, validation {validation}, references {references}, deletions {deletions})",
         tenant.slug, tenant.state
     );
     let entry = changed(app, caller, Class::Tenant, what, detail);

@@ -75,6 +75,9 @@ async fn collect(
 ) -> Result<Vec<StoredVersion>, AppError> {
     let patients: HashSet<LogicalId> = patients.iter().cloned().collect();
     let mut known = HashSet::from([composition.key.clone()]);
+    let limit = app.settings().limits.answer_bytes;
+    let size = |version: &StoredVersion| version.body.as_ref().map_or(0, Bytes::len);
+    let mut bytes = size(&composition);
     let mut versions = vec![composition];
     let mut from = 0;
     for _ in 0..STEPS {
@@ -92,6 +95,12 @@ async fn collect(
             if versions.len() >= RESOURCES {
                 return Err(AppError::TooLarge(format!(
                     "the document would have more than {RESOURCES} resources: split the composition"
+                )));
+            }
+            bytes += size(&version);
+            if bytes > limit {
+                return Err(AppError::TooLarge(format!(
+                    "the document would have more than {limit} bytes: split the composition"
                 )));
             }
             versions.push(version);

@@ -73,15 +73,15 @@ pub async fn validate(
             _ => None,
         };
         let refers = integrity::could_refer(app, caller, name, resource).await;
-        issues.extend(refusal(refers)?);
+        issues.extend(refusal(caller, refers)?);
     }
     Ok(finished(issues))
 }
 
-/// What a write or deletion would be refused for, as issues; other failures stay failures.
-fn refusal(outcome: Result<(), AppError>) -> Result<Vec<Issue>, AppError> {
+/// What a write or deletion would be refused for, or warned of, as issues; other failures stay failures.
+fn refusal(caller: &Caller, outcome: Result<(), AppError>) -> Result<Vec<Issue>, AppError> {
     match outcome {
-        Ok(()) => Ok(Vec::new()),
+        Ok(()) => Ok(caller.context.advice.take()),
         Err(error @ (AppError::Unprocessable(_) | AppError::Conflict(_))) => Ok(error.issues()),
         Err(error) => Err(error),
     }
@@ -134,7 +134,7 @@ async fn deletion(
     let head = read::head_of(&version);
     let change = prepare::deletion(app, caller, key.clone(), &head, &patients);
     let referred = integrity::guards(app, caller, std::slice::from_ref(&change)).await;
-    Ok(finished(refusal(referred.map(drop))?))
+    Ok(finished(refusal(caller, referred.map(drop))?))
 }
 
 /// What the address and the mode ask of a resource.

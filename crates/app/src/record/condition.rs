@@ -1,8 +1,9 @@
 //! Conditions: a search that must match none or one resource (conditional create, update, delete and
-//! conditional references).
+//! conditional references), or, for a delete where the tenant allows it, a bounded number of them.
 
 use fhir::definitions::TypeId;
-use store::{Guard, SearchPlan, StoredVersion, Total};
+use identity::DeletionMode;
+use store::{Guard, ResourceKey, SearchPlan, StoredVersion, Total};
 
 use crate::App;
 use crate::context::Caller;
@@ -25,6 +26,8 @@ pub(crate) enum Matched {
 pub(crate) struct Condition {
     pub ty: TypeId,
     pub plan: SearchPlan,
+    /// `_count`, where it was given: how many matches a delete may have.
+    most: Option<u32>,
 }
 
 impl Condition {
@@ -69,6 +72,8 @@ impl Condition {
                 app.definitions().resource_name(ty)
             )));
         }
+        let given = params.iter().find(|(name, _)| name == "_count");
+        let most = given.and_then(|(_, count)| count.parse().ok());
         planned.plan.count = 2;
         // A page that ended early would hide a second match.
         planned.plan.bytes = usize::MAX;
@@ -77,6 +82,7 @@ impl Condition {
         Ok(Self {
             ty,
             plan: planned.plan,
+            most,
         })
     }
 
@@ -91,6 +97,40 @@ impl Condition {
         let mut narrowed = self.plan.clone();
         narrowed.all_of.extend(narrow::clause(app, caller, self.ty));
         self.run(app, caller, narrowed).await
+    }
+
+    /// Whether a delete takes all that the criteria match.
+    pub(crate) fn takes_several(caller: &Caller) -> bool {
+        caller.tenant.deletions == Some(DeletionMode::Multiple)
+    }
+
+    /// All that a delete takes away, of what the caller may see, with the guard that makes the commit fail
+    /// when the matches change meanwhile.
+    ///
+    /// # Errors
+    /// More matches than the limits allow, or than `_count` said.
+    pub(crate) async fn all(
+        &self,
+        app: &App,
+        caller: &Caller,
+    ) -> Result<(Vec<ResourceKey>, Guard), AppError> {
+        let limit = app.settings().limits.deletions;
+        let most = self.most.map_or(limit, |most| {
+            limit.min(usize::try_from(most).unwrap_or(limit))
+        });
+        let mut plan = self.plan.clone();
+        plan.all_of.extend(narrow::clause(app, caller, self.ty));
+        plan.count = u32::try_from(most).unwrap_or(u32::MAX).saturating_add(1);
+        let page = app.store().search(&caller.scope, &plan).await?;
+        if page.matches.len() > most || page.next.is_some() {
+            return Err(AppError::TooCostly(format!(
+                "the condition on {} matches more than {most} resources, so none was deleted: make it more precise, or delete in parts",
+                app.definitions().resource_name(self.ty)
+            )));
+        }
+        let seen = page.matches.iter().map(|one| one.row).collect();
+        let keys = page.matches.into_iter().map(|one| one.key).collect();
+        Ok((keys, Guard { plan, seen }))
     }
 
     async fn run(&self, app: &App, caller: &Caller, plan: SearchPlan) -> Result<Matched, AppError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fhir::definitions::TypeId;
 use identity::Interaction;
 use kernel::{LogicalId, VersionId};
-use store::{CommitError, Guard, ResourceKey, StoredVersion};
+use store::{Change, CommitError, Guard, ResourceKey, StoredVersion};
 
 use crate::App;
 use crate::authorise::{Allowed, Ask, authorise};
@@ -22,6 +22,7 @@ const NOTHING: Deleted = Deleted {
     version: None,
     last_updated: None,
     receipt: None,
+    count: 0,
 };
 
 /// Deletes a resource.
@@ -41,7 +42,11 @@ pub async fn delete(
     }
 }
 
-/// Deletes the one resource that criteria match; refuses where several match.
+/// Deletes what criteria match: the one resource, or where the tenant allows several, all of them in one
+/// commit.
+///
+/// # Errors
+/// Several matches where the tenant allows one; more of them than the limits, or `_count`, allow.
 pub async fn delete_where(
     app: &App,
     caller: &Caller,
@@ -51,6 +56,15 @@ pub async fn delete_where(
     authorise(app, caller, &Ask::of_type(Interaction::Delete, ty)).await?;
     let condition = Condition::from_params(app, caller, ty, criteria).await?;
     let mut retry = Retry::new();
+    if Condition::takes_several(caller) {
+        loop {
+            match all_at_once(app, caller, &condition).await? {
+                Ok(deleted) => return Ok(deleted),
+                Err(_) if retry.again().await => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
     loop {
         let matched = condition.find(app, caller).await?;
         let found = match &matched {
@@ -64,6 +78,51 @@ pub async fn delete_where(
             Err(_) if retry.again().await => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Everything that a condition matches goes in one commit, which fails where the matches are others by then.
+async fn all_at_once(
+    app: &App,
+    caller: &Caller,
+    condition: &Condition,
+) -> Result<Result<Deleted, CommitError>, AppError> {
+    let (keys, guard) = condition.all(app, caller).await?;
+    let mut changes: Vec<Change> = Vec::with_capacity(keys.len());
+    for key in keys {
+        let Some((found, patients, allowed)) = self::found(app, caller, &key).await? else {
+            continue;
+        };
+        let head = read::head_of(&found);
+        if !head.is_deleted() {
+            let mut change = prepare::deletion(app, caller, key, &head, &patients);
+            allowed.mark(&mut change.entry);
+            changes.push(change);
+        }
+    }
+    let whole = integrity::guards(app, caller, &changes).await?;
+    let one = match changes.as_slice() {
+        [one] => Some((one.version, one.version_row.unix_ms())),
+        _ => None,
+    };
+    let count = changes.len();
+    let unit = UnitOfWork::begin(app, &caller.scope)
+        .guard(guard)
+        .guards(whole);
+    let Some(unit) = unit.changes(changes) else {
+        return Ok(Ok(NOTHING));
+    };
+    match unit.commit().await {
+        Ok(receipt) => Ok(Ok(Deleted {
+            version: one.map(|(version, _)| version),
+            last_updated: one.map(|(_, time)| kernel::Timestamp::from_millis(time)),
+            receipt: super::first_receipt(receipt),
+            count,
+        })),
+        Err(error @ (CommitError::Stale { .. } | CommitError::GuardChanged { .. })) => {
+            Ok(Err(error))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -103,6 +162,7 @@ async fn attempt(
             version: Some(head.version),
             last_updated: Some(found.last_updated()),
             receipt: None,
+            count: 0,
         }));
     }
     let mut change = prepare::deletion(app, caller, key.clone(), &head, &patients);
@@ -119,6 +179,7 @@ async fn attempt(
             version: Some(version),
             last_updated: Some(last_updated),
             receipt: super::first_receipt(receipt),
+            count: 1,
         })),
         Err(error @ (CommitError::Stale { .. } | CommitError::GuardChanged { .. })) => {
             Ok(Err(error))

@@ -1,7 +1,7 @@
 //! Referential integrity, where a tenant asks for it: what a write refers to exists, and what is deleted
-//! is referred to by nothing. What was found is put into the commit as conditions, which the writer
-//! checks in the same transaction: nothing can be deleted, or come to refer, between the check and the
-//! commit. References that no search parameter covers, to other servers, by `urn:` and into `contained`
+//! is referred to by nothing. Where the tenant enforces it, what was found is put into the commit as
+//! conditions, which the writer checks in the same transaction: nothing can be deleted, or come to refer,
+//! between the check and the commit. Where it only warns, the findings go to the request's advice. References that no search parameter covers, to other servers, by `urn:` and into `contained`
 //! are not looked at.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits, Value};
 use fhir::search::ParamKind;
+use fhir::validate::{Issue, Severity};
 use identity::{Interaction, ReferenceMode};
 use kernel::VersionId;
 use ledger::leaf::Class;
@@ -32,18 +33,59 @@ const MISSING: usize = 5;
 /// Resources that one condition names.
 const AT_A_TIME: usize = 200;
 
-/// The conditions under which changes keep the record whole; none where the tenant does not ask.
+/// The conditions under which changes keep the record whole; none where the tenant does not ask, or asks
+/// for warnings only: those go to the request's advice.
 ///
 /// # Errors
-/// A reference to what is not there, and a deletion of what is referred to.
+/// A reference to what is not there, and a deletion of what is referred to, where they are refused.
 pub(crate) async fn guards(
     app: &App,
     caller: &Caller,
     changes: &[Change],
 ) -> Result<Vec<Guard>, AppError> {
-    if caller.tenant.references != Some(ReferenceMode::Enforce) {
+    let mode = caller.tenant.references.unwrap_or(ReferenceMode::Off);
+    if mode == ReferenceMode::Off {
         return Ok(Vec::new());
     }
+    let (guards, mut found) = checked(app, caller, changes).await?;
+    if mode == ReferenceMode::Warn {
+        let issues = found.into_iter().map(Finding::warning).collect();
+        caller.context.advice.add(issues);
+        return Ok(Vec::new());
+    }
+    match found.len() {
+        0 => Ok(guards),
+        _ => Err(found.swap_remove(0).error),
+    }
+}
+
+/// Something that does not hold, with the refusal it leads to where it is refused.
+struct Finding {
+    expression: String,
+    error: AppError,
+}
+
+impl Finding {
+    fn warning(self) -> Issue {
+        let code = match self.error {
+            AppError::Conflict(_) => "conflict",
+            _ => "not-found",
+        };
+        Issue {
+            severity: Severity::Warning,
+            code,
+            expression: self.expression,
+            diagnostics: self.error.to_string(),
+        }
+    }
+}
+
+/// The conditions, and everything that does not hold already.
+async fn checked(
+    app: &App,
+    caller: &Caller,
+    changes: &[Change],
+) -> Result<(Vec<Guard>, Vec<Finding>), AppError> {
     let (gone, made): (Vec<&Change>, Vec<&Change>) =
         changes.iter().partition(|change| change.body.is_empty());
     let gone: HashSet<&ResourceKey> = gone.into_iter().map(|change| &change.key).collect();
@@ -51,32 +93,49 @@ pub(crate) async fn guards(
     let mut wanted = Wanted::default();
     for change in &made {
         let document = Document::parse(change.body.clone(), &Limits::default())?;
-        wanted.collect(app, caller, document.root(), &gone, &known)?;
+        wanted.collect(app, caller, document.root(), &gone, &known);
     }
     let mut guards = wanted.guards(app, caller).await?;
     for key in &gone {
-        guards.push(unreferred(app, caller, key, &gone, &known).await?);
+        match unreferred(app, caller, key, &gone, &known).await? {
+            Ok(guard) => guards.push(guard),
+            Err(error) => wanted.found.push(Finding {
+                expression: app.definitions().resource_name(key.ty).to_owned(),
+                error,
+            }),
+        }
     }
-    Ok(guards)
+    Ok((guards, wanted.found))
 }
 
 /// Whether a resource could be stored as far as its references go, under `name` where it has one already.
 ///
 /// # Errors
-/// As [`guards`].
+/// As [`guards`]; where the tenant only warns, this does.
 pub(crate) async fn could_refer(
     app: &App,
     caller: &Caller,
     name: Option<&ResourceKey>,
     resource: Value<'_>,
 ) -> Result<(), AppError> {
-    if caller.tenant.references != Some(ReferenceMode::Enforce) {
+    let mode = caller.tenant.references.unwrap_or(ReferenceMode::Off);
+    if mode == ReferenceMode::Off {
         return Ok(());
     }
     let known: HashSet<&ResourceKey> = name.into_iter().collect();
     let mut wanted = Wanted::default();
-    wanted.collect(app, caller, resource, &HashSet::new(), &known)?;
-    wanted.guards(app, caller).await.map(drop)
+    wanted.collect(app, caller, resource, &HashSet::new(), &known);
+    wanted.guards(app, caller).await?;
+    let mut found = wanted.found;
+    if mode == ReferenceMode::Warn {
+        let issues = found.into_iter().map(Finding::warning).collect();
+        caller.context.advice.add(issues);
+        return Ok(());
+    }
+    match found.len() {
+        0 => Ok(()),
+        _ => Err(found.swap_remove(0).error),
+    }
 }
 
 /// What changes refer to outside of themselves.
@@ -85,6 +144,8 @@ struct Wanted {
     /// Where each is referred to first, for the refusal.
     places: BTreeMap<ResourceKey, String>,
     versions: BTreeSet<(ResourceKey, VersionId)>,
+    /// What does not hold.
+    found: Vec<Finding>,
 }
 
 impl Wanted {
@@ -95,7 +156,7 @@ impl Wanted {
         resource: Value<'_>,
         gone: &HashSet<&ResourceKey>,
         known: &HashSet<&ResourceKey>,
-    ) -> Result<(), AppError> {
+    ) {
         for (path, reference) in fhir::print::references(resource) {
             let Some(key) = local(app, caller, &reference) else {
                 continue;
@@ -108,19 +169,22 @@ impl Wanted {
                 continue;
             }
             if gone.contains(&key) {
-                return Err(AppError::Conflict(format!(
+                let text = format!(
                     "{path} refers to {}, which the same bundle deletes: leave one of them out",
                     name_of(&key)
-                )));
-            }
-            if !known.contains(&key) {
+                );
+                self.found.push(Finding {
+                    expression: path,
+                    error: AppError::Conflict(text),
+                });
+            } else if !known.contains(&key) {
                 self.places.entry(key).or_insert(path);
             }
         }
-        Ok(())
     }
 
-    async fn guards(&self, app: &App, caller: &Caller) -> Result<Vec<Guard>, AppError> {
+    /// The conditions of what is there; what is not becomes a finding.
+    async fn guards(&mut self, app: &App, caller: &Caller) -> Result<Vec<Guard>, AppError> {
         let keys: Vec<ResourceKey> = self.places.keys().cloned().collect();
         let mut missing: Vec<String> = Vec::new();
         let mut found: HashMap<TypeId, Vec<(ResourceKey, kernel::RowId)>> = HashMap::new();
@@ -146,10 +210,16 @@ impl Wanted {
         }
         if !missing.is_empty() {
             missing.truncate(MISSING);
-            return Err(AppError::Unprocessable(format!(
+            let text = format!(
                 "{}: store it first, or correct the reference",
                 missing.join("; ")
-            )));
+            );
+            let first = missing.first().and_then(|text| text.split(' ').next());
+            let expression = first.filter(|path| path.contains('.')).unwrap_or_default();
+            self.found.push(Finding {
+                expression: expression.to_owned(),
+                error: AppError::Unprocessable(text),
+            });
         }
         Ok(found
             .into_iter()
@@ -236,18 +306,18 @@ async fn unreferred(
     key: &ResourceKey,
     gone: &HashSet<&ResourceKey>,
     made: &HashSet<&ResourceKey>,
-) -> Result<Guard, AppError> {
+) -> Result<Result<Guard, AppError>, AppError> {
     let plan = referring(app, key);
     let page = app.store().search(&caller.scope, &plan).await?;
     let handled = |one: &StoredVersion| gone.contains(&one.key) || made.contains(&one.key);
     let left: Vec<&StoredVersion> = page.matches.iter().filter(|one| !handled(one)).collect();
     if !left.is_empty() || page.next.is_some() {
-        return Err(refused(app, caller, key, &left).await?);
+        return Ok(Err(refused(app, caller, key, &left).await?));
     }
-    Ok(Guard {
+    Ok(Ok(Guard {
         seen: page.matches.iter().map(|one| one.row).collect(),
         plan,
-    })
+    }))
 }
 
 /// The refusal names what the caller may see, which is a look.

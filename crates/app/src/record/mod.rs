@@ -74,6 +74,8 @@ pub struct Deleted {
     pub last_updated: Option<Timestamp>,
     /// The change's receipt.
     pub receipt: Option<WriteReceipt>,
+    /// How many resources were there and are not any more.
+    pub count: usize,
 }
 
 /// `Type/id`.

@@ -5,6 +5,7 @@
 use fhir::definitions::TypeId;
 use fhir::json::{Document, Limits, Value};
 use fhir::patch::{self, Emptied};
+use fhir::xml;
 use identity::Interaction;
 use kernel::VersionId;
 use ledger::leaf::Class;
@@ -29,11 +30,16 @@ pub const JSON_PATCH: &str = "application/json-patch+json";
 /// The media type of JSON Merge Patch.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";
 
+/// The media type of XML Patch.
+pub const XML_PATCH: &str = "application/xml-patch+xml";
+
 /// A patch as it was sent, read but not yet applied.
 #[derive(Debug)]
 pub struct Patch {
     document: Document,
     form: Form,
+    /// The operations of an XML Patch, with its source.
+    xml: Option<(Vec<u8>, xml::patch::Patch)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +50,8 @@ enum Form {
     FhirPath,
     /// RFC 7396: the resource in part.
     Merge,
+    /// RFC 5261, over the XML form of the resource.
+    Xml,
 }
 
 impl Patch {
@@ -61,6 +69,7 @@ impl Patch {
         Ok(Self {
             document,
             form: Form::Json,
+            xml: None,
         })
     }
 
@@ -85,6 +94,7 @@ impl Patch {
         Ok(Self {
             document,
             form: Form::FhirPath,
+            xml: None,
         })
     }
 
@@ -100,6 +110,24 @@ impl Patch {
         Ok(Self {
             document: Document::parse(body, &limits)?,
             form: Form::Merge,
+            xml: None,
+        })
+    }
+
+    /// Reads an XML Patch.
+    ///
+    /// # Errors
+    /// What is wrong with it, before anything is looked at.
+    pub fn xml(app: &App, body: Vec<u8>) -> Result<Self, AppError> {
+        let limits = xml::patch::Limits {
+            max_bytes: app.settings().limits.resource_bytes,
+            ..xml::patch::Limits::default()
+        };
+        let patch = xml::patch::parse(&body, &limits)?;
+        Ok(Self {
+            document: Document::parse(b"null".to_vec(), &Limits::default())?,
+            form: Form::Xml,
+            xml: Some((body, patch)),
         })
     }
 
@@ -129,10 +157,11 @@ impl Patch {
         let read = match bare.to_ascii_lowercase() {
             bare if kind == "Binary" && bare == JSON_PATCH => Self::json,
             bare if kind == "Binary" && bare == MERGE_PATCH => Self::merge,
+            bare if kind == "Binary" && bare == XML_PATCH => Self::xml,
             _ => {
                 return Err(AppError::Invalid(format!(
-                    "a PATCH entry holds Parameters, or a Binary of type {JSON_PATCH} or {MERGE_PATCH}: \
-                     send one of them"
+                    "a PATCH entry holds Parameters, or a Binary of type {JSON_PATCH}, {MERGE_PATCH} or \
+                     {XML_PATCH}: send one of them"
                 )));
             }
         };
@@ -164,6 +193,7 @@ impl Patch {
                 };
                 fhirpath::patch::apply(body, self.document.root(), &limits)?
             }
+            Form::Xml => self.over_xml(app, target.root())?,
         };
         let patched = prepare::parse(app, bytes.into())?;
         if patched.root().get_str("resourceType") != target.root().get_str("resourceType")
@@ -177,8 +207,26 @@ impl Patch {
         Ok(patched)
     }
 
+    /// An XML Patch goes over the resource as XML; what it makes is read back like XML that was sent.
+    fn over_xml(&self, app: &App, target: Value<'_>) -> Result<Vec<u8>, AppError> {
+        let (_, patch) = self
+            .xml
+            .as_ref()
+            .ok_or_else(|| AppError::Fault("an XML Patch lost its operations".to_owned()))?;
+        let written = xml::from_json(app.definitions(), target)?;
+        let made = xml::patch::apply(&written, patch)?;
+        let limits = xml::Limits {
+            max_bytes: app.settings().limits.resource_bytes,
+            ..xml::Limits::default()
+        };
+        Ok(xml::to_json(app.definitions(), &made, &limits)?)
+    }
+
     fn source(&self) -> &[u8] {
-        self.document.source()
+        match &self.xml {
+            Some((source, _)) => source,
+            None => self.document.source(),
+        }
     }
 }
 

@@ -29,10 +29,11 @@ pub use class::Class;
 pub use decide::{About, Answer, Decision, PatientRef, Request, decide};
 pub use documents::{
     AccessToken, ApiClient, AuthenticationLevel, Branch, BranchKind, BranchState, BreakGlassGrant,
-    BreakGlassPolicy, BreakGlassReason, GrantError, Jwk, LongLivedToken, Party, Placement,
-    ReferenceMode, Relationship, RelationshipKind, Review, ReviewOutcome, RoleAssignment, Schema,
-    Scope, Session, SessionPolicy, SignInName, SigningAlgorithm, SupportGrant, Tenant, TenantState,
-    TokenOwner, TokenUse, Types, User, UserState, ValidationMode,
+    BreakGlassPolicy, BreakGlassReason, DeletionMode, GrantError, Jwk, LongLivedToken, Party,
+    Placement, ReferenceMode, Relationship, RelationshipKind, Review, ReviewOutcome,
+    RoleAssignment, Schema, Scope, Session, SessionPolicy, SignInName, SigningAlgorithm,
+    SupportGrant, Tenant, TenantState, TokenOwner, TokenUse, Types, User, UserState,
+    ValidationMode,
 };
 pub use interaction::{Interaction, InteractionSet};
 pub use reason::{Reason, ReasonCode};

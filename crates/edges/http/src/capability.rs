@@ -63,6 +63,10 @@ pub const CONTROL_PARAMETERS: [(&str, &str, &str); 12] = [
     ("_contained", "token", "false only"),
 ];
 
+/// How many resources a conditional delete takes, as most tenants and as some have it.
+const SINGLE: &str = r#""conditionalDelete":"single""#;
+const MULTIPLE: &str = r#""conditionalDelete":"multiple""#;
+
 /// The statement as text, made once: only the endpoint's address differs between tenants.
 pub struct Rendered {
     /// What stands between the places of the address.
@@ -80,10 +84,15 @@ impl Rendered {
         }
     }
 
-    /// The statement of the endpoint at `address`, which must need no escapes in JSON.
+    /// The statement of the endpoint at `address`, which must need no escapes in JSON; `several`:
+    /// conditional deletes take all that match.
     #[must_use]
-    pub fn at(&self, address: &str) -> String {
-        self.pieces.join(address)
+    pub fn at(&self, address: &str, several: bool) -> String {
+        let text = self.pieces.join(address);
+        if several {
+            return text.replace(SINGLE, MULTIPLE);
+        }
+        text
     }
 }
 
@@ -113,10 +122,10 @@ pub fn statement(definitions: &'static Definitions, endpoint: &str, released: Ti
         "implementation": { "description": "Theriac FHIR R4 record", "url": endpoint },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
-        "patchFormat": ["application/json-patch+json", "application/merge-patch+json", "application/fhir+json", "application/fhir+xml"],
+        "patchFormat": ["application/json-patch+json", "application/merge-patch+json", "application/xml-patch+xml", "application/fhir+json", "application/fhir+xml"],
         "rest": [{
             "mode": "server",
-            "documentation": "Every type also takes PATCH with a search (conditional patch), as JSON Patch and FHIRPath Patch in JSON and XML.",
+            "documentation": "Every type also takes PATCH with a search (conditional patch), as JSON Patch, JSON Merge Patch, XML Patch, and FHIRPath Patch in JSON and XML.",
             "extension": [{
                 "url": "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket",
                 "valueUri": format!("{endpoint}/{WEBSOCKET}"),

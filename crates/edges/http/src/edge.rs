@@ -274,12 +274,12 @@ impl Edge {
         }
         base
     }
-    /// The CapabilityStatement of a tenant.
+    /// The CapabilityStatement of a tenant; `several`: a conditional delete there takes all that match.
     #[must_use]
-    pub fn statement(&self, tenant: &str) -> String {
+    pub fn statement(&self, tenant: &str, several: bool) -> String {
         let rendered = || Rendered::new(Definitions::r4(), self.inner.started);
         let rendered = self.inner.statement.get_or_init(rendered);
-        rendered.at(&self.fhir_base(tenant))
+        rendered.at(&self.fhir_base(tenant), several)
     }
 
     /// Runs one request: gives it an id, counts and times it, logs it once without patient data, and

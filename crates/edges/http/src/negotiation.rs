@@ -1,7 +1,7 @@
 //! Request headers as FHIR REST uses them: media types, preferences, entity tags, conditions. Parsed into
 //! types here; what they lead to is decided by the use-cases.
 
-use app::record::patch::{JSON_PATCH, MERGE_PATCH};
+use app::record::patch::{JSON_PATCH, MERGE_PATCH, XML_PATCH};
 use axum::http::{HeaderMap, StatusCode, header};
 use kernel::{Categorised, Category, Timestamp, VersionId};
 
@@ -28,7 +28,7 @@ pub enum NegotiationError {
     Content(String),
     /// A patch in a media type this server does not read.
     #[error(
-        "a patch of type {0:?} cannot be read: send application/json-patch+json, or Parameters as application/fhir+json"
+        "a patch of type {0:?} cannot be read: send application/json-patch+json, application/merge-patch+json or application/xml-patch+xml, or Parameters as application/fhir+json"
     )]
     Patch(String),
     /// An entity tag that is none of ours.
@@ -220,6 +220,8 @@ pub enum PatchForm {
     Json,
     /// JSON Merge Patch.
     Merge,
+    /// XML Patch.
+    Xml,
     /// FHIRPath Patch: a Parameters resource, in JSON or XML.
     FhirPath,
     /// Plain JSON: Parameters, or the resource in part.
@@ -236,6 +238,8 @@ pub fn patch_form(headers: &HeaderMap) -> Result<PatchForm, NegotiationError> {
         Ok(PatchForm::Json)
     } else if is_one_of(content, &[MERGE_PATCH]) {
         Ok(PatchForm::Merge)
+    } else if is_one_of(content, &[XML_PATCH]) {
+        Ok(PatchForm::Xml)
     } else if is_one_of(content, &["application/json"]) {
         Ok(PatchForm::Plain)
     } else if is_json(content) || is_xml(content) {

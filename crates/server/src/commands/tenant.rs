@@ -1,7 +1,7 @@
 //! `theriac tenant`: makes and lists tenants.
 
 use app::admin::tenants::{self, NewTenant};
-use identity::{Placement, ValidationMode};
+use identity::{DeletionMode, Placement, ReferenceMode, ValidationMode};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -46,12 +46,20 @@ pub async fn run(config: &Config, what: &Tenant, printer: Printer) -> Result<u8,
             slug,
             time_zone,
             validation,
+            references,
+            deletions,
         } => {
             if let Some(zone) = time_zone {
                 set_zone(&instance, slug, zone, printer).await?;
             }
-            match validation {
-                Some(mode) => set_validation(&instance, slug, mode, printer).await,
+            if let Some(mode) = validation {
+                set_validation(&instance, slug, mode, printer).await?;
+            }
+            if let Some(mode) = references {
+                set_references(&instance, slug, mode, printer).await?;
+            }
+            match deletions {
+                Some(mode) => set_deletions(&instance, slug, mode, printer).await,
                 None => Ok(()),
             }
         }
@@ -130,6 +138,49 @@ async fn set_validation(
     printer.object(&json!({
         "tenant": tenant.slug.as_str(),
         "validation": tenant.validation.unwrap_or(default).as_str(),
+    }));
+    Ok(())
+}
+
+fn unknown(what: &str, word: &str, known: &str) -> Failure {
+    let text = format!("{what} {word:?} is unknown: say {known}");
+    Failure::new(kernel::Category::Invalid, text)
+}
+
+/// Sets whether references within a tenant must point to something.
+async fn set_references(
+    instance: &Instance,
+    slug: &str,
+    word: &str,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let mode = ReferenceMode::of_word(word)
+        .ok_or_else(|| unknown("references", word, "off, warn or enforce"))?;
+    let slug = slug.parse().map_err(Failure::of_id)?;
+    let caller = console::operator(&instance.app)?;
+    let tenant = tenants::set_references(&instance.app, &caller, &slug, mode).await?;
+    printer.object(&json!({
+        "tenant": tenant.slug.as_str(),
+        "references": mode.as_str(),
+    }));
+    Ok(())
+}
+
+/// Sets how many resources a conditional delete may take away.
+async fn set_deletions(
+    instance: &Instance,
+    slug: &str,
+    word: &str,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let mode = DeletionMode::of_word(word)
+        .ok_or_else(|| unknown("deletions", word, "single or multiple"))?;
+    let slug = slug.parse().map_err(Failure::of_id)?;
+    let caller = console::operator(&instance.app)?;
+    let tenant = tenants::set_deletions(&instance.app, &caller, &slug, mode).await?;
+    printer.object(&json!({
+        "tenant": tenant.slug.as_str(),
+        "deletions": mode.as_str(),
     }));
     Ok(())
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fhir::search::ParamId;
 use kernel::{LogicalId, RowId, TenantId, TenantScope};
 
 use self::access::Entry;
@@ -83,6 +84,15 @@ pub trait Store: Send + Sync {
         scope: &TenantScope,
         plan: &SearchPlan,
     ) -> Result<SearchPage, StoreError>;
+    /// For every value that parameters are indexed with, a living resource that has it; each once, in no
+    /// order. Costs by the number of values, not of resources; more than `limit` of them are
+    /// [`StoreError::TooCostly`].
+    async fn in_use(
+        &self,
+        scope: &TenantScope,
+        params: &[ParamId],
+        limit: u32,
+    ) -> Result<Vec<ResourceKey>, StoreError>;
     /// How a search would be run: what drives it, what it is estimated to cost, and the engine's plan.
     async fn explain(
         &self,

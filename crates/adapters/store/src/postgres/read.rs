@@ -3,6 +3,7 @@
 use core::fmt::Write as _;
 
 use bytes::Bytes;
+use fhir::search::ParamId;
 use kernel::{RowId, TenantId, VersionId};
 use tokio_postgres::Row;
 
@@ -23,6 +24,16 @@ const READ: &str = "SELECT r.rid, r.ver, r.vid, r.kind, v.body FROM res r JOIN v
     WHERE r.tn = $1 AND r.rh = $2 AND r.ty = $3 AND r.fid = $4";
 const VREAD: &str = "SELECT r.rid, v.ver, v.vid, v.kind, v.body FROM res r JOIN ver v ON v.tn = r.tn AND v.rid = r.rid AND v.ver = $5
     WHERE r.tn = $1 AND r.rh = $2 AND r.ty = $3 AND r.fid = $4";
+
+/// Skips from one value of a parameter to the next, and gives a resource for each.
+const IN_USE: &str = "SELECT r.ty, r.fid, d.rid FROM unnest($2::int[]) q(p) CROSS JOIN LATERAL (
+    WITH RECURSIVE d AS (
+      (SELECT k.v, k.rid FROM ix_key k WHERE k.tn = $1 AND k.p = q.p ORDER BY k.v, k.rid LIMIT 1)
+      UNION ALL
+      SELECT n.v, n.rid FROM d CROSS JOIN LATERAL
+        (SELECT k.v, k.rid FROM ix_key k WHERE k.tn = $1 AND k.p = q.p AND k.v > d.v ORDER BY k.v, k.rid LIMIT 1) n
+    ) SELECT d.rid FROM d LIMIT $3) d
+    JOIN res r ON r.tn = $1 AND r.rid = d.rid LIMIT $3";
 
 /// The kind stored as a number; an unknown one reads as a deletion, which serves nothing.
 pub(super) const fn kind_of(number: i16) -> ChangeKind {
@@ -115,6 +126,30 @@ pub(super) async fn heads(
         .iter()
         .map(|key| found.get(&(key.ty.0, key.id.as_str())).copied())
         .collect())
+}
+
+/// A resource for every value of parameters.
+pub(super) async fn in_use(
+    db: &Database,
+    tenant: TenantId,
+    params: &[ParamId],
+    limit: u32,
+) -> Result<Vec<ResourceKey>, StoreError> {
+    let params: Vec<i32> = params.iter().map(|param| i32::from(param.0)).collect();
+    let most = i64::from(limit) + 1;
+    let values: &[&(dyn tokio_postgres::types::ToSql + Sync)] =
+        &[&tenant.as_uuid(), &params, &most];
+    let rows = db.query(tenant, IN_USE, values).await?;
+    if rows.len() as u64 > u64::from(limit) {
+        return Err(StoreError::TooCostly);
+    }
+    let mut found = std::collections::BTreeMap::new();
+    for row in &rows {
+        let id = row.get::<_, &str>(1).parse().map_err(|_| damaged_id())?;
+        let ty = fhir::TypeId(row.get::<_, i32>(0) as u16);
+        found.insert(row.get::<_, i64>(2), ResourceKey { ty, id });
+    }
+    Ok(found.into_values().collect())
 }
 
 pub(super) async fn read(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::ledger::Leaf;
 use ::ledger::payload::Payload;
 use async_trait::async_trait;
+use fhir::search::ParamId;
 use kernel::{LogicalId, RowId, TenantId, TenantScope, VersionId};
 
 use super::connect::begin;
@@ -174,6 +175,16 @@ impl Store for PostgresStore {
             self.limit_ms(),
         )
         .await
+    }
+
+    async fn in_use(
+        &self,
+        scope: &TenantScope,
+        params: &[ParamId],
+        limit: u32,
+    ) -> Result<Vec<ResourceKey>, StoreError> {
+        let tenant = self.tenant(scope).await?;
+        read::in_use(&tenant.db, tenant.id, params, limit).await
     }
 
     async fn explain(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ::ledger::Leaf;
 use ::ledger::payload::Payload;
 use async_trait::async_trait;
+use fhir::search::ParamId;
 use kernel::{LogicalId, RowId, TenantId, TenantScope, VersionId};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -249,6 +250,22 @@ impl Store for SqliteStore {
         blocking(move || {
             scan(&tenant, |connection| {
                 search::search(connection, &tenant.sealing, &plan, usize::MAX)
+            })
+        })
+        .await
+    }
+
+    async fn in_use(
+        &self,
+        scope: &TenantScope,
+        params: &[ParamId],
+        limit: u32,
+    ) -> Result<Vec<ResourceKey>, StoreError> {
+        let tenant = self.tenant(scope)?;
+        let params = params.to_vec();
+        blocking(move || {
+            scan(&tenant, |connection| {
+                search::in_use(connection, &params, limit)
             })
         })
         .await

@@ -71,6 +71,7 @@ macro_rules! conformance {
             searches::two_numbers_of_a_tuple_are_compared_together,
             searches::an_explanation_says_what_drives_and_no_value,
             searches::narrowing_to_a_compartment_and_an_organisation,
+            searches::one_resource_stands_for_each_value_in_use,
             oracle::random_searches_answer_as_the_naive_evaluator,
             trees::random_trees_answer_as_the_naive_evaluator,
             snapshots::a_snapshot_is_what_was_current_at_its_moment,

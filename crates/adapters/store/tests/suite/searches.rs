@@ -538,3 +538,67 @@ pub async fn narrowing_to_a_compartment_and_an_organisation(bed: &mut impl Bed) 
     assert!(narrowed("ValueSet", "", north(false)).await.is_empty());
     assert!(narrowed("Patient", "", Predicate::Nothing).await.is_empty());
 }
+
+pub async fn one_resource_stands_for_each_value_in_use(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    let tagged = |id: &str, tags: &[&str]| {
+        let tags: Vec<String> = tags
+            .iter()
+            .map(|code| format!(r#"{{"system":"urn:t","code":"{code}"}}"#))
+            .collect();
+        format!(
+            r#"{{"resourceType":"Patient","id":"{id}","meta":{{"tag":[{}]}}}}"#,
+            tags.join(",")
+        )
+    };
+    let mut resources = vec![tagged("both", &["a", "b"]), tagged("last", &["c"])];
+    resources.extend((0..40).map(|n| tagged(&format!("p{n}"), &["a"])));
+    resources.push(r#"{"resourceType":"Patient","id":"none"}"#.to_owned());
+    for json in &resources {
+        world.put(&*store, &[json]).await.unwrap();
+    }
+    let tag = Definitions::r4()
+        .search_param(ty("Patient"), "_tag")
+        .unwrap()
+        .id;
+    let of_other = Definitions::r4()
+        .search_param(ty("Observation"), "_tag")
+        .unwrap()
+        .id;
+    let names = |found: Vec<store::ResourceKey>| -> BTreeSet<String> {
+        found
+            .into_iter()
+            .map(|key| key.id.as_str().to_owned())
+            .collect()
+    };
+    let found = store
+        .in_use(&world.scope, &[tag, of_other], 100)
+        .await
+        .unwrap();
+    assert!(found.len() <= 3, "{found:?}");
+    let found = names(found);
+    assert!(
+        found.contains("both") && found.contains("last"),
+        "{found:?}"
+    );
+    assert!(!found.contains("none"), "{found:?}");
+    assert_eq!(
+        store.in_use(&world.scope, &[of_other], 100).await.unwrap(),
+        []
+    );
+    // More values than allowed.
+    let refused = store.in_use(&world.scope, &[tag], 3).await;
+    assert!(matches!(refused, Err(StoreError::TooCostly)), "{refused:?}");
+    // What is gone is not in use.
+    let last = world
+        .head(&*store, &super::world::key("Patient/last"))
+        .await;
+    world
+        .delete(&*store, &super::world::key("Patient/last"), last.unwrap())
+        .await
+        .unwrap();
+    let found = names(store.in_use(&world.scope, &[tag], 100).await.unwrap());
+    assert!(!found.contains("last"), "{found:?}");
+}

@@ -1,5 +1,6 @@
 //! `$closure` (FHIR R4, section 4.7.7): a table of subsumption over the concepts a client has named, kept
-//! under a name. Naming new concepts answers what they add; a version answers what came after it.
+//! under a name of its own: nobody else can read it, add to it or begin it anew. Naming new concepts
+//! answers what they add; a version answers what came after it.
 
 use serde_json::{Value, json};
 use store::{DocExpected, DocKind, DocWrite};
@@ -13,6 +14,8 @@ use crate::operations::input::{Given, Input};
 
 const KNOWN: [&str; 3] = ["name", "concept", "version"];
 const LONGEST_NAME: usize = 150;
+/// Tables that one user or client may keep.
+const TABLES: u32 = 50;
 /// How often an addition is tried again when somebody else's came between.
 const TRIES: usize = 4;
 
@@ -24,11 +27,7 @@ pub async fn closure(app: &App, caller: &Caller, input: Input) -> Result<Vec<u8>
     let begun = begin(app, caller, "ConceptMap").await?;
     input.only(&KNOWN)?;
     begun.record(app, caller, "$closure", &input).await?;
-    let name = input.required("name")?.to_owned();
-    if name.is_empty() || name.len() > LONGEST_NAME {
-        let text = format!("parameter name has no or more than {LONGEST_NAME} bytes: shorten it");
-        return Err(AppError::Invalid(text));
-    }
+    let name = name(&input)?;
     let concepts = members(&input)?;
     let version = input.number("version")?;
     if version.is_some() && !concepts.is_empty() {
@@ -36,10 +35,12 @@ pub async fn closure(app: &App, caller: &Caller, input: Input) -> Result<Vec<u8>
         return Err(AppError::Invalid(text.to_owned()));
     }
     let library = begun.engine.library().clone();
+    let owner = format!("{}/", caller.subject.actor().id.as_uuid());
+    let id = format!("{owner}{name}");
     for _ in 0..TRIES {
         let found = app
             .store()
-            .doc(&caller.scope, DocKind::Closure, &name)
+            .doc(&caller.scope, DocKind::Closure, &id)
             .await?;
         let expected = match &found {
             Some(doc) => DocExpected::Version(doc.version),
@@ -55,8 +56,11 @@ pub async fn closure(app: &App, caller: &Caller, input: Input) -> Result<Vec<u8>
             return Ok(answer(&name, &table, &pairs));
         }
         if concepts.is_empty() {
+            if expected == DocExpected::Absent {
+                room(app, caller, &owner).await?;
+            }
             let table = ClosureTable::default();
-            if save(app, caller, &name, expected, &table).await? {
+            if save(app, caller, &id, expected, &table).await? {
                 return Ok(answer(&name, &table, &[]));
             }
             continue;
@@ -69,13 +73,37 @@ pub async fn closure(app: &App, caller: &Caller, input: Input) -> Result<Vec<u8>
             Ok((table, pairs))
         })
         .await?;
-        if save(app, caller, &name, expected, &table).await? {
+        if save(app, caller, &id, expected, &table).await? {
             return Ok(answer(&name, &table, &pairs));
         }
     }
     Err(AppError::Conflict(
         "the closure table is being changed by others: repeat".to_owned(),
     ))
+}
+
+fn name(input: &Input) -> Result<String, AppError> {
+    let name = input.required("name")?.to_owned();
+    if name.is_empty() || name.len() > LONGEST_NAME {
+        let text = format!("parameter name has no or more than {LONGEST_NAME} bytes: shorten it");
+        return Err(AppError::Invalid(text));
+    }
+    Ok(name)
+}
+
+/// Refuses one table more than an owner may keep.
+async fn room(app: &App, caller: &Caller, owner: &str) -> Result<(), AppError> {
+    let listed = app
+        .store()
+        .docs(&caller.scope, DocKind::Closure, Some(owner), TABLES)
+        .await?;
+    let own = listed.iter().filter(|doc| doc.id.starts_with(owner));
+    if own.count() >= TABLES as usize {
+        return Err(AppError::Conflict(format!(
+            "you keep {TABLES} closure tables already: begin one of them anew under its name"
+        )));
+    }
+    Ok(())
 }
 
 fn members(input: &Input) -> Result<Vec<Member>, AppError> {
@@ -100,13 +128,13 @@ fn members(input: &Input) -> Result<Vec<Member>, AppError> {
 async fn save(
     app: &App,
     caller: &Caller,
-    name: &str,
+    id: &str,
     expected: DocExpected,
     table: &ClosureTable,
 ) -> Result<bool, AppError> {
     let write = DocWrite {
         kind: DocKind::Closure,
-        id: name.to_owned(),
+        id: id.to_owned(),
         expected,
         body: Some(serde_json::to_vec(table)?),
         time: app.now(),

@@ -47,6 +47,7 @@ pub async fn expand(
 ) -> Result<Vec<u8>, AppError> {
     let begun = begin(app, caller, "ValueSet").await?;
     input.only(&KNOWN)?;
+    refuse(&input)?;
     begun
         .record(app, caller, "ValueSet/$expand", &input)
         .await?;
@@ -68,6 +69,26 @@ pub async fn expand(
         Ok(answer(&compiled, &expansion, &input, made))
     })
     .await
+}
+
+/// What would change the expansion and is not done is refused by name; saying what is done anyway is not.
+fn refuse(input: &Input) -> Result<(), AppError> {
+    let refused = |name: &str, text: &str| {
+        AppError::Unsupported(format!("parameter {name} is not offered: {text}"))
+    };
+    if input.text("date").is_some() {
+        let text = "expansions are of what is stored now; name a version with url|version or valueSetVersion";
+        return Err(refused("date", text));
+    }
+    if input.flag("includeDefinition")? == Some(true) {
+        let text = "read the ValueSet for its definition";
+        return Err(refused("includeDefinition", text));
+    }
+    if input.flag("excludePostCoordinated")? == Some(true) {
+        let text = "expressions that a value set lists are codes of it";
+        return Err(refused("excludePostCoordinated", text));
+    }
+    Ok(())
 }
 
 fn wanted(input: &Input) -> Result<Wanted, AppError> {

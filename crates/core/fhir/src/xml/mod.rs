@@ -5,6 +5,7 @@
 
 mod div;
 mod error;
+pub mod patch;
 mod read;
 mod source;
 #[cfg(test)]

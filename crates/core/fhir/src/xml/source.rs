@@ -104,6 +104,11 @@ impl<'s> Source<'s> {
         kind.at(self.text.as_bytes(), self.at)
     }
 
+    /// Where the last event starts.
+    pub(super) const fn here(&self) -> usize {
+        self.at
+    }
+
     /// The source from a place up to the end of the last event.
     pub(super) fn slice_from(&self, start: usize) -> &'s str {
         self.text

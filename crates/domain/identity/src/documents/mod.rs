@@ -17,7 +17,8 @@ pub use client::{
     TokenUse, Types,
 };
 pub use place::{
-    Branch, BranchKind, BranchState, Placement, ReferenceMode, Tenant, TenantState, ValidationMode,
+    Branch, BranchKind, BranchState, DeletionMode, Placement, ReferenceMode, Tenant, TenantState,
+    ValidationMode,
 };
 pub use session::{AuthenticationLevel, Expired, Session, SessionPolicy};
 pub use user::{RoleAssignment, SignInName, SignInNameError, User, UserState};

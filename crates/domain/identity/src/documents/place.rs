@@ -60,6 +60,39 @@ pub struct Tenant {
     /// Whether references must point to something; not looked at where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub references: Option<ReferenceMode>,
+    /// How many resources a conditional delete may take away; one where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletions: Option<DeletionMode>,
+}
+
+/// How many resources a conditional delete may take away (FHIR R4, CapabilityStatement
+/// `conditionalDelete`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletionMode {
+    /// One: criteria that match several are refused.
+    Single,
+    /// All that match, up to a limit, in one commit.
+    Multiple,
+}
+
+impl DeletionMode {
+    /// The word in settings and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Multiple => "multiple",
+        }
+    }
+
+    /// The mode of a word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Single, Self::Multiple]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+    }
 }
 
 /// Whether references within a tenant must point to something.
@@ -68,6 +101,8 @@ pub struct Tenant {
 pub enum ReferenceMode {
     /// They are not looked at.
     Off,
+    /// What points to nothing, or will, is told, and done all the same.
+    Warn,
     /// A write that refers to nothing, and a deletion of what is referred to, are refused.
     Enforce,
 }
@@ -78,8 +113,17 @@ impl ReferenceMode {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
+            Self::Warn => "warn",
             Self::Enforce => "enforce",
         }
+    }
+
+    /// The mode of a word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Off, Self::Warn, Self::Enforce]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) fn table() -> Vec<Route> {
         subscriptions::list, subscriptions::deliveries_of, subscriptions::replay, subscriptions::signing_key,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
         operator::set_references,
+        operator::set_deletions,
+        operator::set_validation,
         ledger_routes::checkpoint, ledger_routes::tile, ledger_routes::proof, ledger_routes::consistency,
         ledger_routes::about_patient,
         token_routes::token,

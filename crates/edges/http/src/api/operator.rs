@@ -4,7 +4,7 @@ use app::AppError;
 use app::admin::tenants::{self as use_case, NewTenant};
 use app::init::INSTANCE_SLUG;
 use axum::response::Response;
-use identity::{Placement, ReferenceMode, Tenant, TenantState};
+use identity::{DeletionMode, Placement, ReferenceMode, Tenant, TenantState, ValidationMode};
 use kernel::{TenantSlug, ZoneName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -37,6 +37,18 @@ pub(super) fn table() -> Vec<Route> {
             failed,
             set_references,
         ),
+        Route::put(
+            "/operator/api/v1/tenants/{slug}/deletions",
+            "tenant-deletions",
+            failed,
+            set_deletions,
+        ),
+        Route::put(
+            "/operator/api/v1/tenants/{slug}/validation",
+            "tenant-validation",
+            failed,
+            set_validation,
+        ),
     ]
 }
 
@@ -66,6 +78,12 @@ pub struct TenantView {
     /// Whether references must point to something; null: not looked at.
     #[schema(schema_with = reference_modes)]
     references: Option<ReferenceMode>,
+    /// How many resources a conditional delete may take away; null: one.
+    #[schema(schema_with = deletion_modes)]
+    deletions: Option<DeletionMode>,
+    /// Whether writes are held to profiles; null: as the instance says.
+    #[schema(schema_with = validation_modes)]
+    validation: Option<ValidationMode>,
     /// When it was made.
     created: String,
 }
@@ -116,6 +134,8 @@ impl From<Tenant> for TenantView {
             state: tenant.state,
             time_zone: tenant.time_zone.map(String::from),
             references: tenant.references,
+            deletions: tenant.deletions,
+            validation: tenant.validation,
             created: tenant.created.to_string(),
         }
     }
@@ -186,7 +206,33 @@ pub struct ReferencesInput {
 }
 
 fn reference_modes() -> utoipa::openapi::schema::Schema {
-    super::one_of(["off", "enforce"])
+    super::one_of(["off", "warn", "enforce"])
+}
+
+/// How many resources a conditional delete of a tenant may take away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeletionsInput {
+    /// From now on.
+    #[schema(schema_with = deletion_modes)]
+    deletions: DeletionMode,
+}
+
+fn deletion_modes() -> utoipa::openapi::schema::Schema {
+    super::one_of(["single", "multiple"])
+}
+
+/// Whether a tenant's writes are held to profiles.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationInput {
+    /// From now on; null: as the instance says.
+    #[schema(schema_with = validation_modes)]
+    validation: Option<ValidationMode>,
+}
+
+fn validation_modes() -> utoipa::openapi::schema::Schema {
+    super::one_of(["off", "warn", "enforce"])
 }
 
 #[utoipa::path(
@@ -270,5 +316,37 @@ pub(super) async fn set_references(mut arrival: Arrival) -> Result<Response, Edg
     let slug: TenantSlug = id(&slug)?;
     let mode = wanted.references;
     let changed = use_case::set_references(arrival.app(), &caller, &slug, mode).await?;
+    json_answer(&TenantView::from(changed))
+}
+
+#[utoipa::path(
+    put, path = "/operator/api/v1/tenants/{slug}/deletions", tag = "tenants",
+    params(("slug" = String, Path)), request_body = DeletionsInput,
+    responses((status = 200, description = "the tenant, held so", body = TenantView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn set_deletions(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let slug: String = arrival.path().await?;
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    let wanted: DeletionsInput = input(&mut arrival).await?;
+    let slug: TenantSlug = id(&slug)?;
+    let mode = wanted.deletions;
+    let changed = use_case::set_deletions(arrival.app(), &caller, &slug, mode).await?;
+    json_answer(&TenantView::from(changed))
+}
+
+#[utoipa::path(
+    put, path = "/operator/api/v1/tenants/{slug}/validation", tag = "tenants",
+    params(("slug" = String, Path)), request_body = ValidationInput,
+    responses((status = 200, description = "the tenant, held so", body = TenantView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn set_validation(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let slug: String = arrival.path().await?;
+    let caller = arrival.caller(INSTANCE_SLUG).await?;
+    let wanted: ValidationInput = input(&mut arrival).await?;
+    let slug: TenantSlug = id(&slug)?;
+    let mode = wanted.validation;
+    let changed = use_case::set_validation(arrival.app(), &caller, &slug, mode).await?;
     json_answer(&TenantView::from(changed))
 }

@@ -1,7 +1,7 @@
 //! Read, version read, and the CapabilityStatement.
 
 use app::{ResourceKey, StoredVersion};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use kernel::{Category, IdError, TenantSlug, VersionId};
 
@@ -78,8 +78,12 @@ pub(super) async fn metadata(mut arrival: Arrival) -> Result<Response, EdgeError
         let text = "this is no tenant's name: check the address".to_owned();
         EdgeError::Address(Category::NotFound, text)
     })?;
+    // What a tenant is set to is told to those who are let in; to everybody else every name is alike.
+    let several = arrival.headers().contains_key(header::AUTHORIZATION)
+        && (arrival.caller(&tenant).await)
+            .is_ok_and(|caller| caller.tenant.deletions == Some(identity::DeletionMode::Multiple));
     Ok(fhir(
         StatusCode::OK,
-        arrival.edge().statement(slug.as_str()),
+        arrival.edge().statement(slug.as_str(), several),
     ))
 }

@@ -115,6 +115,7 @@ async fn patch_body(arrival: &mut Arrival) -> Result<Patch, EdgeError> {
     let bytes = arrival.body(limit).await?;
     Ok(match form {
         PatchForm::Json => Patch::json(arrival.app(), bytes.into())?,
+        PatchForm::Xml => Patch::xml(arrival.app(), bytes.into())?,
         PatchForm::Merge => Patch::merge(arrival.app(), bytes.into())?,
         PatchForm::Plain => Patch::plain(arrival.app(), bytes.into())?,
         PatchForm::FhirPath => Patch::fhirpath(arrival.app(), bytes.into())?,
@@ -132,7 +133,7 @@ pub(super) async fn delete(mut arrival: Arrival) -> Result<Response, EdgeError> 
         id: logical_id(&id)?,
     };
     let deleted = app::record::delete::delete(arrival.app(), &caller, &key, expected).await?;
-    Ok(removed(&deleted))
+    Ok(removed(&caller.context, arrival.headers(), &deleted))
 }
 
 /// `DELETE {type}?criteria`.
@@ -142,7 +143,7 @@ pub(super) async fn delete_where(mut arrival: Arrival) -> Result<Response, EdgeE
     let criteria = negotiate(&arrival)?;
     let ty = resource_type(&ty)?;
     let deleted = app::record::delete::delete_where(arrival.app(), &caller, ty, &criteria).await?;
-    Ok(removed(&deleted))
+    Ok(removed(&caller.context, arrival.headers(), &deleted))
 }
 
 /// `POST /`: a batch or transaction.
@@ -243,14 +244,7 @@ fn written(context: &RequestContext, headers: &HeaderMap, mut outcome: Outcome) 
                 name_of(&outcome.version.key),
                 outcome.version.version
             );
-            let issue = Issue {
-                severity: Severity::Information,
-                code: "informational",
-                expression: String::new(),
-                diagnostics: text,
-            };
-            let issues: Vec<Issue> = [issue].into_iter().chain(advice.iter().cloned()).collect();
-            fhir(status, render::outcome(&issues))
+            fhir(status, render::outcome(&told(text, &advice)))
         }
     };
     advise(response.headers_mut(), &advice);
@@ -266,13 +260,37 @@ fn written(context: &RequestContext, headers: &HeaderMap, mut outcome: Outcome) 
     response
 }
 
-fn removed(deleted: &Deleted) -> Response {
-    let mut response = StatusCode::NO_CONTENT.into_response();
+/// A deletion says nothing beyond its headers, unless an OperationOutcome is asked for.
+fn removed(context: &RequestContext, headers: &HeaderMap, deleted: &Deleted) -> Response {
+    let advice = context.advice.take();
+    let mut response = match Preferences::parse(headers).returns {
+        Some(Return::OperationOutcome) => {
+            let text = match deleted.count {
+                0 => "there was nothing to delete".to_owned(),
+                1 => "1 resource was deleted".to_owned(),
+                count => format!("{count} resources were deleted"),
+            };
+            fhir(StatusCode::OK, render::outcome(&told(text, &advice)))
+        }
+        _ => StatusCode::NO_CONTENT.into_response(),
+    };
+    advise(response.headers_mut(), &advice);
     if let Some(version) = deleted.version {
         put(response.headers_mut(), header::ETAG, &etag(version));
     }
     receipt(response.headers_mut(), deleted.receipt.as_ref());
     response
+}
+
+/// What was done, and what there is to say about it.
+fn told(text: String, advice: &[Issue]) -> Vec<Issue> {
+    let done = Issue {
+        severity: Severity::Information,
+        code: "informational",
+        expression: String::new(),
+        diagnostics: text,
+    };
+    [done].into_iter().chain(advice.iter().cloned()).collect()
 }
 
 fn receipt(headers: &mut HeaderMap, receipt: Option<&WriteReceipt>) {

@@ -22,6 +22,7 @@ pub(super) fn table() -> Vec<Route> {
     let newest = "/t/{tenant}/fhir/Observation/$lastn";
     let composition = "/t/{tenant}/fhir/Composition/{id}/$document";
     let of_one = "/t/{tenant}/fhir/{type}/{id}/$meta";
+    let (of_type, of_all) = ("/t/{tenant}/fhir/{type}/$meta", "/t/{tenant}/fhir/$meta");
     let of_version = "/t/{tenant}/fhir/{type}/{id}/_history/{version}/$meta";
     let add = "/t/{tenant}/fhir/{type}/{id}/$meta-add";
     let delete = "/t/{tenant}/fhir/{type}/{id}/$meta-delete";
@@ -35,6 +36,8 @@ pub(super) fn table() -> Vec<Route> {
         Route::get(composition, "document", failed, looked_at),
         Route::post(composition, "document", failed, made),
         Route::get(of_one, "meta", failed, meta_now),
+        Route::get(of_type, "meta", failed, meta_of_type),
+        Route::get(of_all, "meta", failed, meta_of_all),
         Route::get(of_version, "meta", failed, meta_then),
         Route::post(add, "meta-add", failed, add_meta),
         Route::post(delete, "meta-delete", failed, delete_meta),
@@ -120,6 +123,23 @@ async fn document_of(mut arrival: Arrival, may_persist: bool) -> Result<Response
 async fn meta_now(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let (tenant, ty, id): (String, String, String) = arrival.path().await?;
     meta_at(arrival, (tenant, ty, id), None).await
+}
+
+async fn meta_of_type(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, ty): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    given(&mut arrival).await?;
+    let ty = resource_type(&ty)?;
+    let found = meta::in_use(arrival.app(), &caller, Some(ty)).await?;
+    Ok(returned(&found))
+}
+
+async fn meta_of_all(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let tenant: String = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    given(&mut arrival).await?;
+    let found = meta::in_use(arrival.app(), &caller, None).await?;
+    Ok(returned(&found))
 }
 
 async fn meta_then(mut arrival: Arrival) -> Result<Response, EdgeError> {

@@ -179,6 +179,8 @@ impl House {
             }
             "review" => json!({ "outcome": "justified", "note": "seen" }),
             "references" => json!({ "references": "off" }),
+            "deletions" => json!({ "deletions": "single" }),
+            "validation" => json!({ "validation": "off" }),
             "replay" => json!({}),
             "time-zone" => json!({ "timeZone": "Europe/London" }),
             "erase" => json!({ "reason": "test" }),

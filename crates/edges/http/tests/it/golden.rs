@@ -264,6 +264,18 @@ pub const GOLDEN: &[Row] = &[
     ),
     (
         "GET",
+        "/t/{tenant}/fhir/$meta",
+        Some((Who::InstanceOperator, 401)),
+        Some((Who::Program, 200)),
+    ),
+    (
+        "GET",
+        "/t/{tenant}/fhir/{type}/$meta",
+        Some((ADMINISTRATOR, 403)),
+        Some((Who::Program, 200)),
+    ),
+    (
+        "GET",
         "/t/{tenant}/fhir/{type}/{id}/$meta",
         Some((ADMINISTRATOR, 403)),
         Some((DOCTOR, 200)),
@@ -681,6 +693,18 @@ pub const GOLDEN: &[Row] = &[
     (
         "PUT",
         "/operator/api/v1/tenants/{slug}/references",
+        Some((ADMINISTRATOR, 401)),
+        Some((Who::InstanceOperator, 200)),
+    ),
+    (
+        "PUT",
+        "/operator/api/v1/tenants/{slug}/deletions",
+        Some((ADMINISTRATOR, 401)),
+        Some((Who::InstanceOperator, 200)),
+    ),
+    (
+        "PUT",
+        "/operator/api/v1/tenants/{slug}/validation",
         Some((ADMINISTRATOR, 401)),
         Some((Who::InstanceOperator, 200)),
     ),

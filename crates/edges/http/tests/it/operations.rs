@@ -353,6 +353,39 @@ async fn a_composition_becomes_a_document() {
 }
 
 #[tokio::test]
+async fn a_document_has_a_bound_in_bytes() {
+    let server = TestServer::start_with(|settings| settings.limits.answer_bytes = 20_000).await;
+    let token = server.program(ROSEWOOD).await;
+    let binary = |id: &str| json!({ "resourceType": "Binary", "id": id, "contentType": "text/plain", "data": "QUJD".repeat(2_000) });
+    for id in ["one", "two", "three"] {
+        server.put(ROSEWOOD, &token, &binary(id)).await;
+    }
+    let composition = |entries: &[&str]| {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|id| json!({ "reference": format!("Binary/{id}") }))
+            .collect();
+        json!({ "resourceType": "Composition", "id": "c", "status": "final", "type": { "text": "letter" },
+            "title": "Letter", "date": "2026-02-02", "author": [{ "display": "x" }],
+            "section": [{ "title": "Scans", "entry": entries }] })
+    };
+    let ask = || get(&server, &token, "Composition/c/$document");
+    server
+        .put(ROSEWOOD, &token, &composition(&["one", "two"]))
+        .await;
+    ask().await.expect(200);
+    server
+        .put(ROSEWOOD, &token, &composition(&["one", "two", "three"]))
+        .await;
+    let refused = ask().await.expect(413);
+    assert!(
+        refused.text().contains("more than 20000 bytes"),
+        "{}",
+        refused.text()
+    );
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn tags_come_and_go() {
     let (server, token) = house().await;
@@ -416,6 +449,63 @@ async fn tags_come_and_go() {
         .expect(422);
     let nothing = Call::post(format!("{BASE}/Observation/a1/$meta-add")).bearer(&token);
     server.send(nothing).await.expect(400);
+}
+
+#[tokio::test]
+async fn the_tags_in_use_are_told_to_who_sees_everything() {
+    let (server, token) = house().await;
+    let tagged =
+        |ty: &str, id: &str, meta: Value| json!({ "resourceType": ty, "id": id, "meta": meta });
+    let tag = |code: &str| json!({ "system": "urn:t", "code": code, "display": code });
+    for resource in [
+        tagged("Patient", "x", json!({ "tag": [tag("one"), tag("two")] })),
+        tagged(
+            "Patient",
+            "y",
+            json!({ "tag": [tag("one")], "security": [{ "code": "R" }], "profile": ["urn:p"] }),
+        ),
+        tagged("Organization", "z", json!({ "tag": [tag("three")] })),
+    ] {
+        let mut resource = resource;
+        if resource["resourceType"] == "Organization" {
+            resource["name"] = json!("z");
+        }
+        server.put(ROSEWOOD, &token, &resource).await;
+    }
+    let ask = async |at: &str| {
+        let answer = get(&server, &token, at).await.expect(200).json();
+        answer["parameter"][0]["valueMeta"].clone()
+    };
+    let of_patients = json!({ "profile": ["urn:p"], "security": [{ "code": "R" }], "tag": [tag("one"), tag("two")] });
+    assert_eq!(ask("Patient/$meta").await, of_patients);
+    assert_eq!(ask("Observation/$meta").await, json!({}));
+    let all = ask("$meta").await;
+    assert_eq!(all["tag"], json!([tag("one"), tag("three"), tag("two")]));
+    // What no resource has any more is not in use.
+    server
+        .put(
+            ROSEWOOD,
+            &token,
+            &tagged("Patient", "x", json!({ "tag": [tag("one")] })),
+        )
+        .await;
+    assert_eq!(ask("Patient/$meta").await["tag"], json!([tag("one")]));
+    get(&server, &token, "Nonsense/$meta").await.expect(404);
+    // Who sees some patients only would learn of the others; another tenant has nothing of it.
+    let (here, _) = server.branch(ROSEWOOD, "North").await;
+    let ward = server.program_at(ROSEWOOD, here).await;
+    for at in ["Patient/$meta", "$meta"] {
+        let refused = get(&server, &ward, at).await.expect(403);
+        assert!(
+            refused.text().contains("$meta of one of them"),
+            "{}",
+            refused.text()
+        );
+    }
+    let twin = server.program(crate::server::LAKESIDE).await;
+    let there = Call::get("/t/lakeside/fhir/$meta").bearer(&twin);
+    let there = server.send(there).await.expect(200).json();
+    assert_eq!(there["parameter"][0]["valueMeta"], json!({}));
 }
 
 #[tokio::test]

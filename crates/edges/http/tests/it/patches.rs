@@ -151,7 +151,7 @@ async fn what_a_patch_may_not_do_is_refused_and_stores_nothing() {
     }
     let stale = patch("Observation/a", &token, &unit("g")).header("if-match", "W/\"7\"");
     server.send(stale).await.expect(412);
-    for content in ["application/xml-patch+xml", "text/plain"] {
+    for content in ["application/x-patch", "text/plain"] {
         let call = Call::new("PATCH", format!("{BASE}/Observation/a"))
             .header("content-type", content)
             .bytes("[]");
@@ -326,4 +326,119 @@ async fn fhirpath_patches_in_json_xml_and_bundles() {
         let answer = server.send(call).await;
         assert_eq!(answer.status, status, "{body}: {}", answer.text());
     }
+}
+
+fn xml_patch(path: &str, token: &str, operations: &str) -> Call {
+    Call::new("PATCH", format!("{BASE}/{path}"))
+        .bearer(token)
+        .header("content-type", "application/xml-patch+xml; charset=utf-8")
+        .bytes(format!(
+            r#"<diff xmlns:f="http://hl7.org/fhir">{operations}</diff>"#
+        ))
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
+async fn xml_patches_go_over_the_xml_of_a_resource() {
+    let (server, token) = house().await;
+    let unit = r#"<replace sel="f:Observation/f:valueQuantity/f:unit/@value">g</replace>"#;
+    let note = r#"<add sel="f:Observation"><f:note><f:text value="by hand"/></f:note></add>"#;
+    let both = format!("{unit}{note}");
+    let answer = server
+        .send(xml_patch("Observation/a", &token, &both))
+        .await
+        .expect(200);
+    // The number is as it was written.
+    let text = answer.text();
+    assert!(
+        text.contains("70.10")
+            && text.contains(r#""unit":"g""#)
+            && text.contains(r#""text":"by hand""#),
+        "{text}"
+    );
+    assert_eq!(answer.header("etag"), "W/\"2\"");
+    for (path, operations, status, said) in [
+        (
+            "Observation/a",
+            r#"<remove sel="f:Observation/f:status"/>"#,
+            422,
+            "status",
+        ),
+        (
+            "Observation/a",
+            r#"<add sel="f:Observation"><f:colour value="red"/></add>"#,
+            400,
+            "colour",
+        ),
+        (
+            "Observation/a",
+            r#"<replace sel="f:Observation/f:id/@value">c</replace>"#,
+            422,
+            "cannot change",
+        ),
+        (
+            "Observation/a",
+            r#"<replace sel="f:Observation"><f:Basic/></replace>"#,
+            422,
+            "",
+        ),
+        (
+            "Observation/a",
+            r#"<remove sel="f:Observation/f:category"/>"#,
+            422,
+            "names 0 nodes",
+        ),
+        (
+            "Observation/a",
+            r#"<remove sel="//f:status"/>"#,
+            400,
+            "descendants",
+        ),
+        ("Observation/a", "", 400, "no operations"),
+        ("Observation/none", unit, 404, ""),
+        ("Observation?status=final", unit, 412, ""),
+        ("Observation?identifier=urn:o%7Cb", unit, 200, "70.10"),
+    ] {
+        let answer = server.send(xml_patch(path, &token, operations)).await;
+        assert_eq!(
+            answer.status,
+            status,
+            "{path} {operations}: {}",
+            answer.text()
+        );
+        assert!(
+            answer.text().contains(said),
+            "{operations}: {}",
+            answer.text()
+        );
+    }
+    let bomb = Call::new("PATCH", format!("{BASE}/Observation/a"))
+        .bearer(&token)
+        .header("content-type", "application/xml-patch+xml")
+        .bytes("<!DOCTYPE d [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><diff>&x;</diff>");
+    let refused = server.send(bomb).await.expect(400);
+    assert!(
+        refused.text().contains("document type"),
+        "{}",
+        refused.text()
+    );
+    let stale = xml_patch("Observation/a", &token, unit).header("if-match", "W/\"1\"");
+    server.send(stale).await.expect(412);
+    // In a transaction, as a Binary.
+    let data = STANDARD.encode(format!(
+        r#"<diff xmlns:f="http://hl7.org/fhir">{}</diff>"#,
+        unit.replace(">g<", ">mg<")
+    ));
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+        "request": { "method": "PATCH", "url": "Observation/a" },
+        "resource": { "resourceType": "Binary", "contentType": "application/xml-patch+xml", "data": data },
+    }]});
+    let sent = Call::post(BASE).bearer(&token).json(&bundle);
+    server.send(sent).await.expect(200);
+    let read = Call::get(format!("{BASE}/Observation/a")).bearer(&token);
+    let read = server.send(read).await.expect(200).json();
+    assert_eq!(
+        (&read["valueQuantity"]["unit"], &read["meta"]["versionId"]),
+        (&json!("mg"), &json!("3"))
+    );
 }

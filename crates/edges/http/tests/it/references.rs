@@ -238,3 +238,64 @@ async fn a_refusal_names_only_what_the_caller_may_see() {
         missing.text()
     );
 }
+
+#[tokio::test]
+async fn a_tenant_may_be_warned_only() {
+    let (server, token) = house().await;
+    put(&server, &token, &observation("o", "Patient/p"))
+        .await
+        .expect(201);
+    let operator = server.person("instance", Role::Operator).await;
+    let set = Call::put("/operator/api/v1/tenants/rosewood/references").bearer(&operator);
+    let set = set.json(&json!({ "references": "warn" }));
+    assert_eq!(
+        server.send(set).await.expect(200).json()["references"],
+        "warn"
+    );
+    let dangling = observation("n", "Patient/none");
+    let write = Call::put(format!("{BASE}/Observation/n"))
+        .bearer(&token)
+        .header("prefer", "return=OperationOutcome")
+        .json(&dangling);
+    let told = server.send(write).await.expect(201);
+    assert_eq!(told.header("validation-issues"), "errors=0; warnings=1");
+    let issue = &told.json()["issue"][1];
+    assert_eq!(
+        (&issue["severity"], &issue["code"], &issue["expression"][0]),
+        (
+            &json!("warning"),
+            &json!("not-found"),
+            &json!("Observation.subject")
+        ),
+        "{issue}"
+    );
+    // A bundle is stored as well, with its warnings counted.
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
+        { "request": { "method": "PUT", "url": "Observation/m" }, "resource": observation("m", "Patient/none") },
+        { "request": { "method": "PUT", "url": "Observation/l" }, "resource": observation("l", "Patient/p") },
+    ]});
+    let stored = server
+        .send(Call::post(BASE).bearer(&token).json(&bundle))
+        .await
+        .expect(200);
+    assert_eq!(stored.header("validation-issues"), "errors=0; warnings=1");
+    let said = Call::post(format!("{BASE}/Observation/n/$validate?mode=update")).bearer(&token);
+    let said = server.send(said.json(&dangling)).await.expect(200).text();
+    assert!(
+        said.contains("which does not exist") && said.contains("warning"),
+        "{said}"
+    );
+    let delete = Call::delete(format!("{BASE}/Patient/p")).bearer(&token);
+    let gone = server
+        .send(delete.header("prefer", "return=OperationOutcome"))
+        .await
+        .expect(200);
+    assert_eq!(gone.header("validation-issues"), "errors=0; warnings=1");
+    let text = gone.text();
+    assert!(
+        text.contains("1 resource was deleted") && text.contains("Observation/o"),
+        "{text}"
+    );
+    let read = Call::get(format!("{BASE}/Patient/p")).bearer(&token);
+    server.send(read).await.expect(410);
+}

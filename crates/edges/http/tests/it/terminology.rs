@@ -405,3 +405,58 @@ async fn questions_are_in_the_access_ledger() {
     let text = page.to_string();
     assert!(text.contains("ValueSet/$expand?url="), "{text}");
 }
+
+#[tokio::test]
+async fn a_closure_table_is_its_owners() {
+    let house = house().await;
+    let name = json!([{ "name": "name", "valueString": "herd" }]);
+    let cat = json!({ "system": "http://rosewood.example/animals", "code": "cat" });
+    let body = |parts: &Value| json!({ "resourceType": "Parameters", "parameter": parts });
+    let with = |code: &str| {
+        let mut code_of = cat.clone();
+        code_of["code"] = json!(code);
+        json!([{ "name": "name", "valueString": "herd" }, { "name": "concept", "valueCoding": code_of }])
+    };
+    house.post(200, "$closure", name.clone()).await;
+    house.post(200, "$closure", with("cat")).await;
+    let other = house.server.person(ROSEWOOD, Role::Receptionist).await;
+    let ask = |parts: Value| {
+        Call::post("/t/rosewood/fhir/$closure")
+            .bearer(&other)
+            .json(&body(&parts))
+    };
+    // Under the same name there is nothing of somebody else's, and beginning it anew takes nothing away.
+    house.server.send(ask(with("dog"))).await.expect(404);
+    house.server.send(ask(name.clone())).await.expect(200);
+    let grown = house.post(200, "$closure", with("animal")).await;
+    assert_eq!(grown["group"][0]["element"].as_array().unwrap().len(), 1);
+    for n in 1..50 {
+        let name = json!([{ "name": "name", "valueString": format!("t{n}") }]);
+        house.server.send(ask(name)).await.expect(200);
+    }
+    let more = json!([{ "name": "name", "valueString": "t50" }]);
+    let refused = house.server.send(ask(more.clone())).await.expect(409);
+    assert!(refused.text().contains("50 closure tables"));
+    // One that is there can be begun anew still, and others are not held up.
+    house.server.send(ask(name)).await.expect(200);
+    house.post(200, "$closure", more).await;
+}
+
+#[tokio::test]
+async fn what_an_expansion_would_not_do_is_refused_by_name() {
+    let house = house().await;
+    let url = "ValueSet/$expand?url=http://rosewood.example/pets";
+    for parameter in [
+        "date=2020-01-01",
+        "includeDefinition=true",
+        "excludePostCoordinated=true",
+    ] {
+        let refused = house.get(405, &format!("{url}&{parameter}")).await;
+        let name = parameter.split('=').next().unwrap();
+        let text = refused["issue"][0]["diagnostics"].as_str().unwrap();
+        assert!(text.contains(name), "{text}");
+    }
+    for parameter in ["includeDefinition=false", "excludePostCoordinated=false"] {
+        house.get(200, &format!("{url}&{parameter}")).await;
+    }
+}

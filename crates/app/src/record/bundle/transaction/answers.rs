@@ -26,7 +26,7 @@ impl Transaction<'_> {
                         version.body.clone().filter(|_| self.representation),
                     )
                 },
-                Step::Absent => ResponseEntry {
+                Step::Absent | Step::Each(_) => ResponseEntry {
                     status: "204 No Content".to_owned(),
                     ..ResponseEntry::default()
                 },
@@ -37,6 +37,10 @@ impl Transaction<'_> {
             let Some(slot) = answers.get_mut(*index) else {
                 continue;
             };
+            // Several deletions by one entry have no version of their own to name.
+            if matches!(steps.get(*index), Some(Step::Each(_))) {
+                continue;
+            }
             *slot = if change.body.is_empty() {
                 ResponseEntry {
                     status: "204 No Content".to_owned(),

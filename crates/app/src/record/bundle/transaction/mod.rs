@@ -81,6 +81,8 @@ enum Step {
     Write(Slot, Option<Arc<Document>>),
     /// A deletion.
     Delete(ResourceKey, Head, Arc<[LogicalId]>, Allowed),
+    /// Several deletions by one entry.
+    Each(Vec<Step>),
     /// Nothing to change; the version that is there.
     Existing(Box<StoredVersion>),
     /// Nothing there to delete.

@@ -22,6 +22,8 @@ use crate::record::{create, delete, name_of, read, render, update};
 pub(super) enum Target {
     New(TypeId),
     Key(ResourceKey),
+    /// Everything that a conditional delete matches, where the tenant allows several.
+    Each(Vec<ResourceKey>),
     Existing(Box<StoredVersion>),
     Same(usize),
     Nothing,
@@ -77,6 +79,11 @@ impl Transaction<'_> {
             (_, Address::Instance(key)) => Ok(Target::Key(key.clone())),
             (method, Address::Type(ty, query)) => {
                 let condition = Condition::parse(app, caller, *ty, query).await?;
+                if method == Method::Delete && Condition::takes_several(caller) {
+                    let (keys, guard) = condition.all(app, caller).await?;
+                    guards.push(guard);
+                    return Ok(Target::Each(keys));
+                }
                 let matched = condition.find(app, caller).await?;
                 guards.push(condition.guard(app, caller, &matched));
                 if method == Method::Delete {
@@ -138,10 +145,12 @@ impl Transaction<'_> {
     pub(super) async fn steps(&self, targets: Vec<Target>) -> Result<Vec<Step>, AppError> {
         let keys: Vec<ResourceKey> = targets
             .iter()
-            .filter_map(|target| match target {
-                Target::Key(key) => Some(key.clone()),
-                _ => None,
+            .flat_map(|target| match target {
+                Target::Key(key) => std::slice::from_ref(key),
+                Target::Each(keys) => keys,
+                _ => &[],
             })
+            .cloned()
             .collect();
         let mut seen = std::collections::HashSet::with_capacity(keys.len());
         if let Some(twice) = keys.iter().find(|key| !seen.insert(*key)) {
@@ -168,26 +177,33 @@ impl Transaction<'_> {
                     let step = self.step(item, key, head.as_ref()).await;
                     step.map_err(|error| item.error(error))?
                 }
+                Target::Each(keys) => {
+                    let heads = heads.by_ref().take(keys.len()).collect();
+                    self.each(item, keys, heads).await?
+                }
                 Target::Existing(version) => Step::Existing(version),
-                Target::Same(first) => match steps.get(first) {
-                    Some(Step::Write(slot, _)) => Step::Existing(Box::new(StoredVersion {
-                        key: slot.key.clone(),
-                        row: slot.row,
-                        version: slot.version,
-                        version_row: slot.version_row,
-                        kind: slot.kind,
-                        body: None,
-                        erased: false,
-                    })),
-                    Some(Step::Existing(version)) => Step::Existing(version.clone()),
-                    _ => Step::Absent,
-                },
+                Target::Same(first) => same_as(steps.get(first)),
                 Target::Nothing => Step::Absent,
                 Target::Look => Step::Look,
             };
             steps.push(step);
         }
         Ok(steps)
+    }
+
+    /// The deletions of one entry.
+    async fn each(
+        &self,
+        item: &Item,
+        keys: Vec<ResourceKey>,
+        heads: Vec<Option<Head>>,
+    ) -> Result<Step, AppError> {
+        let mut gone = Vec::with_capacity(keys.len());
+        for (key, head) in keys.into_iter().zip(heads) {
+            let step = self.step(item, key, head.as_ref()).await;
+            gone.push(step.map_err(|error| item.error(error))?);
+        }
+        Ok(Step::Each(gone))
     }
 
     async fn step(
@@ -276,5 +292,22 @@ impl Transaction<'_> {
             links.resolve(reference, stored);
         }
         Ok(links)
+    }
+}
+
+/// What a create comes to whose criteria an entry before has, too.
+fn same_as(first: Option<&Step>) -> Step {
+    match first {
+        Some(Step::Write(slot, _)) => Step::Existing(Box::new(StoredVersion {
+            key: slot.key.clone(),
+            row: slot.row,
+            version: slot.version,
+            version_row: slot.version_row,
+            kind: slot.kind,
+            body: None,
+            erased: false,
+        })),
+        Some(Step::Existing(version)) => Step::Existing(version.clone()),
+        _ => Step::Absent,
     }
 }

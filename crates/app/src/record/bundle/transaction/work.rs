@@ -105,7 +105,14 @@ impl Transaction<'_> {
     }
 
     pub(super) fn add_deletions(&self, steps: &[Step], changes: &mut Vec<(usize, Change)>) {
-        for (index, step) in steps.iter().enumerate() {
+        let each = steps.iter().enumerate().flat_map(|(index, step)| {
+            let list = match step {
+                Step::Each(list) => list.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            list.iter().map(move |step| (index, step))
+        });
+        for (index, step) in each {
             if let Step::Delete(key, head, patients, allowed) = step {
                 let mut change =
                     prepare::deletion(self.app, self.caller, key.clone(), head, patients);
