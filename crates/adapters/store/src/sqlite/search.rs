@@ -127,7 +127,7 @@ pub(super) fn in_use(
                 return Err(StoreError::TooCostly.into());
             }
             if let std::collections::btree_map::Entry::Vacant(place) = found.entry(rid) {
-                let id = row.get_ref(3)?.as_str()?.parse();
+                let id = row.get::<_, String>(3)?.parse();
                 let id: LogicalId = id.map_err(|_| damaged_id())?;
                 let ty = TypeId(row.get(2)?);
                 place.insert(ResourceKey { ty, id });
