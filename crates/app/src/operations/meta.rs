@@ -35,14 +35,9 @@ const VALUES: u32 = 4_000;
 /// answer may hold.
 pub async fn in_use(app: &App, caller: &Caller, ty: Option<TypeId>) -> Result<Vec<u8>, AppError> {
     let definitions = app.definitions();
-    let asked: Vec<TypeId> = match ty {
-        Some(ty) => vec![ty],
-        None => {
-            let all = definitions.resource_types();
-            all.filter(|ty| narrow::reach(app, caller, *ty) != Reach::Nothing)
-                .collect()
-        }
-    };
+    let all = definitions.resource_types();
+    let searched = all.filter(|ty| narrow::reach(app, caller, *ty) != Reach::Nothing);
+    let asked: Vec<TypeId> = ty.map_or_else(|| searched.collect(), |ty| vec![ty]);
     let mut params = Vec::new();
     let mut allowed = None;
     for ty in &asked {
@@ -106,7 +101,8 @@ impl Union {
     fn take(&mut self, meta: Option<Value<'_>>) {
         let profiles = items(meta, "profile");
         let profiles = profiles.iter().filter_map(|one| one.as_str());
-        self.profiles.extend(profiles.map(|one| one.into_owned()));
+        self.profiles
+            .extend(profiles.map(std::borrow::Cow::into_owned));
         for (name, known) in CODED.into_iter().zip(&mut self.coded) {
             for one in items(meta, name) {
                 let text = |member: &str| one.get_str(member).unwrap_or_default().into_owned();

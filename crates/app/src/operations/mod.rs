@@ -11,5 +11,6 @@ pub mod matching;
 pub mod merge;
 pub mod meta;
 pub mod run_view;
+pub mod stored_view;
 pub mod terminology;
 pub mod validate;

@@ -592,11 +592,8 @@ pub async fn one_resource_stands_for_each_value_in_use(bed: &mut impl Bed) {
     let refused = store.in_use(&world.scope, &[tag], 3).await;
     assert!(matches!(refused, Err(StoreError::TooCostly)), "{refused:?}");
     // What is gone is not in use.
-    let last = world
-        .head(&*store, &super::world::key("Patient/last"))
-        .await;
     world
-        .delete(&*store, &super::world::key("Patient/last"), last.unwrap())
+        .delete(&*store, "Patient/last", Some("last"))
         .await
         .unwrap();
     let found = names(store.in_use(&world.scope, &[tag], 100).await.unwrap());

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::plan::Planned;
+use super::schema::{schema, type_name};
 use super::syntax::Field;
 use crate::error::AppError;
 
@@ -217,7 +218,7 @@ pub(super) fn leaf(value: Value<'_>) -> Json {
 
 /// Whether something of a type is selected by a fragment on another: itself, or what it derives from.
 pub(super) fn is_a(ty: &str, on: &str) -> bool {
-    if ty == on {
+    if ty == on || type_name(ty) == on {
         return true;
     }
     let resource = Definitions::r4().resource(ty).is_some();
@@ -233,8 +234,20 @@ pub(super) fn is_a(ty: &str, on: &str) -> bool {
     }
 }
 
+/// The types of the schema itself.
+const META: [&str; 6] = [
+    "__Schema",
+    "__Type",
+    "__Field",
+    "__InputValue",
+    "__EnumValue",
+    "__Directive",
+];
+
 /// Whether there is such a type.
 pub(super) fn is_type(name: &str) -> bool {
     matches!(name, "Resource" | "DomainResource" | "Element" | "Query")
         || FhirType::named(name).is_some()
+        || schema().types.contains_key(name)
+        || META.contains(&name)
 }

@@ -1,6 +1,7 @@
 //! A query being executed. Every resource it touches comes through the use-cases `read` and `search`, so
 //! that policy and ledger hold as over REST. What it costs is counted: values, resources loaded, bytes.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -14,8 +15,10 @@ use serde_json::{Value as Json, json};
 use store::ResourceKey;
 
 use super::elements::{self, Found, Part, Paths};
+use super::introspect::View;
 use super::output::{Manner, Out};
 use super::plan::Planned;
+use super::schema::{QUERY, type_name};
 use super::syntax::{Directive, Field, Selection};
 use crate::App;
 use crate::context::Caller;
@@ -43,6 +46,8 @@ pub(super) struct Execution<'q> {
     values: AtomicU64,
     loads: AtomicU64,
     bytes: AtomicU64,
+    /// The schema as the caller may see it, where it was asked for.
+    pub view: OnceLock<View>,
 }
 
 /// An object that fields are selected of.
@@ -109,6 +114,7 @@ impl<'q> Execution<'q> {
             values: AtomicU64::new(VALUES),
             loads: AtomicU64::new(LOADS),
             bytes: AtomicU64::new(app.settings().limits.answer_bytes as u64),
+            view: OnceLock::new(),
         }
     }
 
@@ -128,11 +134,11 @@ impl<'q> Execution<'q> {
         Self::take(&self.loads, 1, "reads and searches")
     }
 
-    fn charge(&self, values: u64) -> Result<(), AppError> {
+    pub(super) fn charge(&self, values: u64) -> Result<(), AppError> {
         Self::take(&self.values, values, "values")
     }
 
-    fn room(&self, bytes: usize) -> Result<(), AppError> {
+    pub(super) fn room(&self, bytes: usize) -> Result<(), AppError> {
         Self::take(&self.bytes, bytes as u64, "bytes")
     }
 
@@ -214,6 +220,18 @@ impl<'q> Execution<'q> {
             .collect())
     }
 
+    /// The same of a type of the schema; counted by who asks.
+    pub(super) fn fields_of<'t>(
+        &'t self,
+        name: &str,
+        selections: &[&'t Selection],
+    ) -> Result<Vec<(&'t Field, Vec<&'t Selection>)>, AppError> {
+        let groups = self.collect(name, selections)?.into_iter();
+        Ok(groups
+            .map(|group| (group.field, group.selections))
+            .collect())
+    }
+
     /// The fields that are selected of a type, each once, with fragments written out.
     fn collect<'t>(
         &'t self,
@@ -284,7 +302,11 @@ impl<'q> Execution<'q> {
         match field.name.as_str() {
             "__typename" => {
                 self.room(name.len())?;
-                out.add(field.key(), vec![Json::from(name)], one);
+                out.add(field.key(), vec![Json::from(type_name(name))], one);
+            }
+            "__schema" | "__type" if is_resource => {
+                let value = self.introspected(name, field, &group.selections)?;
+                out.add(field.key(), vec![value], one);
             }
             "resourceType" if is_resource => {
                 self.room(name.len())?;
@@ -505,10 +527,10 @@ impl<'q> Execution<'q> {
         for group in self.collect("Query", &selections)? {
             let field = group.field;
             self.charge_field(field.key().len())?;
-            let value = if field.name == "__typename" {
-                Json::from("Query")
-            } else {
-                self.searched(field, &group.selections, None).await?
+            let value = match field.name.as_str() {
+                "__typename" => Json::from(QUERY),
+                "__schema" | "__type" => self.introspected(QUERY, field, &group.selections)?,
+                _ => self.searched(field, &group.selections, None).await?,
             };
             out.add(field.key(), vec![value], one);
         }

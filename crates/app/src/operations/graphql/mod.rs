@@ -4,9 +4,11 @@
 
 mod elements;
 mod execute;
+mod introspect;
 mod output;
 mod plan;
 mod resources;
+mod schema;
 pub mod syntax;
 
 use serde_json::{Map, Value as Json};

@@ -232,10 +232,10 @@ impl<'q> Sizes<'q> {
     fn field(&mut self, field: &'q Field) -> Result<Size, AppError> {
         self.directives(&field.directives)?;
         self.arguments(&field.arguments)?;
-        if field.name.starts_with("__") && field.name != "__typename" {
-            return Err(AppError::Unsupported(
-                "introspection is not offered: see the CapabilityStatement and the R4 definitions"
-                    .to_owned(),
+        let is_known = matches!(field.name.as_str(), "__typename" | "__schema" | "__type");
+        if field.name.starts_with("__") && !is_known {
+            return Err(invalid(
+                "names with __ are GraphQL's own: __schema, __type and __typename",
             ));
         }
         let mut size = self.of(&field.selections)?;
@@ -397,8 +397,8 @@ mod tests {
             ),
             ("{ ...none }".to_owned(), kernel::Category::Invalid),
             (
-                "{ __schema { types { name } } }".to_owned(),
-                kernel::Category::Unsupported,
+                "{ __fields { name } }".to_owned(),
+                kernel::Category::Invalid,
             ),
             ("{ id @live }".to_owned(), kernel::Category::Invalid),
         ] {

@@ -20,7 +20,7 @@ enum Asked {
 }
 
 /// Parameters that would change what a match is.
-const REFUSED: [&str; 7] = [
+pub(super) const REFUSED: [&str; 7] = [
     "_summary",
     "_elements",
     "_format",

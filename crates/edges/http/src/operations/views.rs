@@ -1,14 +1,15 @@
 //! `ViewDefinition/$run` and `$viewdefinition-run` (SQL on FHIR v2): a view sent along, its rows streamed as
-//! NDJSON, CSV or JSON. R4 has no type ViewDefinition, so that views are not stored: `viewReference` is
-//! refused. A failure after the first rows ends the connection without its last chunk.
+//! NDJSON, CSV or JSON. R4 has no type ViewDefinition: one that is kept is the content of a Library or Binary,
+//! named as `viewReference`. A failure after the first rows ends the connection without its last chunk.
 
 use app::AppError;
 use app::operations::run_view::{self, Run, Source, write_csv, write_csv_header, write_ndjson};
+use app::operations::stored_view::stored_view;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use fhir::json::Value;
+use fhir::json::{Document, Limits, Value};
 use futures_util::stream;
 use kernel::{Category, LogicalId};
 
@@ -78,16 +79,30 @@ async fn run(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let limit = arrival.app().settings().limits.bundle_bytes;
     let parameters = Parameters::read(&mut arrival, limit).await?;
     let form = Form::of(&parameters, arrival.headers())?;
-    for absent in ["viewReference", "group", "source"] {
+    for absent in ["group", "source"] {
         if parameters.parts().any(|(name, _)| name == absent) {
-            return Err(invalid(format!(
-                "{absent} is not offered: send the view as viewResource, without {absent}"
-            )));
+            return Err(invalid(format!("{absent} is not offered: leave it out")));
         }
     }
-    let definition = definition(&parameters)
-        .ok_or_else(|| invalid("there is no view: send a ViewDefinition as viewResource"))?;
-    let view = run_view::compile(definition)?;
+    let view = match (definition(&parameters), reference(&parameters)) {
+        (Some(definition), None) => run_view::compile(definition)?,
+        (None, Some(named)) => {
+            let kept = stored_view(arrival.app(), &caller, &named).await?;
+            let kept =
+                Document::parse(kept.to_vec(), &Limits::default()).map_err(AppError::from)?;
+            run_view::compile(kept.root())?
+        }
+        (Some(_), Some(_)) => {
+            return Err(invalid(
+                "viewResource and viewReference are both there: send one of them",
+            ));
+        }
+        (None, None) => {
+            return Err(invalid(
+                "there is no view: send a ViewDefinition as viewResource, or name one as viewReference",
+            ));
+        }
+    };
     let source = source(&parameters)?;
     let mut run = run_view::begin(arrival.app(), &caller, view, source).await?;
     // The first rows come before the status, so that what fails at once is answered as a failure.
@@ -122,6 +137,14 @@ fn definition(parameters: &Parameters) -> Option<Value<'_>> {
         .resources("viewResource")
         .next()
         .or_else(|| parameters.resources(RESOURCE).find(is_view))
+}
+
+/// The name of a view that is kept: a Reference, or a canonical.
+fn reference(parameters: &Parameters) -> Option<String> {
+    let mut named = parameters.values("viewReference");
+    let reference = named.find_map(|value| value.get_str("reference"));
+    let text = || parameters.text("viewReference");
+    reference.or_else(text).map(std::borrow::Cow::into_owned)
 }
 
 fn source(parameters: &Parameters) -> Result<Source, EdgeError> {

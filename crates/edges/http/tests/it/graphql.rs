@@ -262,7 +262,11 @@ async fn what_is_wrong_is_refused_and_bombs_are_bounded() {
         (ONE, "{ ... on Nothing { id } }", 400),
         (ONE, "{ ObservationList(code: x) { id } }", 400),
         (ONE, "{ ...a } fragment a on Patient { ...a }", 400),
-        (ONE, "{ __schema { types { name } } }", 405),
+        (ONE, "{ __schema { shoes } }", 400),
+        (ONE, "{ __schema }", 400),
+        (SYSTEM, "{ __type { name } }", 400),
+        (SYSTEM, "{ __fields { name } }", 400),
+        (SYSTEM, "{ __schema { types { name { x } } } }", 400),
         (ONE, "mutation { id }", 400),
         (SYSTEM, "{ PatientList(shoe: 1) { id } }", 400),
         (SYSTEM, "{ PatientList(_elements: id) { id } }", 400),
@@ -428,4 +432,124 @@ async fn policy_tenants_and_ledger_hold_as_over_rest() {
     let after = server.send(about("near")).await.expect(200).text();
     let count = |text: &str| text.matches("\"class\":\"read\"").count();
     assert_eq!(count(&after), count(&before) + 1);
+}
+
+/// The query that GraphiQL and the builders of typed clients begin with.
+const INTROSPECTION: &str = "query IntrospectionQuery { __schema {
+    queryType { name } mutationType { name } subscriptionType { name }
+    types { ...FullType }
+    directives { name description locations args { ...InputValue } } } }
+fragment FullType on __Type { kind name description
+    fields(includeDeprecated: true) { name description args { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason }
+    inputFields { ...InputValue } interfaces { ...TypeRef }
+    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+    possibleTypes { ...TypeRef } }
+fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue }
+fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
+    ofType { kind name ofType { kind name ofType { kind name } } } } } } } }";
+
+fn base(ty: &Value) -> &str {
+    match ty["name"].as_str() {
+        Some(name) => name,
+        None => base(&ty["ofType"]),
+    }
+}
+
+#[tokio::test]
+async fn the_schema_is_told_as_clients_ask_for_it() {
+    let server = TestServer::start().await;
+    let token = server.program(ROSEWOOD).await;
+    filled(&server, ROSEWOOD, &token, "Quinn").await;
+    let told = ask(&server, &token, SYSTEM, INTROSPECTION).await;
+    assert!(told.get("errors").is_none(), "{}", told["errors"]);
+    let schema = &told["data"]["__schema"];
+    assert_eq!(schema["queryType"]["name"], "Query");
+    assert_eq!(schema["mutationType"], Value::Null);
+    let types = schema["types"].as_array().unwrap();
+    let named = |name: &str| {
+        let found = types.iter().find(|ty| ty["name"] == name);
+        found.unwrap_or_else(|| panic!("there is no {name}"))
+    };
+    // Everything that is named is there.
+    for ty in types {
+        for field in ty["fields"].as_array().into_iter().flatten() {
+            named(base(&field["type"]));
+            for argument in field["args"].as_array().unwrap() {
+                named(base(&argument["type"]));
+            }
+        }
+    }
+    let field = |ty: &str, name: &str| {
+        let fields = named(ty)["fields"].as_array().unwrap();
+        let found = fields.iter().find(|field| field["name"] == name);
+        found
+            .unwrap_or_else(|| panic!("{ty} has no {name}"))
+            .clone()
+    };
+    assert_eq!(base(&field("Patient", "contact")["type"]), "PatientContact");
+    assert_eq!(field("Patient", "name")["type"]["kind"], "LIST");
+    assert_eq!(
+        base(&field("Observation", "valueQuantity")["type"]),
+        "Quantity"
+    );
+    assert_eq!(
+        base(&field("Query", "PatientConnection")["type"]),
+        "PatientConnection"
+    );
+    let by = field("Query", "ObservationList")["args"].to_string();
+    assert!(
+        by.contains("code_value_quantity") && by.contains("_count"),
+        "{by}"
+    );
+    let possible = named("Resource")["possibleTypes"].as_array().unwrap();
+    assert!(possible.len() > 140, "{}", possible.len());
+    // What the schema says is what a query answers.
+    let query = "{ Patient(id: \"a\") { __typename name { __typename } ... on Resource { id } } __type(name: \"HumanName\") { name kind fields { name } } }";
+    let answer = &ask(&server, &token, SYSTEM, query).await["data"];
+    assert_eq!(answer["Patient"]["__typename"], "Patient");
+    assert_eq!(answer["Patient"]["id"], "a");
+    assert_eq!(answer["__type"]["kind"], "OBJECT");
+    let contact =
+        json!({ "resourceType": "Patient", "id": "k", "contact": [{ "gender": "male" }] });
+    server.put(ROSEWOOD, &token, &contact).await;
+    let query = "{ contact { __typename ... on PatientContact { gender } } __schema { queryType { name } } }";
+    let answer = &ask(
+        &server,
+        &token,
+        "/t/rosewood/fhir/Patient/k/$graphql",
+        query,
+    )
+    .await["data"];
+    assert_eq!(
+        answer,
+        &json!({ "contact": [{ "__typename": "PatientContact", "gender": "male" }],
+            "__schema": { "queryType": { "name": "Patient" } } })
+    );
+}
+
+#[tokio::test]
+async fn the_schema_has_only_what_its_reader_may_search() {
+    let server = TestServer::start().await;
+    let desk = server.person(ROSEWOOD, Role::Receptionist).await;
+    let query = "{ __schema { types { name fields { name } } } note: __type(name: \"Observation\") { name } part: __type(name: \"ObservationComponent\") { name } who: __type(name: \"Patient\") { name } }";
+    let told = ask(&server, &desk, SYSTEM, query).await;
+    let data = &told["data"];
+    assert_eq!(data["who"]["name"], "Patient", "{}", told["errors"]);
+    assert_eq!((&data["note"], &data["part"]), (&Value::Null, &Value::Null));
+    let text = data["__schema"].to_string();
+    assert!(text.contains("PatientList"));
+    for hidden in ["\"Observation", "\"ObservationList\"", "\"Condition"] {
+        assert!(!text.contains(hidden), "{hidden}");
+    }
+    // Costs are bounded as of any query.
+    let many: String = (0..40).fold(String::new(), |mut all, n| {
+        let _ = write!(
+            all,
+            "a{n}: __schema {{ types {{ fields {{ name args {{ name type {{ name }} }} }} }} }} "
+        );
+        all
+    });
+    let call = Call::post(SYSTEM).bearer(&desk);
+    let call = call.json(&json!({ "query": format!("{{ {many} }}") }));
+    server.send(call).await.expect(403);
 }

@@ -1,5 +1,7 @@
 //! `ViewDefinition/$run`: forms, limits, pages, and that a role sees the rows of what it reaches only.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use identity::Role;
 use serde_json::{Value, json};
 
@@ -146,7 +148,7 @@ async fn what_cannot_be_run_is_said() {
             "",
             with(&[json!({ "name": "viewReference", "valueReference": { "reference": "x" } })]),
             400,
-            "viewReference is not offered",
+            "send one of them",
         ),
         (
             "",
@@ -194,4 +196,70 @@ async fn what_cannot_be_run_is_said() {
         .send(Call::post(RUN).json(&names()))
         .await
         .expect(401);
+}
+
+#[tokio::test]
+async fn a_view_may_be_kept_and_named() {
+    let (server, token) = populated().await;
+    let data = STANDARD.encode(view().to_string());
+    let content = json!({ "contentType": "application/json; charset=utf-8", "data": data });
+    let library = |id: &str, url: &str, version: &str, content: Value| {
+        json!({ "resourceType": "Library", "id": id, "url": url, "version": version, "status": "active",
+            "type": { "text": "view" }, "content": [{ "contentType": "text/cql", "data": "eA==" }, content] })
+    };
+    for resource in [
+        library("v", "http://views.example/names", "1", content.clone()),
+        library("w", "http://views.example/twice", "1", content.clone()),
+        library("x", "http://views.example/twice", "2", content.clone()),
+        library(
+            "no",
+            "http://views.example/no",
+            "1",
+            json!({ "contentType": "application/json", "data": "e30=" }),
+        ),
+        json!({ "resourceType": "Binary", "id": "v", "contentType": "application/fhir+json", "data": data }),
+    ] {
+        server.put(ROSEWOOD, &token, &resource).await;
+    }
+    let run = |who: &str, part: Value| {
+        let mut part = part;
+        part["name"] = json!("viewReference");
+        let call = Call::post(format!("{RUN}?_format=csv&header=false&_limit=1")).bearer(who);
+        server.send(call.json(&json!({ "resourceType": "Parameters", "parameter": [part] })))
+    };
+    let to = |reference: &str| json!({ "valueReference": { "reference": reference } });
+    let canonical = |url: &str| json!({ "valueCanonical": url });
+    for part in [
+        to("Library/v"),
+        to("https://records.example.org/t/rosewood/fhir/Library/v"),
+        to("Binary/v"),
+        canonical("http://views.example/names"),
+        canonical("http://views.example/names|1"),
+        canonical("http://views.example/twice|2"),
+        json!({ "valueUri": "http://views.example/names" }),
+    ] {
+        let rows = run(&token, part.clone()).await.expect(200);
+        assert_eq!(rows.text(), "c,Cook\r\n", "{part}");
+    }
+    for (part, status, said) in [
+        (to("Library/none"), 404, ""),
+        (to("Patient/a"), 400, "holds no view"),
+        (to("Library/no"), 422, "no content"),
+        (canonical("http://views.example/names|2"), 404, ""),
+        (canonical("http://views.example/twice"), 409, "several"),
+        (json!({ "valueString": "nonsense" }), 400, "no canonical"),
+    ] {
+        let refused = run(&token, part.clone()).await.expect(status);
+        assert!(refused.text().contains(said), "{part} {}", refused.text());
+    }
+    let both =
+        with(&[json!({ "name": "viewReference", "valueUri": "http://views.example/names" })]);
+    let both = Call::post(RUN).bearer(&token).json(&both);
+    server.send(both).await.expect(400);
+    // Another tenant has no such view.
+    let twin = server.program(crate::server::LAKESIDE).await;
+    let there = Call::post("/t/lakeside/fhir/ViewDefinition/$run").bearer(&twin);
+    let named = json!({ "resourceType": "Parameters",
+        "parameter": [{ "name": "viewReference", "valueReference": { "reference": "Library/v" } }] });
+    server.send(there.json(&named)).await.expect(404);
 }
