@@ -24,6 +24,7 @@ use identity::{
 };
 use kernel::{ActorId, BranchId, Clock, Ids, PurposeOfUse, UserId};
 use serde_json::Value;
+use store::FullText;
 use store::blob::Blobs;
 use store::sqlite::{SqliteSettings, SqliteStore};
 use testkit::clock::FixedClock;
@@ -53,12 +54,18 @@ impl TestServer {
     }
 
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_over(FullText::default(), adjust).await
+    }
+
+    /// The same over a store that indexes these words.
+    pub async fn start_over(words: FullText, adjust: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FixedClock::default());
         let ids: Arc<dyn Ids> = Arc::new(SeededIds::new(7, clock.clone()));
         let mut sqlite = SqliteSettings::new(folder.path().join("data"), "records.example.org");
         sqlite.access_window = Duration::ZERO;
         sqlite.cache_kib = 2048;
+        sqlite.full_text = words;
         let ports: Arc<dyn Clock> = clock.clone();
         let store = SqliteStore::open(sqlite, ports.clone(), ids.clone()).unwrap();
         let mut settings = Settings::with_secret([9; 32]);

@@ -1,7 +1,7 @@
 //! `$validate` over HTTP, and what a write tells when its tenant only warns or refuses.
 
 use app::Settings;
-use identity::ValidationMode;
+use identity::{Role, ValidationMode};
 use serde_json::json;
 
 use crate::server::{Call, ROSEWOOD, TestServer};
@@ -128,4 +128,25 @@ async fn a_write_against_the_rules_is_refused_with_422() {
         )
         .await
         .expect(201);
+}
+
+#[tokio::test]
+async fn asking_what_one_may_only_search_is_no_refusal() {
+    let server = TestServer::start().await;
+    let desk = server.person(ROSEWOOD, Role::Receptionist).await;
+    let set = json!({ "resourceType": "ValueSet", "status": "active" });
+    let write = Call::post("/t/rosewood/fhir/ValueSet").bearer(&desk);
+    server.send(write.json(&set)).await.expect(403);
+    let auditor = server.person(ROSEWOOD, Role::Auditor).await;
+    let refusals = async || {
+        let address = "/t/rosewood/api/v1/audit/entries?log=access&outcome=denied";
+        let page = server.send(Call::get(address).bearer(&auditor)).await;
+        let page = page.expect(200).json();
+        page["entries"].as_array().unwrap().len()
+    };
+    assert_eq!(refusals().await, 1);
+    let ask = Call::post("/t/rosewood/fhir/ValueSet/$validate").bearer(&desk);
+    let said = server.send(ask.json(&set)).await.expect(200).text();
+    assert!(said.contains("no errors"), "{said}");
+    assert_eq!(refusals().await, 1);
 }

@@ -199,6 +199,7 @@ async fn what_cannot_be_run_is_said() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn a_view_may_be_kept_and_named() {
     let (server, token) = populated().await;
     let data = STANDARD.encode(view().to_string());

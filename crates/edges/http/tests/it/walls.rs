@@ -60,7 +60,8 @@ fn hidden(ward: &str) -> Vec<Value> {
         json!({ "resourceType": "Composition", "id": "h-c", "status": "final", "type": { "text": "letter" },
             "title": "Letter", "date": "2026-02-02", "subject": { "reference": "Patient/h" },
             "author": [{ "reference": "Practitioner/d" }], "section": [{ "entry": [{ "reference": "Observation/h-o" }] }] }),
-        json!({ "resourceType": "Flag", "id": "h-f", "status": "active", "code": { "text": "canary" },
+        json!({ "resourceType": "Flag", "id": "h-f", "meta": { "tag": [{ "code": "canary" }] },
+            "status": "active", "code": { "text": "canary" },
             "subject": { "reference": "Patient/h" } }),
     ];
     all.extend(around("h", "Encounter/h-e", "canary"));
@@ -114,6 +115,12 @@ const SEARCHES: &[&str] = &[
     "Appointment?patient.family=Canaryson",
     "Appointment?_total=accurate",
     "Flag?_total=accurate",
+    "Patient?_text=Canaryson&_total=accurate",
+    "Patient?_content=Canaryson&_total=accurate",
+    "Patient?_filter=_text%20co%20Canaryson",
+    "?_type=Patient,Flag&_content=canary&_total=accurate",
+    "Observation?_content=canary",
+    "Practitioner?_has:Patient:general-practitioner:_text=Canaryson",
 ];
 
 const OTHERS: &[&str] = &[
@@ -143,6 +150,9 @@ const OTHERS: &[&str] = &[
     "Patient/h/$meta",
     "Patient/h/_history/1/$meta",
     "Patient/h/$validate",
+    "$meta",
+    "Patient/$meta",
+    "Observation/$meta",
 ];
 
 const GRAPHQL: &[&str] = &[
@@ -290,7 +300,7 @@ fn told(before: &[(String, String)], after: &[(String, String)]) -> Vec<String> 
 
 #[tokio::test]
 async fn another_ward_s_patient_changes_no_answer() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_over(FullText::All, |_| {}).await;
     let feed = server.program(ROSEWOOD).await;
     let (here, north) = server.branch(ROSEWOOD, "North").await;
     let (_, south) = server.branch(ROSEWOOD, "South").await;
