@@ -31,6 +31,8 @@ pub struct Limits {
     pub chain_steps: usize,
     /// Most resources that one conditional delete takes away, where the tenant allows several.
     pub deletions: usize,
+    /// Most resources that one commit of `$merge` points to another patient.
+    pub referrers: u32,
     /// Deepest nesting of a `_filter`.
     pub filter_depth: usize,
     /// Most tests of one `_filter`.
@@ -63,6 +65,7 @@ impl Default for Limits {
             chain_depth: 5,
             chain_steps: 300,
             deletions: 1000,
+            referrers: 5000,
             filter_depth: 6,
             filter_tests: 100,
             concepts: 5000,

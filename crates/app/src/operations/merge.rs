@@ -2,6 +2,10 @@
 //! commit every reference to the source points to the target, the source is inactive and says who replaced
 //! it, the target says whom it replaced, and a Provenance lists every version before and after, which is
 //! what an undo needs. The commit fails when anything refers to the source that was not seen.
+//!
+//! Where more refers to the source than one commit may change, the patients are linked with the first part
+//! of it, and the same call again does the next part, until one says that nothing remains: how far it is
+//! stands in the record alone, so that nothing is lost when a process ends in between.
 
 use std::collections::HashMap;
 
@@ -15,7 +19,7 @@ use store::{Change, ChangeKind, CommitError, Guard, ResourceKey, SearchPlan, Sto
 
 use super::everything::local;
 use crate::App;
-use crate::authorise::{Ask, Organizations, authorise};
+use crate::authorise::{Ask, Organizations, authorise, would_allow};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::record::integrity::referring;
@@ -25,9 +29,6 @@ use crate::record::render::string;
 use crate::record::{WriteReceipt, name_of, read};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
-
-/// Most resources that refer to a source: they are changed in one commit.
-const REFERRERS: u32 = 5_000;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub struct Merged {
     pub provenance: Option<String>,
     /// The receipt of the commit; none for a preview.
     pub receipt: Option<WriteReceipt>,
+    /// Whether more refers to the source: the same call again goes on.
+    pub remains: bool,
 }
 
 /// Merges one patient into another.
@@ -81,34 +84,31 @@ async fn attempt(
 ) -> Result<Result<Merged, CommitError>, AppError> {
     let source = current(app, caller, &request.source).await?;
     let target = current(app, caller, &request.target).await?;
-    for version in [&source, &target] {
-        refuse_replaced(version)?;
-    }
+    refuse_replaced(app, caller, &target, None)?;
+    let goes_on = refuse_replaced(app, caller, &source, Some(&request.target))?;
     // Whoever may see it: a merge that left some of it behind would split the record. Each is authorised
     // before it is changed.
-    let plan = SearchPlan {
-        count: REFERRERS,
-        ..referring(app, &request.source)
-    };
-    let page = app.store().search(&caller.scope, &plan).await?;
-    if page.next.is_some() {
-        return Err(AppError::TooLarge(format!(
-            "more than {REFERRERS} resources refer to {}: they cannot be changed in one commit",
-            name_of(&request.source)
-        )));
-    }
-    let guard = Guard {
-        seen: page.matches.iter().map(|version| version.row).collect(),
-        plan,
-    };
     let mut work = Work::new(app, caller, request);
-    work.patients(&source, &target)?;
-    for version in &page.matches {
-        if version.key != request.source && version.key != request.target {
-            work.referrer(version)?;
+    let found = work.part().await?;
+    if goes_on {
+        if found.referrers.is_empty() {
+            return Err(AppError::Unprocessable(format!(
+                "{} was merged into {} already, and nothing refers to it any more",
+                name_of(&request.source),
+                name_of(&request.target)
+            )));
         }
+        work.result = target.body.as_deref().map(<[u8]>::to_vec);
+    } else {
+        if found.remains {
+            work.may_change_all().await?;
+        }
+        work.patients(&source, &target)?;
     }
-    let referrers = work.prepared.len().saturating_sub(2);
+    for version in &found.referrers {
+        work.referrer(version)?;
+    }
+    let (referrers, remains) = (found.referrers.len(), found.remains);
     let result = Bytes::copy_from_slice(work.result.as_deref().unwrap_or_default());
     let (changes, provenance) = work.changes().await?;
     if request.preview {
@@ -117,9 +117,10 @@ async fn attempt(
             referrers,
             provenance: None,
             receipt: None,
+            remains,
         }));
     }
-    let unit = UnitOfWork::begin(app, &caller.scope).guard(guard);
+    let unit = UnitOfWork::begin(app, &caller.scope).guards(found.guard);
     let Some(unit) = unit.changes(changes) else {
         return Err(AppError::Fault("a merge without changes".to_owned()));
     };
@@ -129,6 +130,7 @@ async fn attempt(
             referrers,
             provenance: Some(provenance),
             receipt: crate::record::first_receipt(receipt),
+            remains,
         })),
         Err(error @ (CommitError::Stale { .. } | CommitError::GuardChanged { .. })) => {
             Ok(Err(error))
@@ -146,17 +148,39 @@ fn links(patient: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     patient.get("link").into_iter().flat_map(Value::items)
 }
 
-fn refuse_replaced(version: &StoredVersion) -> Result<(), AppError> {
+/// Refuses a patient who was replaced, but by `allowed`; whether they were by that one.
+fn refuse_replaced(
+    app: &App,
+    caller: &Caller,
+    version: &StoredVersion,
+    allowed: Option<&ResourceKey>,
+) -> Result<bool, AppError> {
     let document = parse(version)?;
-    let is_replaced =
-        links(document.root()).any(|link| link.get_str("type").as_deref() == Some("replaced-by"));
-    if is_replaced {
-        return Err(AppError::Unprocessable(format!(
-            "{} was replaced by another patient already: merge that one",
-            name_of(&version.key)
-        )));
+    let mut replaced = false;
+    for link in links(document.root()) {
+        if link.get_str("type").as_deref() != Some("replaced-by") {
+            continue;
+        }
+        let other = link.get("other");
+        let other = other.and_then(|other| other.get_str("reference"));
+        let other = other.and_then(|other| local(app, caller, &other));
+        if other.is_none() || other.as_ref() != allowed {
+            return Err(AppError::Unprocessable(format!(
+                "{} was replaced by another patient already: merge that one",
+                name_of(&version.key)
+            )));
+        }
+        replaced = true;
     }
-    Ok(())
+    Ok(replaced)
+}
+
+/// What refers to the source, as much of it as one commit may change.
+struct Part {
+    referrers: Vec<StoredVersion>,
+    remains: bool,
+    /// That nothing else refers to the source; none where more remains.
+    guard: Option<Guard>,
 }
 
 /// A change that is ready but for the decision, and the version it goes over.
@@ -194,6 +218,81 @@ impl<'a> Work<'a> {
         }
         let key = local(self.app, self.caller, reference)?;
         (key == self.request.source).then(|| name_of(&self.request.target))
+    }
+
+    /// Whether a resource has a reference that is to point to the target. Others are found, too: those to
+    /// versions of the source, which stay.
+    fn is_concerned(&self, version: &StoredVersion) -> Result<bool, AppError> {
+        if version.key == self.request.source || version.key == self.request.target {
+            return Ok(false);
+        }
+        let document = parse(version)?;
+        let mut references = fhir::print::references(document.root()).into_iter();
+        Ok(references.any(|(_, reference)| self.rewrite(&reference).is_some()))
+    }
+
+    /// The next part of what refers to the source.
+    async fn part(&self) -> Result<Part, AppError> {
+        let most = self.app.settings().limits.referrers;
+        let mut plan = SearchPlan {
+            count: most,
+            ..referring(self.app, &self.request.source)
+        };
+        let mut part = Part {
+            referrers: Vec::new(),
+            remains: false,
+            guard: None,
+        };
+        let mut seen = Vec::new();
+        loop {
+            let page = self.app.store().search(&self.caller.scope, &plan).await?;
+            for version in page.matches {
+                seen.push(version.row);
+                if !self.is_concerned(&version)? {
+                    continue;
+                }
+                if part.referrers.len() >= most as usize {
+                    part.remains = true;
+                    return Ok(part);
+                }
+                part.referrers.push(version);
+            }
+            if page.next.is_none() {
+                break;
+            }
+            plan.after = page.next;
+        }
+        plan.after = None;
+        plan.count = u32::try_from(seen.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        part.guard = Some(Guard { plan, seen });
+        Ok(part)
+    }
+
+    /// Refuses to begin what could not be brought to its end.
+    async fn may_change_all(&self) -> Result<(), AppError> {
+        let mut plan = SearchPlan {
+            count: self.app.settings().limits.referrers,
+            ..referring(self.app, &self.request.source)
+        };
+        loop {
+            let page = self.app.store().search(&self.caller.scope, &plan).await?;
+            for version in &page.matches {
+                if !self.is_concerned(version)? {
+                    continue;
+                }
+                let patients = self.app.patients_of(self.caller, version)?;
+                let ask = Ask::record(Interaction::Update, &version.key, &patients);
+                if !would_allow(self.app, self.caller, &ask).await? {
+                    return Err(out_of_reach());
+                }
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+            plan.after = page.next;
+        }
     }
 
     fn push(
@@ -282,16 +381,10 @@ impl<'a> Work<'a> {
         let mut changes = Vec::with_capacity(self.prepared.len() + 1);
         for ready in self.prepared {
             let asked = ready.prepared.allow(app, caller, Some(&known), false).await;
-            changes.push(
-                asked.map_err(|error| match error {
-                    AppError::NotFound { .. } | AppError::Denied { .. } => AppError::Denied {
-                        reason: "you may not change everything that refers to the source patient"
-                            .to_owned(),
-                        code: "out-of-reach".to_owned(),
-                    },
-                    other => other,
-                })?,
-            );
+            changes.push(asked.map_err(|error| match error {
+                AppError::NotFound { .. } | AppError::Denied { .. } => out_of_reach(),
+                other => other,
+            })?);
         }
         let name = provenance.1;
         changes.push(provenance.0.allow(app, caller, Some(&known), false).await?);
@@ -351,6 +444,13 @@ fn reference(key: &ResourceKey, version: VersionId, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"reference\":");
     string(out, &format!("{}/_history/{version}", name_of(key)));
     out.push(b'}');
+}
+
+fn out_of_reach() -> AppError {
+    AppError::Denied {
+        reason: "you may not change everything that refers to the source patient".to_owned(),
+        code: "out-of-reach".to_owned(),
+    }
 }
 
 fn provenance_type(app: &App) -> Result<TypeId, AppError> {

@@ -32,6 +32,7 @@ pub(super) fn call<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -
         Function::MemberOf => member_of(evaluator, call),
         Function::Subsumes | Function::SubsumedBy => subsumes(evaluator, call),
         Function::ConformsTo => conforms_to(evaluator, call),
+        Function::CheckModifiers => check_modifiers(evaluator, call),
         Function::HtmlChecks => html_checks(call),
         Function::GetResourceKey => Ok(call
             .input
@@ -260,6 +261,32 @@ fn conforms_to<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Ou
             "the profile is not known here: load it first",
         )),
     }
+}
+
+/// What was given, where none of it has a modifier extension other than the known ones; an error otherwise,
+/// so that nothing is read as if it were not modified.
+fn check_modifiers<'a>(evaluator: &mut Evaluator<'_, 'a>, call: &Call<'_, 'a>) -> Outcome<'a> {
+    let mut known = Vec::with_capacity(call.arguments.len());
+    for at in 0..call.arguments.len() {
+        let url = call.value(evaluator, at)?.unwrap_or_default();
+        known.extend(string("checkModifiers()", &url)?);
+    }
+    for item in call.input {
+        evaluator.charge(1)?;
+        let value = item.as_node().and_then(Node::object);
+        let found = value.and_then(|value| value.get("modifierExtension"));
+        for extension in found.into_iter().flat_map(fhir::json::Value::items) {
+            evaluator.charge(1)?;
+            let url = extension.get_str("url").unwrap_or_default();
+            if !known.contains(&url) {
+                return Err(EvaluationError::argument(
+                    "checkModifiers()",
+                    "an element has a modifier extension that is not among the known ones: it may mean something else",
+                ));
+            }
+        }
+    }
+    Ok(call.input.clone())
 }
 
 /// Whether narrative is well formed; the validator checks the tags themselves.

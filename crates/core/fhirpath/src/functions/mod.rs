@@ -152,6 +152,7 @@ functions! {
     Subsumes "subsumes" 1 1 fhir,
     SubsumedBy "subsumedBy" 1 1 fhir,
     ConformsTo "conformsTo" 1 1 fhir,
+    CheckModifiers "checkModifiers" 0 32 fhir,
     HtmlChecks "htmlChecks" 0 0 fhir,
     GetResourceKey "getResourceKey" 0 0 fhir,
     GetReferenceKey "getReferenceKey" 0 1 fhir,

@@ -159,3 +159,42 @@ fn the_deepest_expression_evaluates() {
     let chain = format!("name{}", ".select($this)".repeat(3000));
     assert!(run(&chain).is_ok());
 }
+
+#[test]
+fn modifiers_that_are_not_known_are_no_silent_pass() {
+    let document = |modifier: &str| {
+        let text = format!(
+            r#"{{"resourceType":"Patient","id":"p","name":[{{"family":"A"}},{{"family":"B"{modifier}}}]}}"#
+        );
+        Document::parse(text.into_bytes(), &JsonLimits::default()).unwrap()
+    };
+    let ask = |document: &Document, text: &str| {
+        let expression = fhirpath::compile(text).unwrap();
+        let item = Item::resource(document.root());
+        let environment = Environment::new(item.clone());
+        let found = expression.evaluate(&environment, item);
+        found
+            .map(|found| found.len())
+            .map_err(|error| error.to_string())
+    };
+    let modified = r#","modifierExtension":[{"url":"http://x/not","valueBoolean":true}]"#;
+    let (plain, modified) = (document(""), document(modified));
+    for text in [
+        "name.checkModifiers()",
+        "name.checkModifiers('http://x/not')",
+    ] {
+        assert_eq!(ask(&plain, text), Ok(2), "{text}");
+    }
+    for known in ["'http://x/not'", "'http://x/other', 'http://x/not'"] {
+        let text = format!("name.checkModifiers({known}).family");
+        assert_eq!(ask(&modified, &text), Ok(2), "{known}");
+    }
+    for text in [
+        "name.checkModifiers()",
+        "name.checkModifiers('http://x/other')",
+    ] {
+        let refused = ask(&modified, text).unwrap_err();
+        assert!(refused.contains("modifier extension"), "{refused}");
+    }
+    assert_eq!(ask(&modified, "name.first().checkModifiers()"), Ok(1));
+}

@@ -103,9 +103,14 @@ fn answer(request: &MergeRequest, merged: &Merged) -> Vec<u8> {
         "were changed"
     };
     let mut text = format!(
-        "{} resources that refer to the source {done}, and both patients",
+        "{} resources that refer to the source {done}, beside the patients",
         merged.referrers
     );
+    if merged.remains {
+        text.push_str(
+            "; more refer to it, for further commits: send the same again until nothing remains",
+        );
+    }
     if let Some(provenance) = &merged.provenance {
         text.push_str("; every version before and after stands in ");
         text.push_str(provenance);
@@ -121,6 +126,9 @@ fn answer(request: &MergeRequest, merged: &Merged) -> Vec<u8> {
     out.extend_from_slice(&outcome);
     out.extend_from_slice(br#"},{"name":"result","resource":"#);
     out.extend_from_slice(&merged.result);
+    if merged.remains {
+        out.extend_from_slice(br#"},{"name":"remains","valueBoolean":true"#);
+    }
     out.extend_from_slice(b"}]}");
     out
 }

@@ -347,3 +347,73 @@ async fn a_merge_needs_all_of_both_records() {
         .await
         .expect(403);
 }
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
+async fn a_large_merge_goes_in_parts_and_stays_true_in_between() {
+    let server = TestServer::start_with(|settings| settings.limits.referrers = 3).await;
+    let token = server.program(ROSEWOOD).await;
+    server.put(ROSEWOOD, &token, &ann("target")).await;
+    let source = json!({ "resourceType": "Patient", "id": "source", "active": true });
+    server.put(ROSEWOOD, &token, &source).await;
+    for n in 0..8 {
+        let observation = json!({ "resourceType": "Observation", "id": format!("o{n}"), "status": "final",
+            "code": { "text": "x" }, "subject": { "reference": "Patient/source" } });
+        server.put(ROSEWOOD, &token, &observation).await;
+    }
+    // Those that refer to a version are found with the others, and stay as they are.
+    for n in 0..4 {
+        let pinned = json!({ "resourceType": "Provenance", "id": format!("pin{n}"), "recorded": "2026-01-01T00:00:00Z",
+            "target": [{ "reference": "Patient/source/_history/1" }], "agent": [{ "who": { "display": "x" } }] });
+        server.put(ROSEWOOD, &token, &pinned).await;
+    }
+    let count = async |patient: &str| {
+        let path = format!("Observation?subject=Patient/{patient}&_total=accurate");
+        read(&server, &token, &path).await["total"].clone()
+    };
+    let everything = async || {
+        let whole = read(&server, &token, "Patient/target/$everything?_count=100").await;
+        let entries = whole["entry"].as_array().unwrap().clone();
+        let is_seen = |entry: &&Value| entry["resource"]["resourceType"] == "Observation";
+        entries.iter().filter(is_seen).count()
+    };
+    let preview = merge(&server, &token, &merging("source", "target", true)).await;
+    assert!(preview.expect(200).text().contains("remains"));
+    assert_eq!(count("target").await, 0);
+    for (done, remains) in [(3, true), (6, true), (9, false)] {
+        if done == 9 {
+            // What comes to refer to the source meanwhile goes with the next part.
+            let late = json!({ "resourceType": "Observation", "id": "late", "status": "final",
+                "code": { "text": "x" }, "subject": { "reference": "Patient/source" } });
+            server.put(ROSEWOOD, &token, &late).await;
+        }
+        let answer = merge(&server, &token, &merging("source", "target", false))
+            .await
+            .expect(200);
+        let said = answer.json();
+        let says = said["parameter"].as_array().unwrap().iter();
+        let says = says.filter(|part| part["name"] == "remains").count();
+        assert_eq!(says, usize::from(remains), "{said}");
+        assert_eq!(count("target").await, done);
+        // Whoever asks for the target sees all of it, wherever it is by now.
+        assert_eq!(everything().await, if done == 9 { 9 } else { 8 });
+        let ended = read(&server, &token, "Patient/source").await;
+        assert_eq!(
+            (&ended["active"], &ended["link"][0]["type"]),
+            (&json!(false), &json!("replaced-by"))
+        );
+        assert_eq!(ended["meta"]["versionId"], "2");
+    }
+    let pinned = read(&server, &token, "Provenance/pin0").await;
+    assert_eq!(pinned["meta"]["versionId"], "1");
+    let over = merge(&server, &token, &merging("source", "target", false)).await;
+    assert!(over.expect(422).text().contains("nothing refers to it"));
+    let other = json!({ "resourceType": "Patient", "id": "other" });
+    server.put(ROSEWOOD, &token, &other).await;
+    merge(&server, &token, &merging("source", "other", false))
+        .await
+        .expect(422);
+    // Each part has a Provenance of its own.
+    let parts = read(&server, &token, "Provenance?_total=accurate&_summary=count").await;
+    assert_eq!(parts["total"], 4 + 3);
+}

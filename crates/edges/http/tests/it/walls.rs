@@ -4,6 +4,7 @@
 
 use identity::Role;
 use serde_json::{Value, json};
+use store::FullText;
 
 use crate::server::{Answer, Call, LAKESIDE, ROSEWOOD, TestServer};
 
