@@ -359,13 +359,13 @@ mod tests {
 
     #[test]
     fn every_type_that_is_named_is_there() {
-        let schema = schema();
         fn base(ty: &Ref) -> &str {
             match ty {
                 Ref::Named(name) => name,
                 Ref::List(of) | Ref::Always(of) => base(of),
             }
         }
+        let schema = schema();
         let is_name = |name: &str| {
             name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && !name.starts_with(|c: char| c.is_ascii_digit())
