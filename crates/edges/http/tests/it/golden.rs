@@ -34,6 +34,16 @@ const fn asks_terms(method: &'static str, path: &'static str, status: u16) -> Ro
     )
 }
 
+/// A tenant's settings: its operators' affair, whom its administrators are nobody to.
+const fn of_operators(path: &'static str) -> Row {
+    (
+        "PUT",
+        path,
+        Some((ADMINISTRATOR, 401)),
+        Some((Who::InstanceOperator, 200)),
+    )
+}
+
 /// `None` where everybody may, or nobody is asked.
 pub const GOLDEN: &[Row] = &[
     (
@@ -647,18 +657,8 @@ pub const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 401)),
         Some((Who::InstanceOperator, 201)),
     ),
-    (
-        "PUT",
-        "/operator/api/v1/tenants/{slug}/state",
-        Some((ADMINISTRATOR, 401)),
-        Some((Who::InstanceOperator, 200)),
-    ),
-    (
-        "PUT",
-        "/operator/api/v1/tenants/{slug}/time-zone",
-        Some((ADMINISTRATOR, 401)),
-        Some((Who::InstanceOperator, 200)),
-    ),
+    of_operators("/operator/api/v1/tenants/{slug}/state"),
+    of_operators("/operator/api/v1/tenants/{slug}/time-zone"),
     asks_terms("GET", "/t/{tenant}/fhir/CodeSystem/$lookup", 400),
     asks_terms("POST", "/t/{tenant}/fhir/CodeSystem/$lookup", 400),
     asks_terms("GET", "/t/{tenant}/fhir/CodeSystem/$validate-code", 400),
@@ -690,24 +690,9 @@ pub const GOLDEN: &[Row] = &[
     asks_terms("GET", "/t/{tenant}/fhir/ConceptMap/{id}/$translate", 404),
     asks_terms("POST", "/t/{tenant}/fhir/ConceptMap/{id}/$translate", 404),
     asks_terms("POST", "/t/{tenant}/fhir/$closure", 400),
-    (
-        "PUT",
-        "/operator/api/v1/tenants/{slug}/references",
-        Some((ADMINISTRATOR, 401)),
-        Some((Who::InstanceOperator, 200)),
-    ),
-    (
-        "PUT",
-        "/operator/api/v1/tenants/{slug}/deletions",
-        Some((ADMINISTRATOR, 401)),
-        Some((Who::InstanceOperator, 200)),
-    ),
-    (
-        "PUT",
-        "/operator/api/v1/tenants/{slug}/validation",
-        Some((ADMINISTRATOR, 401)),
-        Some((Who::InstanceOperator, 200)),
-    ),
+    of_operators("/operator/api/v1/tenants/{slug}/references"),
+    of_operators("/operator/api/v1/tenants/{slug}/deletions"),
+    of_operators("/operator/api/v1/tenants/{slug}/validation"),
     (
         "GET",
         "/t/{tenant}/fhir/Subscription/$status",
