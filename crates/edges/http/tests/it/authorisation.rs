@@ -144,14 +144,14 @@ impl House {
                 { "name": "target-patient", "valueReference": { "reference": "Patient/b" } },
                 { "name": "preview", "valueBoolean": true },
             ]}),
-            "$medication-check" | "$countersign" => json!({ "resourceType": "Parameters" }),
             "$prescribe" => {
                 json!({ "resourceType": "MedicationRequest", "status": "active", "intent": "order",
                 "subject": { "reference": "Patient/a" }, "medicationCodeableConcept": { "text": "Ramipril 5mg capsule" },
                 "dosageInstruction": [{ "timing": { "repeat": { "frequency": 1, "period": 1, "periodUnit": "d" } },
                     "doseAndRate": [{ "doseQuantity": { "value": 1, "unit": "capsule" } }] }] })
             }
-            "$everything" | "$lastn" | "$document" | "$export" => {
+            "$everything" | "$lastn" | "$document" | "$export" | "$medication-check"
+            | "$countersign" => {
                 json!({ "resourceType": "Parameters" })
             }
             "$meta-add" | "$meta-delete" => {
