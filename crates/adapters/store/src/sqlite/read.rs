@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use kernel::{RowId, VersionId};
+use fhir::TypeId;
+use fhir::search::ParamId;
+use kernel::{LogicalId, RowId, VersionId};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::readers::ReadError;
@@ -231,4 +233,39 @@ fn history_statement(
     let limit = u64::from(query.limit) + 1;
     let _ = write!(sql.text, " ORDER BY {order} DESC LIMIT {limit}");
     Ok(Some(sql))
+}
+
+/// A resource for every value of parameters, found by skipping from one value to the next.
+pub(super) fn in_use(
+    connection: &Connection,
+    params: &[ParamId],
+    limit: u32,
+) -> Result<Vec<ResourceKey>, ReadError> {
+    let mut next = connection.prepare_cached(
+        "SELECT k.v, k.rid, r.ty, r.fid FROM ix_key k CROSS JOIN res r ON r.rid = k.rid
+         WHERE k.p = ?1 AND k.v >= ?2 ORDER BY k.v, k.rid LIMIT 1",
+    )?;
+    let mut found = std::collections::BTreeMap::new();
+    let mut values = 0;
+    for param in params {
+        let mut from = Some(i64::MIN);
+        while let Some(least) = from {
+            let mut rows = next.query((param.0, least))?;
+            let Some(row) = rows.next()? else { break };
+            let value: i64 = row.get(0)?;
+            let rid: i64 = row.get(1)?;
+            from = value.checked_add(1);
+            values += 1;
+            if values > limit {
+                return Err(StoreError::TooCostly.into());
+            }
+            if let std::collections::btree_map::Entry::Vacant(place) = found.entry(rid) {
+                let id = row.get::<_, String>(3)?.parse();
+                let id: LogicalId = id.map_err(|_| damaged_id())?;
+                let ty = TypeId(row.get(2)?);
+                place.insert(ResourceKey { ty, id });
+            }
+        }
+    }
+    Ok(found.into_values().collect())
 }

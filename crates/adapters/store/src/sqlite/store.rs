@@ -265,7 +265,7 @@ impl Store for SqliteStore {
         let params = params.to_vec();
         blocking(move || {
             scan(&tenant, |connection| {
-                search::in_use(connection, &params, limit)
+                read::in_use(connection, &params, limit)
             })
         })
         .await
