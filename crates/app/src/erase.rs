@@ -182,6 +182,7 @@ async fn each(
         }],
         count: 500,
         bytes: app.settings().limits.answer_bytes,
+        rows: u64::MAX,
         after: None,
         total: Total::None,
     };

@@ -96,6 +96,7 @@ impl Export<'_> {
             }],
             count,
             bytes: self.app.settings().limits.answer_bytes,
+            rows: u64::MAX,
             after,
             total: Total::None,
         }

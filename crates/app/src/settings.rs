@@ -39,6 +39,8 @@ pub struct Limits {
     pub filter_tests: usize,
     /// Most codes that a value set or a branch of a hierarchy may stand for in a search.
     pub concepts: usize,
+    /// Rows that a search may walk, by estimate: one that would walk more is refused before it is run.
+    pub search_rows: u64,
     /// Most keys of `_sort`.
     pub sort_keys: usize,
     /// Most `_include` and `_revinclude` of one search.
@@ -69,6 +71,7 @@ impl Default for Limits {
             filter_depth: 6,
             filter_tests: 100,
             concepts: 5000,
+            search_rows: 10_000_000,
             sort_keys: 4,
             include_directives: 30,
             included: 1000,

@@ -268,10 +268,17 @@ pub const SETTINGS: &[Setting] = &[
         600_000,
         "longest time for one search, in milliseconds",
     ),
+    number(
+        "search.row_limit",
+        "10000000",
+        1000,
+        1_000_000_000_000,
+        "index rows that one search may walk, by estimate; one that would walk more is refused before it is run, with what to add",
+    ),
     text(
         "search.full_text",
         "narrative",
-        "words that are indexed: `off`, `narrative` (`_text`) or `all` (`_text` and `_content`); what was written before a change keeps the index it has",
+        "words that are indexed: `off`, `narrative` (`_text`) or `all` (`_text`, `_content`, and phrases in both); what was written before a change keeps the index it has",
     ),
     number(
         "session.idle_minutes",

@@ -302,6 +302,7 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     settings.limits.page_default = u32::try_from(number("search.default_count")).unwrap_or(20);
     settings.limits.page_max = u32::try_from(number("search.max_count")).unwrap_or(1000);
     settings.limits.answer_bytes = usize::try_from(number("search.answer_mib")).unwrap_or(32) << 20;
+    settings.limits.search_rows = config.number("search.row_limit").unsigned_abs();
     settings.bulk.keep_s = number("bulk.keep_hours") * 3600;
     settings.bulk.link_s = number("bulk.link_minutes") * 60;
     settings.bulk.links_need_token = config.switch("bulk.links_need_token");

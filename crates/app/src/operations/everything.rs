@@ -274,6 +274,7 @@ impl Asked {
             sort: Vec::new(),
             count: 0,
             bytes: 0,
+            rows: u64::MAX,
             after: None,
             total: Total::None,
         }
@@ -473,6 +474,7 @@ impl Page<'_> {
             let plan = SearchPlan {
                 count: u32::try_from(self.left).unwrap_or(u32::MAX),
                 bytes: self.bytes,
+                rows: u64::MAX,
                 after: after.take(),
                 ..group.clone()
             };

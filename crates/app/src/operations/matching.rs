@@ -245,6 +245,7 @@ impl Candidates {
             sort: Vec::new(),
             count: CANDIDATES,
             bytes: app.settings().limits.answer_bytes,
+            rows: u64::MAX,
             after: None,
             total: Total::None,
         };

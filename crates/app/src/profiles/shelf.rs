@@ -204,6 +204,7 @@ async fn own(
             }],
             count: PAGE,
             bytes: app.settings().limits.answer_bytes,
+            rows: u64::MAX,
             after,
             total: Total::None,
         };

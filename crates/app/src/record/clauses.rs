@@ -5,23 +5,24 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use fhir::definitions::TypeId;
+use fhir::definitions::{Definitions, TypeId};
 use fhir::search::{
     ConceptQuery, Modifier, ParamKind, QueryValue, SearchError, SearchParam, TokenQuery,
-    fold_words, parse_query_value, split_alternatives,
+    parse_query_value, split_alternatives, unescape,
 };
 use fhir::terminology::{Codes, Terminology};
 use kernel::{LogicalId, Timestamp};
-use store::{Clause, Predicate, RangeOp, WordScope};
+use store::{Clause, KeyForm, Predicate, RangeOp, WordScope};
 
 use crate::App;
 use crate::context::Caller;
 use crate::error::QueryError;
 use crate::record::narrow::{self, Reach};
+use crate::record::words::{self, Bounds};
 use crate::search_parameters::{self, Found};
 
 /// Parameters of R4 that this server does not offer as clauses.
-const NOT_OFFERED: &[&str] = &["_query", "_score", "near"];
+const NOT_OFFERED: &[&str] = &["_query", "_score"];
 
 pub(crate) fn malformed(name: &str, detail: impl Into<String>) -> QueryError {
     QueryError::Malformed {
@@ -172,7 +173,7 @@ impl<'a> Clauses<'a> {
                 } else {
                     WordScope::Content
                 };
-                return words(name, scope, value);
+                return self.words(name, scope, value);
             }
             "_filter" => return super::filter::clause(self, ty, value, depth),
             _ => {}
@@ -422,6 +423,24 @@ impl<'a> Clauses<'a> {
         }]))
     }
 
+    fn words(&self, name: &str, scope: WordScope, value: &str) -> Result<Clause, QueryError> {
+        let limits = &self.app.settings().limits;
+        let bounds = Bounds {
+            depth: limits.filter_depth,
+            tests: limits.filter_tests,
+        };
+        let parts = split_alternatives(value);
+        self.check_alternatives(name, parts.len())?;
+        let mut found = Vec::with_capacity(parts.len());
+        for part in parts {
+            let text = unescape(part).ok_or_else(|| {
+                malformed(name, "a backslash escapes only ',', '$', '|' and itself")
+            })?;
+            found.push(words::predicate(name, scope, &text, bounds)?);
+        }
+        Ok(any_of(found))
+    }
+
     /// The clause of values of one parameter.
     pub(crate) fn values(
         &self,
@@ -429,6 +448,11 @@ impl<'a> Clauses<'a> {
         modifier: Modifier,
         parts: &[&str],
     ) -> Result<Clause, QueryError> {
+        if param.kind == ParamKind::Reference
+            && matches!(modifier, Modifier::Above | Modifier::Below)
+        {
+            return self.hierarchy(param, modifier, parts);
+        }
         let mut clause = Clause {
             negated: modifier.negates(),
             any_of: Vec::with_capacity(parts.len()),
@@ -438,6 +462,55 @@ impl<'a> Clauses<'a> {
             clause.any_of.extend(self.predicates(param, value)?);
         }
         Ok(clause)
+    }
+
+    /// What refers to a resource or to what is above or below it: its type says by a reference to itself
+    /// what a resource is part of.
+    fn hierarchy(
+        &self,
+        param: &SearchParam,
+        modifier: Modifier,
+        parts: &[&str],
+    ) -> Result<Clause, QueryError> {
+        let name = format!("{}:{}", param.code, modifier.as_str());
+        let mut found = Vec::new();
+        for part in parts {
+            let QueryValue::Hierarchy { types, id, below } = self.value(param, modifier, part)?
+            else {
+                return Err(malformed(
+                    &name,
+                    "give Type/id of a resource of this server",
+                ));
+            };
+            let id: LogicalId = id
+                .parse()
+                .map_err(|_| malformed(&name, "give Type/id of a resource of this server"))?;
+            let mut layered = 0;
+            for ty in types {
+                let Some(parent) = parent_of(self.app.definitions(), ty) else {
+                    continue;
+                };
+                layered += 1;
+                // What is in between would tell of what the caller may not see.
+                if self.policy(ty)?.is_some() {
+                    return Err(not_offered(&format!(
+                        "{name}, which depends on resources that you may not see,"
+                    )));
+                }
+                found.push(Predicate::Hierarchy {
+                    param: param.id,
+                    parent: parent.id,
+                    root: KeyForm::Local(ty, id.clone()),
+                    below,
+                });
+            }
+            if layered == 0 {
+                return Err(not_offered(&format!(
+                    "{name} of what is part of nothing of its own type"
+                )));
+            }
+        }
+        Ok(any_of(found))
     }
 
     /// The predicates of one value: any of them is a match.
@@ -515,6 +588,9 @@ impl<'a> Clauses<'a> {
             Modifier::Above | Modifier::Below => param.kind == ParamKind::Uri,
             _ => false,
         };
+        if param.code == "near" {
+            self.index_is_whole("near")?;
+        }
         if late {
             self.index_is_whole(&format!("{}:{}", param.code, modifier.as_str()))?;
         }
@@ -566,6 +642,14 @@ const fn weight(error: &QueryError) -> u8 {
     }
 }
 
+/// The parameter by which resources of a type say which one of their own they are part of.
+fn parent_of(definitions: &Definitions, ty: TypeId) -> Option<&'static SearchParam> {
+    let codes = ["partof", "part-of"].into_iter();
+    codes
+        .filter_map(|code| definitions.search_param(ty, code))
+        .find(|param| param.kind == ParamKind::Reference && param.targets.contains(&ty))
+}
+
 /// Whether a reference parameter may point to a type.
 pub(crate) fn points_to(param: &SearchParam, ty: TypeId) -> bool {
     param.targets.is_empty() || param.targets.contains(&ty)
@@ -614,18 +698,6 @@ fn ids(
         negated,
         any_of: found?,
     })
-}
-
-fn words(name: &str, scope: WordScope, value: &str) -> Result<Clause, QueryError> {
-    let mut found = Vec::new();
-    for part in split_alternatives(value) {
-        let words = fold_words(part);
-        if words.is_empty() {
-            return Err(malformed(name, "give at least one word"));
-        }
-        found.push(Predicate::Words { scope, words });
-    }
-    Ok(any_of(found))
 }
 
 /// The comparison of a prefix.

@@ -50,7 +50,8 @@ pub async fn explain(
     let entries = look_entries(app, caller, &look);
     app.store().record_access(&caller.scope, entries).await?;
     let limit = app.store().search_limit();
-    Ok(parameters(&explained, limit).to_string().into_bytes())
+    let shown = parameters(&explained, (limit, plan.rows));
+    Ok(shown.to_string().into_bytes())
 }
 
 /// Whether the caller may search whole every type that a plan looks at, at the end of its chains, too.
@@ -74,7 +75,7 @@ fn looks_only_at(clauses: &[Clause], whole: &dyn Fn(TypeId) -> bool) -> bool {
     })
 }
 
-fn parameters(explained: &Explanation, limit: Duration) -> Value {
+fn parameters(explained: &Explanation, (limit, rows): (Duration, u64)) -> Value {
     let mut parts = vec![json!({ "name": "strategy", "valueString": explained.strategy })];
     if let Some(driver) = explained.driver {
         parts.push(json!({ "name": "driver", "valueInteger": driver }));
@@ -86,6 +87,11 @@ fn parameters(explained: &Explanation, limit: Duration) -> Value {
             part.push(json!({ "name": "more", "valueBoolean": clause.more }));
         }
         parts.push(json!({ "name": "clause", "part": part }));
+    }
+    parts.push(json!({ "name": "walked", "valueDecimal": explained.walked }));
+    parts.push(json!({ "name": "row-limit", "valueDecimal": rows }));
+    if let Some(refused) = &explained.refused {
+        parts.push(json!({ "name": "refused", "valueString": refused }));
     }
     parts.push(json!({ "name": "statement", "valueString": explained.statement }));
     for line in &explained.engine {

@@ -2,14 +2,16 @@
 //! search of its own, narrowed to what the caller may search; circles end because nothing is brought in
 //! twice; what does not fit the limits is said in the answer.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use fhir::definitions::TypeId;
-use fhir::json::{Document, Limits};
-use fhir::search::{IndexValue, ParamKind, RefTarget, SearchParam, extract};
+use fhir::definitions::{Definitions, TypeId};
+use fhir::json::{Document, Kind, Limits, Value};
+use fhir::search::{
+    IndexValue, ParamId, ParamKind, RefTarget, SearchParam, extract, local_reference,
+};
 use fhir::validate::{Issue, Severity};
 use identity::Interaction;
-use kernel::LogicalId;
+use kernel::{LogicalId, VersionId};
 use store::{
     Clause, KeyForm, Predicate, ResourceKey, SearchPlan, Sort, SortKey, StoredVersion, Total,
 };
@@ -18,6 +20,7 @@ use crate::App;
 use crate::authorise::{Allowed, Ask, authorise};
 use crate::context::Caller;
 use crate::error::{AppError, QueryError};
+use crate::record::canonical;
 use crate::record::clauses::{Clauses, any_of, cut, malformed, points_to};
 use crate::record::narrow::{self, Reach};
 use crate::search_parameters;
@@ -186,6 +189,10 @@ pub(crate) async fn collect(
         app,
         caller,
         seen: matches.iter().map(|version| version.key.clone()).collect(),
+        shown: matches
+            .iter()
+            .map(|version| (version.key.clone(), version.version))
+            .collect(),
         out: Included::default(),
         bytes,
         searches: app.settings().limits.include_searches,
@@ -224,10 +231,122 @@ pub(crate) async fn collect(
     Ok(collector.out)
 }
 
+/// Whether a value is a canonical with a version of a URL.
+fn is_version_of(value: &IndexValue<'_>, url: &str) -> bool {
+    match value {
+        IndexValue::Reference {
+            target: RefTarget::Absolute(other),
+        } => other
+            .strip_prefix(url)
+            .is_some_and(|rest| rest.starts_with('|')),
+        _ => false,
+    }
+}
+
+/// What some sources point to.
+#[derive(Default)]
+struct Wanted {
+    current: BTreeSet<ResourceKey>,
+    versions: BTreeSet<(ResourceKey, VersionId)>,
+    /// By the types that a canonical may name.
+    canonicals: BTreeMap<TypeId, BTreeSet<String>>,
+}
+
+impl Wanted {
+    fn add(
+        &mut self,
+        definitions: &Definitions,
+        param: ParamId,
+        target: &RefTarget<'_>,
+        only: Option<TypeId>,
+        versions: &Versions,
+    ) {
+        match target {
+            RefTarget::Local { ty, id } if only.is_none_or(|only| only == *ty) => {
+                let Ok(id) = id.parse::<LogicalId>() else {
+                    return;
+                };
+                let key = ResourceKey { ty: *ty, id };
+                let named = versions.0.get(&key);
+                if named.is_none_or(|named| named.current) {
+                    self.current.insert(key.clone());
+                }
+                let named = named.into_iter().flat_map(|named| &named.versions);
+                self.versions
+                    .extend(named.map(|version| (key.clone(), *version)));
+            }
+            RefTarget::Absolute(url) => {
+                for ty in canonical::types(definitions, param, only) {
+                    self.canonicals
+                        .entry(ty)
+                        .or_default()
+                        .insert(url.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn by_type(&self) -> BTreeMap<TypeId, Vec<LogicalId>> {
+        let mut found: BTreeMap<TypeId, Vec<LogicalId>> = BTreeMap::new();
+        for key in &self.current {
+            found.entry(key.ty).or_default().push(key.id.clone());
+        }
+        found
+    }
+}
+
+/// How a document refers to resources: to what they are now, to versions, or both.
+#[derive(Default)]
+struct Versions(BTreeMap<ResourceKey, Named>);
+
+#[derive(Default)]
+struct Named {
+    current: bool,
+    versions: BTreeSet<VersionId>,
+}
+
+impl Versions {
+    fn read(&mut self, definitions: &Definitions, value: Value<'_>) {
+        match value.kind() {
+            Kind::Array => {
+                for item in value.items() {
+                    self.read(definitions, item);
+                }
+            }
+            Kind::Object => {
+                for (name, member) in value.members() {
+                    match member.as_str().filter(|_| name == "reference") {
+                        Some(text) => self.add(definitions, &text),
+                        None => self.read(definitions, member),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, definitions: &Definitions, text: &str) {
+        let Some((ty, id)) = local_reference(definitions, text) else {
+            return;
+        };
+        let Ok(id) = id.parse() else { return };
+        let named = self.0.entry(ResourceKey { ty, id }).or_default();
+        match text.split_once("/_history/") {
+            None => named.current = true,
+            // One that is no number of a version is none of ours.
+            Some((_, version)) => named.versions.extend(version.parse().map(VersionId)),
+        }
+    }
+}
+
 struct Collector<'a> {
     app: &'a App,
     caller: &'a Caller,
+    /// Whose current version is there.
     seen: HashSet<ResourceKey>,
+    /// Which versions are there.
+    shown: HashSet<(ResourceKey, VersionId)>,
     out: Included,
     bytes: usize,
     /// Searches that may still be made.
@@ -258,11 +377,24 @@ impl Collector<'_> {
             .copied()
             .filter(|one| !one.reverse)
             .collect();
-        for (ty, ids) in self.pointed_to(&forward, sources)? {
+        let wanted = self.pointed_to(&forward, sources)?;
+        for (ty, ids) in wanted.by_type() {
             for chunk in ids.chunks(CHUNK) {
                 let ids = chunk.iter().cloned().map(Predicate::Id).collect();
                 self.search(ty, any_of(ids), &mut fresh).await?;
             }
+        }
+        for (ty, canonicals) in &wanted.canonicals {
+            let named: Vec<Predicate> = canonicals
+                .iter()
+                .filter_map(|canonical| canonical::names(self.app.definitions(), *ty, canonical))
+                .collect();
+            for chunk in named.chunks(CHUNK) {
+                self.search(*ty, any_of(chunk.to_vec()), &mut fresh).await?;
+            }
+        }
+        for (key, version) in wanted.versions {
+            self.version(key, version, &mut fresh).await?;
         }
         for include in includes.iter().filter(|one| one.reverse) {
             // Type by type: the keys of all types at once could be very many.
@@ -279,14 +411,15 @@ impl Collector<'_> {
         Ok(fresh)
     }
 
-    /// What the sources point to, by type, without what is there already.
+    /// What the sources point to, without what is there already.
     fn pointed_to(
         &self,
         includes: &[Include],
         sources: &[StoredVersion],
-    ) -> Result<BTreeMap<TypeId, Vec<LogicalId>>, AppError> {
+    ) -> Result<Wanted, AppError> {
         let own = search_parameters::last_known(self.app, self.caller.scope.tenant());
-        let mut found: BTreeMap<TypeId, Vec<LogicalId>> = BTreeMap::new();
+        let definitions = self.app.definitions();
+        let mut wanted = Wanted::default();
         for source in sources {
             let params: Vec<(&SearchParam, Option<TypeId>)> = includes
                 .iter()
@@ -299,36 +432,32 @@ impl Collector<'_> {
                 continue;
             };
             let document = Document::parse(body.to_vec(), &Limits::default())?;
-            let mut extracted = extract(self.app.definitions(), source.key.ty, document.root());
-            let (values, _) = own.values(self.app.definitions(), source.key.ty, document.root());
+            let mut extracted = extract(definitions, source.key.ty, document.root());
+            let (values, _) = own.values(definitions, source.key.ty, document.root());
             extracted.values.extend(values);
+            let mut versions = Versions::default();
+            versions.read(definitions, document.root());
             for (id, value) in &extracted.values {
-                let IndexValue::Reference {
-                    target: RefTarget::Local { ty, id: target },
-                } = value
-                else {
+                let IndexValue::Reference { target } = value else {
                     continue;
                 };
-                let wanted = params
-                    .iter()
-                    .any(|(param, only)| param.id == *id && only.is_none_or(|only| only == *ty));
-                let Ok(target) = target.parse::<LogicalId>() else {
+                // A canonical with a version is there without it, too.
+                if let RefTarget::Absolute(url) = target
+                    && extracted
+                        .values
+                        .iter()
+                        .any(|(other, value)| other == id && is_version_of(value, url))
+                {
                     continue;
-                };
-                let key = ResourceKey {
-                    ty: *ty,
-                    id: target,
-                };
-                if wanted && !self.seen.contains(&key) {
-                    found.entry(key.ty).or_default().push(key.id);
+                }
+                for (_, only) in params.iter().filter(|(param, _)| param.id == *id) {
+                    wanted.add(definitions, *id, target, *only, &versions);
                 }
             }
         }
-        for ids in found.values_mut() {
-            ids.sort_unstable();
-            ids.dedup();
-        }
-        Ok(found)
+        wanted.current.retain(|key| !self.seen.contains(key));
+        wanted.versions.retain(|of| !self.shown.contains(of));
+        Ok(wanted)
     }
 
     /// The types that may point to something.
@@ -343,6 +472,16 @@ impl Collector<'_> {
     fn pointing(&self, include: &Include, ty: TypeId, sources: &[StoredVersion]) -> Vec<Predicate> {
         let mut keys = Vec::new();
         for param in include.params(self.app, ty) {
+            let meant = sources.iter().filter(|source| {
+                points_to(param, source.key.ty)
+                    && include.target.is_none_or(|only| only == source.key.ty)
+            });
+            for url in meant.filter_map(|source| canonical::url(self.app.definitions(), source)) {
+                keys.push(Predicate::Key {
+                    param: param.id,
+                    form: KeyForm::Url(url),
+                });
+            }
             keys.extend(
                 sources
                     .iter()
@@ -357,6 +496,58 @@ impl Collector<'_> {
             );
         }
         keys
+    }
+
+    /// Brings one version of a resource that the caller may find as it is now: one about the same patients,
+    /// where the role sees some patients alone.
+    async fn version(
+        &mut self,
+        key: ResourceKey,
+        version: VersionId,
+        fresh: &mut Vec<StoredVersion>,
+    ) -> Result<(), AppError> {
+        let mut all_of = vec![any_of(vec![Predicate::Id(key.id.clone())])];
+        let narrowed = match narrow::reach(self.app, self.caller, key.ty) {
+            Reach::All => false,
+            Reach::Within(clause) => {
+                all_of.push(clause);
+                true
+            }
+            Reach::Nothing => return Ok(()),
+        };
+        match self.searches.checked_sub(1) {
+            Some(left) if !self.full => self.searches = left,
+            _ => {
+                self.full = true;
+                return Ok(());
+            }
+        }
+        let plan = SearchPlan {
+            types: vec![key.ty],
+            all_of,
+            sort: Vec::new(),
+            count: 1,
+            bytes: usize::MAX,
+            rows: u64::MAX,
+            after: None,
+            total: Total::None,
+        };
+        let store = self.app.store();
+        let page = store.search(&self.caller.scope, &plan).await?;
+        let Some(current) = page.matches.into_iter().next() else {
+            return Ok(());
+        };
+        if current.version == version {
+            return self.keep(current, fresh).await;
+        }
+        let Some(found) = store.vread(&self.caller.scope, &key, version).await? else {
+            return Ok(());
+        };
+        let about = |version| self.app.patients_of(self.caller, version);
+        if found.body.is_none() || (narrowed && about(&found)? != about(&current)?) {
+            return Ok(());
+        }
+        self.bring(found, fresh).await
     }
 
     /// Searches a type as the caller may, and keeps what is new.
@@ -394,6 +585,7 @@ impl Collector<'_> {
                 // One more than fits, to tell the end from a cut.
                 count: u32::try_from(left + 1).unwrap_or(u32::MAX),
                 bytes: self.bytes.max(1),
+                rows: u64::MAX,
                 after,
                 total: Total::None,
             };
@@ -414,14 +606,31 @@ impl Collector<'_> {
         version: StoredVersion,
         fresh: &mut Vec<StoredVersion>,
     ) -> Result<(), AppError> {
-        if self.full || self.seen.contains(&version.key) {
+        if self.seen.contains(&version.key) {
+            return Ok(());
+        }
+        let key = version.key.clone();
+        self.bring(version, fresh).await?;
+        if !self.full {
+            self.seen.insert(key);
+        }
+        Ok(())
+    }
+
+    async fn bring(
+        &mut self,
+        version: StoredVersion,
+        fresh: &mut Vec<StoredVersion>,
+    ) -> Result<(), AppError> {
+        let name = (version.key.clone(), version.version);
+        if self.full || self.shown.contains(&name) {
             return Ok(());
         }
         if self.bytes == 0 || self.out.versions.len() >= self.app.settings().limits.included {
             self.full = true;
             return Ok(());
         }
-        self.seen.insert(version.key.clone());
+        self.shown.insert(name);
         let ty = version.key.ty;
         if !self.out.allowed.contains_key(&ty) {
             let ask = Ask::of_type(Interaction::Search, ty);

@@ -260,6 +260,7 @@ fn plan(types: Vec<TypeId>, any_of: Vec<Predicate>) -> SearchPlan {
         sort: Vec::new(),
         count: REFERRERS,
         bytes: usize::MAX,
+        rows: u64::MAX,
         after: None,
         total: Total::None,
     }

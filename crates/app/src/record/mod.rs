@@ -2,6 +2,7 @@
 //! authorises, loads, decides, writes through the unit of work or records the look, and answers.
 
 pub mod bundle;
+mod canonical;
 mod clauses;
 pub(crate) mod condition;
 pub mod create;
@@ -24,6 +25,7 @@ pub(crate) mod recent;
 pub mod render;
 pub mod search;
 pub mod update;
+mod words;
 
 pub use filter::check_filter;
 

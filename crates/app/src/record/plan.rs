@@ -155,6 +155,7 @@ fn plan_in(clauses: Clauses<'_>, asked: &Asked<'_>) -> Result<Planned, QueryErro
             sort: Vec::new(),
             count: limits.page_default,
             bytes: limits.answer_bytes,
+            rows: limits.search_rows,
             after: None,
             total: Total::None,
         },
@@ -424,42 +425,50 @@ impl Planner<'_> {
         Ok(match (code, self.types) {
             ("_lastUpdated", _) => SortKey::Updated,
             ("_id", _) => SortKey::Id,
-            (code, [ty]) => {
-                let param = self.clauses.param(*ty, code)?;
-                let early = matches!(
-                    param.kind,
-                    ParamKind::Date | ParamKind::Number | ParamKind::Quantity
-                ) || (param.kind == ParamKind::String
-                    && param.id.0 < store::index::FIRST_OWN);
-                if !early {
-                    self.clauses.index_is_whole(&format!("_sort by {code}"))?;
-                }
-                match param.kind {
-                    ParamKind::Date | ParamKind::Number | ParamKind::Quantity => {
-                        SortKey::Range(param.id)
-                    }
-                    ParamKind::String | ParamKind::Uri => SortKey::Text(param.id),
-                    ParamKind::Token => SortKey::Code(param.id),
-                    ParamKind::Reference if self.sees_all(param.targets) => {
-                        SortKey::Reference(param.id)
-                    }
-                    ParamKind::Reference => {
-                        return Err(not_offered(&format!(
-                            "_sort by {code}, which depends on resources that you may not see,"
-                        )));
-                    }
-                    kind => {
-                        return Err(not_offered(&format!(
-                            "_sort by the {} parameter {code}",
-                            kind.code()
-                        )));
-                    }
-                }
-            }
-            (code, _) => {
+            (code, types) => return self.sort_by_value(types, code),
+        })
+    }
+
+    /// By a parameter that every type has, of one kind.
+    fn sort_by_value(&self, types: &[TypeId], code: &str) -> Result<SortKey, QueryError> {
+        let mut params = Vec::with_capacity(types.len());
+        for ty in types {
+            params.push(self.clauses.param(*ty, code)?);
+        }
+        let Some((param, others)) = params.split_first() else {
+            return Err(not_offered(&format!("_sort by {}", cut(code))));
+        };
+        let is_own = |param: &SearchParam| param.id.0 >= store::index::FIRST_OWN;
+        for other in others {
+            if other.kind != param.kind || is_own(other) || is_own(param) {
                 return Err(not_offered(&format!(
-                    "_sort by {} in a search of several types",
-                    cut(code)
+                    "_sort by {code}, which is not the same kind of parameter of R4 in every type,"
+                )));
+            }
+        }
+        let early = matches!(
+            param.kind,
+            ParamKind::Date | ParamKind::Number | ParamKind::Quantity
+        ) || (param.kind == ParamKind::String && !is_own(param));
+        if !early {
+            self.clauses.index_is_whole(&format!("_sort by {code}"))?;
+        }
+        Ok(match param.kind {
+            ParamKind::Date | ParamKind::Number | ParamKind::Quantity => SortKey::Range(param.id),
+            ParamKind::String | ParamKind::Uri => SortKey::Text(param.id),
+            ParamKind::Token => SortKey::Code(param.id),
+            ParamKind::Reference if params.iter().all(|param| self.sees_all(param.targets)) => {
+                SortKey::Reference(param.id)
+            }
+            ParamKind::Reference => {
+                return Err(not_offered(&format!(
+                    "_sort by {code}, which depends on resources that you may not see,"
+                )));
+            }
+            kind => {
+                return Err(not_offered(&format!(
+                    "_sort by the {} parameter {code}",
+                    kind.code()
                 )));
             }
         })

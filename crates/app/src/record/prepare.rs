@@ -317,6 +317,9 @@ pub(crate) fn extracted<'a>(app: &App, key: &ResourceKey, resource: Value<'a>) -
     if app.store().full_text() != FullText::Off {
         extracted.words = fhir::search::words(resource);
     }
+    if app.store().full_text() == FullText::All {
+        extracted.words.add_order(resource);
+    }
     extracted
 }
 

@@ -201,6 +201,7 @@ async fn unchecked(
             sort: Vec::new(),
             count: 1,
             bytes: 1,
+            rows: u64::MAX,
             after: None,
             total: Total::None,
         };

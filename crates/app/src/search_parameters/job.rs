@@ -141,6 +141,7 @@ async fn held(app: &App, scope: &TenantScope) -> Result<Vec<&'static str>, AppEr
         let plan = SearchPlan {
             count: 1,
             bytes: 1,
+            rows: u64::MAX,
             ..whole(ty)
         };
         if !app.store().search(scope, &plan).await?.matches.is_empty() {
@@ -161,6 +162,7 @@ fn whole(ty: TypeId) -> SearchPlan {
         }],
         count: PAGE,
         bytes: PAGE_BYTES,
+        rows: u64::MAX,
         after: None,
         total: Total::None,
     }
@@ -249,6 +251,7 @@ async fn count(app: &App, scope: &TenantScope, ty: TypeId) -> Result<u64, AppErr
     let plan = SearchPlan {
         count: 0,
         bytes: 0,
+        rows: u64::MAX,
         total: Total::Accurate,
         ..whole(ty)
     };

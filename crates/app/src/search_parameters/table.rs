@@ -116,7 +116,7 @@ pub(crate) struct Table {
 }
 
 /// Counts up when a release makes index rows that releases before it did not.
-const GENERATION: u16 = 1;
+const GENERATION: u16 = 2;
 
 impl Default for Table {
     fn default() -> Self {

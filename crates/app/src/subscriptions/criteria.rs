@@ -117,6 +117,10 @@ impl Criteria {
                     read = false;
                     break;
                 };
+                if !wanted.is_of_values() {
+                    read = false;
+                    break;
+                }
                 let found = fhir::search::matches(&values, param, modifier, &wanted);
                 any |= found;
                 all &= found;

@@ -26,6 +26,8 @@ mod places;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod reaching;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod remote_imports;

@@ -10,8 +10,8 @@ use fhir::definitions::{Definitions, TypeId};
 use fhir::json::{Document, Limits};
 use fhir::search::pack::{Leaf, Pack, PackType, Step};
 use fhir::search::{
-    Extracted, IndexValue, Modifier, ParamKind, RefTarget, SearchParam, escape, extract, matches,
-    parse_query_value,
+    Extracted, IndexValue, Modifier, ParamKind, RefTarget, SearchParam, UnitKey, coded_text,
+    escape, extract, fold, matches, parse_query_value,
 };
 use kernel::{Categorised as _, Category};
 use serde_json::{Map, Value, json};
@@ -308,6 +308,135 @@ async fn check(
     }
 }
 
+/// A value that is sorted by.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sorted {
+    Number(i64),
+    Text(String),
+    /// By type and id.
+    Local(u16, String),
+    Url(String),
+}
+
+/// What a stored value is sorted by; none: as if it were not there.
+fn sorted_by(
+    kind: ParamKind,
+    value: &IndexValue<'_>,
+    descending: bool,
+    known: &BTreeSet<String>,
+) -> Option<Sorted> {
+    let end = |lo: i64, hi: i64| Sorted::Number(if descending { hi } else { lo });
+    Some(match (kind, value) {
+        (ParamKind::Date, IndexValue::Range { lo, hi })
+        | (ParamKind::Number, IndexValue::Number { lo, hi })
+        | (
+            ParamKind::Quantity,
+            IndexValue::Quantity {
+                lo,
+                hi,
+                unit: UnitKey::Any,
+            },
+        ) => end(*lo, *hi),
+        (ParamKind::String, IndexValue::Text { folded, .. }) => Sorted::Text(folded.clone()),
+        (ParamKind::Uri, IndexValue::Uri(uri)) => Sorted::Text(uri.to_string()),
+        (
+            ParamKind::Token,
+            IndexValue::Token {
+                code: Some(code), ..
+            },
+        ) => Sorted::Text(coded_text(&fold(code)).to_owned()),
+        (ParamKind::Reference, IndexValue::Reference { target }) => match target {
+            RefTarget::Local { ty, id } => {
+                let name = format!("{}/{id}", Definitions::r4().resource_name(*ty));
+                known
+                    .contains(&name)
+                    .then(|| Sorted::Local(ty.0, id.to_string()))?
+            }
+            RefTarget::Absolute(url) => Sorted::Url(url.to_string()),
+            RefTarget::Identifier { .. } => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// A parameter as the order, whole and in pages of one; one resource has no value.
+async fn check_order(
+    house: &House,
+    caller: &Caller,
+    (stored, known): (&[Stored], &BTreeSet<String>),
+    param: &'static SearchParam,
+    cells: &mut BTreeMap<(String, String), Cell>,
+) {
+    let name = Definitions::r4().resource_name(param.ty);
+    for (descending, form) in [(false, "_sort=p"), (true, "_sort=-p")] {
+        let cell = cells
+            .entry((param.kind.code().to_owned(), form.to_owned()))
+            .or_default();
+        cell.types.insert(param.ty);
+        cell.params.insert(param.id.0);
+        let query = format!("{name}?{}", form[..form.len() - 1].to_owned() + param.code);
+        let (found, _) = match house.search(caller, &query).await {
+            Ok(found) => found,
+            Err(AppError::Query(QueryError::NotOffered { .. }))
+                if param.kind == ParamKind::Composite =>
+            {
+                *cell.refused.entry("a tuple has no order").or_default() += 1;
+                continue;
+            }
+            Err(error) => panic!("{query}: {error}"),
+        };
+        let mut expected: Vec<(Option<Sorted>, usize, &str)> = Vec::new();
+        for (row, one) in stored.iter().enumerate() {
+            let values = extract(Definitions::r4(), param.ty, one.document.root()).values;
+            let of = values.iter().filter(|(id, _)| *id == param.id);
+            let of = of.filter_map(|(_, value)| sorted_by(param.kind, value, descending, known));
+            let first = if descending { of.max() } else { of.min() };
+            expected.push((first, row, &one.id));
+        }
+        expected.sort_by(|(a, a_row, _), (b, b_row, _)| {
+            let order = (a, a_row).cmp(&(b, b_row));
+            let order = if descending { order.reverse() } else { order };
+            a.is_none().cmp(&b.is_none()).then(order)
+        });
+        let ids: Vec<&str> = expected.iter().map(|(_, _, id)| *id).collect();
+        assert_eq!(found, ids, "{query}");
+        let mut paged = Vec::new();
+        let mut next = Some(String::new());
+        while let Some(from) = next {
+            let page = format!("{query}&_count=1{from}");
+            let (found, more) = house.search(caller, &page).await.unwrap();
+            paged.extend(found);
+            next = more.map(|next| format!("&_cursor={next}"));
+        }
+        assert_eq!(paged, ids, "{query} in pages");
+        cell.exact += 1;
+        let has_values = expected.iter().any(|(value, ..)| value.is_some());
+        let lacks_values = expected.iter().any(|(value, ..)| value.is_none());
+        cell.found += usize::from(has_values && lacks_values);
+    }
+}
+
+/// Stores and deletes what the resources of the matrix point to: orders know it from what never was.
+async fn pointed_to(house: &House, caller: &Caller) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for ty in Definitions::r4().resource_types() {
+        let name = Definitions::r4().resource_name(ty);
+        // The third is never stored.
+        for id in ["c0", "c1", "c3"] {
+            let body = json!({ "resourceType": name, "id": id });
+            if house.put(caller, &body).await.is_err() {
+                continue;
+            }
+            let key = house.key(&format!("{name}/{id}"));
+            record::delete::delete(&house.app, caller, &key, None)
+                .await
+                .unwrap();
+            known.insert(format!("{name}/{id}"));
+        }
+    }
+    known
+}
+
 fn table(cells: &BTreeMap<(String, String), Cell>) -> String {
     let mut text = String::from(
         "| Kind | Asked | Types | Parameters | Searches answered as the naive evaluator does | of these with matches | Refused |\n|---|---|---|---|---|---|---|\n",
@@ -356,13 +485,19 @@ async fn every_parameter_with_every_modifier_and_prefix_answers_as_the_naive_eva
     let plain = zstd::decode_all(PACK).unwrap();
     let pack: Pack<'_> = postcard::from_bytes(&plain).unwrap();
     let mut cells = BTreeMap::new();
+    let known = pointed_to(&house, &caller).await;
     let mut unwritten = Vec::new();
     for of in &pack.types {
         let name = pack.names[usize::from(of.name)];
         let ty = Definitions::r4().resource(name).unwrap();
         let mut stored = Vec::new();
-        for number in 0..2 {
-            match house.put(&caller, &made(&pack, of, number)).await {
+        let bodies = [
+            made(&pack, of, 0),
+            made(&pack, of, 1),
+            json!({ "resourceType": name, "id": "none" }),
+        ];
+        for body in bodies {
+            match house.put(&caller, &body).await {
                 Ok(outcome) => stored.push(Stored {
                     id: outcome.version.key.id.as_str().to_owned(),
                     document: Document::parse(
@@ -391,6 +526,7 @@ async fn every_parameter_with_every_modifier_and_prefix_answers_as_the_naive_eva
             own.filter(|param| !param.code.starts_with('_') && param.kind != ParamKind::Special)
         {
             check(&house, &caller, &stored, param, &mut cells).await;
+            check_order(&house, &caller, (&stored, &known), param, &mut cells).await;
         }
     }
     unwritten.dedup();

@@ -416,7 +416,8 @@ async fn the_system_is_searched_by_what_all_types_have() {
         "_type=Nope",
         "_type=",
         "family=archer",
-        "_type=Patient,Organization&_sort=name",
+        "_type=Patient,Organization&_sort=family",
+        "_type=Patient,Observation&_sort=identifier,name",
     ] {
         let error = ask(&house, &caller, &Place::System, query)
             .await
@@ -538,7 +539,15 @@ async fn searches_are_explained_to_those_who_run_the_house() {
         .iter()
         .map(|part| part["name"].as_str().unwrap())
         .collect();
-    for wanted in ["strategy", "clause", "statement", "engine", "limit"] {
+    for wanted in [
+        "strategy",
+        "clause",
+        "walked",
+        "limit",
+        "row-limit",
+        "statement",
+        "engine",
+    ] {
         assert!(parts.contains(&wanted), "{text}");
     }
     assert!(
@@ -551,6 +560,40 @@ async fn searches_are_explained_to_those_who_run_the_house() {
     assert!(matches!(refused, AppError::Denied { .. }), "{refused}");
     let trail = house.trail("ash", Log::Access, 3).await;
     assert_eq!(trail[2], "search success - -", "{trail:?}");
+}
+
+/// Refused before it is run, with what makes it costly and what to add, also under lenient handling.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_walk_too_much_is_refused_with_what_to_add() {
+    let (house, doctor) = populated(|settings| settings.limits.search_rows = 2).await;
+    let observations = Place::Type(ty("Observation"));
+    let query = "status:not=final&_total=accurate";
+    let params = query_string::parse(query).unwrap();
+    let refused = search_in(&house.app, &doctor, &observations, &params, true)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.category(), Category::TooCostly);
+    assert_eq!(refused.issues()[0].code, "too-costly");
+    let text = refused.public_text();
+    assert!(
+        text.contains("not (status)") && text.contains("patient, subject, identifier"),
+        "{text}"
+    );
+    ask(&house, &doctor, &observations, "_id=x&status:not=draft")
+        .await
+        .unwrap();
+    let admin = house.admin("ash").await;
+    let explained =
+        app::record::explain::explain(&house.app, &admin, ty("Observation"), &params).await;
+    let explained: Value = serde_json::from_slice(&explained.unwrap()).unwrap();
+    let part = |name: &str| {
+        let parts = explained["parameter"].as_array().unwrap();
+        parts.iter().find(|part| part["name"] == name).unwrap()
+    };
+    assert_eq!(part("row-limit")["valueDecimal"], 2);
+    // An administrator searches no observations: what is told is rounded up.
+    assert_eq!(part("walked")["valueDecimal"], 1000);
+    assert!(part("refused")["valueString"].is_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -295,7 +295,7 @@ fn pointing_to(definitions: &'static Definitions, ty: TypeId) -> Vec<String> {
 pub fn is_offered(param: &SearchParam) -> bool {
     match param.kind {
         // `_content` depends on what the store is set to index.
-        ParamKind::Special => param.code == "_text",
+        ParamKind::Special => matches!(param.code, "_text" | "near"),
         _ => true,
     }
 }

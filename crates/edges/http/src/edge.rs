@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use crate::body::{self, BodyError};
 use crate::capability::Rendered;
 use crate::metrics::Metrics;
-use crate::negotiation::NegotiationError;
+use crate::negotiation::{Format, NegotiationError};
 use crate::outcome::Failure;
 use crate::xml;
 
@@ -124,9 +124,16 @@ pub struct Arrival {
     body: Mutex<Body>,
     id: RequestId,
     received: Timestamp,
+    /// The form that the body names for the answer, where it does.
+    format: Arc<OnceLock<Format>>,
 }
 
 impl Arrival {
+    /// Has the answer in a form that the body of the request names.
+    pub(crate) fn answer_as(&self, format: Format) {
+        let _ = self.format.set(format);
+    }
+
     /// The edge it arrived at.
     #[must_use]
     pub fn edge(&self) -> &Edge {
@@ -301,18 +308,23 @@ impl Edge {
         let (parts, body) = request.into_parts();
         let id = self.request_id(&parts.headers);
         let wants_xml = xml::is_wanted(&parts.headers, parts.uri.query());
+        let named = Arc::new(OnceLock::new());
         let arrival = Arrival {
             edge: self.clone(),
             parts,
             body: Mutex::new(body),
             id,
             received: clock.now(),
+            format: Arc::clone(&named),
         };
         let mut response = match work(arrival).await {
             Ok(response) => response,
             Err(error) => on_failure(error.failure(id)),
         };
-        if wants_xml {
+        if named
+            .get()
+            .map_or(wants_xml, |format| *format == Format::Xml)
+        {
             response = xml::answer(response, id).await;
         }
         let headers = response.headers_mut();

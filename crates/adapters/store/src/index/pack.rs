@@ -77,6 +77,30 @@ impl Packer<'_> {
             let keys = words.iter().map(|word| self.hasher.word(word));
             self.keys.extend(keys.map(|v| KeyRow { p: *p, v }));
         }
+        if full_text == FullText::All {
+            self.pairs(NARRATIVE, &words.narrative_runs);
+            self.pairs(CONTENT, &words.content_runs);
+        }
+    }
+
+    /// A row for each word with its place and the word after it; no place follows across texts.
+    fn pairs(&mut self, p: u16, runs: &[Vec<String>]) {
+        let mut place = 0;
+        for run in runs {
+            for pair in run.windows(2) {
+                if let [word, next] = pair {
+                    let (u, hi) = (self.hasher.word(word), self.hasher.word(next));
+                    self.ranges.push(RangeRow {
+                        p,
+                        u,
+                        lo: place,
+                        hi,
+                    });
+                }
+                place += 1;
+            }
+            place += 2;
+        }
     }
 
     fn value(&mut self, param: ParamId, value: &IndexValue<'_>) {
@@ -109,6 +133,13 @@ impl Packer<'_> {
                     hi: *hi,
                 });
             }
+            // Three coordinates fill a row.
+            IndexValue::Position(point) => self.ranges.push(RangeRow {
+                p,
+                u: point.z,
+                lo: point.x,
+                hi: point.y,
+            }),
             IndexValue::Composite(components) => {
                 if union_of(param).is_none() {
                     self.composite(p, components);

@@ -87,6 +87,13 @@ fn by_modifier(param: &SearchParam, value: &QueryValue) -> Result<Vec<Predicate>
             };
             vec![own, text_prefix(param, format!("{root}/"))]
         }
+        QueryValue::Hierarchy { .. } => {
+            return Err(StoreError::Unsupported("hierarchies that nobody resolved"));
+        }
+        QueryValue::Near(around) => vec![Predicate::Near {
+            param: id,
+            around: *around,
+        }],
         QueryValue::Concepts(_) => {
             return Err(StoreError::Unsupported("codes that nobody resolved"));
         }

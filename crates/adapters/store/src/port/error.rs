@@ -73,6 +73,10 @@ pub enum StoreError {
     /// The search was stopped by its limits.
     #[error("the search would cost more than its limit allows: narrow it")]
     TooCostly,
+    /// The search would walk more than its limit, by estimate: it was not run. Says what makes it costly
+    /// and what to add.
+    #[error("{0}")]
+    TooWide(String),
     /// This adapter does not offer it.
     #[error("this store does not offer {0}")]
     Unsupported(&'static str),
@@ -109,7 +113,7 @@ impl Categorised for StoreError {
             | Self::Unreachable { .. } => Category::Unavailable,
             Self::Connection { .. } => Category::Invalid,
             Self::Busy => Category::Throttled,
-            Self::TooCostly => Category::TooCostly,
+            Self::TooCostly | Self::TooWide(_) => Category::TooCostly,
             Self::Unsupported(_) => Category::Unsupported,
             Self::Damaged { .. } => Category::Altered,
             Self::Engine(_) => Category::Fault,

@@ -167,6 +167,31 @@ pub enum Predicate {
         /// Whole words that all must occur, as [`fhir::search::fold_words`] folds them; none: matches nothing.
         words: Vec<String>,
     },
+    /// Has words one right after the other, in one text.
+    Phrase {
+        /// Where.
+        scope: WordScope,
+        /// Two words at least, in their order, as [`fhir::search::ordered_words`] folds them.
+        words: Vec<String>,
+    },
+    /// Refers to a resource, or to one below it in a hierarchy of its type, or above it.
+    Hierarchy {
+        /// The reference parameter.
+        param: ParamId,
+        /// The parameter by which a resource of the hierarchy names the one above it.
+        parent: ParamId,
+        /// The resource.
+        root: KeyForm,
+        /// Below; else above.
+        below: bool,
+    },
+    /// Has a position within a distance.
+    Near {
+        /// Parameter.
+        param: ParamId,
+        /// Around what, and how far.
+        around: fhir::search::Around,
+    },
     /// Matches nothing (an unresolvable value).
     Nothing,
 }
@@ -179,7 +204,8 @@ pub enum FullText {
     /// Those of narratives (`_text`).
     #[default]
     Narrative,
-    /// Those of narratives and of every other text (`_text`, `_content`).
+    /// Those of narratives and of every other text (`_text`, `_content`), and which stand side by side
+    /// (phrases).
     All,
 }
 
@@ -201,7 +227,8 @@ pub struct Clause {
     pub any_of: Vec<Predicate>,
 }
 
-/// What to sort by.
+/// What to sort by. In a search of several types a parameter stands for those of each type with its code
+/// and kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortKey {
     /// Newest creation first when descending: the default order, and the tie-breaker of all others.
@@ -277,6 +304,8 @@ pub struct SearchPlan {
     pub count: u32,
     /// Bytes of bodies after which a page ends early; it has at least one match, where there is one.
     pub bytes: usize,
+    /// Index rows that it may walk, by estimate: what would walk more is refused before it is run.
+    pub rows: u64,
     /// Where the page before ended.
     pub after: Option<Position>,
     /// Whether to count.
@@ -313,6 +342,10 @@ pub struct Explanation {
     pub driver: Option<usize>,
     /// The clauses, in the order in which they are tested.
     pub clauses: Vec<ExplainedClause>,
+    /// Rows that it walks, by estimate; where it is refused, no more than that they pass the limit.
+    pub walked: u64,
+    /// Why it is refused, where it would walk too much.
+    pub refused: Option<String>,
     /// The statement for the page, with places instead of values.
     pub statement: String,
     /// The engine's own plan, line by line.

@@ -19,7 +19,7 @@ use crate::port::search::{
 use crate::query::explain::explain;
 use crate::query::plan::{Decided, SAMPLE, estimated};
 use crate::query::render::{self, Bind, Dialect, HEAD_COLUMNS, Sql};
-use crate::query::{Planner, Query};
+use crate::query::{Guard, Planner, Query};
 
 // In the order of the page, those that begin before so many stored bytes; packed bodies are smaller than
 // what they become, so that none is missed.
@@ -64,6 +64,8 @@ struct Found {
     items: Vec<Item>,
     bodies: Vec<(i64, Option<Vec<u8>>)>,
     total: Option<u64>,
+    /// Why it was not run.
+    refused: Option<StoreError>,
 }
 
 /// A page of matches with their bodies, and the total where asked.
@@ -82,7 +84,11 @@ pub(super) async fn search(
         mut items,
         bodies,
         total,
+        refused,
     } = found.map_err(|error| db.failed(&error))?;
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let wanted = plan.count as usize;
     let found = items.len();
     items.truncate(wanted);
@@ -155,10 +161,12 @@ pub(super) async fn explained(
         };
         sql.text = format!("EXPLAIN {costs}{statement}");
         let rows = run(&transaction, &sql).await?;
+        let guard = Guard::new(&query, &decided, plan).counting(counting);
+        let guard = weigh(&transaction, tenant, guard).await?;
         transaction.commit().await?;
         let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         // The tenant stands in every condition; whoever asks knows it.
-        Ok(explain(&query, &decided, statement, &lines))
+        Ok(explain(&query, &decided, &guard, (statement, &lines)))
     }
     .await;
     drop(connection);
@@ -193,6 +201,16 @@ async fn find(
 ) -> Result<Found, Error> {
     let transaction = begun(connection, tenant, limit_ms).await?;
     let decided = decide(&transaction, tenant, query).await?;
+    let guard = Guard::new(query, &decided, plan);
+    if let Err(refused) = weigh(&transaction, tenant, guard).await?.verdict() {
+        transaction.commit().await?;
+        return Ok(Found {
+            items: Vec::new(),
+            bodies: Vec::new(),
+            total: None,
+            refused: Some(refused),
+        });
+    }
     let total = match plan.total {
         Total::None => None,
         Total::Estimate => Some(estimate(&transaction, tenant, query, &decided).await?),
@@ -212,7 +230,20 @@ async fn find(
         items,
         bodies,
         total,
+        refused: None,
     })
+}
+
+async fn weigh<'q>(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    mut guard: Guard<'q>,
+) -> Result<Guard<'q>, Error> {
+    let dialect = Postgres(tenant);
+    while let Some(sql) = guard.question(&dialect) {
+        guard.answer(number(transaction, &sql).await?);
+    }
+    Ok(guard)
 }
 
 /// The bodies of versions in the order of a page, sorted by version, as far as `most` bytes go: the

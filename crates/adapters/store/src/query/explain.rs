@@ -3,6 +3,7 @@
 use fhir::search::ParamId;
 use fhir::{Definitions, TypeId};
 
+use super::guard::Guard;
 use super::plan::{Decided, RARE, Strategy};
 use super::tree::{Query, Test, TestClause};
 use crate::index::{COMPARTMENT, CONTENT, NARRATIVE, PRESENCE};
@@ -13,8 +14,8 @@ use crate::port::search::{ExplainedClause, Explanation, SortKey};
 pub fn explain(
     query: &Query,
     decided: &Decided,
-    statement: String,
-    engine: &[String],
+    guard: &Guard<'_>,
+    (statement, engine): (String, &[String]),
 ) -> Explanation {
     let clause = |(at, clause): (usize, &TestClause)| {
         let rows = decided.counted.get(at).copied().flatten();
@@ -32,6 +33,8 @@ pub fn explain(
         strategy: strategy_text(query, decided.strategy),
         driver,
         clauses: query.clauses().iter().enumerate().map(clause).collect(),
+        walked: guard.walked(),
+        refused: guard.verdict().err().map(|error| error.to_string()),
         statement,
         engine: engine.iter().map(|line| without_values(line)).collect(),
     }
@@ -76,7 +79,26 @@ fn name(ty: TypeId) -> &'static str {
     Definitions::r4().resource_name(ty)
 }
 
-fn clause_text(query: &Query, clause: &TestClause) -> String {
+/// The numbers of the parameters that clauses ask for, without those at the end of chains.
+pub(super) fn parameters_of(clauses: &[TestClause]) -> Vec<i64> {
+    let tests = clauses.iter().flat_map(|clause| &clause.any_of);
+    tests
+        .filter_map(|test| match test {
+            Test::Key { p, .. }
+            | Test::Range { p, .. }
+            | Test::Numbers { p, .. }
+            | Test::Phrase { p, .. }
+            | Test::Near { p, .. }
+            | Test::Hierarchy { p, .. }
+            | Test::TextPrefix { p, .. }
+            | Test::TextContains { p, .. }
+            | Test::Chain { p, .. } => Some(*p),
+            _ => None,
+        })
+        .collect()
+}
+
+pub(super) fn clause_text(query: &Query, clause: &TestClause) -> String {
     let mut tests: Vec<String> = Vec::new();
     for test in &clause.any_of {
         let text = test_text(query, test);
@@ -108,6 +130,12 @@ fn test_text(query: &Query, test: &Test) -> String {
         Test::Key { p, .. } => param(*p),
         Test::Range { p, .. } => format!("{} in a range", param(*p)),
         Test::Numbers { p, .. } => format!("{} in two ranges", param(*p)),
+        Test::Phrase { p, .. } => format!("phrase of {}", param(*p)),
+        Test::Hierarchy { p, below, .. } => {
+            let side = if *below { "below" } else { "above" };
+            format!("{} {side} a resource", param(*p))
+        }
+        Test::Near { p, .. } => format!("{} a position", param(*p)),
         Test::TextPrefix { p, .. } => format!("{} begins with", param(*p)),
         Test::TextContains { p, .. } => format!("{} contains", param(*p)),
         Test::Present { ty, bit, present } => {

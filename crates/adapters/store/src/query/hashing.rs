@@ -102,6 +102,11 @@ pub fn check_words(full_text: FullText, clauses: &[Clause]) -> Result<(), StoreE
                     "_content unless search.full_text is all: set it, and reindex",
                 ));
             }
+            Predicate::Phrase { .. } => {
+                return Err(StoreError::Unsupported(
+                    "phrases unless search.full_text is all: set it, and reindex",
+                ));
+            }
             Predicate::Words { .. } if full_text == FullText::Off => {
                 return Err(StoreError::Unsupported(
                     "_text while search.full_text is off: set it to narrative, and reindex",
@@ -246,6 +251,23 @@ impl<'h> Hashing<'h> {
                 let test = self.words(*scope, words);
                 into.push(test);
             }
+            Predicate::Phrase { scope, words } => {
+                let hashes: Vec<i64> = words.iter().map(|word| self.hasher.word(word)).collect();
+                let pairs: Vec<(i64, i64)> = hashes
+                    .windows(2)
+                    .filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)))
+                    .collect();
+                self.others += pairs.len();
+                let phrase = |p: &u16| Test::Phrase {
+                    p: i64::from(*p),
+                    pairs: pairs.clone(),
+                };
+                if pairs.is_empty() {
+                    into.push(Test::Nothing);
+                } else {
+                    into.extend(places(*scope).iter().map(phrase));
+                }
+            }
             Predicate::Missing { param, missing } => {
                 let test = self.missing(*param, *missing)?;
                 into.push(test);
@@ -265,10 +287,7 @@ impl<'h> Hashing<'h> {
 
     /// Each word is a key; what the narrative says is not repeated among the content's.
     fn words(&mut self, scope: WordScope, words: &[String]) -> Test {
-        let places: &[u16] = match scope {
-            WordScope::Narrative => &[NARRATIVE],
-            WordScope::Content => &[NARRATIVE, CONTENT],
-        };
+        let places = places(scope);
         let clause = |word: &String| TestClause {
             negated: false,
             any_of: places
@@ -312,6 +331,14 @@ impl<'h> Hashing<'h> {
     }
 }
 
+/// Where words of a scope are.
+const fn places(scope: WordScope) -> &'static [u16] {
+    match scope {
+        WordScope::Narrative => &[NARRATIVE],
+        WordScope::Content => &[NARRATIVE, CONTENT],
+    }
+}
+
 /// What a clause costs per resource, roughly.
 fn weight(clause: &TestClause) -> u8 {
     let of = |test: &Test| match test {
@@ -319,7 +346,10 @@ fn weight(clause: &TestClause) -> u8 {
         Test::Version { .. } => 1,
         Test::Key { .. } => 2,
         Test::Range { .. } | Test::Numbers { .. } | Test::TextPrefix { .. } => 3,
-        Test::TextContains { .. } => 4,
+        Test::Phrase { .. }
+        | Test::Near { .. }
+        | Test::Hierarchy { .. }
+        | Test::TextContains { .. } => 4,
         Test::PatientOrganization { .. } | Test::All(_) => 5,
         Test::Chain { .. } => 6,
         Test::Has { .. } => 7,
@@ -395,9 +425,31 @@ fn leaf(hasher: &KeyHasher, types: &[TypeId], predicate: &Predicate) -> Result<T
             organization,
             or_none,
         } => patient_organization(hasher, organization, *or_none)?,
+        other => apart(hasher, other),
+    })
+}
+
+/// Places on the earth and in hierarchies.
+fn apart(hasher: &KeyHasher, predicate: &Predicate) -> Test {
+    match predicate {
+        Predicate::Hierarchy {
+            param,
+            parent,
+            root,
+            below,
+        } => Test::Hierarchy {
+            p: number(*param),
+            parent: number(*parent),
+            v: hasher.form(root),
+            below: *below,
+        },
+        Predicate::Near { param, around } => Test::Near {
+            p: number(*param),
+            around: *around,
+        },
         // The others lead into groups and never come here.
         _ => Test::Nothing,
-    })
+    }
 }
 
 fn text_prefix(hasher: &KeyHasher, param: ParamId, scope: Option<&KeyForm>, folded: &str) -> Test {
@@ -512,6 +564,7 @@ mod tests {
             sort: Vec::new(),
             count: 10,
             bytes: usize::MAX,
+            rows: u64::MAX,
             after: None,
             total: crate::port::search::Total::None,
         }

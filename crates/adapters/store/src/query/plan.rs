@@ -39,7 +39,7 @@ pub const FEW: u64 = 16;
 pub const COARSE: u64 = 1000;
 
 /// A count rounded up to a power of ten, from [`COARSE`].
-fn coarse(rows: u64) -> u64 {
+pub(super) fn coarse(rows: u64) -> u64 {
     let mut bound = COARSE;
     while bound < rows {
         bound = bound.saturating_mul(10);
@@ -167,7 +167,9 @@ impl<'q> Planner<'q> {
             let Some(clause) = self.query.clauses_of(group).get(at) else {
                 continue;
             };
-            if !self.decided.can_list(clause) {
+            // To list what contains a text, all texts are looked through: little that is known serves better.
+            let is_known = self.decided.drivers.get(group).copied().flatten().is_some();
+            if !self.decided.can_list(clause) || (is_known && clause.looks_through_texts()) {
                 continue;
             }
             self.asked = Some((group, at));

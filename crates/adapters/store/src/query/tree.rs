@@ -2,6 +2,7 @@
 //! before what it is in. Must not know SQL.
 
 use fhir::TypeId;
+use fhir::search::Around;
 use kernel::RowId;
 
 use crate::port::search::{PositionValue, RangeOp, Sort};
@@ -39,6 +40,31 @@ pub enum Test {
         first: Span,
         /// Where the second must lie.
         second: Span,
+    },
+    /// Rows of `ix_rng` for words that follow each other: each holds a word, its place, and the next word.
+    Phrase {
+        /// Parameter.
+        p: i64,
+        /// Each word but the last, with the one after it; never none.
+        pairs: Vec<(i64, i64)>,
+    },
+    /// A row of `ix_key` with a resource, or one below or above it in a hierarchy; circles end.
+    Hierarchy {
+        /// Parameter.
+        p: i64,
+        /// The parameter by which a resource names the one above it.
+        parent: i64,
+        /// The resource.
+        v: i64,
+        /// Below; else above.
+        below: bool,
+    },
+    /// A row of `ix_rng` with a point no farther from another than a chord.
+    Near {
+        /// Parameter.
+        p: i64,
+        /// Around what, and how far.
+        around: Around,
     },
     /// A row of `ix_txt` from `from` up to, not including, `to`.
     TextPrefix {
@@ -164,6 +190,9 @@ impl Test {
             Self::Key { .. }
                 | Self::Range { .. }
                 | Self::Numbers { .. }
+                | Self::Phrase { .. }
+                | Self::Near { .. }
+                | Self::Hierarchy { .. }
                 | Self::TextPrefix { .. }
                 | Self::TextContains { .. }
                 | Self::Head { .. }
@@ -195,6 +224,12 @@ impl TestClause {
     #[must_use]
     pub fn is_listed(&self) -> bool {
         !self.negated && self.any_of.iter().all(Test::is_listed)
+    }
+    /// Whether its rows are found by looking through all texts of a parameter.
+    #[must_use]
+    pub fn looks_through_texts(&self) -> bool {
+        let mut tests = self.any_of.iter();
+        tests.any(|test| matches!(test, Test::TextContains { .. }))
     }
     /// Whether it is one key, whose rows lie in row order.
     #[must_use]

@@ -17,7 +17,7 @@ use crate::port::search::{
 use crate::query::explain::explain;
 use crate::query::plan::{Decided, SAMPLE, estimated};
 use crate::query::render::{self, Bind, Dialect, HEAD_COLUMNS, Sql};
-use crate::query::{Planner, Query};
+use crate::query::{Guard, Planner, Query};
 
 /// How SQLite writes what differs.
 pub(super) struct Sqlite;
@@ -45,6 +45,9 @@ impl ToSql for Bind {
         })
     }
 }
+
+/// Fewer rows than a moment may suffice to walk.
+const JUDGED: u64 = 100_000;
 
 /// A row of a page.
 struct Item {
@@ -78,6 +81,10 @@ pub(super) fn search(
 ) -> Result<SearchPage, ReadError> {
     let query = Query::new(keys.keys.hasher(), plan)?;
     let decided = decide(connection, &query)?;
+    // At once no more is walked than a moment allows: only what takes longer is judged before.
+    if most == usize::MAX || plan.rows < JUDGED {
+        weigh(connection, Guard::new(&query, &decided, plan))?.verdict()?;
+    }
     let total = match plan.total {
         Total::None => None,
         Total::Estimate => Some(estimate(connection, &query, &decided)?),
@@ -115,7 +122,16 @@ pub(super) fn explained(
     let lines = statement
         .query_map(params_from_iter(&sql.binds), |row| row.get::<_, String>(3))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(explain(&query, &decided, sql.text, &lines))
+    let guard = Guard::new(&query, &decided, plan).counting(counting);
+    let guard = weigh(connection, guard)?;
+    Ok(explain(&query, &decided, &guard, (sql.text, &lines)))
+}
+
+fn weigh<'q>(connection: &Connection, mut guard: Guard<'q>) -> Result<Guard<'q>, ReadError> {
+    while let Some(sql) = guard.question(&Sqlite) {
+        guard.answer(number(connection, &sql)?);
+    }
+    Ok(guard)
 }
 
 /// The versions of a page, as far as its bytes go, and where it ends.

@@ -18,6 +18,7 @@ pub mod kill;
 pub mod ledgers;
 pub mod looks;
 pub mod oracle;
+pub mod positions;
 pub mod records;
 pub mod reindexing;
 pub mod searches;
@@ -64,6 +65,8 @@ macro_rules! conformance {
             searches::every_kind_finds_what_it_should,
             searches::references_by_bare_id_are_many_keys,
             searches::sorts_page_through_everything_once,
+            searches::orders_of_several_types_are_one,
+            searches::what_would_walk_too_much_is_refused_before,
             searches::pages_are_stable_while_others_write,
             searches::totals_count_all_pages,
             searches::an_update_moves_and_a_deletion_removes,
@@ -72,6 +75,9 @@ macro_rules! conformance {
             searches::an_explanation_says_what_drives_and_no_value,
             searches::narrowing_to_a_compartment_and_an_organisation,
             searches::one_resource_stands_for_each_value_in_use,
+            positions::positions_are_found_across_antimeridian_and_poles,
+            positions::hierarchies_are_followed_and_circles_end,
+            positions::phrases_are_words_side_by_side,
             oracle::random_searches_answer_as_the_naive_evaluator,
             trees::random_trees_answer_as_the_naive_evaluator,
             snapshots::a_snapshot_is_what_was_current_at_its_moment,

@@ -191,7 +191,7 @@ fn raw_of(dice: &mut Dice, value: &IndexValue<'_>) -> Option<String> {
             RefTarget::Identifier { .. } => return None,
         },
         IndexValue::Uri(uri) => escape(uri),
-        IndexValue::Typed { .. } => return None,
+        IndexValue::Typed { .. } | IndexValue::Position(_) => return None,
         IndexValue::Composite(parts) => parts
             .iter()
             .map(|part| raw_of(dice, part))
@@ -347,6 +347,7 @@ pub async fn random_searches_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
                 sort: vec![sort],
                 count: 100,
                 bytes: usize::MAX,
+                rows: u64::MAX,
                 after: None,
                 total: Total::Accurate,
             };

@@ -176,6 +176,143 @@ pub async fn references_by_bare_id_are_many_keys(bed: &mut impl Bed) {
     assert!(matches!(refused, Err(StoreError::TooCostly)), "{refused:?}");
 }
 
+/// Each type by its own parameter, and what has no value last.
+pub async fn orders_of_several_types_are_one(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    let bodies = [
+        r#"{"resourceType":"Patient","id":"p1","name":[{"family":"Birke"}]}"#,
+        r#"{"resourceType":"Organization","id":"o1","name":"Ahorn"}"#,
+        r#"{"resourceType":"Patient","id":"p2"}"#,
+        r#"{"resourceType":"Organization","id":"o2","name":"Ceder"}"#,
+        r#"{"resourceType":"Organization","id":"o3","active":true}"#,
+        r#"{"resourceType":"Patient","id":"p3","name":[{"family":"Zeder","given":["Ase"]}],"active":true}"#,
+    ];
+    for body in bodies {
+        world.put(&*store, &[body]).await.unwrap();
+        world.clock.advance(1);
+    }
+    let param = |code| {
+        let organization = Definitions::r4().search_param(ty("Organization"), code);
+        organization.unwrap().id
+    };
+    let cases: [(SortKey, bool, [&str; 6]); 4] = [
+        (
+            SortKey::Text(param("name")),
+            false,
+            ["o1", "p3", "p1", "o2", "p2", "o3"],
+        ),
+        (
+            SortKey::Text(param("name")),
+            true,
+            ["p3", "o2", "p1", "o1", "o3", "p2"],
+        ),
+        (
+            SortKey::Code(param("active")),
+            false,
+            ["o3", "p3", "p1", "o1", "p2", "o2"],
+        ),
+        (
+            SortKey::Code(param("active")),
+            true,
+            ["p3", "o3", "o2", "p2", "o1", "p1"],
+        ),
+    ];
+    for (key, descending, expected) in cases {
+        let mut plan = world.plan("Patient", "");
+        plan.types.push(ty("Organization"));
+        plan.sort = vec![Sort { key, descending }];
+        for count in [100, 1, 2] {
+            plan.count = count;
+            let found = all_pages(&world, &*store, &plan).await;
+            assert_eq!(found, expected, "{key:?} {descending} by {count}");
+        }
+    }
+}
+
+/// What is changed of a plan.
+type Change<'a> = &'a dyn Fn(&mut SearchPlan);
+
+pub async fn what_would_walk_too_much_is_refused_before(bed: &mut impl Bed) {
+    let world = World::new();
+    let store = bed.open(&world, WINDOW).await;
+    world.found(&*store).await;
+    for number in 0..40 {
+        let gender = if number % 2 == 0 { "male" } else { "other" };
+        let body = format!(
+            r#"{{"resourceType":"Patient","id":"n{number:02}","gender":"{gender}","name":[{{"family":"F{number}"}}]}}"#
+        );
+        world.put(&*store, &[&body]).await.unwrap();
+        world.clock.advance(1);
+    }
+    let reference = Definitions::r4()
+        .search_param(ty("Patient"), "general-practitioner")
+        .unwrap()
+        .id;
+    let with = |query: &str, change: Change<'_>| {
+        let mut plan = world.plan("Patient", query);
+        plan.count = 3;
+        change(&mut plan);
+        plan
+    };
+    let nothing: Change<'_> = &|_| {};
+    let cases: [(&str, Change<'_>, &str); 4] = [
+        ("gender:not=male,other", nothing, "not (gender)"),
+        ("family:contains=q", nothing, "family contains"),
+        (
+            "gender:missing=false",
+            &|plan| plan.total = Total::Accurate,
+            "_total=estimate",
+        ),
+        (
+            "",
+            &|plan| {
+                plan.sort = vec![Sort {
+                    key: SortKey::Reference(reference),
+                    descending: false,
+                }];
+            },
+            "_sort",
+        ),
+    ];
+    for (query, change, said) in cases {
+        let mut plan = with(query, change);
+        plan.rows = 39;
+        let refused = store.search(&world.scope, &plan).await.unwrap_err();
+        assert!(matches!(refused, StoreError::TooWide(_)), "{refused:?}");
+        let text = refused.to_string();
+        assert!(
+            text.contains(said) && text.contains("add a criterion"),
+            "{text}"
+        );
+        let explained = store.explain(&world.scope, &plan, Counting::Exact).await;
+        let explained = explained.unwrap();
+        assert_eq!(explained.refused, Some(text));
+        assert_eq!(explained.walked, 40, "{query}");
+        // The same within the limit, and what drives, is run.
+        plan.rows = 40;
+        store.search(&world.scope, &plan).await.unwrap();
+        plan = with(&format!("{query}&family=f7"), change);
+        plan.rows = 39;
+        store.search(&world.scope, &plan).await.unwrap();
+    }
+    // Every second matches: the walk ends soon.
+    let plan = SearchPlan {
+        rows: 500,
+        ..with("gender:not=male", nothing)
+    };
+    assert_eq!(
+        store
+            .search(&world.scope, &plan)
+            .await
+            .unwrap()
+            .matches
+            .len(),
+        3
+    );
+}
+
 pub async fn sorts_page_through_everything_once(bed: &mut impl Bed) {
     let world = World::new();
     let store = bed.open(&world, WINDOW).await;

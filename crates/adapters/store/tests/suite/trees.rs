@@ -610,6 +610,7 @@ pub async fn random_trees_answer_as_the_naive_evaluator(bed: &mut impl Bed) {
             sort,
             count: [1, 3, 7, 100][dice.roll(4)],
             bytes: usize::MAX,
+            rows: u64::MAX,
             after: None,
             total: if busy {
                 Total::None

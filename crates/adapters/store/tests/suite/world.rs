@@ -103,6 +103,7 @@ impl World {
         };
         let mut extracted = extract(definitions, ty, root);
         extracted.words = words(root);
+        extracted.words.add_order(root);
         let index = store
             .pack_index(&self.scope, ty, &extracted)
             .expect("packs");
@@ -225,6 +226,7 @@ impl World {
             sort: vec![NEWEST],
             count: 100,
             bytes: usize::MAX,
+            rows: u64::MAX,
             after: None,
             total: Total::None,
         }

@@ -6,6 +6,7 @@ use kernel::LogicalId;
 use crate::definitions::{Definitions, TypeId};
 use crate::json::{Kind, Value};
 use crate::search::convert::{Sink, boolean_token, convert};
+use crate::search::near::add_position;
 use crate::search::pack::{Leaf, Path, Step};
 use crate::search::params::{ParamId, SearchTables, TypeTable};
 use crate::search::trie::{Emit, NodeId, Tuple};
@@ -34,6 +35,9 @@ pub fn extract<'a>(definitions: &Definitions, ty: TypeId, resource: Value<'a>) -
         walk.add_patient(&id);
     }
     let mut out = walk.out;
+    if Some(ty) == definitions.resource("Location") {
+        add_position(definitions.search_params(ty), resource, &mut out);
+    }
     out.patients.sort_unstable();
     out.patients.dedup();
     out

@@ -89,6 +89,7 @@ fn value_matches(stored: &IndexValue<'_>, query: &QueryValue) -> bool {
 fn by_modifier(stored: &IndexValue<'_>, query: &QueryValue) -> bool {
     match (stored, query) {
         (IndexValue::Uri(uri), QueryValue::Uri(wanted)) => uri == wanted,
+        (IndexValue::Position(point), QueryValue::Near(around)) => around.holds(*point),
         (IndexValue::Uri(uri), QueryValue::UriBelow(root)) => is_below(uri, root),
         (IndexValue::Uri(uri), QueryValue::UriAbove(leaf)) => {
             is_below(leaf, uri.strip_suffix('/').unwrap_or(uri))

@@ -29,6 +29,7 @@ mod date;
 mod extract;
 mod fold;
 mod matching;
+mod near;
 mod number;
 pub mod pack;
 mod params;
@@ -44,6 +45,7 @@ pub use date::{Period, implied_period};
 pub use extract::extract;
 pub use fold::fold;
 pub use matching::matches;
+pub use near::{Around, Point};
 pub use number::{NumberRange, number_key, number_range};
 pub use params::{Component, ParamId, ParamKind, SearchParam};
 pub use query::{
@@ -53,7 +55,7 @@ pub use query::{
 pub use query_parse::{escape, parse_query_value, split_alternatives, unescape};
 pub use reference::{is_logical_id, local_reference};
 pub use values::{Extracted, IndexValue, PresenceBits, RefTarget, UnitKey};
-pub use words::{Words, fold_words, words};
+pub use words::{Words, fold_words, ordered_words, words};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 use kernel::{Categorised, Category};
 
 use crate::definitions::{Definitions, TypeId};
+use crate::search::near::Around;
 use crate::search::params::ParamKind;
 
 /// A suffix of a parameter name (FHIR R4 search, section 3.1.1.4.1).
@@ -99,7 +100,15 @@ impl Modifier {
                 "above",
                 "below",
             ],
-            ParamKind::Reference => &["missing", "not", "identifier", "[type]", "text"],
+            ParamKind::Reference => &[
+                "missing",
+                "not",
+                "identifier",
+                "[type]",
+                "text",
+                "above",
+                "below",
+            ],
             ParamKind::Uri => &["missing", "not", "above", "below"],
             ParamKind::Special => &[],
             _ => &["missing"],
@@ -120,7 +129,10 @@ impl Modifier {
             Self::CodeText | Self::OfType | Self::In | Self::NotIn => {
                 matches!(kind, ParamKind::Token)
             }
-            Self::Above | Self::Below => matches!(kind, ParamKind::Token | ParamKind::Uri),
+            Self::Above | Self::Below => matches!(
+                kind,
+                ParamKind::Token | ParamKind::Uri | ParamKind::Reference
+            ),
         }
     }
 
@@ -249,8 +261,28 @@ pub enum QueryValue {
     /// `:in`, `:not-in`, `:above` and `:below` of a code: what terminology must resolve into codes, and
     /// these into [`QueryValue::Token`], before it can be planned.
     Concepts(ConceptQuery),
+    /// `:above` and `:below` of a reference: a resource, or one above or below it in a hierarchy of its
+    /// type. What others say decides it: to be resolved by whoever knows them.
+    Hierarchy {
+        /// The types that the resource may be of.
+        types: Vec<TypeId>,
+        /// Its id.
+        id: String,
+        /// Below; else above.
+        below: bool,
+    },
+    /// Positions within a distance (`near`).
+    Near(Around),
     /// One value per component, in order.
     Composite(Vec<QueryValue>),
+}
+
+impl QueryValue {
+    /// Whether the values of a resource decide it: not where terminology or other resources do.
+    #[must_use]
+    pub const fn is_of_values(&self) -> bool {
+        !matches!(self, Self::Concepts(_) | Self::Hierarchy { .. })
+    }
 }
 
 /// What a token query asks for.

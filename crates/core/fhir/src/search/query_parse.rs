@@ -6,6 +6,7 @@ use kernel::Timestamp;
 use crate::definitions::{Definitions, TypeId};
 use crate::search::date::implied_period;
 use crate::search::fold::fold;
+use crate::search::near::Around;
 use crate::search::number::{NumberRange, number_range};
 use crate::search::params::{ParamKind, SearchParam};
 use crate::search::query::{
@@ -77,6 +78,14 @@ pub fn parse_query_value(
     raw: &str,
     now: Timestamp,
 ) -> Result<QueryValue, SearchError> {
+    if param.code == "near" && modifier == Modifier::None {
+        let parts = split_unescaped(raw, '|');
+        return Around::parse(&parts).map(QueryValue::Near).ok_or_else(|| SearchError::Malformed {
+            code: param.code,
+            value: raw.chars().take(80).collect(),
+            remedy: "give latitude|longitude|distance|units in degrees, as in 51.5|-0.12|5|km (km, m, cm, [mi_i], [nmi_i], [yd_i], [ft_i]); without distance 10 km are meant",
+        });
+    }
     if param.kind == ParamKind::Special {
         return Err(SearchError::NotOffered { code: param.code });
     }
@@ -161,6 +170,16 @@ impl Reader<'_> {
                 self.coded_text().map(QueryValue::CodedText)
             }
             (ParamKind::Token, Modifier::CodeText) => self.coded_text().map(QueryValue::CodeText),
+            (ParamKind::Reference, Modifier::Above | Modifier::Below) => {
+                match self.reference(Modifier::None)? {
+                    ReferenceQuery::Local { types, id } => Ok(QueryValue::Hierarchy {
+                        types,
+                        id,
+                        below: modifier == Modifier::Below,
+                    }),
+                    _ => Err(self.malformed("give Type/id or the id of a resource of this server")),
+                }
+            }
             (ParamKind::Uri, Modifier::Below) => self.uri_root().map(QueryValue::UriBelow),
             (ParamKind::Uri, Modifier::Above) => self.uri_root().map(QueryValue::UriAbove),
             _ => self.read_plainly(kind, modifier),

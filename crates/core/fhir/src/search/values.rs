@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use kernel::LogicalId;
 
 use crate::definitions::TypeId;
+use crate::search::near::Point;
 use crate::search::params::ParamId;
 use crate::search::words::Words;
 
@@ -71,6 +72,8 @@ pub enum IndexValue<'a> {
     },
     /// A URI, compared exactly.
     Uri(Cow<'a, str>),
+    /// A position on the earth (`near` of a Location).
+    Position(Point),
     /// One tuple of a composite parameter: components in their defined order, all from one element.
     Composite(Vec<IndexValue<'a>>),
 }

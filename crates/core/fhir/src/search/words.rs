@@ -19,6 +19,43 @@ pub struct Words {
     pub narrative: Vec<String>,
     /// Of every other text, sorted; what the narrative says as well is only there.
     pub content: Vec<String>,
+    /// The narrative in its order, where phrases are asked for: see [`Words::add_order`].
+    pub narrative_runs: Vec<Vec<String>>,
+    /// Every other text by itself in its order.
+    pub content_runs: Vec<Vec<String>>,
+}
+
+impl Words {
+    /// Adds the order in which words stand, so that phrases are found: text by text, none beyond the bound
+    /// on words.
+    pub fn add_order(&mut self, resource: Value<'_>) {
+        let mut left = MOST;
+        each_text(resource, &mut |is_narrative, text| {
+            let mut run = ordered_words(text);
+            run.truncate(left);
+            left -= run.len();
+            // A word by itself is no phrase.
+            if run.len() > 1 {
+                let runs = if is_narrative {
+                    &mut self.narrative_runs
+                } else {
+                    &mut self.content_runs
+                };
+                runs.push(run);
+            }
+        });
+    }
+}
+
+/// The words of a text in their order, folded, repeats kept.
+#[must_use]
+pub fn ordered_words(text: &str) -> Vec<String> {
+    let folded = fold(text);
+    let words = folded.split(|c: char| !c.is_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| word.chars().take(LONGEST).collect())
+        .collect()
 }
 
 /// The words of a text, folded: runs of letters and digits, without case and accents.
@@ -31,22 +68,34 @@ pub fn fold_words(text: &str) -> Vec<String> {
 /// The words of a resource as stored; contained resources count, their narratives as other text.
 #[must_use]
 pub fn words(resource: Value<'_>) -> Words {
-    let mut narrative = BTreeSet::new();
-    if let Some(div) = resource.get("text").and_then(|text| text.get("div"))
-        && let Some(html) = div.as_str()
-    {
-        add(&without_markup(&html), &mut narrative);
-    }
-    let mut content = BTreeSet::new();
-    for (name, member) in resource.members() {
-        if name != "text" {
-            collect(&name, member, &mut content);
-        }
-    }
+    let (mut narrative, mut content) = (BTreeSet::new(), BTreeSet::new());
+    each_text(resource, &mut |is_narrative, text| {
+        let words = if is_narrative {
+            &mut narrative
+        } else {
+            &mut content
+        };
+        add(text, words);
+    });
     content.retain(|word| !narrative.contains(word));
     Words {
         narrative: narrative.into_iter().collect(),
         content: content.into_iter().collect(),
+        ..Words::default()
+    }
+}
+
+/// Calls `visit` with every text of a resource, without markup, and whether it is the narrative.
+fn each_text(resource: Value<'_>, visit: &mut dyn FnMut(bool, &str)) {
+    if let Some(div) = resource.get("text").and_then(|text| text.get("div"))
+        && let Some(html) = div.as_str()
+    {
+        visit(true, &without_markup(&html));
+    }
+    for (name, member) in resource.members() {
+        if name != "text" {
+            collect(&name, member, &mut |text| visit(false, text));
+        }
     }
 }
 
@@ -87,24 +136,24 @@ fn is_text(name: &str) -> bool {
     )
 }
 
-fn collect(name: &str, value: Value<'_>, words: &mut BTreeSet<String>) {
+fn collect(name: &str, value: Value<'_>, visit: &mut dyn FnMut(&str)) {
     match value.kind() {
         Kind::String if is_text(name) && name != "meta" => {
             let Some(text) = value.as_str() else { return };
             if name == "div" {
-                add(&without_markup(&text), words);
+                visit(&without_markup(&text));
             } else if !is_moment(&text) && !text.contains("://") {
-                add(&text, words);
+                visit(&text);
             }
         }
         Kind::Array => {
             for item in value.items() {
-                collect(name, item, words);
+                collect(name, item, visit);
             }
         }
         Kind::Object if name != "meta" => {
             for (name, member) in value.members() {
-                collect(&name, member, words);
+                collect(&name, member, visit);
             }
         }
         _ => {}
@@ -176,7 +225,17 @@ mod tests {
           "recordedDate":"2026-01-02","subject":{"reference":"Patient/p","display":"Ann"},
           "contained":[{"resourceType":"Patient","text":{"div":"<div>inner</div>"}}],"note":[{"text":"seen by \u00c9lise"}]}"#;
         let document = Document::parse(json.as_bytes().to_vec(), &Limits::default()).unwrap();
-        let found = words(document.root());
+        let mut found = words(document.root());
+        found.add_order(document.root());
+        assert_eq!(
+            found.narrative_runs,
+            [["heart", "attack", "b", "cafe"].map(str::to_owned)]
+        );
+        let content: Vec<String> = found.content_runs.iter().map(|run| run.join(" ")).collect();
+        assert_eq!(
+            content,
+            ["myocardial infarction", "heart trouble", "seen by elise"]
+        );
         assert_eq!(found.narrative, ["attack", "b", "cafe", "heart"]);
         assert_eq!(
             found.content,

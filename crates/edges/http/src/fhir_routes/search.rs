@@ -11,7 +11,7 @@ use kernel::Category;
 
 use super::{fhir, query, take_format};
 use crate::edge::{Arrival, EdgeError, logical_id, resource_type};
-use crate::negotiation::{Preferences, check_accept, text};
+use crate::negotiation::{Preferences, accepted, check_accept, text};
 
 /// Form bodies are short: parameters of one search.
 const FORM_LIMIT: usize = 1 << 20;
@@ -107,7 +107,14 @@ async fn form(arrival: &mut Arrival) -> Result<Vec<(String, String)>, EdgeError>
         EdgeError::Address(Category::Invalid, text)
     })?;
     let mut params = query(arrival.raw_query())?;
-    params.extend(query(Some(form.trim_end()))?);
+    let in_address = params.iter().any(|(name, _)| name == "_format");
+    let sent = query(Some(form.trim_end()))?;
+    // The address was looked at before the form came.
+    let named = sent.iter().find(|(name, _)| name == "_format");
+    if let (Some((_, format)), false) = (named, in_address) {
+        arrival.answer_as(accepted(arrival.headers(), Some(format))?);
+    }
+    params.extend(sent);
     Ok(params)
 }
 

@@ -137,3 +137,45 @@ async fn refusals_come_in_the_form_asked_for() {
         .await
         .expect(413);
 }
+
+/// A form by POST names the form of its answer, also where the answer is an error; the address wins.
+#[tokio::test]
+async fn a_form_may_say_how_it_is_answered() {
+    let server = TestServer::start().await;
+    let token = server.program(ROSEWOOD).await;
+    server
+        .send(post("/Patient", PATIENT).bearer(&token))
+        .await
+        .expect(201);
+    let search = |path: &str, form: &str| {
+        Call::post(format!("{BASE}{path}"))
+            .form(form)
+            .bearer(&token)
+    };
+    for path in ["/Patient/_search", "/_search"] {
+        let form = "_format=xml&_elements=birthDate&_pretty=true&_type=Patient";
+        let form = form.trim_end_matches(if path.len() > 8 { "&_type=Patient" } else { "" });
+        let found = server.send(search(path, form)).await.expect(200);
+        let found = meant(&found);
+        let shown = &found["entry"][0]["resource"];
+        assert_eq!(shown["birthDate"], "1970", "{found}");
+        assert!(shown.get("name").is_none(), "{found}");
+        assert!(!found["link"].to_string().contains("_format"), "{found}");
+    }
+    let refused = server
+        .send(search(
+            "/Patient/_search",
+            "nope=1&_format=application/fhir%2Bxml",
+        ))
+        .await
+        .expect(400);
+    assert_eq!(meant(&refused)["resourceType"], "OperationOutcome");
+    let json = search("/Patient/_search", "_summary=count&_format=json");
+    let json = json.header("accept", "application/fhir+xml");
+    let json = server.send(json).await.expect(200).json();
+    assert_eq!((&json["total"], json.get("entry")), (&json!(1), None));
+    let wins = search("/Patient/_search?_format=json", "_format=xml");
+    server.send(wins).await.expect(200).json();
+    let unknown = search("/Patient/_search", "_format=ttl");
+    server.send(unknown).await.expect(406);
+}

@@ -6,6 +6,8 @@ use super::{Writer, alive_of};
 use crate::index::COMPARTMENT;
 use crate::port::search::RangeOp;
 use crate::query::render::Bind;
+use fhir::search::Around;
+
 use crate::query::tree::{Link, Query, Span, Test, TestClause};
 
 /// Where the resource stands in a statement.
@@ -105,8 +107,12 @@ pub(super) fn one_of(w: &mut Writer<'_>, column: &str, values: &[i64]) {
 /// Writes ` FROM <index> k WHERE ...` for a test of an index; answers whether it is one.
 pub(super) fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
     let (table, p) = match test {
-        Test::Range { p, .. } | Test::Numbers { p, .. } => ("ix_rng", *p),
+        Test::Range { p, .. }
+        | Test::Numbers { p, .. }
+        | Test::Phrase { p, .. }
+        | Test::Near { p, .. } => ("ix_rng", *p),
         Test::TextPrefix { p, .. } | Test::TextContains { p, .. } => ("ix_txt", *p),
+        Test::Hierarchy { p, .. } => ("ix_key", *p),
         _ => return false,
     };
     w.push(" FROM ")
@@ -132,6 +138,11 @@ pub(super) fn index_rows(w: &mut Writer<'_>, test: &Test) -> bool {
             span(w, "k.lo", *first);
             span(w, "k.hi", *second);
         }
+        Test::Phrase { p, pairs } => phrase(w, *p, pairs),
+        Test::Near { around, .. } => near(w, around),
+        Test::Hierarchy {
+            parent, v, below, ..
+        } => hierarchy(w, *parent, *v, *below),
         Test::TextPrefix { from, to, .. } => prefix(w, from, to.as_deref()),
         Test::TextContains { text, .. } => contains(w, text),
         _ => {}
@@ -188,13 +199,22 @@ fn holds(w: &mut Writer<'_>, query: &Query, test: &Test, at: &At) {
     match test {
         Test::Key { p, v } => has_key(w, *p, &[*v], at),
         // Rows of one unit or one code are few, and lie in one index: listed once, not per resource.
-        Test::Numbers { .. } | Test::Range { .. } if !is_plain(test) => {
+        Test::Phrase { .. }
+        | Test::Near { .. }
+        | Test::Hierarchy { .. }
+        | Test::Numbers { .. }
+        | Test::Range { .. }
+            if !is_plain(test) =>
+        {
             w.push(&at.rid).push(" IN (SELECT k.rid");
             index_rows(w, test);
             w.push(")");
         }
         Test::Range { .. }
         | Test::Numbers { .. }
+        | Test::Phrase { .. }
+        | Test::Near { .. }
+        | Test::Hierarchy { .. }
         | Test::TextPrefix { .. }
         | Test::TextContains { .. } => {
             w.push("EXISTS (SELECT 1");
@@ -363,6 +383,78 @@ fn range(w: &mut Writer<'_>, op: RangeOp, lo: i64, hi: i64) {
         RangeOp::Before => w.push(" AND k.hi <= ").int(lo),
         RangeOp::Overlaps => w.push(" AND k.lo < ").int(hi).push(" AND k.hi > ").int(lo),
     };
+}
+
+/// The first two words, and each further one at its place after them.
+fn phrase(w: &mut Writer<'_>, p: i64, pairs: &[(i64, i64)]) {
+    for (at, (word, next)) in pairs.iter().enumerate() {
+        if at == 0 {
+            w.push(" AND k.u = ").int(*word);
+            w.push(" AND k.hi = ").int(*next);
+            continue;
+        }
+        let n = w.alias("n");
+        w.push(" AND EXISTS (SELECT 1 FROM ix_rng ")
+            .push(&n)
+            .push(" WHERE ");
+        w.tenant(&n).push(&n).push(".p = ").int(p);
+        w.push(" AND ").push(&n).push(".u = ").int(*word);
+        let _ = write!(
+            w.text,
+            " AND {n}.lo = k.lo + {at} AND {n}.rid = k.rid AND {n}.hi = "
+        );
+        w.int(*next).push(")");
+    }
+}
+
+/// The resource and all below it, or all above it, each once. Only living resources have index rows.
+fn hierarchy(w: &mut Writer<'_>, parent: i64, root: i64, below: bool) {
+    w.push(" AND k.v IN (WITH RECURSIVE h (v) AS (SELECT ")
+        .int(root);
+    let [link, head] = ["c", "t"].map(|alias| w.dialect.tenant(alias));
+    let _ = if below {
+        write!(
+            w.text,
+            " UNION SELECT t.rh FROM h JOIN ix_key c ON {link}c.p = {parent} AND c.v = h.v \
+             JOIN res t ON {head}t.rid = c.rid"
+        )
+    } else {
+        write!(
+            w.text,
+            " UNION SELECT c.v FROM h JOIN res t ON {head}t.rh = h.v \
+             JOIN ix_ref c ON {link}c.rid = t.rid AND c.p = {parent}"
+        )
+    };
+    w.push(") SELECT v FROM h)");
+}
+
+/// A box around the point, along the index, and in it the exact distance.
+fn near(w: &mut Writer<'_>, around: &Around) {
+    let (at, chord) = (around.at, around.chord);
+    for (column, middle) in [("k.u", at.z), ("k.lo", at.x), ("k.hi", at.y)] {
+        w.push(" AND ")
+            .push(column)
+            .push(" >= ")
+            .int(middle - chord);
+        w.push(" AND ")
+            .push(column)
+            .push(" <= ")
+            .int(middle + chord);
+    }
+    for (sign, column, middle) in [
+        (" AND ", "k.u", at.z),
+        (" + ", "k.lo", at.x),
+        (" + ", "k.hi", at.y),
+    ] {
+        // Squares of these three add up to less than 2^63.
+        w.push(sign).push("(").push(column).push(" - ").int(middle);
+        w.push(") * (")
+            .push(column)
+            .push(" - ")
+            .int(middle)
+            .push(")");
+    }
+    w.push(" <= ").int(chord * chord);
 }
 
 fn prefix(w: &mut Writer<'_>, from: &str, to: Option<&str>) {

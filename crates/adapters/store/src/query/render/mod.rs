@@ -14,7 +14,7 @@ use fhir::TypeId;
 use condition::{At, condition, conditions};
 use listing::{ends, listing};
 use order::Order;
-pub use total::{candidates, sample, total};
+pub use total::{candidates, candidates_up_to, counts_keys, probe, sample, texts, total};
 
 use super::plan::{Decided, Strategy};
 use super::tree::{Query, Test, TestClause};
@@ -136,6 +136,8 @@ pub fn estimate(
 pub fn walks_values(query: &Query, decided: &Decided) -> bool {
     let first = query.sort.first().map(|sort| sort.key);
     decided.strategy == Strategy::Walk
+        // The values of several types are those of several parameters.
+        && query.types().len() < 2
         && matches!(
             first,
             Some(SortKey::Range(_) | SortKey::Text(_) | SortKey::Code(_))

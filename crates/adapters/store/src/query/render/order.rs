@@ -3,6 +3,9 @@
 
 use core::fmt::Write as _;
 
+use fhir::Definitions;
+use fhir::search::ParamId;
+
 use super::{Bind, Writer};
 use crate::index::{CODE_TEXT, NEXT_TEXT, TARGET_TEXT};
 use crate::port::search::{PositionValue, Sort, SortKey};
@@ -25,7 +28,7 @@ pub(super) struct Order {
 impl Order {
     /// Of a search on heads `r`; `first` replaces the expression of the first key, where an index is walked.
     pub(super) fn of(w: &Writer<'_>, query: &Query, row: &str, first: Option<String>) -> Self {
-        let mut keys: Vec<Key> = query.sort.iter().map(|sort| key(w, *sort)).collect();
+        let mut keys: Vec<Key> = query.sort.iter().map(|sort| key(w, query, *sort)).collect();
         if let (Some(expression), Some(key)) = (first, keys.first_mut()) {
             *key = Key {
                 value: Some(expression),
@@ -154,25 +157,43 @@ pub(super) fn within(alias: &str, band: Option<(char, char)>) -> String {
 
 /// What a resource refers to, written as [`crate::index::local_text`] and [`crate::index::target_text`]
 /// write it: what is stored here is found by its name's hash, the rest is kept as text.
-fn target(w: &Writer<'_>, end: &str, p: u16) -> String {
+fn target(w: &Writer<'_>, end: &str, ps: &str) -> String {
     let [link, head, text] = ["s", "t", "x"].map(|alias| w.dialect.tenant(alias));
     let kept = within("x", Some((TARGET_TEXT, NEXT_TEXT)));
     format!(
         "(SELECT {end}(g.v) FROM (SELECT '{TARGET_TEXT}' || cast(10000 + t.ty AS text) || '/' || t.fid AS v \
-         FROM ix_ref s JOIN res t ON {head}t.rh = s.v WHERE {link}s.rid = r.rid AND s.p = {p} \
-         UNION ALL SELECT x.v AS v FROM ix_txt x WHERE {text}x.rid = r.rid AND x.p = {p}{kept}) g)"
+         FROM ix_ref s JOIN res t ON {head}t.rh = s.v WHERE {link}s.rid = r.rid AND s.p {ps} \
+         UNION ALL SELECT x.v AS v FROM ix_txt x WHERE {text}x.rid = r.rid AND x.p {ps}{kept}) g)"
     )
+}
+
+/// The parameters that a key stands for, as ` = 1` or ` IN (1, 2)`: in a search of several types, those of
+/// each type with its code and kind.
+fn numbers(query: &Query, param: ParamId) -> String {
+    let definitions = Definitions::r4();
+    let same = definitions
+        .search_param_by_id(param)
+        .map_or_else(Vec::new, |known| {
+            let types = query.types().iter();
+            let own = types.filter_map(|ty| definitions.search_param(*ty, known.code));
+            let own = own.filter(|own| own.kind == known.kind);
+            own.map(|own| own.id.0.to_string()).collect()
+        });
+    match same.as_slice() {
+        [] | [_] => format!("= {}", param.0),
+        many => format!("IN ({})", many.join(", ")),
+    }
 }
 
 /// The expression sorted by. Parameter numbers are ours and small: written into the text, so that the
 /// expression can be repeated.
-fn key(w: &Writer<'_>, sort: Sort) -> Key {
+fn key(w: &Writer<'_>, query: &Query, sort: Sort) -> Key {
     let descending = sort.descending;
     let end = if descending { "max" } else { "min" };
-    let of = |table: &str, column: &str, end: &str, p: u16, more: &str| {
-        let tenant = w.dialect.tenant("s");
+    let of = |table: &str, column: &str, end: &str, param: ParamId, more: &str| {
+        let (tenant, ps) = (w.dialect.tenant("s"), numbers(query, param));
         format!(
-            "(SELECT {end}(s.{column}) FROM {table} s WHERE {tenant}s.rid = r.rid AND s.p = {p}{more})"
+            "(SELECT {end}(s.{column}) FROM {table} s WHERE {tenant}s.rid = r.rid AND s.p {ps}{more})"
         )
     };
     let (value, always) = match sort.key {
@@ -180,18 +201,18 @@ fn key(w: &Writer<'_>, sort: Sort) -> Key {
         SortKey::Updated => (Some("r.vid".to_owned()), true),
         SortKey::Id => (Some("r.fid".to_owned()), true),
         SortKey::Range(param) if descending => {
-            let value = of("ix_rng", "hi", "max", param.0, " AND s.u = 0");
+            let value = of("ix_rng", "hi", "max", param, " AND s.u = 0");
             (Some(value), false)
         }
         SortKey::Range(param) => {
-            let value = of("ix_rng", "lo", "min", param.0, " AND s.u = 0");
+            let value = of("ix_rng", "lo", "min", param, " AND s.u = 0");
             (Some(value), false)
         }
         SortKey::Text(param) | SortKey::Code(param) => {
             let more = within("s", band(sort.key));
-            (Some(of("ix_txt", "v", end, param.0, &more)), false)
+            (Some(of("ix_txt", "v", end, param, &more)), false)
         }
-        SortKey::Reference(param) => (Some(target(w, end, param.0)), false),
+        SortKey::Reference(param) => (Some(target(w, end, &numbers(query, param))), false),
     };
     Key {
         value,

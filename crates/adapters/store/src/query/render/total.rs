@@ -10,6 +10,12 @@ use crate::query::plan::{Decided, Strategy};
 use crate::query::render::Dialect;
 use crate::query::tree::{Query, Test};
 
+/// Whether the index alone says how many match.
+#[must_use]
+pub fn counts_keys(query: &Query, decided: &Decided) -> bool {
+    only_key(query, decided).is_some_and(|(p, _)| p < i64::from(crate::index::RESERVED))
+}
+
 /// The key that alone says what matches, of one type.
 fn only_key(query: &Query, decided: &Decided) -> Option<(i64, i64)> {
     let ([clause], [_]) = (query.clauses(), query.types()) else {
@@ -51,8 +57,26 @@ pub fn total(dialect: &dyn Dialect, query: &Query, decided: &Decided) -> Sql {
 /// Of the first `size` candidates, how many there are and how many of them match.
 #[must_use]
 pub fn sample(dialect: &dyn Dialect, query: &Query, decided: &Decided, size: u64) -> Sql {
+    let figures = "count(*), cast(coalesce(sum(m), 0) AS bigint)";
+    sampled(dialect, query, decided, (figures, size))
+}
+
+/// How many of the first `size` candidates match.
+#[must_use]
+pub fn probe(dialect: &dyn Dialect, query: &Query, decided: &Decided, size: u64) -> Sql {
+    let figures = "cast(coalesce(sum(m), 0) AS bigint)";
+    sampled(dialect, query, decided, (figures, size))
+}
+
+fn sampled(
+    dialect: &dyn Dialect,
+    query: &Query,
+    decided: &Decided,
+    (figures, size): (&str, u64),
+) -> Sql {
     let mut w = Writer::new(dialect);
-    w.push("SELECT count(*), cast(coalesce(sum(m), 0) AS bigint) FROM (SELECT CASE WHEN 1 = 1");
+    w.push("SELECT ").push(figures);
+    w.push(" FROM (SELECT CASE WHEN 1 = 1");
     let skip = match decided.strategy {
         Strategy::Driven(at) | Strategy::WalkKey(at) => Some(at),
         Strategy::Walk | Strategy::Ends(_) => None,
@@ -68,12 +92,26 @@ pub fn sample(dialect: &dyn Dialect, query: &Query, decided: &Decided, size: u64
 /// How many candidates there are, by an index alone: those deleted count too.
 #[must_use]
 pub fn candidates(dialect: &dyn Dialect, query: &Query, decided: &Decided) -> Sql {
+    candidates_up_to(dialect, query, decided, None)
+}
+
+/// The same, counting no further than `most`.
+#[must_use]
+pub fn candidates_up_to(
+    dialect: &dyn Dialect,
+    query: &Query,
+    decided: &Decided,
+    most: Option<u64>,
+) -> Sql {
     let mut w = Writer::new(dialect);
     let driver = match decided.strategy {
         Strategy::Driven(at) | Strategy::WalkKey(at) => query.clauses().get(at),
         Strategy::Walk | Strategy::Ends(_) => None,
     };
     w.push("SELECT count(*) FROM ");
+    if most.is_some() {
+        w.push("(SELECT 1 FROM ");
+    }
     if let Some(clause) = driver {
         w.push("(");
         listing(&mut w, query, decided, clause, true);
@@ -83,5 +121,24 @@ pub fn candidates(dialect: &dyn Dialect, query: &Query, decided: &Decided) -> Sq
         let types: Vec<i64> = query.types().iter().map(|ty| i64::from(ty.0)).collect();
         one_of(&mut w, "r.ty", &types);
     }
+    if let Some(most) = most {
+        w.push(" LIMIT ")
+            .int(i64::try_from(most).unwrap_or(i64::MAX));
+        w.push(") AS n");
+    }
+    w.finish()
+}
+
+/// How many texts a parameter has, counting no further than `most`.
+#[must_use]
+pub fn texts(dialect: &dyn Dialect, p: i64, most: u64) -> Sql {
+    let mut w = Writer::new(dialect);
+    w.push("SELECT count(*) FROM (SELECT 1 FROM ix_txt k WHERE ")
+        .tenant("k")
+        .push("k.p = ")
+        .int(p)
+        .push(" LIMIT ")
+        .int(i64::try_from(most).unwrap_or(i64::MAX))
+        .push(") AS n");
     w.finish()
 }

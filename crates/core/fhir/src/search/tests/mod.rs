@@ -61,6 +61,7 @@ fn show(value: &IndexValue<'_>) -> String {
             code,
             value,
         } => format!("typed {system}|{code}|{value}"),
+        IndexValue::Position(point) => format!("position {} {} {}", point.z, point.x, point.y),
         IndexValue::Text { folded, exact } => format!("text {folded:?} {exact:?}"),
         IndexValue::Range { lo, hi } => format!("range {} {}", time(*lo), time(*hi)),
         IndexValue::Number { lo, hi } => format!("number {} {}", number(*lo), number(*hi)),

@@ -246,7 +246,7 @@ fn refusals_say_what_would_be_accepted() {
         ("Patient", "identifier:text= ", "one letter"),
         (
             "Patient",
-            "organization:below=x",
+            "organization:exact=x",
             r#"["missing", "not", "identifier""#,
         ),
         (
@@ -257,7 +257,8 @@ fn refusals_say_what_would_be_accepted() {
         ("Patient", "name= ", "letter"),
         ("Patient", "_text=x", "not offered"),
         ("Patient", "_filter=x", "not offered"),
-        ("Location", "near=1|2", "not offered"),
+        ("Location", "near=1", "latitude|longitude"),
+        ("Location", "near=1|2|3|lb", "latitude|longitude"),
         ("Location", "near:missing=true", "not offered"),
         ("RiskAssessment", "probability=abc", "5.40"),
         ("RiskAssessment", "probability=gt", "5.40"),

@@ -19,6 +19,7 @@ fn kind(value: &IndexValue<'_>) -> &'static str {
         IndexValue::Uri(_) => "uri",
         IndexValue::Composite(_) => "composite",
         IndexValue::Typed { .. } => "typed",
+        IndexValue::Position(_) => "position",
     }
 }
 
