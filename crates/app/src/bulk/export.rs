@@ -1,16 +1,18 @@
-//! An export being worked on: type by type, page by page of the snapshot, in chunks. Each chunk is on disk,
-//! and the looks at its patients are recorded, before the cursor moves past it; memory holds one chunk.
+//! An export being worked on: type by type, page by page of the snapshot, in chunks that may hold several
+//! types. Each chunk is on disk, and the looks at its patients are recorded, before the cursor moves past
+//! it; memory holds one chunk, the page being taken and the next one, which is read meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fhir::definitions::TypeId;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use identity::Interaction;
-use kernel::{LogicalId, RowId, TenantScope, Timestamp};
+use kernel::{LogicalId, TenantScope, Timestamp};
 use ledger::leaf::Class;
 use store::keys::Dek;
-use store::{SnapshotQuery, StoredVersion};
+use store::{SnapshotPage, SnapshotQuery, StoreError, StoredVersion};
 
 use crate::App;
 use crate::authorise::{Allowed, Ask, authorise, would_allow};
@@ -27,6 +29,12 @@ use crate::record::{narrow, read};
 
 /// Versions of a page at most.
 const PAGE: u32 = 2_000;
+/// Bytes of bodies after which a page ends.
+const PAGE_BYTES: usize = 1 << 20;
+/// Files written at a time.
+const WRITES: usize = 8;
+/// What names the type of a line that says what was deleted.
+const BUNDLE: &str = "Bundle";
 /// How often the lease is renewed, and the cursor kept where nothing is found, in seconds.
 const BREATH_S: i64 = 5;
 /// Patients remembered as looked at, and decisions remembered; beyond, some are repeated.
@@ -53,10 +61,27 @@ struct Run<'a> {
 /// What the next write will hold.
 #[derive(Default)]
 struct Chunk {
-    lines: Lines,
-    deleted: Lines,
+    files: Vec<(Role, &'static str, Lines)>,
+    bytes: usize,
     patients: Vec<LogicalId>,
 }
+
+impl Chunk {
+    fn push(&mut self, role: Role, ty: &'static str, line: &[u8]) {
+        self.bytes += line.len() + 1;
+        // What was added last is asked for first: types come one after the other.
+        let mut files = self.files.iter_mut().rev();
+        if let Some((.., lines)) = files.find(|(of, name, _)| (*of, *name) == (role, ty)) {
+            return lines.push(line);
+        }
+        let mut lines = Lines::default();
+        lines.push(line);
+        self.files.push((role, ty, lines));
+    }
+}
+
+/// A page on its way, so that it is read while the one before is taken and written.
+type Coming = tokio::task::JoinHandle<Result<SnapshotPage, StoreError>>;
 
 /// Works on an export until it is done, lost or fails.
 pub(super) async fn run(
@@ -109,9 +134,9 @@ impl Run<'_> {
             Timestamp::from_millis(self.spec.at.unix_ms() + self.app.settings().bulk.settle_ms);
         let mut waited = 0u32;
         while self.app.now() < from {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
             waited += 1;
-            if waited.is_multiple_of(500) && !self.lease.renew(self.app).await? {
+            if waited.is_multiple_of(2000) && !self.lease.renew(self.app).await? {
                 return Ok(false);
             }
         }
@@ -120,84 +145,49 @@ impl Run<'_> {
     }
 
     async fn all(mut self) -> Result<End, AppError> {
-        while let Some(name) = self.spec.types.get(self.stored.job.progress.steps) {
-            let definitions = self.app.definitions();
-            let ty = definitions.resource(name).ok_or_else(|| {
-                AppError::Fault("an export asks for a type that is unknown".to_owned())
-            })?;
-            if self.of_type(ty).await? == End::Lost {
-                return Ok(End::Lost);
+        let mut coming = self.begin_page()?;
+        while let Some((ty, page)) = coming.take() {
+            let page = page.await??;
+            let last = page.versions.last().map(|version| version.version_row);
+            // Where the page ends; nothing of it is on disk before the chunk is.
+            let progress = &mut self.stored.job.progress;
+            progress.after = page.next.and(last);
+            if page.next.is_none() {
+                progress.steps += 1;
             }
-        }
-        self.stored.job.state = State::Done;
-        self.stored.job.ended = Some(self.app.now());
-        let parts = outputs::close(self.app, &mut self.stored.job, |_| true)?;
-        Ok(
-            if job::save(self.app, self.scope, &mut self.stored, parts).await? {
-                End::Done
-            } else {
-                End::Lost
-            },
-        )
-    }
-
-    async fn of_type(&mut self, ty: TypeId) -> Result<End, AppError> {
-        let mut after = self.stored.job.progress.after;
-        // What is in memory only is read again after a crash.
-        let mut last = after;
-        loop {
-            let room = self.room();
-            let query = SnapshotQuery {
-                ty,
-                at: self.spec.at,
-                since: self.spec.since,
-                after,
-                limit: PAGE,
-                bytes: room,
-            };
-            let page = self.app.store().snapshot(self.scope, &query).await?;
-            last = page
-                .versions
-                .last()
-                .map_or(last, |version| Some(version.version_row));
+            coming = self.begin_page()?;
             if !page.versions.is_empty() {
                 self.take(ty, page.versions).await?;
             }
-            after = page.next;
-            let full = self.room() <= 1;
+            let full = self.chunk.bytes >= self.app.settings().bulk.chunk_bytes;
             let tired = self.app.now().seconds_since(self.breath) >= BREATH_S;
-            if (full || tired) && after.is_some() && self.flush(ty, last, false).await? == End::Lost
-            {
+            if (full || tired) && self.flush(false).await? == End::Lost {
                 return Ok(End::Lost);
             }
-            if after.is_none() {
-                return self.finish_type(ty).await;
-            }
         }
+        self.flush(true).await
     }
 
-    async fn finish_type(&mut self, ty: TypeId) -> Result<End, AppError> {
-        let nothing = self.chunk.lines.is_empty()
-            && self.chunk.deleted.is_empty()
-            && self.stored.job.progress.open.is_empty();
-        if nothing {
-            // Types without resources cost no write of their own.
-            self.stored.job.progress.steps += 1;
-            self.stored.job.progress.after = None;
-            return self.breathe().await;
-        }
-        self.flush(ty, None, true).await
-    }
-
-    /// Bytes that still fit into the chunk, at least 1.
-    fn room(&self) -> usize {
-        let held = self.chunk.lines.text.len() + self.chunk.deleted.text.len();
-        self.app
-            .settings()
-            .bulk
-            .chunk_bytes
-            .saturating_sub(held)
-            .max(1)
+    /// Begins to read the page at the cursor; none after the last type.
+    fn begin_page(&self) -> Result<Option<(TypeId, Coming)>, AppError> {
+        let progress = &self.stored.job.progress;
+        let Some(name) = self.spec.types.get(progress.steps) else {
+            return Ok(None);
+        };
+        let ty = self.app.definitions().resource(name).ok_or_else(|| {
+            AppError::Fault("an export asks for a type that is unknown".to_owned())
+        })?;
+        let query = SnapshotQuery {
+            ty,
+            at: self.spec.at,
+            since: self.spec.since,
+            after: progress.after,
+            limit: PAGE,
+            bytes: self.app.settings().bulk.chunk_bytes.clamp(1, PAGE_BYTES),
+        };
+        let (app, scope) = (self.app.clone(), self.scope.clone());
+        let read = async move { app.store().snapshot(&scope, &query).await };
+        Ok(Some((ty, tokio::spawn(read))))
     }
 
     /// Takes what belongs to the export of a page.
@@ -248,7 +238,8 @@ impl Run<'_> {
     }
 
     fn add(&mut self, item: Kept) {
-        self.chunk.lines.push(&item.body);
+        let name = self.app.definitions().resource_name(item.version.key.ty);
+        self.chunk.push(Role::Output, name, &item.body);
         for patient in item.mentioned {
             if self.looked_at.len() >= REMEMBERED {
                 self.looked_at.clear();
@@ -282,40 +273,49 @@ impl Run<'_> {
                     "method": "DELETE", "url": format!("{name}/{}", version.key.id),
                 }}],
             });
-            self.chunk.deleted.push(bundle.to_string().as_bytes());
+            let line = bundle.to_string();
+            self.chunk.push(Role::Deleted, BUNDLE, line.as_bytes());
         }
         Ok(())
     }
 
-    /// Writes the chunk and moves the cursor: both or neither, as far as anybody can tell.
-    async fn flush(
-        &mut self,
-        ty: TypeId,
-        after: Option<RowId>,
-        ends_type: bool,
-    ) -> Result<End, AppError> {
+    /// Writes the chunk and moves the cursor: both or neither, as far as anybody can tell. What ends, is done
+    /// with that.
+    async fn flush(&mut self, ends: bool) -> Result<End, AppError> {
         let chunk = std::mem::take(&mut self.chunk);
-        let name = self.app.definitions().resource_name(ty);
-        for (role, ty, lines) in [
-            (Role::Output, name, chunk.lines),
-            (Role::Deleted, "Bundle", chunk.deleted),
-        ] {
+        let (app, scope) = (self.app, self.scope);
+        let mut writes = Vec::with_capacity(chunk.files.len());
+        for (role, ty, lines) in chunk.files {
             let job = &mut self.stored.job;
             job.progress.resources += lines.count;
             job.progress.bytes += lines.text.len() as u64;
-            outputs::append(self.app, self.scope, &self.key, job, (role, ty), lines).await?;
+            writes.extend(outputs::begin(
+                app,
+                scope,
+                &self.key,
+                job,
+                (role, ty),
+                lines,
+            )?);
         }
+        // Several at a time: each waits for the disk.
+        let mut written = futures_util::stream::iter(writes).buffer_unordered(WRITES);
+        while written.try_next().await?.is_some() {}
+        drop(written);
         self.look(&chunk.patients).await?;
-        let progress = &mut self.stored.job.progress;
-        progress.after = after;
-        if ends_type {
-            progress.steps += 1;
-        }
-        let most = self.app.settings().bulk.file_bytes;
+        let most = app.settings().bulk.file_bytes;
         let job = &mut self.stored.job;
-        let parts = outputs::close(self.app, job, |file| ends_type || file.bytes() >= most)?;
+        let now = self.spec.types.get(job.progress.steps);
+        let parts = outputs::close(app, job, |file| {
+            let goes_on = Some(&file.ty) == now || file.role == Role::Deleted;
+            ends || !goes_on || file.bytes() >= most
+        })?;
+        if ends {
+            job.state = State::Done;
+            job.ended = Some(app.now());
+        }
         self.within_limits()?;
-        if !job::save(self.app, self.scope, &mut self.stored, parts).await? {
+        if !job::save(app, scope, &mut self.stored, parts).await? {
             return Ok(End::Lost);
         }
         self.breathe().await

@@ -117,11 +117,26 @@ pub(super) async fn append(
     scope: &TenantScope,
     key: &Arc<Dek>,
     job: &mut Job,
-    (role, ty): (Role, &str),
+    of: (Role, &str),
     lines: Lines,
 ) -> Result<(), AppError> {
+    match begin(app, scope, key, job, of, lines)? {
+        Some(write) => write.await,
+        None => Ok(()),
+    }
+}
+
+/// Gives lines their place in the job; what is answered writes them there. None where there is nothing.
+pub(super) fn begin<'a>(
+    app: &'a App,
+    scope: &'a TenantScope,
+    key: &Arc<Dek>,
+    job: &mut Job,
+    (role, ty): (Role, &str),
+    lines: Lines,
+) -> Result<Option<impl Future<Output = Result<(), AppError>> + Send + use<'a>>, AppError> {
     if lines.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let progress = &mut job.progress;
     let open = progress
@@ -141,7 +156,7 @@ pub(super) async fn append(
         progress.open.len() - 1
     });
     let Some(file) = progress.open.get_mut(place) else {
-        return Ok(());
+        return Ok(None);
     };
     let (number, chunk) = (file.number, file.chunks.len());
     let length = u32::try_from(lines.text.len())
@@ -153,10 +168,13 @@ pub(super) async fn append(
     file.marks.push(data_encoding::HEXLOWER.encode(&nonce));
     let path = file.path(job.id, chunk);
     let (key, whose) = (Arc::clone(key), (scope.tenant(), job.id));
-    let sealed =
-        tokio::task::spawn_blocking(move || seal(&key, nonce, whose, (number, chunk), &lines.text))
-            .await??;
-    Ok(app.files()?.put_file(scope, &path, sealed).await?)
+    Ok(Some(async move {
+        let sealed = tokio::task::spawn_blocking(move || {
+            seal(&key, nonce, whose, (number, chunk), &lines.text)
+        })
+        .await??;
+        Ok(app.files()?.put_file(scope, &path, sealed).await?)
+    }))
 }
 
 /// Takes the files that are finished off the open ones; the writes of their documents.

@@ -197,6 +197,36 @@ pub async fn a_block_that_was_loaded_before_a_crash_is_not_loaded_over_what_came
 }
 
 #[tokio::test]
+async fn small_types_are_written_together_and_counted_apart() {
+    let jobs = Jobs::begin().await;
+    for id in ["p1", "p2"] {
+        let (house, caller) = (&jobs.house, &jobs.program);
+        house.put(caller, &patient(id, "Ash")).await.unwrap();
+        for number in 1..=3 {
+            let body = observation(&format!("o{number}-{id}"), id);
+            house.put(caller, &body).await.unwrap();
+        }
+    }
+    let job = jobs.export().await;
+    let Status::Done(manifest) = jobs.status(job).await.unwrap() else {
+        panic!("it is done");
+    };
+    let mut files: Vec<(&str, u64)> = manifest
+        .output
+        .iter()
+        .map(|file| (file.ty.as_str(), file.count))
+        .collect();
+    files.sort_unstable();
+    assert_eq!(files, [("Observation", 6), ("Patient", 2)]);
+    assert_eq!(jobs.paths().await.len(), 2);
+    let (body, version) = jobs.stored(job).await;
+    assert_eq!(body["progress"]["resources"], 8, "{body}");
+    assert_eq!(body["progress"]["open"], json!([]), "{body}");
+    // Written when it was begun and when it was done, not once for each type.
+    assert_eq!(version, 2);
+}
+
+#[tokio::test]
 pub async fn whoever_goes_on_with_an_export_writes_over_no_file_of_the_one_before() {
     let jobs = Jobs::begin().await;
     for id in ["p1", "p2"] {

@@ -40,7 +40,7 @@ pub async fn export(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     loop {
         most = most.max(resident_mib(process).unwrap_or_default());
         match status(app, &caller, &id).await? {
-            Status::Going { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
+            Status::Going { .. } => tokio::time::sleep(Duration::from_millis(5)).await,
             Status::Done(_) => break,
             Status::Failed(why) => return Err(Failure::new(Category::Fault, why)),
         }
