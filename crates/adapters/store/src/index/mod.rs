@@ -224,6 +224,43 @@ impl PackedIndex {
         out
     }
 
+    /// Whether among the ranges that [`PackedIndex::encode`] wrote there is one of a parameter and unit of
+    /// which `holds` says yes; nothing else is unpacked.
+    pub(crate) fn has_range(
+        bytes: &[u8],
+        (p, u): (i64, i64),
+        holds: impl Fn((i64, i64)) -> bool,
+    ) -> Result<bool, PackedError> {
+        let mut reader = Reader { bytes };
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        if reader.byte()? != FORMAT {
+            return Err(PackedError);
+        }
+        for _ in 0..reader.count()? {
+            reader.varint()?;
+            reader.take(8)?;
+        }
+        let mut last = (0, 0);
+        for _ in 0..reader.count()? {
+            let head = reader.varint()?;
+            let of = i64::try_from(head >> 2).map_err(|_| PackedError)?;
+            let unit = if head & 1 == 1 { reader.fixed()? } else { 0 };
+            if head & 2 == 0 {
+                let lo = unzigzag(reader.varint()?);
+                last = (lo, lo.wrapping_add(reader.varint()? as i64));
+            }
+            if of > p {
+                break;
+            }
+            if (of, unit) == (p, u) && holds(last) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Reads [`PackedIndex::encode`]'s bytes; an empty slice is an empty index.
     pub fn decode(bytes: &[u8], presence: u64) -> Result<Self, PackedError> {
         let mut reader = Reader { bytes };

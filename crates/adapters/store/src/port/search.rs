@@ -54,6 +54,44 @@ pub enum RangeOp {
     Overlaps,
 }
 
+impl RangeOp {
+    const ALL: [Self; 9] = [
+        Self::Within,
+        Self::NotWithin,
+        Self::Above,
+        Self::Below,
+        Self::AboveOrWithin,
+        Self::BelowOrWithin,
+        Self::After,
+        Self::Before,
+        Self::Overlaps,
+    ];
+
+    /// Its number, for functions of an engine.
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+    /// The comparison of a number.
+    pub(crate) fn of_number(number: i64) -> Option<Self> {
+        let place = usize::try_from(number).ok()?;
+        Self::ALL.get(place).copied()
+    }
+    /// Whether it holds for a stored range `[lo, hi)` and the query's `[from, to)`.
+    pub(crate) const fn holds(self, (lo, hi): (i64, i64), (from, to): (i64, i64)) -> bool {
+        match self {
+            Self::Within => lo >= from && lo <= to && hi <= to,
+            Self::NotWithin => lo < from || hi > to,
+            Self::Above => hi > to,
+            Self::Below => lo < from,
+            Self::AboveOrWithin => hi >= from && (hi > to || lo >= from),
+            Self::BelowOrWithin => lo <= to && (lo < from || hi <= to),
+            Self::After => lo >= to,
+            Self::Before => hi <= from,
+            Self::Overlaps => lo < to && hi > from,
+        }
+    }
+}
+
 /// One test of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Predicate {

@@ -45,6 +45,11 @@ fn strategy_text(query: &Query, strategy: Strategy) -> String {
         Strategy::Driven(at) => {
             format!("list the rows of clause {at}, test the others, then sort")
         }
+        Strategy::WalkKey(at) if !query.clauses().get(at).is_some_and(TestClause::is_one_key) => {
+            format!(
+                "walk the rows that clause {at} lies within in the order asked for, and test each, until the page is full"
+            )
+        }
         Strategy::WalkKey(at) => {
             format!("walk the rows of clause {at} in the order asked for, until the page is full")
         }

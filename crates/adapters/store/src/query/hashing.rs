@@ -205,6 +205,7 @@ impl<'h> Hashing<'h> {
             }
             self.clauses += 1;
             self.check()?;
+            within_one(&mut any_of);
             clauses.push(TestClause {
                 negated: clause.negated,
                 any_of,
@@ -387,6 +388,7 @@ fn leaf(hasher: &KeyHasher, types: &[TypeId], predicate: &Predicate) -> Result<T
             op: *op,
             lo: *lo,
             hi: *hi,
+            within: unit.as_ref().and_then(|unit| within(hasher, *param, unit)),
         },
         Predicate::Numbers {
             param,
@@ -449,6 +451,66 @@ fn apart(hasher: &KeyHasher, predicate: &Predicate) -> Test {
         },
         // The others lead into groups and never come here.
         _ => Test::Nothing,
+    }
+}
+
+/// The key that says of a resource what the scope of a composite says of one of its tuples.
+fn within(hasher: &KeyHasher, param: ParamId, unit: &KeyForm) -> Option<(i64, i64)> {
+    let param = known(param).ok()?;
+    let first = param.components.first()?;
+    let token = Definitions::r4().search_param(param.ty, first.code)?;
+    // Two tokens and a range would be a scope within a scope.
+    let [_, _] = param.components else {
+        return None;
+    };
+    let scope = match unit {
+        KeyForm::Pair(scope, _) => scope,
+        scope => scope,
+    };
+    (token.kind == ParamKind::Token && first.kind == ParamKind::Token)
+        .then(|| (number(token.id), hasher.form(scope)))
+}
+
+/// A union's parts lie within keys of two parameters, `code` and `component-code`: both within those of a
+/// third, `combo-code`, where there is one.
+fn within_one(any_of: &mut [Test]) {
+    let mut keys = any_of.iter().filter_map(|test| match test {
+        Test::Range { within, .. } => *within,
+        _ => None,
+    });
+    let (Some(first), Some(other)) = (
+        keys.next(),
+        keys.find(|(p, _)| {
+            any_of.first().is_some_and(
+                |test| !matches!(test, Test::Range { within: Some((of, _)), .. } if of == p),
+            )
+        }),
+    ) else {
+        return;
+    };
+    let params = [first.0, other.0].map(|p| {
+        let id = u16::try_from(p).ok()?;
+        Definitions::r4().search_param_by_id(ParamId(id))
+    });
+    let [Some(own), Some(part)] = params else {
+        return;
+    };
+    if part.code.strip_prefix("component-") != Some(own.code) {
+        return;
+    }
+    let Some(both) = Definitions::r4().search_param(own.ty, &format!("combo-{}", own.code)) else {
+        return;
+    };
+    let of = [number(own.id), number(part.id)];
+    for test in any_of {
+        if let Test::Range {
+            within: Some((p, _)),
+            ..
+        } = test
+            && of.contains(p)
+        {
+            *p = number(both.id);
+        }
     }
 }
 
@@ -568,6 +630,56 @@ mod tests {
             after: None,
             total: crate::port::search::Total::None,
         }
+    }
+
+    #[test]
+    fn composites_with_a_range_lie_within_the_keys_of_their_code() {
+        use fhir::search::{Modifier, parse_query_value};
+        let definitions = Definitions::r4();
+        let hasher = KeyHasher::new([7; 192]);
+        let mut found = std::collections::BTreeSet::new();
+        for param in definitions
+            .resource_types()
+            .flat_map(|ty| definitions.search_params(ty))
+        {
+            let quantity = |kind| matches!(kind, ParamKind::Quantity | ParamKind::Date);
+            let [_, second] = param.components else {
+                continue;
+            };
+            if param.kind != ParamKind::Composite || !quantity(second.kind) {
+                continue;
+            }
+            let value = match second.kind {
+                ParamKind::Quantity => "urn:x|c$gt5||mg",
+                _ => "urn:x|c$ge2026",
+            };
+            let now = kernel::Timestamp::from_millis(0);
+            let value = parse_query_value(param, Modifier::None, value, now).unwrap();
+            let any_of = crate::index::predicate(param, &value).unwrap();
+            let mut plan = plan(vec![Clause {
+                negated: false,
+                any_of,
+            }]);
+            plan.types = vec![param.ty];
+            let query = Query::new(&hasher, &plan).unwrap();
+            let Some((p, v)) = query.clauses()[0].key_within() else {
+                found.insert(format!("{} within none", param.code));
+                continue;
+            };
+            let form = KeyForm::SystemCode("urn:x".to_owned(), "c".to_owned());
+            assert_eq!(v, hasher.form(&form), "{}", param.code);
+            let key = definitions.search_param_by_id(ParamId(p as u16)).unwrap();
+            assert_eq!(key.ty, param.ty);
+            found.insert(format!("{} within {}", param.code, key.code));
+        }
+        let found: Vec<String> = found.into_iter().collect();
+        insta::assert_snapshot!(found.join("\n"), @r"
+        code-value-date within code
+        code-value-quantity within code
+        combo-code-value-quantity within combo-code
+        component-code-value-quantity within component-code
+        context-type-quantity within context-type
+        ");
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub fn patient_type() -> Result<TypeId, StoreError> {
 pub enum Strategy {
     /// List the rows of this clause (by index), test the rest, then sort.
     Driven(usize),
-    /// Walk the rows of this clause, a single key, in row order, and stop when the page is full.
+    /// Walk the rows of this clause, a single key, in row order, and stop when the page is full. Of a clause
+    /// that lies within a key: the rows of that, each tested.
     WalkKey(usize),
     /// Of each resource that this clause, a chain, leads to, the rows first in row order; merged.
     Ends(usize),
@@ -228,6 +229,12 @@ impl<'q> Planner<'q> {
         !clause.negated && *p < i64::from(RESERVED) && listed.is_some_and(Option::is_some)
     }
 
+    /// A clause whose rows are many and lie within those of one key: walked in row order, each is tested.
+    fn within_key(&self) -> Option<usize> {
+        let mut clauses = self.query.clauses().iter();
+        clauses.position(|clause| clause.key_within().is_some())
+    }
+
     /// The decision.
     #[must_use]
     pub fn decide(mut self) -> Decided {
@@ -249,6 +256,7 @@ impl<'q> Planner<'q> {
             None if by_row => clauses
                 .iter()
                 .position(TestClause::is_one_key)
+                .or_else(|| self.within_key())
                 .map_or(Strategy::Walk, Strategy::WalkKey),
             None => Strategy::Walk,
         };
@@ -319,6 +327,7 @@ mod tests {
             op: RangeOp::Within,
             lo: 0,
             hi: 1,
+            within: None,
         };
         let clauses = vec![
             clause(true, key()),

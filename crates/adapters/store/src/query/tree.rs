@@ -29,6 +29,9 @@ pub enum Test {
         lo: i64,
         /// Query range.
         hi: i64,
+        /// Parameter and hash of a key that every resource with such a row has, too: the first component of
+        /// a composite.
+        within: Option<(i64, i64)>,
     },
     /// A row of `ix_rng` that holds two numbers, `lo` and `hi`.
     Numbers {
@@ -235,6 +238,19 @@ impl TestClause {
     #[must_use]
     pub fn is_one_key(&self) -> bool {
         !self.negated && matches!(self.any_of.as_slice(), [Test::Key { .. }])
+    }
+    /// Parameter and hash of a key that whatever matches has.
+    #[must_use]
+    pub fn key_within(&self) -> Option<(i64, i64)> {
+        let of = |test: &Test| match test {
+            Test::Key { p, v } => Some((*p, *v)),
+            Test::Range { within, .. } => *within,
+            _ => None,
+        };
+        let (first, rest) = self.any_of.split_first()?;
+        let key = of(first)?;
+        let same = rest.iter().all(|test| of(test) == Some(key));
+        (!self.negated && same).then_some(key)
     }
     /// At most so many rows match, where that is known without counting.
     #[must_use]

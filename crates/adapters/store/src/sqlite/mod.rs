@@ -15,6 +15,7 @@ mod docs;
 mod erased;
 mod evidence;
 mod failure;
+mod functions;
 mod keys_db;
 mod log;
 mod open;

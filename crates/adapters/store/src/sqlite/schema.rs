@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failure::failed;
+use super::functions;
 use crate::port::error::StoreError;
 
 /// One step per schema version.
@@ -38,6 +39,7 @@ pub(super) fn open_writer(
     )
     .map_err(|error| failed(path, error))?;
     let prepare = || -> rusqlite::Result<u32> {
+        functions::add(&connection)?;
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -65,6 +67,7 @@ fn read_only(
 ) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | how;
     let connection = Connection::open_with_flags(name, flags)?;
+    functions::add(&connection)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "temp_store", "MEMORY")?;

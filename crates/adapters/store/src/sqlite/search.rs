@@ -5,6 +5,7 @@ use kernel::{LogicalId, RowId, VersionId};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
+use super::functions::PACKED_RANGE;
 use super::read::open_version;
 use super::readers::ReadError;
 use super::tenant::Sealing;
@@ -34,6 +35,9 @@ impl Dialect for Sqlite {
     }
     fn contains(&self, column: &str, place: &str) -> String {
         format!("instr({column}, {place}) > 0")
+    }
+    fn packed_range(&self) -> Option<&'static str> {
+        Some(PACKED_RANGE)
     }
 }
 
@@ -303,6 +307,7 @@ mod tests {
 
     fn database() -> Connection {
         let connection = Connection::open_in_memory().unwrap();
+        crate::sqlite::functions::add(&connection).unwrap();
         for schema in crate::sqlite::schema::MIGRATIONS {
             let links = crate::index::link_list();
             connection
@@ -352,6 +357,7 @@ mod tests {
                 op,
                 lo: 6,
                 hi: 7,
+                within: (u != 0).then_some((3, 4)),
             }]
         };
         let date = SortKey::Range(ParamId(5));
@@ -455,6 +461,89 @@ mod tests {
                 _ => return all,
             }
         }
+    }
+
+    /// Three hundred resources with a key, and up to three ranges of one scope among others, in the index
+    /// and packed.
+    fn scoped() -> Connection {
+        use crate::index::{PackedIndex, RangeRow};
+        let connection = database();
+        let mut seed = 11u64;
+        let mut any = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            i64::try_from((seed >> 33) % below).unwrap()
+        };
+        for rid in 0..300 {
+            let mut ranges = Vec::new();
+            for u in [0, 9, 10] {
+                for _ in 0..any(4) {
+                    let lo = any(30) - 15;
+                    let hi = lo + any(4);
+                    ranges.push(RangeRow { p: 5, u, lo, hi });
+                }
+            }
+            let packed = PackedIndex::new(Vec::new(), ranges, Vec::new(), 0);
+            for row in packed.ranges() {
+                let row = (row.p, row.u, row.lo, row.hi, rid);
+                let insert = "INSERT INTO ix_rng VALUES (?1, ?2, ?3, ?4, ?5)";
+                connection.execute(insert, row).unwrap();
+            }
+            let head = "INSERT INTO res VALUES (?1, ?1, 1, ?2, 1, ?1, 1, NULL, 0, ?3)";
+            let of = (rid, format!("o{rid}"), packed.encode());
+            connection.execute(head, of).unwrap();
+            let key = "INSERT INTO ix_key VALUES (3, 4, ?1)";
+            connection.execute(key, [rid]).unwrap();
+        }
+        connection
+    }
+
+    #[test]
+    fn ranges_of_a_scope_are_found_alike_by_list_and_among_packed_entries() {
+        let connection = scoped();
+        let ops = [
+            RangeOp::Within,
+            RangeOp::NotWithin,
+            RangeOp::Above,
+            RangeOp::Below,
+            RangeOp::AboveOrWithin,
+            RangeOp::BelowOrWithin,
+            RangeOp::After,
+            RangeOp::Before,
+            RangeOp::Overlaps,
+        ];
+        let mut seen = 0;
+        for op in ops {
+            for (lo, hi) in [(-3, 4), (0, 1), (5, 5), (i64::MIN, 2), (2, i64::MAX)] {
+                let test = Test::Range {
+                    p: 5,
+                    u: 9,
+                    op,
+                    lo,
+                    hi,
+                    within: Some((3, 4)),
+                };
+                let query = query(vec![vec![test]], SortKey::Row);
+                assert_eq!(query.clauses()[0].key_within(), Some((3, 4)));
+                let by = |strategy| {
+                    let decided = Decided {
+                        strategy,
+                        ..Decided::walk(&query)
+                    };
+                    let sql = render::page(&Sqlite, &query, &decided, 7).text;
+                    let walks = strategy == Strategy::WalkKey(0);
+                    assert_eq!(sql.contains("packed_range(r.ix"), walks, "{sql}");
+                    let total = render::total(&Sqlite, &query, &decided);
+                    let total = number(&connection, &total).unwrap();
+                    (pages(&connection, &query, &decided, 7), total)
+                };
+                let found = by(Strategy::WalkKey(0));
+                assert_eq!(found, by(Strategy::Driven(0)), "{op:?} {lo} {hi}");
+                assert_eq!(found, by(Strategy::Walk), "{op:?} {lo} {hi}");
+                assert_eq!(found.0.len() as u64, found.1, "{op:?} {lo} {hi}");
+                seen += found.0.len();
+            }
+        }
+        assert!(seen > 1000, "{seen}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) struct At {
     pub(super) rid: String,
     /// The alias of its head; only what [`needs_head`] says is written with it.
     pub(super) head: String,
+    /// Whether the head is at hand and its packed entries cost less than a list.
+    pub(super) packed: bool,
 }
 
 impl At {
@@ -24,6 +26,7 @@ impl At {
         Self {
             rid: format!("{alias}.rid"),
             head: alias.to_owned(),
+            packed: false,
         }
     }
     /// A row of an index with this alias, and the head with another.
@@ -31,6 +34,14 @@ impl At {
         Self {
             rid: format!("{alias}.rid"),
             head: head.to_owned(),
+            packed: false,
+        }
+    }
+    /// The same; heads are joined, and each candidate's packed entries may be tested.
+    pub(super) fn packed(alias: &str, head: &str) -> Self {
+        Self {
+            packed: true,
+            ..Self::row(alias, head)
         }
     }
 }
@@ -198,6 +209,7 @@ fn has_key(w: &mut Writer<'_>, p: i64, values: &[i64], at: &At) {
 fn holds(w: &mut Writer<'_>, query: &Query, test: &Test, at: &At) {
     match test {
         Test::Key { p, v } => has_key(w, *p, &[*v], at),
+        Test::Range { .. } if at.packed && !is_plain(test) && packed(w, test, at) => {}
         // Rows of one unit or one code are few, and lie in one index: listed once, not per resource.
         Test::Phrase { .. }
         | Test::Near { .. }
@@ -330,6 +342,25 @@ fn organization(w: &mut Writer<'_>, p: i64, v: i64, or_none: bool, at: &At) {
             .push(")");
     }
     w.push(")");
+}
+
+/// Tests a range among the entries packed in the head; answers whether the engine can.
+fn packed(w: &mut Writer<'_>, test: &Test, at: &At) -> bool {
+    let Test::Range {
+        p, u, op, lo, hi, ..
+    } = test
+    else {
+        return false;
+    };
+    let Some(function) = w.dialect.packed_range() else {
+        return false;
+    };
+    w.push(function).push("(").push(&at.head).push(".ix");
+    for value in [*p, *u, i64::from(op.number()), *lo, *hi] {
+        w.push(", ").int(value);
+    }
+    w.push(")");
+    true
 }
 
 /// Whether a range has neither unit nor scope.

@@ -51,6 +51,11 @@ pub trait Dialect {
     fn ordered_join(&self, table: &str, alias: &str, on: &str) -> String;
     /// Whether a text column contains a bound text.
     fn contains(&self, column: &str, place: &str) -> String;
+    /// The function that tests a range among a head's packed entries, where the engine has it: of the
+    /// entries, parameter, unit or scope, number of the comparison, and the query's range.
+    fn packed_range(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The columns of a page row, in order: rid, ver, vid, kind, fid, ty, and the values of the sort keys
@@ -339,7 +344,12 @@ fn index_walk(w: &mut Writer<'_>, query: &Query, decided: &Decided) {
     w.push(&order::within("d", band));
     w.push(" AND ");
     alive(w, query.types(), "r");
-    conditions(w, query, query.clauses(), skip, &At::row(row, "r"));
+    let at = if skip.is_some() {
+        At::packed(row, "r")
+    } else {
+        At::row(row, "r")
+    };
+    conditions(w, query, query.clauses(), skip, &at);
     let tenant = w.dialect.tenant("s");
     let _ = write!(
         w.text,
@@ -372,24 +382,27 @@ fn source(w: &mut Writer<'_>, query: &Query, decided: &Decided) -> (Option<usize
             w.push(") d");
             w.join("res", "r", "r.rid = d.rid");
             w.push(" WHERE ");
-            (Some(at), At::row("d", "r"))
+            (Some(at), At::packed("d", "r"))
         }
-        Strategy::WalkKey(at)
-            if let Some([Test::Key { p, v }]) =
-                clause(at).map(|clause| clause.any_of.as_slice()) =>
-        {
+        Strategy::WalkKey(at) if let Some((p, v)) = clause(at).and_then(TestClause::key_within) => {
             w.push("ix_key d");
             w.join("res", "r", "r.rid = d.rid");
             w.push(" WHERE ").tenant("d");
-            w.push("d.p = ").int(*p).push(" AND d.v = ").int(*v);
+            w.push("d.p = ").int(p).push(" AND d.v = ").int(v);
             w.push(" AND ");
-            (Some(at), At::row("d", "r"))
+            (applied(query, at), At::packed("d", "r"))
         }
         _ => {
             w.push("res r WHERE ");
             (None, At::head("r"))
         }
     }
+}
+
+/// The clause that a walk along its key applies: none where it lies within the key only.
+fn applied(query: &Query, at: usize) -> Option<usize> {
+    let clause = query.clauses().get(at);
+    clause.is_some_and(TestClause::is_one_key).then_some(at)
 }
 
 /// Living resources of a group's types, sought by name: the plus keeps engines from listing whole types.

@@ -4,11 +4,11 @@ use core::fmt::Write as _;
 
 use super::condition::{At, conditions, one_of};
 use super::listing::listing;
-use super::{Sql, Writer, alive, source};
+use super::{Sql, Writer, alive, applied, source};
 use crate::index::COMPARTMENT;
 use crate::query::plan::{Decided, Strategy};
 use crate::query::render::Dialect;
-use crate::query::tree::{Query, Test};
+use crate::query::tree::{Query, Test, TestClause};
 
 /// Whether the index alone says how many match.
 #[must_use]
@@ -31,6 +31,11 @@ fn only_key(query: &Query, decided: &Decided) -> Option<(i64, i64)> {
     }
 }
 
+fn key_rows_of(w: &mut Writer<'_>, p: i64, v: i64) {
+    w.push("ix_key k WHERE ").tenant("k").push("k.p = ").int(p);
+    w.push(" AND k.v = ").int(v);
+}
+
 /// How many resources match.
 #[must_use]
 pub fn total(dialect: &dyn Dialect, query: &Query, decided: &Decided) -> Sql {
@@ -39,12 +44,8 @@ pub fn total(dialect: &dyn Dialect, query: &Query, decided: &Decided) -> Sql {
         && p < i64::from(crate::index::RESERVED)
     {
         // A parameter belongs to one type and deleted resources have no rows: the index alone answers.
-        w.push("SELECT count(*) FROM ix_key k WHERE ")
-            .tenant("k")
-            .push("k.p = ")
-            .int(p)
-            .push(" AND k.v = ")
-            .int(v);
+        w.push("SELECT count(*) FROM ");
+        key_rows_of(&mut w, p, v);
         return w.finish();
     }
     w.push("SELECT count(*) FROM ");
@@ -78,7 +79,8 @@ fn sampled(
     w.push("SELECT ").push(figures);
     w.push(" FROM (SELECT CASE WHEN 1 = 1");
     let skip = match decided.strategy {
-        Strategy::Driven(at) | Strategy::WalkKey(at) => Some(at),
+        Strategy::Driven(at) => Some(at),
+        Strategy::WalkKey(at) => applied(query, at),
         Strategy::Walk | Strategy::Ends(_) => None,
     };
     conditions(&mut w, query, query.clauses(), skip, &At::head("r"));
@@ -112,7 +114,12 @@ pub fn candidates_up_to(
     if most.is_some() {
         w.push("(SELECT 1 FROM ");
     }
-    if let Some(clause) = driver {
+    if let Strategy::WalkKey(at) = decided.strategy
+        && applied(query, at).is_none()
+        && let Some((p, v)) = driver.and_then(TestClause::key_within)
+    {
+        key_rows_of(&mut w, p, v);
+    } else if let Some(clause) = driver {
         w.push("(");
         listing(&mut w, query, decided, clause, true);
         w.push(") d");
