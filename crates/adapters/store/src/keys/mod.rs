@@ -4,6 +4,7 @@
 
 mod dek;
 mod file;
+mod held;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use dek::{Dek, Kid};
 pub use file::FileKeyRing;
+use held::Held;
 
 use crate::index::KeyHasher;
 use crate::index::hash::SECRET_BYTES;
@@ -60,7 +62,7 @@ pub type SubjectTag = [u8; 16];
 pub const TENANT_SUBJECT: SubjectTag = [0; 16];
 
 const SECRET_NAMES: [&str; 2] = ["kek", "derive"];
-const CACHED_KEYS: u64 = 100_000;
+const CACHED_KEYS: usize = 100_000;
 
 /// A tenant's keys, open, with a cache of data keys. Adapters look a missing data key up in their own
 /// storage (blocking or not) and hand it in with [`TenantKeys::admit`].
@@ -68,11 +70,12 @@ pub struct TenantKeys {
     tenant: TenantId,
     kek: Dek,
     hasher: KeyHasher,
-    lookup: Zeroizing<[u8; 32]>,
+    /// Keyed once: a look takes two of these.
+    lookup: Hmac<Sha256>,
     actors: CommitKey,
     tenant_dek: Arc<Dek>,
-    by_kid: moka::sync::Cache<Kid, Arc<Dek>>,
-    by_subject: moka::sync::Cache<SubjectTag, Arc<Dek>>,
+    by_kid: Held,
+    by_subject: Held,
     // New data keys that are in use but not yet on disk: adapters store them before the rows sealed with them.
     pending: Mutex<HashMap<SubjectTag, (Arc<Dek>, WrappedDek)>>,
 }
@@ -139,12 +142,12 @@ impl TenantKeys {
         Ok(Self {
             tenant,
             hasher: KeyHasher::new(index_secret(&derive)),
-            lookup: Zeroizing::new(mac(derive.as_slice(), &[b"lookup"])),
+            lookup: keyed(&Zeroizing::new(mac(derive.as_slice(), &[b"lookup"]))),
             actors: CommitKey::new(&mac(derive.as_slice(), &[b"pseudonym"])),
             kek,
             tenant_dek,
-            by_kid: moka::sync::Cache::new(CACHED_KEYS),
-            by_subject: moka::sync::Cache::new(CACHED_KEYS),
+            by_kid: Held::new(CACHED_KEYS),
+            by_subject: Held::new(CACHED_KEYS),
             pending: Mutex::new(HashMap::new()),
         })
     }
@@ -167,8 +170,8 @@ impl TenantKeys {
     /// A keyed hash of a document's look-up.
     #[must_use]
     pub fn lookup(&self, kind: u8, name: &str, value: &str) -> [u8; 16] {
-        truncate(mac(
-            self.lookup.as_slice(),
+        truncate(over(
+            self.lookup.clone(),
             &[
                 b"doc",
                 &[kind],
@@ -186,8 +189,8 @@ impl TenantKeys {
     /// The tag a patient's data keys are stored under.
     #[must_use]
     pub fn subject_tag(&self, patient: &LogicalId) -> SubjectTag {
-        truncate(mac(
-            self.lookup.as_slice(),
+        truncate(over(
+            self.lookup.clone(),
             &[b"subject", patient.as_str().as_bytes()],
         ))
     }
@@ -266,10 +269,10 @@ impl TenantKeys {
             .get(tag)
             .is_some_and(|dek| kids.contains(&dek.kid()))
         {
-            self.by_subject.invalidate(tag);
+            self.by_subject.remove(tag);
         }
         for kid in kids {
-            self.by_kid.invalidate(kid);
+            self.by_kid.remove(kid);
         }
     }
 
@@ -358,9 +361,19 @@ fn index_secret(derive: &[u8; 32]) -> [u8; SECRET_BYTES] {
 fn mac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     // HMAC takes keys of every length: the error cannot occur, and an all-zero answer would only make
     // look-ups miss.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
-        return [0; 32];
-    };
+    Hmac::<Sha256>::new_from_slice(key).map_or([0; 32], |mac| over(mac, parts))
+}
+
+/// The state of an HMAC under a key of less than a block.
+fn keyed(secret: &[u8; 32]) -> Hmac<Sha256> {
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    for (to, from) in block.iter_mut().zip(secret) {
+        *to = *from;
+    }
+    Hmac::new(&block)
+}
+
+fn over(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         mac.update(part);
     }
