@@ -34,6 +34,9 @@ pub(super) struct LogState {
     committed: u64,
     /// Whether the batch filled a tile, so that the stored edge moves on.
     filled: bool,
+    /// Whom entries of the batch are about: written in the order of their keys, so that a page is touched
+    /// once.
+    subjects: Vec<(i64, u64)>,
     head_file: HeadFile,
     pub(super) meter: Arc<LogMeter>,
 }
@@ -79,6 +82,7 @@ impl LogState {
                 counter: 0,
                 committed: 0,
                 filled: true,
+                subjects: Vec::new(),
                 head_file,
                 meter: Arc::default(),
             };
@@ -111,6 +115,7 @@ impl LogState {
             counter: 0,
             committed: size,
             filled: false,
+            subjects: Vec::new(),
             head_file,
             meter: LogMeter::over(size),
         })
@@ -133,6 +138,7 @@ impl LogState {
         self.edge = undo.edge;
         self.counter = undo.counter;
         self.filled = false;
+        self.subjects.clear();
     }
 
     /// Leaves out a counter: an entry that was acknowledged will never come.
@@ -160,9 +166,7 @@ impl LogState {
             entry.payload
         ])?;
         if let Some(subject) = entry.subject {
-            connection
-                .prepare_cached("INSERT INTO log_subject (log, s, idx) VALUES (?1, ?2, ?3)")?
-                .execute(params![self.log as u8, subject, appended.index])?;
+            self.subjects.push((subject, appended.index));
         }
         for tile in appended.tiles {
             connection
@@ -184,6 +188,14 @@ impl LogState {
         connection: &Connection,
         signer: &SigningKey,
     ) -> Result<(), ReadError> {
+        if !self.subjects.is_empty() {
+            self.subjects.sort_unstable();
+            let mut insert = connection
+                .prepare_cached("INSERT INTO log_subject (log, s, idx) VALUES (?1, ?2, ?3)")?;
+            for (subject, index) in self.subjects.drain(..) {
+                insert.execute(params![self.log as u8, subject, index])?;
+            }
+        }
         if self.edge.size() > self.committed {
             self.write_head(connection, signer)
         } else {
