@@ -9,7 +9,7 @@ pub(crate) use write::RECEIPT;
 
 use app::StoredVersion;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use kernel::Category;
 
@@ -116,9 +116,15 @@ pub(crate) fn take_format(params: &mut Vec<(String, String)>) -> Option<String> 
     Some(params.remove(place).1)
 }
 
+/// Headers that an answer has, about.
+const HEADERS: usize = 12;
+
 /// A FHIR body with its status.
 pub(crate) fn fhir(status: StatusCode, body: impl Into<Bytes>) -> Response {
-    let mut response = (status, axum::body::Body::from(body.into())).into_response();
+    let mut response = Response::new(axum::body::Body::from(body.into()));
+    *response.status_mut() = status;
+    // At once, for those that are added later, too.
+    response.headers_mut().reserve(HEADERS);
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
