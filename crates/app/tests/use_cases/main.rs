@@ -19,8 +19,9 @@ mod house;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
-mod on_postgres;
 mod medicines;
+#[cfg(test)]
+mod on_postgres;
 #[cfg(test)]
 mod places;
 #[cfg(test)]

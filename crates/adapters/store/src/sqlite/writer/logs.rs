@@ -47,6 +47,21 @@ pub(super) struct Undo {
     counter: u64,
 }
 
+/// The edge with the entries behind it.
+fn replayed(connection: &Connection, log: Log, mut edge: Edge) -> Result<Edge, ReadError> {
+    let sql = format!(
+        "SELECT leaf FROM {} WHERE idx >= ?1 ORDER BY idx",
+        entry_table(log)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([edge.size()])?;
+    while let Some(row) = rows.next()? {
+        let leaf = row.get_ref(0)?.as_blob();
+        edge.append(leaf_hash(leaf.map_err(rusqlite::Error::from)?));
+    }
+    Ok(edge)
+}
+
 impl LogState {
     /// Reads the log's state, or begins the log; replays entries onto the stored edge.
     pub(super) fn open(
@@ -93,18 +108,8 @@ impl LogState {
             place: format!("log {}", log.as_str()),
             detail: detail.to_owned(),
         };
-        let mut edge = Edge::decode(&edge).map_err(|_| damaged("its edge cannot be read"))?;
-        let sql = format!(
-            "SELECT leaf FROM {} WHERE idx >= ?1 ORDER BY idx",
-            entry_table(log)
-        );
-        let mut statement = connection.prepare(&sql)?;
-        let mut rows = statement.query([edge.size()])?;
-        while let Some(row) = rows.next()? {
-            edge.append(leaf_hash(
-                row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?,
-            ));
-        }
+        let edge = Edge::decode(&edge).map_err(|_| damaged("its edge cannot be read"))?;
+        let edge = replayed(connection, log, edge)?;
         if edge.size() != size || edge.root() != Hash(root) {
             return Err(damaged("its entries do not give its root").into());
         }
