@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use fhir::json::{Document, Limits};
-use fhir::search::{Extracted, IndexValue, ParamKind, RefTarget, SearchParam, extract};
+use fhir::search::{Extracted, IndexValue, ParamId, ParamKind, RefTarget, SearchParam, extract};
 use fhir::{Definitions, TypeId};
 use kernel::RowId;
 use store::{
@@ -295,9 +295,18 @@ fn grow(
 }
 
 fn sort_value(thing: &Thing<'_>, sort: Sort, stored: &HashSet<String>) -> Option<PositionValue> {
-    let values = |param| {
+    // In a search of several types a key stands for the parameter of each type with its code and kind.
+    let values = |param: ParamId| {
+        let definitions = Definitions::r4();
+        let named = definitions.search_param_by_id(param);
+        let own = named
+            .and_then(|named| {
+                let own = definitions.search_param(thing.ty, named.code)?;
+                (own.kind == named.kind).then_some(own.id)
+            })
+            .unwrap_or(param);
         let found = thing.found.values.iter();
-        found.filter(move |(id, _)| *id == param).map(|(_, v)| v)
+        found.filter(move |(id, _)| *id == own).map(|(_, v)| v)
     };
     let number = |numbers: Vec<i64>| {
         if sort.descending {

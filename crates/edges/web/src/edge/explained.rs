@@ -230,7 +230,7 @@ mod tests {
             {"name": "strategy", "valueString": "list the rows of clause 1, test the others, then sort"},
             {"name": "driver", "valueInteger": 1},
             part("gender", 2000, true), part("family begins with", 7, false),
-            {"name": "statement", "valueString": "SELECT 1"},
+            {"name": "statement", "valueString": "the statement"},
             {"name": "engine", "valueString": "SCAN"}, {"name": "engine", "valueString": "SORT"},
             {"name": "limit", "valueQuantity": {"value": 10_000}},
         ]});
