@@ -7,7 +7,7 @@ use medication::checks::merge::{Alert, Merged, merge};
 use medication::checks::overrides::{Fingerprint, fingerprint};
 use medication::checks::{Medicine, NotChecked, check as list};
 use medication::facts::{Recorded, allergies, medicine, patient as facts};
-use medication::knowledge::{DrugKnowledge as _, Release};
+use medication::knowledge::{DrugKnowledge as _, Facts, Release};
 use store::ResourceKey;
 
 use super::regimen::{self, Held, Regimen};
@@ -73,15 +73,11 @@ pub(super) fn judge(
     proposed: &[Value<'_>],
 ) -> CheckAnswer {
     let knowledge = sources.knowledge;
-    let observations = roots(&regimen.observations);
     let Recorded {
         allergies: known,
         names,
     } = allergies(knowledge, &roots(&regimen.allergies));
-    let zone = caller.tenant.time_zone.as_ref();
-    let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
-    let person = Some(regimen.patient.document.root());
-    let facts = facts(person, &observations, app.now(), &zone);
+    let facts = about(app, caller, regimen);
     let medicines = medicines(sources, regimen, proposed);
     let plain: Vec<Medicine> = medicines.iter().map(|one| one.medicine.clone()).collect();
     let report = list(knowledge, &facts, &known, &plain);
@@ -113,6 +109,15 @@ pub(super) fn judge(
         release: Release::clone(knowledge.release()),
         medicines,
     }
+}
+
+/// The facts of the patient.
+pub(super) fn about(app: &App, caller: &Caller, regimen: &Regimen) -> Facts {
+    let observations = roots(&regimen.observations);
+    let zone = caller.tenant.time_zone.as_ref();
+    let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
+    let person = Some(regimen.patient.document.root());
+    facts(person, &observations, app.now(), &zone)
 }
 
 /// The medicines on the record that stay, then the new ones.

@@ -77,7 +77,9 @@ pub async fn countersign(
             title(&checked, shown)
         )));
     }
-    let bundle = transaction(app, key, &version.version.to_string(), &body, &signed, &own)?;
+    let patient = name_of(&patient);
+    let number = version.version.to_string();
+    let bundle = transaction(app, (key, &number), &body, (&signed, &patient), &own)?;
     let bundle = guarded(app, caller, bundle, None, regimen.guards).await?;
     Ok(Countersigned { checked, bundle })
 }
@@ -119,17 +121,18 @@ async fn signed(
 
 fn transaction(
     app: &App,
-    key: &ResourceKey,
-    version: &str,
+    (key, version): (&ResourceKey, &str),
     body: &[u8],
-    signed: &[(String, Override)],
+    (signed, patient): (&[(String, Override)], &str),
     by: &serde_json::Value,
 ) -> Result<Bytes, AppError> {
     let mut resource: serde_json::Value = serde_json::from_slice(body)?;
     set(&mut resource, "status", "active");
     let name = name_of(key);
-    let targets: Vec<serde_json::Value> = core::iter::once(&name)
-        .chain(signed.iter().map(|(name, _)| name))
+    // With the patient, so that whoever gives what was signed sees the signature.
+    let targets: Vec<serde_json::Value> = core::iter::once(name.as_str())
+        .chain(signed.iter().map(|(name, _)| name.as_str()))
+        .chain([patient])
         .map(|name| json!({ "reference": name }))
         .collect();
     let provenance = json!({

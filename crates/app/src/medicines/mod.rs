@@ -2,11 +2,16 @@
 //! are `medication`'s; this loads what they are made from and writes what comes of them. Must not decide,
 //! and must not leave out what it could not load.
 
+pub mod chart;
 pub mod check;
 pub mod countersign;
+pub mod give;
+mod ground;
 pub mod issue;
 pub mod prescribe;
+pub mod reasons;
 mod regimen;
+pub mod witness;
 
 use medication::dictionary::{Dictionary, DictionaryError};
 use medication::knowledge::Knowledge;

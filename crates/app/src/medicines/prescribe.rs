@@ -101,7 +101,8 @@ pub async fn prescribe(
         regimen::extend(app, caller, &mut regimen, &[order]).await?;
         let sources = sources()?;
         let checked = judge(app, caller, &sources, &regimen, &[order]);
-        let standing = standing(app, caller, &checked).await?;
+        // What is contraindicated is signed anew for every order.
+        let standing = standing(app, caller, &checked, |tier| tier == Tier::High).await?;
         let answers = match answered(caller, &checked, &request.overrides, &standing) {
             Ok(answers) => answers,
             Err(held) => {
@@ -117,7 +118,7 @@ pub async fn prescribe(
         let bundle = transaction(app, caller, order, &checked, &answers, waits)?;
         match guarded(app, caller, bundle, key.clone(), regimen.guards).await {
             Ok(bundle) => {
-                let order = stored(&bundle)?;
+                let order = stored(&bundle, "MedicationRequest")?;
                 return Ok(Prescribed {
                     checked,
                     end: End::Stored {
@@ -142,7 +143,7 @@ async fn again(
 ) -> Result<Prescribed, AppError> {
     let empty = Bytes::from_static(br#"{"resourceType":"Bundle","type":"transaction"}"#);
     let bundle = guarded(app, caller, empty, key, Vec::new()).await?;
-    let order = stored(&bundle)?;
+    let order = stored(&bundle, "MedicationRequest")?;
     let waits = {
         let document = Document::parse(bundle.body.to_vec(), &Limits::default())?;
         let first = document
@@ -238,17 +239,18 @@ fn acceptable(order: Value<'_>) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Overrides that were given before and may still hold: those of this patient's final alerts.
-async fn standing(
+/// Overrides that were given before and may still hold: those of this patient's final alerts of the tiers
+/// that are asked for.
+pub(super) async fn standing(
     app: &App,
     caller: &Caller,
     checked: &CheckAnswer,
+    asked: fn(Tier) -> bool,
 ) -> Result<Vec<Override>, AppError> {
     let wanted: Vec<String> = checked
         .alerts
         .iter()
-        // What is contraindicated is signed anew for every order.
-        .filter(|shown| shown.alert.tier == Tier::High)
+        .filter(|shown| asked(shown.alert.tier))
         .map(|shown| format!("{FINGERPRINT}|{}", shown.fingerprint.0))
         .collect();
     if wanted.is_empty() {
@@ -417,16 +419,18 @@ fn transaction(
     Ok(bundle.to_string().into())
 }
 
-/// The address of the order, from the answer of the transaction.
-fn stored(bundle: &BundleAnswer) -> Result<String, AppError> {
+/// The address of what a transaction stored first, which is of type `ty`.
+pub(super) fn stored(bundle: &BundleAnswer, ty: &str) -> Result<String, AppError> {
     let document = Document::parse(bundle.body.to_vec(), &Limits::default())?;
     let location = document
         .root()
         .get("entry")
         .and_then(|entries| entries.items().next())
         .and_then(|entry| entry.get("response")?.get_str("location"))
-        .ok_or_else(|| AppError::Fault("the transaction named no order".to_owned()))?;
+        .ok_or_else(|| {
+            AppError::Fault("the transaction named nothing that it stored".to_owned())
+        })?;
     let name = location.split("/_history").next().unwrap_or(&location);
-    let from = name.rfind("MedicationRequest/").unwrap_or(0);
+    let from = name.rfind(&format!("{ty}/")).unwrap_or(0);
     Ok(name.get(from..).unwrap_or(name).to_owned())
 }

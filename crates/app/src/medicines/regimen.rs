@@ -137,8 +137,33 @@ pub(crate) async fn extend(
     Ok(())
 }
 
+/// Every resource of a type that `criteria` find of a patient, at most `most` of them, with what must still
+/// be so when something is written that rests on them.
+pub(super) async fn every(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    (ty, criteria): (&str, &[(&str, &str)]),
+    most: u32,
+) -> Result<(Vec<Held>, Guard), AppError> {
+    let of = Asked {
+        app,
+        caller,
+        patient,
+    };
+    let own = ("patient".to_owned(), name_of(patient));
+    let criteria = criteria
+        .iter()
+        .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+    let params = core::iter::once(own).chain(criteria).collect();
+    let (found, plan) = of.search(ty, params, most).await?;
+    let seen = found.iter().map(|version| version.row).collect();
+    let held: Result<Vec<Held>, AppError> = found.into_iter().map(held).collect();
+    Ok((held?, Guard { plan, seen }))
+}
+
 /// Whether a request is one to be carried out: proposals, plans and options are not.
-fn is_order(request: Value<'_>) -> bool {
+pub(super) fn is_order(request: Value<'_>) -> bool {
     let intent = request.get_str("intent");
     !matches!(intent.as_deref(), Some("proposal" | "plan" | "option"))
 }
@@ -170,7 +195,7 @@ impl Asked<'_> {
             .iter()
             .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
         let params = core::iter::once(patient).chain(criteria).collect();
-        let (found, plan) = self.search(ty, params).await?;
+        let (found, plan) = self.search(ty, params, MOST).await?;
         if let Some(guards) = guards {
             guards.push(Guard {
                 plan,
@@ -184,6 +209,7 @@ impl Asked<'_> {
         &self,
         ty: &str,
         params: Vec<(String, String)>,
+        most: u32,
     ) -> Result<(Vec<StoredVersion>, store::SearchPlan), AppError> {
         let ty = self
             .app
@@ -195,7 +221,7 @@ impl Asked<'_> {
             params,
             lenient: false,
         };
-        whole(self.app, self.caller, &request, MOST).await
+        whole(self.app, self.caller, &request, most).await
     }
 
     async fn medications(
@@ -210,7 +236,7 @@ impl Asked<'_> {
         let ids: Vec<String> = ids.into_iter().collect();
         for part in ids.chunks(100) {
             let (versions, _) = self
-                .search("Medication", vec![("_id".to_owned(), part.join(","))])
+                .search("Medication", vec![("_id".to_owned(), part.join(","))], MOST)
                 .await?;
             for version in versions {
                 let held = held(version)?;
@@ -221,7 +247,7 @@ impl Asked<'_> {
     }
 }
 
-fn held(version: StoredVersion) -> Result<Held, AppError> {
+pub(super) fn held(version: StoredVersion) -> Result<Held, AppError> {
     let Some(body) = version.body else {
         return Err(AppError::Gone {
             what: name_of(&version.key),

@@ -15,6 +15,8 @@ mod clocks;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]
+mod doses;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod matrix;

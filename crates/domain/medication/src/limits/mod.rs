@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use kernel::Timestamp;
 
 pub use derive::{counted, of_ceilings, of_order};
-pub(crate) use window::reach;
+pub use window::reach;
 
 use crate::content::{Content, Substance, Unmeasured};
 use crate::ids::{PrescriptionId, RecordId};

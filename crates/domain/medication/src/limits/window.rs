@@ -41,8 +41,9 @@ pub(super) fn applies(limit: &Limit, dose: &Entry) -> bool {
     }
 }
 
-/// How many seconds around a dose a limit looks.
-pub(crate) const fn reach(limit: &Limit) -> i64 {
+/// How many seconds around a dose a limit looks; [`i64::MAX`] where it looks at every dose.
+#[must_use]
+pub const fn reach(limit: &Limit) -> i64 {
     match limit.bound {
         Bound::Single { .. } => 0,
         Bound::Rolling { seconds, .. }

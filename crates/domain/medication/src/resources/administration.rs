@@ -300,7 +300,17 @@ fn performers(value: Value<'_>, function: &str) -> Option<String> {
         // Who is named without a function gave it.
         code.as_deref().unwrap_or("giver") == function
     });
-    referred(own.next()?.get("actor")?, "Practitioner")
+    person(own.next()?.get("actor")?)
+}
+
+/// Who a reference to a person names: a practitioner by address, or somebody who is none by the UUID that
+/// the reference identifies them with.
+#[must_use]
+pub fn person(reference: Value<'_>) -> Option<String> {
+    referred(reference, "Practitioner").or_else(|| {
+        let own = reference.get("identifier")?.get_str("value")?;
+        own.strip_prefix("urn:uuid:").map(str::to_owned)
+    })
 }
 
 fn words(value: Option<Value<'_>>) -> Option<String> {

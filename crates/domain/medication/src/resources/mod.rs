@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use fhir::json::Value;
 use kernel::{Categorised, Category, Timestamp};
 
-pub use administration::{administration, read_administration};
+pub use administration::{administration, person, read_administration};
 pub use order::{Resolved, read_order};
 
 use crate::dosage::print::{Object, object};

@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub mod bulk;
+mod doses;
 mod graphql;
 mod import_manifest;
 mod medicines;
@@ -23,6 +24,7 @@ use crate::routing::Route;
 pub fn table() -> Vec<Route> {
     let families = [
         bulk::table(),
+        doses::table(),
         graphql::table(),
         medicines::table(),
         patients::table(),

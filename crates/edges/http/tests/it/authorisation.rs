@@ -73,6 +73,8 @@ async fn house() -> House {
             "date": "2026-01-01", "subject": about, "author": [about] }),
         json!({ "resourceType": "MedicationRequest", "id": "a", "status": "draft", "intent": "order", "subject": about,
             "medicationCodeableConcept": { "text": "x" } }),
+        json!({ "resourceType": "MedicationAdministration", "id": "a", "status": "completed", "subject": about,
+            "medicationCodeableConcept": { "text": "x" }, "effectiveDateTime": "2026-01-01" }),
     ] {
         server
             .put(ROSEWOOD, &tokens[&Who::Program], &resource)
@@ -151,6 +153,9 @@ impl House {
                 "dosageInstruction": [{ "timing": { "repeat": { "frequency": 1, "period": 1, "periodUnit": "d" } },
                     "doseAndRate": [{ "doseQuantity": { "value": 1, "unit": "capsule" } }] }] })
             }
+            "$give" => json!({ "resourceType": "Parameters", "parameter": [
+                { "name": "outcome", "valueCode": "given" },
+            ]}),
             "$everything" | "$lastn" | "$document" | "$export" | "$medication-check"
             | "$countersign" => {
                 json!({ "resourceType": "Parameters" })

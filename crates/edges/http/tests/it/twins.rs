@@ -147,6 +147,9 @@ fn body(path: &str) -> Value {
             { "name": "target-patient", "valueReference": { "reference": "Patient/same" } },
         ]}),
         "$match" => json!({ "resourceType": "Patient", "birthDate": "1950-01-01" }),
+        "$give" => json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "outcome", "valueCode": "given" },
+        ]}),
         "$prescribe" => {
             json!({ "resourceType": "MedicationRequest", "status": "active", "intent": "order",
             "subject": { "reference": "Patient/only-lakeside" }, "medicationCodeableConcept": { "text": "Ramipril" },

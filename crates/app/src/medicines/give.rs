@@ -1,0 +1,489 @@
+//! `MedicationRequest/[id]/$give`: what became of a dose. Decided on everything the record holds of the
+//! patient's medicines and doses, and stored only if that is still so: who gives at the same time is decided
+//! anew. A witness who is named is asked and has not signed: see [`super::witness`].
+
+use bytes::Bytes;
+use fhir::json::{Document, Value};
+use identity::Interaction;
+use kernel::Timestamp;
+use medication::Quantity;
+use medication::administration::{
+    Book, Correction, Decision, Giving, NeedRecord, Outcome, PackState, Policy, Record, Refused,
+    SlotState, Verified, decide_giving,
+};
+use medication::dosage::Amount;
+use medication::ids::{PersonId, RecordId};
+use medication::limits::{self, Reason};
+use medication::order::{DueSlot, Home, Order, SlotKey};
+use medication::resources::{FUNCTIONS, administration, person};
+use serde_json::json;
+use store::ResourceKey;
+
+use super::ground::{Ground, Ordered, Records, names, unknown};
+use super::issue::set;
+use super::prescribe::{resource_type, signer, stored, subject};
+use super::regimen::{self, Held};
+use crate::App;
+use crate::authorise::{Ask, authorise};
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::idempotency;
+use crate::record::bundle::{BundleAnswer, guarded};
+use crate::record::name_of;
+use crate::retry::Retry;
+
+/// The function of a performer who is named as witness and has not signed.
+pub const ASKED: &str = "witness-asked";
+/// The function of a witness who signed.
+pub const SIGNED: &str = "witness";
+
+/// What is to be recorded.
+#[derive(Debug, Clone)]
+pub struct Dose {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How much; what was ordered where it is one amount.
+    pub dose: Option<Quantity>,
+    /// Why, where something asks for it.
+    pub reason: Option<String>,
+    /// When it happened; now.
+    pub happened: Option<Timestamp>,
+    /// Which due dose: its time, or its key of the chart.
+    pub slot: Option<String>,
+    /// How each right was verified.
+    pub rights: Vec<Verified>,
+    /// Who watched: a FHIR Reference.
+    pub witness: Option<serde_json::Value>,
+    /// What it was needed for.
+    pub need: Option<String>,
+    /// Whether it has happened already, so that it is kept whatever speaks against it.
+    pub done: bool,
+    /// What it corrects.
+    pub corrects: Option<Correction>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Given {
+    /// The decision; none where a key repeats what was stored before, or a record is only withdrawn.
+    pub decision: Option<Decision>,
+    /// The address and the answer of the transaction; none where nothing was stored.
+    pub stored: Option<(String, BundleAnswer)>,
+}
+
+/// Decides on a dose and records it, or says what keeps it.
+pub async fn give(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+    dose: &Dose,
+) -> Result<Given, AppError> {
+    let ty = resource_type(app, "MedicationAdministration")?;
+    authorise(app, caller, &Ask::of_type(Interaction::Create, ty)).await?;
+    let bound = format!("{dose:?}");
+    let operation = format!("give {}", name_of(key));
+    let request = idempotency::Request::of(caller, &operation, bound.as_bytes());
+    if idempotency::look_up(app, caller, request.as_ref())
+        .await?
+        .is_some()
+    {
+        let empty = Bytes::from_static(br#"{"resourceType":"Bundle","type":"transaction"}"#);
+        let bundle = guarded(app, caller, empty, request, Vec::new()).await?;
+        let name = stored(&bundle, "MedicationAdministration")?;
+        return Ok(Given {
+            decision: None,
+            stored: Some((name, bundle)),
+        });
+    }
+    let mut retry = Retry::new();
+    loop {
+        match once(app, caller, key, dose, request.clone()).await {
+            Err(AppError::Conflict(_)) if retry.again().await => {}
+            done => return done,
+        }
+    }
+}
+
+/// A resource about a patient, without a look of its own: the caller records one at the patient.
+pub(super) async fn about(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+    interaction: Interaction,
+    patient: impl Fn(Value<'_>) -> Result<ResourceKey, AppError>,
+) -> Result<(Held, ResourceKey, u32), AppError> {
+    authorise(app, caller, &Ask::of_type(interaction, key.ty)).await?;
+    let found = app.store().read(&caller.scope, key).await?;
+    let found = found.filter(|version| version.body.is_some());
+    let version = found.ok_or_else(|| AppError::not_found(name_of(key)))?;
+    let number = version.version.0;
+    let held = regimen::held(version)?;
+    let patient = patient(held.root())?;
+    let patients = [patient.id.clone()];
+    authorise(app, caller, &Ask::record(interaction, key, &patients)).await?;
+    Ok((held, patient, number))
+}
+
+async fn once(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+    dose: &Dose,
+    request: Option<idempotency::Request>,
+) -> Result<Given, AppError> {
+    let of = |order: Value<'_>| subject(app, order);
+    let (held, patient, _) = about(app, caller, key, Interaction::Read, of).await?;
+    let mut ground = Ground::load(app, caller, &patient, "$give").await?;
+    regimen::extend(app, caller, &mut ground.regimen, &[held.root()]).await?;
+    let own = ground.ordered(held.name(), held.root());
+    let order = own.order.clone().map_err(AppError::Unprocessable)?;
+    let (limits, mut missing) = ground.limits(&own);
+    let since = dose.since(&limits, app.now());
+    let records = ground.records(app, caller, since).await?;
+    missing.extend(records.gaps(&own.article));
+    let making = Making {
+        app,
+        caller,
+        order: &order,
+        home: &ground.home,
+        records: &records,
+        dose,
+    };
+    let (record, due) = making.record(&mut missing)?;
+    let void = record.corrects.as_ref().is_some_and(|own| own.void);
+    let decision = if void {
+        None
+    } else {
+        let alerts = ground.alerts(app, caller, &own.name).await?;
+        Some(decide_giving(Giving {
+            order: &order,
+            due: due.as_ref(),
+            record: &record,
+            done: dose.done,
+            book: &records.book,
+            limits: &limits,
+            missing: &missing,
+            alerts: &alerts,
+            allergies: ground.allergies,
+            covert: None,
+            self_care: None,
+            pack: PackState::NotScanned,
+            policy: &Policy::default(),
+            now: app.now(),
+            zone: &ground.home.zone,
+        }))
+    };
+    if decision.as_ref().is_some_and(|own| !own.keep) {
+        return Ok(Given {
+            decision,
+            stored: None,
+        });
+    }
+    let bundle = making.transaction(&own, &held, &patient, record)?;
+    let mut guards = std::mem::take(&mut ground.regimen.guards);
+    guards.push(records.guard);
+    let bundle = guarded(app, caller, bundle, request, guards).await?;
+    let name = stored(&bundle, "MedicationAdministration")?;
+    Ok(Given {
+        decision,
+        stored: Some((name, bundle)),
+    })
+}
+
+/// Seconds of a day, give or take the clocks.
+const DAY: i64 = 86_400;
+/// Seconds around a due dose in which its records are looked for.
+const AROUND: i64 = 7 * DAY;
+
+impl Dose {
+    /// Since when records matter; `None`: all of them.
+    fn since(&self, limits: &[limits::Limit], now: Timestamp) -> Option<Timestamp> {
+        let reach = limits.iter().map(limits::reach).max().unwrap_or(0);
+        // What is corrected may be of any time.
+        if self.corrects.is_some() || reach == i64::MAX {
+            return None;
+        }
+        let slot = self.slot.as_deref().and_then(due_at);
+        let first = self.happened.unwrap_or(now).min(now);
+        let first = slot.map_or(first, |(at, _)| at.min(first));
+        Some(first.plus_seconds(reach.max(AROUND).saturating_neg()))
+    }
+}
+
+/// The time of a due dose, with its key where that is what was sent.
+fn due_at(text: &str) -> Option<(Timestamp, Option<SlotKey>)> {
+    match text.parse::<SlotKey>() {
+        Ok(key) => Some((key.at, Some(key))),
+        Err(_) => Timestamp::from_rfc3339(text).map(|at| (at, None)),
+    }
+}
+
+struct Making<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    order: &'a Order,
+    home: &'a Home,
+    records: &'a Records,
+    dose: &'a Dose,
+}
+
+fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
+    Err(AppError::Unprocessable(text.into()))
+}
+
+impl Making<'_> {
+    /// The record, with the due dose that it is of.
+    fn record(&self, missing: &mut Vec<Reason>) -> Result<(Record, Option<DueSlot>), AppError> {
+        let dose = self.dose;
+        let now = self.app.now();
+        let own = names(self.caller);
+        let Some(me) = own.first().cloned() else {
+            return Err(AppError::Fault("the caller has no id".to_owned()));
+        };
+        let id = self.app.ids().uuid().to_string().parse();
+        let id: RecordId = id.map_err(|_| AppError::Fault("an id is none".to_owned()))?;
+        let original = self.original()?;
+        let before = original.map(|own| own.happened);
+        let happened = dose.happened.or(before).unwrap_or(now);
+        let giver = original.map_or_else(|| me.clone(), |own| own.giver.clone());
+        let enterer = Some(me).filter(|me| *me != giver);
+        if let (Some(original), Some(correction)) = (original, &dose.corrects)
+            && correction.void
+        {
+            let record = Record {
+                id,
+                entered: now,
+                enterer,
+                witness: None,
+                corrects: Some(correction.clone()),
+                ..original.clone()
+            };
+            self.follows(&record)?;
+            return Ok((record, None));
+        }
+        let due = self.due(happened, original, missing)?;
+        let taken = dose.outcome.is_taken();
+        let much = dose.dose.clone().filter(|_| taken);
+        let much = much.or_else(|| self.ordered(due.as_ref()).filter(|_| taken));
+        let contents = if taken {
+            limits::counted(&self.order.article, much.as_ref())
+        } else {
+            Vec::new()
+        };
+        let record = Record {
+            id,
+            order: self.order.id.clone(),
+            need: self.need(happened, due.is_none() && taken),
+            slot: due.as_ref().map(|due| due.key.clone()),
+            outcome: dose.outcome,
+            reason: dose.reason.clone(),
+            happened,
+            entered: now,
+            witness: self.witness(&own, &giver)?,
+            giver,
+            enterer,
+            dose: much,
+            contents,
+            product: self.order.article.name.clone(),
+            rights: dose.rights.clone(),
+            device: None,
+            corrects: dose.corrects.clone(),
+        };
+        self.follows(&record)?;
+        Ok((record, due))
+    }
+
+    /// What it was needed for, and when its effect is asked for where it was taken.
+    fn need(&self, happened: Timestamp, taken: bool) -> Option<NeedRecord> {
+        let after = self.order.need.effect_after.filter(|_| taken);
+        Some(NeedRecord {
+            reason: self.dose.need.clone()?,
+            effect_due: after.map(|minutes| happened.plus_seconds(i64::from(minutes) * 60)),
+        })
+    }
+
+    /// What is corrected.
+    fn original(&self) -> Result<Option<&Record>, AppError> {
+        let Some(correction) = &self.dose.corrects else {
+            return Ok(None);
+        };
+        match self.records.book.get(&correction.of) {
+            Some(own) if own.order != self.order.id => refuse(Refused::OtherOrder.to_string()),
+            Some(original) => Ok(Some(original)),
+            None => refuse(Refused::NothingToCorrect.to_string()),
+        }
+    }
+
+    /// Refuses a correction that cannot follow what is there.
+    fn follows(&self, record: &Record) -> Result<(), AppError> {
+        if record.corrects.is_none() {
+            return Ok(());
+        }
+        let mut book: Book = self.records.book.clone();
+        match book.record(record.clone()) {
+            Ok(()) | Err(Refused::Closed { .. }) => Ok(()),
+            Err(error) => refuse(error.to_string()),
+        }
+    }
+
+    /// The witness who is named. The giver is none by either name.
+    fn witness(&self, own: &[PersonId], giver: &PersonId) -> Result<Option<PersonId>, AppError> {
+        let Some(reference) = &self.dose.witness else {
+            return Ok(None);
+        };
+        let document = Document::parse(reference.to_string().into_bytes(), &Default::default())?;
+        let named = person(document.root()).and_then(|own| own.parse::<PersonId>().ok());
+        let Some(named) = named else {
+            return refuse(
+                "the witness is nobody: send a reference to a Practitioner or the identifier of an account",
+            );
+        };
+        let same = own.contains(&named);
+        Ok(Some(if same { giver.clone() } else { named }))
+    }
+
+    /// What was ordered, where it is one amount.
+    fn ordered(&self, due: Option<&DueSlot>) -> Option<Quantity> {
+        let place = due.map_or(0, |due| due.slot.dosage);
+        match self.order.dosages.get(place)?.dose()? {
+            Amount::Exact(quantity) => Some(quantity.clone()),
+            Amount::Range { low, high } => high.clone().filter(|_| low == high),
+        }
+    }
+
+    /// The due dose that is meant: the one that is named, else the only one in whose window it happened, so
+    /// that it has one outcome. What happened already is kept without.
+    fn due(
+        &self,
+        happened: Timestamp,
+        original: Option<&Record>,
+        missing: &mut Vec<Reason>,
+    ) -> Result<Option<DueSlot>, AppError> {
+        let corrected = original.and_then(|own| own.slot.as_ref().map(ToString::to_string));
+        if let Some(asked) = self.dose.slot.clone().or(corrected) {
+            return self.asked(&asked).map(Some);
+        }
+        let needed = self.order.is_needed() && self.dose.need.is_some();
+        if !self.order.is_scheduled() || needed || original.is_some() {
+            return Ok(None);
+        }
+        let (from, to) = (happened.plus_seconds(-DAY), happened.plus_seconds(DAY));
+        match self.order.slots(self.home, from, to) {
+            Ok(due) if !due.is_empty() => {
+                let mut within = due
+                    .iter()
+                    .filter(|due| due.slot.earliest <= happened && happened <= due.slot.latest);
+                match (within.next(), within.next()) {
+                    (Some(own), None) => return Ok(Some(own.clone())),
+                    _ if self.dose.done => return Ok(None),
+                    _ => {}
+                }
+                let times: Vec<String> = due.iter().map(|due| due.key.at.to_string()).collect();
+                refuse(format!(
+                    "a dose at set times is recorded by its due time: send slot, one of {}",
+                    times.join(", ")
+                ))
+            }
+            Ok(_) => {
+                missing.push(unknown(
+                    "no dose is due within a day",
+                    "whether it is the time",
+                ));
+                Ok(None)
+            }
+            Err(error) => {
+                missing.push(unknown(&error.to_string(), "whether it is the time"));
+                Ok(None)
+            }
+        }
+    }
+
+    fn asked(&self, asked: &str) -> Result<DueSlot, AppError> {
+        let Some((at, key)) = due_at(asked) else {
+            return refuse(format!(
+                "{asked:?} is no due dose: send its time with an offset, or its slot of the chart"
+            ));
+        };
+        let due = match self.order.slots(self.home, at, at.plus_seconds(1)) {
+            Ok(due) => due,
+            Err(error) => return refuse(error.to_string()),
+        };
+        let mut found: Vec<DueSlot> = due
+            .into_iter()
+            .filter(|due| due.key.at == at && key.as_ref().is_none_or(|key| *key == due.key))
+            .collect();
+        // Of two at one instant the one that has no outcome yet is meant.
+        found.sort_by_key(|due| self.records.book.state(&due.key) != SlotState::Open);
+        match found.into_iter().next() {
+            Some(due) => Ok(due),
+            None => refuse(format!(
+                "no dose of this order is due at {at}: read $medication-chart"
+            )),
+        }
+    }
+
+    fn transaction(
+        &self,
+        own: &Ordered,
+        held: &Held,
+        patient: &ResourceKey,
+        record: Record,
+    ) -> Result<Bytes, AppError> {
+        let resident = medication::ids::ResidentId(patient.id.clone());
+        // Only the witness's own signature makes one.
+        let plain = Record {
+            witness: None,
+            ..record
+        };
+        let text = administration(&plain, &resident);
+        let mut resource: serde_json::Value = serde_json::from_str(&text)?;
+        if let Some(members) = resource.as_object_mut() {
+            members.remove("id");
+        }
+        let order: serde_json::Value = serde_json::from_slice(held.root().raw())?;
+        if let Some(concept) = order.get("medicationCodeableConcept") {
+            let mut concept = concept.clone();
+            set(&mut concept, "text", own.article.name.as_str());
+            set(&mut resource, "medicationCodeableConcept", concept);
+        }
+        set(&mut resource, "performer", self.performers(&plain));
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+            "request": { "method": "POST", "url": "MedicationAdministration" }, "resource": resource,
+        }]});
+        Ok(bundle.to_string().into())
+    }
+
+    fn performers(&self, record: &Record) -> Vec<serde_json::Value> {
+        let performer = |function: &str, actor: serde_json::Value| json!({ "function": { "coding": [{ "system": FUNCTIONS, "code": function }] }, "actor": actor });
+        let me = signer(self.caller);
+        let corrected = record.corrects.as_ref().and_then(|own| {
+            let name = format!("MedicationAdministration/{}", own.of);
+            let held = self.records.held.iter().find(|held| held.name() == name)?;
+            performer_of(held.root(), "giver")
+        });
+        let mut list = Vec::new();
+        match corrected {
+            Some(giver) => {
+                list.push(performer("giver", giver));
+                if record.enterer.is_some() {
+                    list.push(performer("enterer", me));
+                }
+            }
+            None => list.push(performer("giver", me)),
+        }
+        list.extend(self.dose.witness.clone().map(|own| performer(ASKED, own)));
+        list
+    }
+}
+
+/// The actor of a function; who is named without one gave it.
+pub(super) fn performer_of(resource: Value<'_>, function: &str) -> Option<serde_json::Value> {
+    let mut list = resource.get("performer").into_iter().flat_map(Value::items);
+    let own = list.find(|one| {
+        let coding = one.get("function").and_then(|own| own.get("coding"));
+        let mut codes = coding.into_iter().flat_map(Value::items);
+        let code = codes.find_map(|own| own.get_str("code"));
+        code.as_deref().unwrap_or("giver") == function
+    })?;
+    serde_json::from_slice(own.get("actor")?.raw()).ok()
+}

@@ -1,0 +1,380 @@
+//! What a decision on a dose rests on, from the record: the orders with what their products hold, every dose
+//! that a limit may look at, the alerts that stand and who signed them. Must not leave out what cannot be
+//! read: it makes the decision unknown.
+
+use fhir::json::{Document, Limits, Value};
+use kernel::{Timestamp, ZoneName};
+use medication::administration::{Alerts, AllergyState, Book};
+use medication::checks::overrides::{Override, stands};
+use medication::checks::{Allergies, NotChecked, ceilings};
+use medication::content::{Article, Ingredient, Substance};
+use medication::facts::{self, Reference};
+use medication::ids::PersonId;
+use medication::knowledge::{DrugKnowledge as _, Facts, IngredientId, Tier};
+use medication::limits::{self, Limit, Reason, Verdict, Why};
+use medication::order::{Home, Order};
+use medication::resources::{Resolved, person, read_administration, read_order};
+use medication::rounds::all_limits;
+use medication::schedule::Rounds;
+use store::{Guard, ResourceKey};
+
+use super::check::{CheckAnswer, about, judge};
+use super::prescribe::{resource_type, standing};
+use super::regimen::{self, Held, Regimen, every};
+use super::{Sources, sources};
+use crate::App;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::record::search::{SearchRequest, whole};
+
+/// Most records of doses that are looked at.
+const MOST: u32 = 20_000;
+
+/// An order of the record.
+pub(super) struct Ordered {
+    /// `MedicationRequest/1`.
+    pub name: String,
+    /// What its product holds.
+    pub article: Article,
+    /// The order, or why it cannot be read.
+    pub order: Result<Order, String>,
+}
+
+/// A record of a dose that cannot be read.
+pub(super) struct Unread {
+    /// `MedicationAdministration/1`.
+    pub name: String,
+    /// Why.
+    pub why: String,
+    /// What was given.
+    article: Article,
+}
+
+/// The records of doses.
+pub(super) struct Records {
+    /// Those that were read.
+    pub book: Book,
+    /// The resources.
+    pub held: Vec<Held>,
+    /// Those that were not.
+    pub unread: Vec<Unread>,
+    /// What must still be so.
+    pub guard: Guard,
+}
+
+/// Everything but the records.
+pub(super) struct Ground {
+    pub regimen: Regimen,
+    pub checked: CheckAnswer,
+    pub home: Home,
+    pub orders: Vec<Ordered>,
+    pub allergies: AllergyState,
+    sources: Sources,
+    facts: Facts,
+    overrides: Vec<Override>,
+    taken: Vec<IngredientId>,
+}
+
+/// Who may sign for a caller: the practitioner and the account, whichever of them a record names.
+pub(super) fn names(caller: &Caller) -> Vec<PersonId> {
+    let account = caller.subject.actor().id.as_uuid().to_string();
+    let practitioner = caller.subject.practitioner().cloned().map(PersonId);
+    practitioner.into_iter().chain(account.parse()).collect()
+}
+
+impl Ground {
+    /// Loads it with the orders in force, and records one look at the patient.
+    pub async fn load(
+        app: &App,
+        caller: &Caller,
+        patient: &ResourceKey,
+        purpose: &str,
+    ) -> Result<Self, AppError> {
+        let regimen = regimen::load(app, caller, patient, purpose).await?;
+        let sources = sources()?;
+        let checked = judge(app, caller, &sources, &regimen, &[]);
+        let overrides = standing(app, caller, &checked, Tier::interrupts).await?;
+        let zone = caller.tenant.time_zone.as_ref();
+        let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
+        let known: Vec<Value<'_>> = regimen.allergies.iter().map(Held::root).collect();
+        let allergies = match facts::allergies(sources.knowledge, &known).allergies {
+            Allergies::NotAsked => AllergyState::NotAsked,
+            Allergies::NoneKnown | Allergies::Known(_) => AllergyState::Asked,
+        };
+        let parts = checked.medicines.iter().flat_map(|own| &own.medicine.parts);
+        let mut own = Self {
+            facts: about(app, caller, &regimen),
+            taken: parts.map(|part| part.ingredient).collect(),
+            home: Home {
+                zone,
+                rounds: Rounds::default(),
+            },
+            orders: Vec::new(),
+            allergies,
+            checked,
+            overrides,
+            sources,
+            regimen,
+        };
+        let requests = own.regimen.medicines.iter();
+        let requests = requests.filter(|held| held.name().starts_with("MedicationRequest/"));
+        own.orders = requests
+            .map(|held| own.ordered(held.name(), held.root()))
+            .collect();
+        Ok(own)
+    }
+
+    /// An order as it can be read.
+    pub fn ordered(&self, name: String, resource: Value<'_>) -> Ordered {
+        let article = self.article(resource);
+        let resolved = Resolved {
+            article: article.clone(),
+            zone: &self.home.zone,
+        };
+        let order = read_order(resource, resolved)
+            .map_err(|error| error.to_string())
+            .and_then(|own| Order::check(own).map_err(|error| error.to_string()));
+        Ordered {
+            order: order.map_err(|why| format!("{name} cannot be given from: {why}")),
+            name,
+            article,
+        }
+    }
+
+    /// What the medicine of a resource holds. Where no product is known, the strictest schedule of those
+    /// that hold one of its ingredients counts: it may be that one.
+    fn article(&self, resource: Value<'_>) -> Article {
+        let Sources {
+            knowledge,
+            dictionary,
+        } = self.sources;
+        let others: &dyn Reference = &self.regimen.medications;
+        let named = facts::medicine(knowledge, dictionary, resource, others);
+        if let Some(product) = facts::product(dictionary, resource, others) {
+            let mut article = Article::of(product, knowledge);
+            article.name = named.name;
+            return article;
+        }
+        let known = named.parts.iter().filter_map(|part| {
+            let name = knowledge.name(part.ingredient)?;
+            Some(Ingredient {
+                substance: Substance::named(name, knowledge),
+                known: Some(part.ingredient),
+                strength: None,
+            })
+        });
+        let mut ingredients: Vec<Ingredient> = known.collect();
+        if !ingredients.is_empty() {
+            ingredients.extend(named.unresolved.iter().map(|name| Ingredient {
+                substance: Substance::named(name, knowledge),
+                known: None,
+                strength: None,
+            }));
+        }
+        let holds = |id: Option<IngredientId>| {
+            id.is_some() && ingredients.iter().any(|own| own.known == id)
+        };
+        let products = dictionary.products().iter();
+        let schedule = products
+            .filter(|product| product.components.iter().any(|own| holds(own.ingredient)))
+            .filter_map(|product| product.schedule)
+            .min();
+        Article {
+            name: named.name,
+            ingredients,
+            form: None,
+            route: named.route.map(|route| route.name),
+            schedule,
+        }
+    }
+
+    /// The limits for a dose of an order, and what keeps them from being told.
+    pub fn limits(&self, own: &Ordered) -> (Vec<Limit>, Vec<Reason>) {
+        let mut known = Vec::new();
+        let mut missing = Vec::new();
+        for one in &own.article.ingredients {
+            let Some(id) = one.known else { continue };
+            let found = ceilings(self.sources.knowledge, &self.facts, &self.taken, id);
+            let (more, gaps) = limits::of_ceilings(&one.substance, &found);
+            known.extend(more);
+            missing.extend(gaps);
+        }
+        let others = self.orders.iter().filter(|other| other.name != own.name);
+        let mut orders: Vec<Order> = own.order.iter().cloned().collect();
+        for other in others {
+            match &other.order {
+                Ok(order) => orders.push(order.clone()),
+                Err(why) if shares(&other.article, &own.article) => {
+                    missing.push(unknown(why, "the limits of every order"));
+                }
+                Err(_) => {}
+            }
+        }
+        (all_limits(&orders, &known), missing)
+    }
+
+    /// The records of doses: since a time, or all.
+    pub async fn records(
+        &mut self,
+        app: &App,
+        caller: &Caller,
+        since: Option<Timestamp>,
+    ) -> Result<Records, AppError> {
+        let patient = self.regimen.patient.key.clone();
+        let from = since.map(|at| format!("ge{}", at.to_fhir_instant()));
+        let criteria: Vec<(&str, &str)> = from
+            .as_deref()
+            .map(|from| ("effective-time", from))
+            .into_iter()
+            .collect();
+        let asked = ("MedicationAdministration", criteria.as_slice());
+        let (held, guard) = every(app, caller, &patient, asked, MOST).await?;
+        let roots: Vec<Value<'_>> = held.iter().map(Held::root).collect();
+        regimen::extend(app, caller, &mut self.regimen, &roots).await?;
+        let mut book = Book::default();
+        let mut unread = Vec::new();
+        for own in &held {
+            let root = own.root();
+            let withdrawn = root.get_str("status").as_deref() == Some("entered-in-error");
+            match read_administration(root) {
+                Ok(record)
+                    if withdrawn && !record.corrects.as_ref().is_some_and(|own| own.void) => {}
+                Err(_) if withdrawn => {}
+                Ok(mut record) => {
+                    if record.contents.is_empty() && record.outcome.is_taken() {
+                        let article = self.article(root);
+                        record.contents = limits::counted(&article, record.dose.as_ref());
+                        if record.product.is_empty() {
+                            record.product = article.name;
+                        }
+                    }
+                    book.merge(record);
+                }
+                Err(error) => unread.push(Unread {
+                    name: own.name(),
+                    why: error.to_string(),
+                    article: self.article(root),
+                }),
+            }
+        }
+        Ok(Records {
+            book,
+            held,
+            unread,
+            guard,
+        })
+    }
+
+    /// What the checks say of an order, who overrode it and who signed as the second.
+    pub async fn alerts(&self, app: &App, caller: &Caller, name: &str) -> Result<Alerts, AppError> {
+        let medicines = &self.checked.medicines;
+        let place = medicines
+            .iter()
+            .position(|own| own.reference.as_deref() == Some(name));
+        let Some(place) = place else {
+            return Ok(Alerts {
+                not_checked: vec![format!("{name} is not in force and was not checked")],
+                ..Alerts::default()
+            });
+        };
+        let own = self.checked.alerts.iter();
+        let own: Vec<_> = own
+            .filter(|shown| shown.alert.medicines.contains(&place))
+            .collect();
+        let tier = own.iter().map(|shown| shown.alert.tier).max();
+        let mut loud = own.iter().filter(|shown| shown.alert.tier.interrupts());
+        let overridden = loud.all(|shown| {
+            let mut overrides = self.overrides.iter();
+            overrides.any(|given| stands(given, &shown.fingerprint))
+        });
+        let second = if tier == Some(Tier::Contraindicated) {
+            verifier(app, caller, name).await?
+        } else {
+            None
+        };
+        let plain: Vec<_> = medicines.iter().map(|own| own.medicine.clone()).collect();
+        let gaps = self.checked.not_checked.iter();
+        let gaps = gaps.filter(|gap| {
+            !matches!(gap, NotChecked::Allergies) && gap.medicine().is_none_or(|at| at == place)
+        });
+        Ok(Alerts {
+            tier,
+            overridden,
+            second,
+            not_checked: gaps.map(|gap| gap.words(&plain)).collect(),
+        })
+    }
+}
+
+impl Held {
+    /// The resource.
+    pub fn root(&self) -> Value<'_> {
+        self.document.root()
+    }
+}
+
+impl Records {
+    /// What cannot be told of an article's limits, for want of records that can be read.
+    pub fn gaps(&self, article: &Article) -> Vec<Reason> {
+        let own = self.unread.iter();
+        let own = own.filter(|unread| shares(&unread.article, article));
+        own.map(|unread| {
+            let why = format!("{} cannot be read: {}", unread.name, unread.why);
+            unknown(&why, "the limits of every dose")
+        })
+        .collect()
+    }
+}
+
+/// Whether one may hold what the other does: an unknown product may hold anything.
+fn shares(one: &Article, other: &Article) -> bool {
+    let opaque = |own: &Article| {
+        let mut parts = own.ingredients.iter();
+        own.ingredients.is_empty() || parts.any(|part| part.known.is_none())
+    };
+    let mut parts = one.ingredients.iter();
+    opaque(one)
+        || opaque(other)
+        || parts.any(|part| {
+            let mut own = other.ingredients.iter();
+            own.any(|own| own.substance == part.substance)
+        })
+}
+
+/// Something that keeps a decision from being told.
+pub(super) fn unknown(what: &str, asks: &str) -> Reason {
+    Reason {
+        verdict: Verdict::Unknown,
+        limit: None,
+        why: Why::FactMissing {
+            fact: what.to_owned(),
+            rule: asks.to_owned(),
+        },
+    }
+}
+
+/// Who signed an order as the second person.
+async fn verifier(app: &App, caller: &Caller, name: &str) -> Result<Option<PersonId>, AppError> {
+    let request = SearchRequest {
+        ty: resource_type(app, "Provenance")?,
+        params: vec![("target".to_owned(), name.to_owned())],
+        lenient: false,
+    };
+    let (found, _) = whole(app, caller, &request, 500).await?;
+    for version in found {
+        let body = version.body.unwrap_or_default();
+        let document = Document::parse(body.to_vec(), &Limits::default())?;
+        let agents = document.root().get("agent");
+        let mut agents = agents.into_iter().flat_map(Value::items);
+        let verifier = agents.find(|agent| {
+            let coding = agent.get("type").and_then(|own| own.get("coding"));
+            let mut codes = coding.into_iter().flat_map(Value::items);
+            codes.any(|own| own.get_str("code").as_deref() == Some("verifier"))
+        });
+        let who = verifier.and_then(|agent| person(agent.get("who")?));
+        if let Some(Ok(who)) = who.map(|who| who.parse()) {
+            return Ok(Some(who));
+        }
+    }
+    Ok(None)
+}
