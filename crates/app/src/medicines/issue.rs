@@ -57,7 +57,8 @@ fn category(kind: Kind) -> (Option<(&'static str, &'static str)>, &'static str) 
     }
 }
 
-/// The names of the medicines of an alert: `Warfarin 1mg tablet with Ibuprofen 400mg tablet`.
+/// The names of the medicines of an alert: `Warfarin 1mg tablet with Ibuprofen 400mg tablet`; of one
+/// medicine alone with what it is about.
 #[must_use]
 pub fn title(answer: &CheckAnswer, shown: &Shown) -> String {
     let names = shown.alert.medicines.iter().filter_map(|at| {
@@ -72,6 +73,10 @@ pub fn title(answer: &CheckAnswer, shown: &Shown) -> String {
         .find_map(|finding| finding.allergy);
     if let Some((name, _)) = allergy.and_then(|at| answer.allergies.get(at)) {
         title = format!("{title}; allergy: {name}");
+    } else if shown.alert.medicines.len() == 1
+        && let Some(finding) = shown.alert.findings.first()
+    {
+        title = format!("{title}: {}", finding.rule.effect.trim_end_matches('.'));
     }
     title
 }

@@ -274,3 +274,61 @@ pub async fn no_copy_outlives_an_erasure_whatever_process_ends_before_it_is_thro
     bulk::sweep(&house.app, &jobs.scope()).await.unwrap();
     jobs.done(export).await;
 }
+
+#[tokio::test]
+async fn those_who_run_the_house_see_how_far_a_job_is_and_stop_it_but_get_no_files() {
+    let jobs = Jobs::begin().await;
+    let (house, app) = (&jobs.house, &jobs.house.app);
+    house
+        .put(&jobs.program, &patient("p1", "Ash"))
+        .await
+        .unwrap();
+    let job = jobs.export().await.to_string();
+    let admin = house.admin("ash").await;
+    let listed = bulk::overview(app, &admin, &job).await.unwrap();
+    assert_eq!((listed.kind, listed.state), ("export", "done"));
+    assert!(listed.resources >= 1 && listed.bytes > 0 && listed.files >= 1);
+    let kept = app.settings().bulk.keep_s;
+    assert_eq!(
+        listed.expires,
+        listed.ended.map(|ended| ended.plus_seconds(kept))
+    );
+    assert_eq!(bulk::list(app, &admin).await.unwrap(), [listed]);
+    // The files are for the program that asked: a job of somebody else does not exist.
+    let files = bulk::status(app, &admin, &job).await;
+    assert!(matches!(files, Err(AppError::Denied { .. })), "{files:?}");
+    // Neither the program's own nor a clinician's is the view of the whole house, nor another house's.
+    let doctor = house.doctor().await;
+    for other in [&jobs.program, &doctor] {
+        let seen = bulk::overview(app, other, &job).await;
+        assert!(matches!(seen, Err(AppError::Denied { .. })), "{seen:?}");
+        let stopped = bulk::stop(app, other, &job).await;
+        assert!(matches!(stopped, Err(AppError::Denied { .. })));
+    }
+    let birch = house.admin("birch").await;
+    for id in [job.as_str(), "no-job"] {
+        let foreign = bulk::overview(app, &birch, id).await;
+        assert!(matches!(foreign, Err(AppError::NotFound { .. })), "{id}");
+        let stopped = bulk::stop(app, &birch, id).await;
+        assert!(matches!(stopped, Err(AppError::NotFound { .. })), "{id}");
+    }
+    assert!(matches!(
+        bulk::status(app, &jobs.program, &job).await,
+        Ok(Status::Done(_))
+    ));
+    bulk::stop(app, &admin, &job).await.unwrap();
+    assert_eq!(jobs.paths().await, Vec::<String>::new());
+    for gone in [
+        bulk::overview(app, &admin, &job).await.map(drop),
+        bulk::status(app, &jobs.program, &job).await.map(drop),
+        bulk::stop(app, &admin, &job).await,
+    ] {
+        assert!(matches!(gone, Err(AppError::NotFound { .. })), "{gone:?}");
+    }
+    assert_eq!(bulk::list(app, &admin).await.unwrap(), []);
+    let trail = house.trail("ash", app::Log::Access, 12).await;
+    assert!(
+        trail.iter().any(|line| line.starts_with("job success")),
+        "{trail:?}"
+    );
+}

@@ -676,3 +676,58 @@ async fn transactions_fire_and_an_end_turns_it_off() {
     place.work().await;
     assert_eq!(receiver.seen().len(), 2);
 }
+
+#[tokio::test]
+async fn who_runs_the_house_sees_how_far_behind_one_is_and_switches_it() {
+    let receiver = Receiver::start(|_, _| Reply::status(500));
+    let place = Subscribed::to(&[&receiver]).await;
+    let (house, app) = (&place.house, &place.house.app);
+    place
+        .subscribe(&hook("s1", "Location?", &receiver.url("/")))
+        .await;
+    let admin = house.admin("ash").await;
+    let one = async || operate::list(app, &admin).await.unwrap().remove(0);
+    let idle = one().await;
+    assert_eq!((idle.waiting, idle.oldest), (0, None));
+    let ward = |id: &str| json!({"resourceType": "Location", "id": id, "status": "active"});
+    let first = app.now();
+    place.put(&ward("w1")).await;
+    place.later(30).await;
+    place.put(&ward("w2")).await;
+    place.work().await;
+    let behind = one().await;
+    assert_eq!(behind.waiting, 2);
+    assert!(behind.failures > 0 && behind.error.is_some());
+    let oldest = behind.oldest.unwrap();
+    assert!(
+        oldest >= first && oldest < first.plus_seconds(30),
+        "{oldest:?}"
+    );
+    // Whoever may not write it may not switch it; another house has none of its name.
+    let id = "s1".parse().unwrap();
+    let doctor = house.doctor().await;
+    for on in [true, false] {
+        let refused = operate::switch(app, &doctor, &id, on).await;
+        assert!(
+            matches!(refused, Err(AppError::Denied { .. })),
+            "{refused:?}"
+        );
+        let birch = house.admin("birch").await;
+        let foreign = operate::switch(app, &birch, &id, on).await;
+        assert!(matches!(foreign, Err(AppError::NotFound { .. })));
+    }
+    operate::switch(app, &admin, &id, false).await.unwrap();
+    place.work().await;
+    assert_eq!(one().await.status.as_str(), "off");
+    let seen = receiver.seen().len();
+    place.put(&ward("w3")).await;
+    place.later(4000).await;
+    assert_eq!(receiver.seen().len(), seen, "a paused one is called");
+    // Switched on again it is served with the rights of whoever did it.
+    operate::switch(app, &admin, &id, true).await.unwrap();
+    place.work().await;
+    assert_eq!(one().await.status.as_str(), "active");
+    place.put(&ward("w4")).await;
+    place.later(60).await;
+    assert!(receiver.seen().len() > seen);
+}

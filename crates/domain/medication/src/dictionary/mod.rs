@@ -236,7 +236,7 @@ pub fn for_checks(product: &Product) -> crate::checks::Medicine {
 /// The ingredient of a name or of the name without the salt: `Amiloride hydrochloride`.
 #[must_use]
 pub fn ingredient(knowledge: &dyn DrugKnowledge, name: &str) -> Option<IngredientId> {
-    const SALTS: [&str; 16] = [
+    const SALTS: [&str; 18] = [
         "hydrochloride",
         "sodium",
         "potassium",
@@ -253,6 +253,8 @@ pub fn ingredient(knowledge: &dyn DrugKnowledge, name: &str) -> Option<Ingredien
         "hydrobromide",
         "trihydrate",
         "succinate",
+        "bromide",
+        "monohydrate",
     ];
     knowledge.ingredient(name).or_else(|| {
         let (base, salt) = name.trim().rsplit_once(' ')?;
