@@ -10,7 +10,7 @@ use store::ResourceKey;
 
 use super::check::{CheckAnswer, judge};
 use super::issue::{set, title};
-use super::prescribe::{given, resource_type, signer, subject};
+use super::prescribe::{account, given, resource_type, signer, subject};
 use super::{regimen, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -49,12 +49,8 @@ pub async fn countersign(
     let patient = subject(app, order)?;
     let signed = signed(app, caller, order).await?;
     let own = signer(caller);
-    let me = own
-        .get("reference")
-        .or_else(|| own.get("identifier")?.get("value"))
-        .cloned()
-        .unwrap_or_default();
-    if signed.is_empty() || signed.iter().any(|(_, one)| me == one.by.as_str()) {
+    let me = account(caller);
+    if signed.is_empty() || signed.iter().any(|(_, one)| me == one.by) {
         let error = if signed.is_empty() {
             OverrideError::SecondPerson
         } else {

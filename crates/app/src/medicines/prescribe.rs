@@ -61,20 +61,24 @@ pub enum End {
     },
 }
 
-/// Who signs, as a FHIR Reference.
+/// Who signs, as a FHIR Reference: always with the account, which tells two people apart even where they
+/// have, or later get, a Practitioner resource.
 pub(super) fn signer(caller: &Caller) -> serde_json::Value {
     let actor = caller.subject.actor();
-    match caller.subject.practitioner() {
-        Some(practitioner) => json!({
-            "reference": format!("Practitioner/{}", practitioner.as_str()), "display": actor.name,
-        }),
-        None => json!({
-            "identifier": {
-                "system": "urn:ietf:rfc:3986", "value": format!("urn:uuid:{}", actor.id.as_uuid()),
-            },
-            "display": actor.name,
-        }),
+    let mut signer = json!({
+        "identifier": { "system": "urn:ietf:rfc:3986", "value": account(caller) },
+        "display": actor.name,
+    });
+    if let Some(practitioner) = caller.subject.practitioner() {
+        let reference = format!("Practitioner/{}", practitioner.as_str());
+        set(&mut signer, "reference", reference);
     }
+    signer
+}
+
+/// The account of the caller, as [`signer`] names it.
+pub(super) fn account(caller: &Caller) -> String {
+    format!("urn:uuid:{}", caller.subject.actor().id.as_uuid())
 }
 
 /// Checks an order and stores it, or says what keeps it.
@@ -294,9 +298,7 @@ pub(super) fn given(issue: Value<'_>) -> Option<Override> {
         own.then(|| coding.get_str("code"))?.map(Cow::into_owned)
     })?;
     let author = mitigation.get("author")?;
-    let by = author
-        .get_str("reference")
-        .or_else(|| author.get("identifier")?.get_str("value"))?;
+    let by = author.get("identifier")?.get_str("value")?;
     Some(Override {
         fingerprint: medication::checks::overrides::Fingerprint(fingerprint),
         reason: serde_json::from_value(code.into()).ok()?,
