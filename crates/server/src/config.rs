@@ -302,7 +302,7 @@ pub const SETTINGS: &[Setting] = &[
     text(
         "egress.allow",
         "",
-        "what may be called, a list of `scheme://host[:port] [private] [pin=sha256/BASE64]`; empty: nothing. See the reference on webhooks",
+        "what may be called, a list of `scheme://host[:port] [private] [import] [pin=sha256/BASE64]`; empty: nothing. See the reference on webhooks",
     ),
     text(
         "egress.root_certificates",

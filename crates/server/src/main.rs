@@ -30,11 +30,6 @@ use clap::Parser as _;
 use crate::cli::Cli;
 use crate::output::Printer;
 
-/// Most of what a request allocates lives as long as the request: this allocator gives it back sooner, and
-/// in less time, than the system's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Printer::new(cli.global.output, cli.global.quiet);

@@ -255,6 +255,11 @@ impl Outbound for Client {
         self.http_target(url).map(|_| ())
     }
 
+    fn permits_import(&self, url: &str) -> Result<(), ConnectError> {
+        let target = self.http_target(url)?;
+        self.policy.allow_import(&target).map(|_| ())
+    }
+
     async fn reaches(&self, url: &str) -> Result<(), ConnectError> {
         let target = self.http_target(url)?;
         self.dial.addresses(&target).await.map(|_| ())

@@ -21,9 +21,17 @@ pub enum ConnectError {
         /// Scheme, host and port.
         destination: String,
     },
+    /// In the allow list, but not for imports.
+    #[error(
+        "{destination} is not in the egress allow list for imports: add the word import to its entry in egress.allow"
+    )]
+    NotForImports {
+        /// Scheme, host and port.
+        destination: String,
+    },
     /// An entry of the allow list cannot be read.
     #[error(
-        "egress entry {entry:?} cannot be read: {detail}; write scheme://host[:port] [private] [pin=sha256/BASE64]"
+        "egress entry {entry:?} cannot be read: {detail}; write scheme://host[:port] [private] [import] [pin=sha256/BASE64]"
     )]
     Entry {
         /// The entry.
@@ -125,6 +133,7 @@ impl ConnectError {
             Self::Off
                 | Self::Address(_)
                 | Self::NotAllowed { .. }
+                | Self::NotForImports { .. }
                 | Self::Entry { .. }
                 | Self::Inside { .. }
                 | Self::RequestTooLarge { .. }
@@ -144,6 +153,7 @@ impl ConnectError {
             Self::Off
                 | Self::Address(_)
                 | Self::NotAllowed { .. }
+                | Self::NotForImports { .. }
                 | Self::Entry { .. }
                 | Self::Inside { .. }
                 | Self::Unresolved { .. }
@@ -159,9 +169,11 @@ impl ConnectError {
 impl Categorised for ConnectError {
     fn category(&self) -> Category {
         match self {
-            Self::Off | Self::NotAllowed { .. } | Self::Inside { .. } | Self::Mail(_) => {
-                Category::Unprocessable
-            }
+            Self::Off
+            | Self::NotAllowed { .. }
+            | Self::NotForImports { .. }
+            | Self::Inside { .. }
+            | Self::Mail(_) => Category::Unprocessable,
             Self::Address(_) | Self::Entry { .. } => Category::Invalid,
             Self::RequestTooLarge { .. } | Self::AnswerTooLarge { .. } => Category::TooLarge,
             Self::Unresolved { .. }

@@ -76,6 +76,8 @@ impl core::fmt::Debug for Message {
 pub trait Outbound: Send + Sync {
     /// Whether an address could be called at all by the allow list; resolves nothing.
     fn permits(&self, url: &str) -> Result<(), ConnectError>;
+    /// Whether files could be imported from an address by the allow list; resolves nothing.
+    fn permits_import(&self, url: &str) -> Result<(), ConnectError>;
     /// Whether a host of an address resolves to what may be called now.
     async fn reaches(&self, url: &str) -> Result<(), ConnectError>;
     /// Makes a call; any status is an answer.
@@ -93,6 +95,9 @@ pub struct Closed;
 #[async_trait]
 impl Outbound for Closed {
     fn permits(&self, _: &str) -> Result<(), ConnectError> {
+        Err(ConnectError::Off)
+    }
+    fn permits_import(&self, _: &str) -> Result<(), ConnectError> {
         Err(ConnectError::Off)
     }
     async fn reaches(&self, _: &str) -> Result<(), ConnectError> {

@@ -131,13 +131,14 @@ pub struct Entry {
     port: Option<u16>,
     private: bool,
     clear: bool,
+    import: bool,
     pins: Vec<[u8; 32]>,
 }
 
 impl Entry {
-    /// Reads `scheme://host[:port] [private] [clear] [pin=sha256/BASE64 ...]`. The host may be `*.name`,
-    /// the port `*`. `private` allows addresses that are not public; `clear` lets a mail server be used
-    /// without TLS.
+    /// Reads `scheme://host[:port] [private] [clear] [import] [pin=sha256/BASE64 ...]`. The host may be
+    /// `*.name`, the port `*`. `private` allows addresses that are not public; `clear` lets a mail server be
+    /// used without TLS; `import` lets files be imported from there.
     ///
     /// # Errors
     /// [`ConnectError::Entry`], naming the entry.
@@ -175,12 +176,14 @@ impl Entry {
             port,
             private: false,
             clear: false,
+            import: false,
             pins: Vec::new(),
         };
         for word in words {
             match word {
                 "private" => entry.private = true,
                 "clear" if scheme == Scheme::Smtp => entry.clear = true,
+                "import" if matches!(scheme, Scheme::Https | Scheme::Http) => entry.import = true,
                 _ => match word.strip_prefix("pin=sha256/") {
                     Some(pin) if scheme == Scheme::Https => {
                         entry
@@ -300,6 +303,21 @@ impl EgressPolicy {
         })
     }
 
+    /// The entry that allows a target, where files may be imported from it, too.
+    ///
+    /// # Errors
+    /// As [`EgressPolicy::allow`]; [`ConnectError::NotForImports`] where the entry lacks the word.
+    pub fn allow_import(&self, target: &Target) -> Result<&Entry, ConnectError> {
+        let entry = self.allow(target)?;
+        if entry.import {
+            Ok(entry)
+        } else {
+            Err(ConnectError::NotForImports {
+                destination: target.to_string(),
+            })
+        }
+    }
+
     /// The pins of the entries that could cover a host over TLS.
     pub(crate) fn pins_of(&self, host: &str) -> Vec<[u8; 32]> {
         let covers = |entry: &&Entry| match &entry.host {
@@ -362,6 +380,24 @@ mod tests {
     }
 
     #[test]
+    fn imports_need_a_word() {
+        let list = [
+            "https://hooks.example.org",
+            "https://files.example.org import",
+        ];
+        let policy = EgressPolicy::parse(list).unwrap();
+        let imports = |url: &str| {
+            let (target, _) = Target::of(url).unwrap();
+            policy.allow_import(&target).map(|_| ())
+        };
+        assert_eq!(imports("https://files.example.org/a"), Ok(()));
+        let refused = imports("https://hooks.example.org/a").unwrap_err();
+        assert!(matches!(refused, ConnectError::NotForImports { .. }));
+        let refused = imports("https://other.example.org/a").unwrap_err();
+        assert!(matches!(refused, ConnectError::NotAllowed { .. }));
+    }
+
+    #[test]
     fn entries_say_what_is_wrong_with_them() {
         for bad in [
             "",
@@ -376,6 +412,7 @@ mod tests {
             "https://example.org pin=sha256/AAAA",
             "smtp://example.org pin=sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
             "https://example.org clear",
+            "smtp://example.org import",
         ] {
             let error = Entry::parse(bad).unwrap_err();
             assert!(matches!(error, ConnectError::Entry { .. }), "{bad}");

@@ -1,6 +1,7 @@
-//! Inputs of an import that lie on other servers: fetched piece by piece, through the egress allow list, as
-//! ranges of bytes, so that a job that was killed goes on where it was and holds one piece in memory. Must
-//! not follow redirects, and names hosts, never paths or queries, which may hold secrets.
+//! Inputs of an import that lie on other servers: fetched piece by piece, from what the egress allow list
+//! opens for imports, as ranges of bytes, so that a job that was killed goes on where it was and holds one
+//! piece in memory. Must not follow redirects, and names hosts, never paths or queries, which may hold
+//! secrets.
 
 use bytes::Bytes;
 use connect::{Answer, ConnectError, Request};
@@ -49,7 +50,7 @@ pub(super) fn check(app: &App, url: &str) -> Result<(), AppError> {
         ));
     }
     app.outbound()
-        .permits(url)
+        .permits_import(url)
         .map_err(|error| AppError::Unprocessable(format!("an input cannot be fetched: {error}")))
 }
 
@@ -137,7 +138,11 @@ async fn fetch(
         deadline: None,
         answer_bytes: Some(about.max(WHOLE)),
     };
-    let outcome = app.outbound().call(request).await;
+    // The list may have changed since the import was asked for.
+    let outcome = match app.outbound().permits_import(place.url) {
+        Ok(()) => app.outbound().call(request).await,
+        Err(error) => Err(error),
+    };
     let late = app.now().seconds_since(place.since) > WAIT_S;
     let later = |why: String| {
         if late {

@@ -144,10 +144,10 @@ fn medicines(sources: &Sources, regimen: &Regimen, proposed: &[Value<'_>]) -> Ve
     held.chain(new).collect()
 }
 
-/// The order on the record that a new one takes the place of.
-fn replaces(order: Value<'_>) -> Option<String> {
+/// The order on the record that a new one takes the place of, and that ends with it.
+pub(super) fn replaces(order: Value<'_>) -> Option<String> {
     let reference = order.get("priorPrescription")?.get_str("reference")?;
-    Some(reference.into_owned())
+    Some(reference.into_owned()).filter(|name| name.starts_with("MedicationRequest/"))
 }
 
 fn roots(list: &[Held]) -> Vec<Value<'_>> {

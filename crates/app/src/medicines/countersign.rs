@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
+use kernel::VersionId;
 use medication::checks::overrides::{Override, OverrideError, stands};
 use serde_json::json;
 use store::ResourceKey;
 
 use super::check::{CheckAnswer, judge};
 use super::issue::{set, title};
-use super::prescribe::{account, given, resource_type, signer, subject};
+use super::prescribe::{For, account, ended, given, resource_type, signer, standing, subject};
 use super::{regimen, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -49,23 +50,33 @@ pub async fn countersign(
     let patient = subject(app, order)?;
     let signed = signed(app, caller, order).await?;
     let own = signer(caller);
-    let me = account(caller);
-    if signed.is_empty() || signed.iter().any(|(_, one)| me == one.by) {
-        let error = if signed.is_empty() {
-            OverrideError::SecondPerson
-        } else {
-            OverrideError::SamePerson
-        };
-        return Err(AppError::Unprocessable(error.to_string()));
+    if caller.subject.actor().kind != kernel::ActorKind::User {
+        return Err(AppError::Unprocessable(
+            "a program is no second person: let somebody sign in".to_owned(),
+        ));
+    }
+    if signed.is_empty() {
+        return Err(AppError::Unprocessable(
+            OverrideError::SecondPerson.to_string(),
+        ));
+    }
+    // Nobody is two people by having two accounts.
+    if signed.iter().any(|one| one.is(caller, &own)) {
+        return Err(AppError::Unprocessable(
+            OverrideError::SamePerson.to_string(),
+        ));
     }
     let mut regimen = regimen::load(app, caller, &patient, "$countersign").await?;
     regimen::extend(app, caller, &mut regimen, &[order]).await?;
     let checked = judge(app, caller, &sources()?, &regimen, &[order]);
+    let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
     let unsigned = checked.alerts.iter().find(|shown| {
         shown.alert.tier.interrupts()
             && !signed
                 .iter()
-                .any(|(_, one)| stands(one, &shown.fingerprint))
+                .map(|one| &one.given)
+                .chain(&standing)
+                .any(|one| stands(one, &shown.fingerprint))
     });
     if let Some(shown) = unsigned {
         return Err(AppError::Conflict(format!(
@@ -74,18 +85,33 @@ pub async fn countersign(
         )));
     }
     let patient = name_of(&patient);
-    let number = version.version.to_string();
-    let bundle = transaction(app, (key, &number), &body, (&signed, &patient), &own)?;
+    let ended = ended(&regimen, order)?;
+    let entry = (key, version.version.to_string(), &*body);
+    let bundle = transaction(app, entry, ended, (&signed, &patient), &own)?;
     let bundle = guarded(app, caller, bundle, None, regimen.guards).await?;
     Ok(Countersigned { checked, bundle })
 }
 
-/// The alerts that the order names, with the overrides of the first person.
-async fn signed(
-    app: &App,
-    caller: &Caller,
-    order: Value<'_>,
-) -> Result<Vec<(String, Override)>, AppError> {
+/// An alert that the first person signed.
+struct Signed {
+    /// `DetectedIssue/1`.
+    name: String,
+    given: Override,
+    /// The first person's Practitioner, where there is one.
+    practitioner: Option<String>,
+}
+
+impl Signed {
+    fn is(&self, caller: &Caller, own: &serde_json::Value) -> bool {
+        let practitioner = own.get("reference").and_then(serde_json::Value::as_str);
+        self.given.by == account(caller)
+            || (practitioner.is_some() && practitioner == self.practitioner.as_deref())
+    }
+}
+
+/// The alerts that the order names, with the overrides of the first person as they were first written:
+/// what was changed since is not what that person signed.
+async fn signed(app: &App, caller: &Caller, order: Value<'_>) -> Result<Vec<Signed>, AppError> {
     let mut found = Vec::new();
     let named = order
         .get("detectedIssue")
@@ -103,23 +129,30 @@ async fn signed(
             ty: resource_type(app, name)?,
             id,
         };
-        let version = read::read(app, caller, &key).await?;
-        let document = Document::parse(
-            version.body.unwrap_or_default().to_vec(),
-            &Limits::default(),
-        )?;
-        if let Some(own) = given(document.root()) {
-            found.push((reference.into_owned(), own));
-        }
+        let version = read::vread(app, caller, &key, VersionId::FIRST).await?;
+        let body = version.body.unwrap_or_default();
+        let document = Document::parse(body.to_vec(), &Limits::default())?;
+        let Some(given) = given(document.root()) else {
+            continue;
+        };
+        let mitigation = document.root().get("mitigation");
+        let author = mitigation.and_then(|list| list.items().next()?.get("author"));
+        found.push(Signed {
+            name: reference.into_owned(),
+            given,
+            practitioner: author
+                .and_then(|author| author.get_str("reference"))
+                .map(std::borrow::Cow::into_owned),
+        });
     }
     Ok(found)
 }
 
 fn transaction(
     app: &App,
-    (key, version): (&ResourceKey, &str),
-    body: &[u8],
-    (signed, patient): (&[(String, Override)], &str),
+    (key, version, body): (&ResourceKey, String, &[u8]),
+    ended: Option<serde_json::Value>,
+    (signed, patient): (&[Signed], &str),
     by: &serde_json::Value,
 ) -> Result<Bytes, AppError> {
     let mut resource: serde_json::Value = serde_json::from_slice(body)?;
@@ -127,7 +160,7 @@ fn transaction(
     let name = name_of(key);
     // With the patient, so that whoever gives what was signed sees the signature.
     let targets: Vec<serde_json::Value> = core::iter::once(name.as_str())
-        .chain(signed.iter().map(|(name, _)| name.as_str()))
+        .chain(signed.iter().map(|one| one.name.as_str()))
         .chain([patient])
         .map(|name| json!({ "reference": name }))
         .collect();
@@ -138,9 +171,11 @@ fn transaction(
             "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "verifier",
         }]}, "who": by }],
     });
-    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
-        { "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{version}\"") }, "resource": resource },
-        { "request": { "method": "POST", "url": "Provenance" }, "resource": provenance },
-    ]});
+    let mut entries = vec![
+        json!({ "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{version}\"") }, "resource": resource }),
+        json!({ "request": { "method": "POST", "url": "Provenance" }, "resource": provenance }),
+    ];
+    entries.extend(ended);
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
     Ok(bundle.to_string().into())
 }

@@ -19,7 +19,7 @@ use medication::schedule::Rounds;
 use store::{Guard, ResourceKey};
 
 use super::check::{CheckAnswer, about, judge};
-use super::prescribe::{resource_type, standing};
+use super::prescribe::{For, resource_type, standing};
 use super::regimen::{self, Held, Regimen, every};
 use super::{Sources, sources};
 use crate::App;
@@ -93,7 +93,7 @@ impl Ground {
         let regimen = regimen::load(app, caller, patient, purpose).await?;
         let sources = sources()?;
         let checked = judge(app, caller, &sources, &regimen, &[]);
-        let overrides = standing(app, caller, &checked, Tier::interrupts).await?;
+        let overrides = standing(app, caller, &checked, &regimen, For::Dose).await?;
         let zone = caller.tenant.time_zone.as_ref();
         let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
         let known: Vec<Value<'_>> = regimen.allergies.iter().map(Held::root).collect();

@@ -9,14 +9,15 @@ use bytes::Bytes;
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
 use kernel::LogicalId;
-use medication::checks::overrides::{Override, accept, stands};
+use medication::checks::overrides::{Override, Reason, accept, stands};
 use medication::dosage::{Dosage, Weight};
 use medication::knowledge::Tier;
 use serde_json::json;
 use store::ResourceKey;
 
-use super::check::{CheckAnswer, Shown, check, judge};
+use super::check::{CheckAnswer, Shown, check, judge, replaces};
 use super::issue::{FINGERPRINT, REASON, Stand, detected_issue, set};
+use super::regimen::Regimen;
 use super::{regimen, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -105,8 +106,7 @@ pub async fn prescribe(
         regimen::extend(app, caller, &mut regimen, &[order]).await?;
         let sources = sources()?;
         let checked = judge(app, caller, &sources, &regimen, &[order]);
-        // What is contraindicated is signed anew for every order.
-        let standing = standing(app, caller, &checked, |tier| tier == Tier::High).await?;
+        let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
         let answers = match answered(caller, &checked, &request.overrides, &standing) {
             Ok(answers) => answers,
             Err(held) => {
@@ -116,10 +116,9 @@ pub async fn prescribe(
                 });
             }
         };
-        let waits = answers
-            .iter()
-            .any(|(shown, _)| shown.alert.tier == Tier::Contraindicated);
-        let bundle = transaction(app, caller, order, &checked, &answers, waits)?;
+        let waits = waits(&answers);
+        let ended = if waits { None } else { ended(&regimen, order)? };
+        let bundle = transaction(app, caller, (order, ended), &checked, &answers)?;
         match guarded(app, caller, bundle, key.clone(), regimen.guards).await {
             Ok(bundle) => {
                 let order = stored(&bundle, "MedicationRequest")?;
@@ -215,6 +214,17 @@ fn acceptable(order: Value<'_>) -> Result<(), AppError> {
             ));
         }
     }
+    // Nothing else is looked at by later checks.
+    let intent = order.get_str("intent");
+    if matches!(
+        intent.as_deref(),
+        None | Some("proposal" | "plan" | "option")
+    ) {
+        return refuse(
+            "MedicationRequest.intent is no order: send order, which is what prescribing makes"
+                .to_owned(),
+        );
+    }
     let dosages: Vec<Value<'_>> = order
         .get("dosageInstruction")
         .into_iter()
@@ -243,42 +253,86 @@ fn acceptable(order: Value<'_>) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Overrides that were given before and may still hold: those of this patient's final alerts of the tiers
-/// that are asked for.
+/// Days for which an override of tier high holds for later orders.
+const STANDING_DAYS: i64 = 90;
+
+/// What an override of earlier is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// Another order: only of tier high, not older than [`STANDING_DAYS`] and not for a short course. What is
+    /// contraindicated is signed anew for every order.
+    Order,
+    /// A dose of an order that was overridden: as long as the order is in force.
+    Dose,
+}
+
+/// Overrides that were given before and may still hold: of this patient's final alerts, while every order
+/// they are about is in force and no allergy they are about was changed since.
 pub(super) async fn standing(
     app: &App,
     caller: &Caller,
     checked: &CheckAnswer,
-    asked: fn(Tier) -> bool,
+    regimen: &Regimen,
+    purpose: For,
 ) -> Result<Vec<Override>, AppError> {
     let wanted: Vec<String> = checked
         .alerts
         .iter()
-        .filter(|shown| asked(shown.alert.tier))
+        .filter(|shown| match purpose {
+            For::Order => shown.alert.tier == Tier::High,
+            For::Dose => shown.alert.tier.interrupts(),
+        })
         .map(|shown| format!("{FINGERPRINT}|{}", shown.fingerprint.0))
         .collect();
-    if wanted.is_empty() {
-        return Ok(Vec::new());
-    }
+    let since = app.now().plus_seconds(-STANDING_DAYS * 86_400);
+    let young = (purpose == For::Order)
+        .then(|| ("identified".to_owned(), format!("ge{}", since.to_fhir_instant())));
     let patient = format!("Patient/{}", checked.patient.id.as_str());
     let mut found = Vec::new();
     for part in wanted.chunks(50) {
         let request = SearchRequest {
             ty: resource_type(app, "DetectedIssue")?,
-            params: vec![
+            params: [
                 ("patient".to_owned(), patient.clone()),
                 ("identifier".to_owned(), part.join(",")),
-            ],
+            ]
+            .into_iter()
+            .chain(young.clone())
+            .collect(),
             lenient: false,
         };
         let (issues, _) = whole(app, caller, &request, 500).await?;
         for issue in issues {
             let Some(body) = issue.body else { continue };
             let document = Document::parse(body.to_vec(), &Limits::default())?;
-            found.extend(given(document.root()));
+            found.extend(given(document.root()).filter(|own| {
+                let lasts = purpose == For::Dose || own.reason != Reason::ShortCourse;
+                lasts && still_about(regimen, document.root())
+            }));
         }
     }
     Ok(found)
+}
+
+/// Whether what an alert is about is still so: its orders in force, its allergies as they were.
+fn still_about(regimen: &Regimen, issue: Value<'_>) -> bool {
+    let Some(at) = issue.get_str("identifiedDateTime") else {
+        return false;
+    };
+    let at = kernel::Timestamp::from_rfc3339(&at);
+    let list = issue.get("implicated").into_iter().flat_map(Value::items);
+    list.filter_map(|one| one.get_str("reference"))
+        .all(|name| match name.split_once('/') {
+            Some(("AllergyIntolerance", _)) => regimen
+                .allergies
+                .iter()
+                .find(|held| held.name() == name)
+                .and_then(|held| held.document.root().get("meta")?.get_str("lastUpdated"))
+                .and_then(|changed| kernel::Timestamp::from_rfc3339(&changed))
+                .is_some_and(|changed| at.is_some_and(|at| changed <= at)),
+            Some(_) => regimen.medicines.iter().any(|held| held.name() == name),
+            None => false,
+        })
 }
 
 /// The override that a DetectedIssue holds.
@@ -308,15 +362,22 @@ pub(super) fn given(issue: Value<'_>) -> Option<Override> {
     })
 }
 
-/// An alert that interrupts, with the answer to it; `None` where an earlier answer still holds.
-type Answered<'a> = (&'a Shown, Option<&'a Override>);
+/// An alert that interrupts, with the answer to it: given now, or earlier and still holding.
+type Answered<'a> = (&'a Shown, &'a Override);
+
+/// Whether a second person must sign.
+fn waits(answers: &[Answered<'_>]) -> bool {
+    answers
+        .iter()
+        .any(|(shown, _)| shown.alert.tier == Tier::Contraindicated)
+}
 
 /// Pairs every alert that interrupts with an answer, or says which want one.
 fn answered<'a>(
     caller: &Caller,
     checked: &'a CheckAnswer,
     given: &'a [Override],
-    standing: &[Override],
+    standing: &'a [Override],
 ) -> Result<Vec<Answered<'a>>, Vec<(usize, String)>> {
     let mut answers = Vec::new();
     let mut held = Vec::new();
@@ -324,11 +385,9 @@ fn answered<'a>(
         if !shown.alert.tier.interrupts() {
             continue;
         }
-        if standing
-            .iter()
-            .any(|earlier| stands(earlier, &shown.fingerprint))
-        {
-            answers.push((shown, None));
+        let mut earlier = standing.iter();
+        if let Some(earlier) = earlier.find(|one| stands(one, &shown.fingerprint)) {
+            answers.push((shown, earlier));
             continue;
         }
         let own = given
@@ -348,7 +407,7 @@ fn answered<'a>(
             ..own.clone()
         };
         match accept(&shown.alert, &complete) {
-            Ok(()) => answers.push((shown, Some(own))),
+            Ok(()) => answers.push((shown, own)),
             Err(error) => held.push((at, error.to_string())),
         }
     }
@@ -362,14 +421,38 @@ fn answered<'a>(
 /// The address an order has inside its transaction.
 const ORDER: &str = "urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a1f0001";
 
+/// The entry that ends the order which a new one takes the place of, where that is in force.
+pub(super) fn ended(
+    regimen: &Regimen,
+    order: Value<'_>,
+) -> Result<Option<serde_json::Value>, AppError> {
+    let Some(name) = replaces(order) else {
+        return Ok(None);
+    };
+    let Some(held) = regimen.medicines.iter().find(|held| held.name() == name) else {
+        return Ok(None);
+    };
+    let mut resource: serde_json::Value = serde_json::from_slice(held.document.root().raw())?;
+    set(&mut resource, "status", "stopped");
+    set(
+        &mut resource,
+        "statusReason",
+        json!({ "text": "Replaced by another order" }),
+    );
+    Ok(Some(json!({
+        "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{}\"", held.version) },
+        "resource": resource,
+    })))
+}
+
 fn transaction(
     app: &App,
     caller: &Caller,
-    order: Value<'_>,
+    (order, ended): (Value<'_>, Option<serde_json::Value>),
     checked: &CheckAnswer,
     answers: &[Answered<'_>],
-    waits: bool,
 ) -> Result<Bytes, AppError> {
+    let waits = waits(answers);
     let at = app.now().to_fhir_instant();
     let by = signer(caller);
     let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
@@ -390,7 +473,6 @@ fn transaction(
     };
     let mut issues = Vec::new();
     for (number, (shown, given)) in answers.iter().enumerate() {
-        let Some(given) = given else { continue };
         let stand = Stand {
             order: Some(ORDER),
             overridden: Some((given, &by)),
@@ -417,6 +499,7 @@ fn transaction(
     let mut entries = vec![post("MedicationRequest", Some(ORDER), resource)];
     entries.extend(issues);
     entries.push(post("Provenance", None, provenance));
+    entries.extend(ended);
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
     Ok(bundle.to_string().into())
 }

@@ -5,10 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
+use kernel::VersionId;
 use ledger::leaf::Class;
 use medication::facts::Reference;
 use store::{Guard, ResourceKey, StoredVersion};
 
+use super::prescribe::resource_type;
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -17,12 +19,20 @@ use crate::error::AppError;
 use crate::record::search::{SearchRequest, whole};
 use crate::record::{name_of, read};
 
+/// What of a patient is looked at.
+const LOOKED_AT: [&str; 4] = [
+    "AllergyIntolerance",
+    "MedicationRequest",
+    "MedicationStatement",
+    "Observation",
+];
 /// Most resources of one kind.
 const MOST: u32 = 500;
 
 /// A resource of the record.
 pub(crate) struct Held {
     pub key: ResourceKey,
+    pub version: VersionId,
     pub document: Document,
 }
 
@@ -71,6 +81,15 @@ pub(crate) async fn load(
     )
     .await?;
     let query = format!("{}/{purpose}", name_of(patient));
+    // Searches narrow to what a role reaches: a list cut that way would look like a shorter list.
+    for ty in LOOKED_AT {
+        let ask = Ask {
+            ty: Some(resource_type(app, ty)?),
+            patients: Some(&patients),
+            ..Ask::operation(Interaction::Search)
+        };
+        authorise(app, caller, &ask).await?;
+    }
     let look = Look {
         class: Class::Search,
         object: None,
@@ -104,7 +123,13 @@ pub(crate) async fn load(
             .into_iter()
             .filter(|held| !rests_on(held.document.root(), &known)),
     );
-    let codes = [("code", medication::facts::OBSERVATIONS)];
+    // Nothing older is used.
+    let since = app.now().plus_seconds(-400 * 86_400).to_fhir_instant();
+    let since = format!("ge{}", since.get(..10).unwrap_or(&since));
+    let codes = [
+        ("code", medication::facts::OBSERVATIONS),
+        ("date", since.as_str()),
+    ];
     let observations = of.find("Observation", &codes, None).await?;
     let medications = of
         .medications(medicines.iter().map(|held| held.document.root()))
@@ -211,11 +236,7 @@ impl Asked<'_> {
         params: Vec<(String, String)>,
         most: u32,
     ) -> Result<(Vec<StoredVersion>, store::SearchPlan), AppError> {
-        let ty = self
-            .app
-            .definitions()
-            .resource(ty)
-            .ok_or_else(|| AppError::Fault(format!("the definitions lack {ty}")))?;
+        let ty = resource_type(self.app, ty)?;
         let request = SearchRequest {
             ty,
             params,
@@ -257,6 +278,7 @@ pub(super) fn held(version: StoredVersion) -> Result<Held, AppError> {
     };
     Ok(Held {
         document: Document::parse(body.to_vec(), &Limits::default())?,
+        version: version.version,
         key: version.key,
     })
 }

@@ -13,6 +13,9 @@ use crate::record::plan::{self, Request};
 use crate::record::query_string;
 use crate::search_parameters;
 
+/// Bytes of bodies read at a time where a delete looks for all that it takes away.
+const PAGE: usize = 8 << 20;
+
 /// What a condition matches.
 #[derive(Debug, Clone)]
 pub(crate) enum Matched {
@@ -121,16 +124,33 @@ impl Condition {
         let mut plan = self.plan.clone();
         plan.all_of.extend(narrow::clause(app, caller, self.ty));
         plan.count = u32::try_from(most).unwrap_or(u32::MAX).saturating_add(1);
-        let page = app.store().search(&caller.scope, &plan).await?;
-        if page.matches.len() > most || page.next.is_some() {
-            return Err(AppError::TooCostly(format!(
-                "the condition on {} matches more than {most} resources, so none was deleted: make it more precise, or delete in parts",
-                app.definitions().resource_name(self.ty)
-            )));
+        // Page by page, without the bodies: all of them at once could be very large. The order of creation
+        // does not change between pages.
+        let mut look = SearchPlan {
+            sort: Vec::new(),
+            bytes: PAGE,
+            ..plan.clone()
+        };
+        let (mut keys, mut seen) = (Vec::new(), Vec::new());
+        loop {
+            let left = most.saturating_add(1).saturating_sub(keys.len());
+            look.count = u32::try_from(left).unwrap_or(u32::MAX);
+            let page = app.store().search(&caller.scope, &look).await?;
+            for one in page.matches {
+                keys.push(one.key);
+                seen.push(one.row);
+            }
+            if keys.len() > most {
+                return Err(AppError::TooCostly(format!(
+                    "the condition on {} matches more than {most} resources, so none was deleted: make it more precise, or delete in parts",
+                    app.definitions().resource_name(self.ty)
+                )));
+            }
+            match page.next {
+                Some(next) => look.after = Some(next),
+                None => return Ok((keys, Guard { plan, seen })),
+            }
         }
-        let seen = page.matches.iter().map(|one| one.row).collect();
-        let keys = page.matches.into_iter().map(|one| one.key).collect();
-        Ok((keys, Guard { plan, seen }))
     }
 
     async fn run(&self, app: &App, caller: &Caller, plan: SearchPlan) -> Result<Matched, AppError> {

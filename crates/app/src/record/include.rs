@@ -17,7 +17,7 @@ use store::{
 };
 
 use crate::App;
-use crate::authorise::{Allowed, Ask, authorise};
+use crate::authorise::{Allowed, Ask, authorise, would_allow};
 use crate::context::Caller;
 use crate::error::{AppError, QueryError};
 use crate::record::canonical;
@@ -543,8 +543,16 @@ impl Collector<'_> {
         let Some(found) = store.vread(&self.caller.scope, &key, version).await? else {
             return Ok(());
         };
-        let about = |version| self.app.patients_of(self.caller, version);
-        if found.body.is_none() || (narrowed && about(&found)? != about(&current)?) {
+        if found.body.is_none() {
+            return Ok(());
+        }
+        let about = self.app.patients_of(self.caller, &found)?;
+        if narrowed && about != self.app.patients_of(self.caller, &current)? {
+            return Ok(());
+        }
+        // What it was before is read, not found: a search may be allowed where that is not.
+        let ask = Ask::record(Interaction::Read, &found.key, &about);
+        if !would_allow(self.app, self.caller, &ask).await? {
             return Ok(());
         }
         self.bring(found, fresh).await

@@ -117,7 +117,16 @@ impl Engine {
         }
         self.app.board().subscriptions.interest_quietly(tenant);
         let progresses = self.progresses(scope).await?;
-        let subscriptions = self.resumed(scope, subscriptions, &progresses).await?;
+        // What is due is sent, whatever keeps one from catching up.
+        let resumed = self.resumed(scope, &subscriptions, &progresses).await;
+        let subscriptions = match resumed {
+            Ok(Some(resumed)) => resumed,
+            Ok(None) => subscriptions,
+            Err(error) => {
+                tracing::warn!(%error, "subscriptions that stood still were not caught up with; they are again");
+                subscriptions
+            }
+        };
         let replays = self.replays(scope).await?;
         let mut standing = Standing::default();
         for found in &subscriptions {
@@ -144,13 +153,13 @@ impl Engine {
         Ok(true)
     }
 
-    // Lets those catch up that stood still, and reads again what that changed.
+    // Lets those catch up that stood still, and reads again what that changed; none where none stood still.
     async fn resumed(
         &self,
         scope: &TenantScope,
-        subscriptions: Vec<Versioned<Registration>>,
+        subscriptions: &[Versioned<Registration>],
         progresses: &HashMap<String, Progress>,
-    ) -> Result<Vec<Versioned<Registration>>, AppError> {
+    ) -> Result<Option<Vec<Versioned<Registration>>>, AppError> {
         let nothing = Progress::default();
         let behind: Vec<String> = subscriptions
             .iter()
@@ -162,12 +171,13 @@ impl Engine {
             .map(|found| found.id.clone())
             .collect();
         if behind.is_empty() {
-            return Ok(subscriptions);
+            return Ok(None);
         }
         if resume::resume(&self.app, scope, self.holder, &behind).await? {
             self.app.board().subscriptions.poke(scope.tenant());
         }
-        admin::all(&self.app, scope, DocKind::Subscription).await
+        let read = admin::all(&self.app, scope, DocKind::Subscription).await?;
+        Ok(Some(read))
     }
 
     async fn end(&self, tenant: TenantId, registration: &Registration) -> Result<(), AppError> {

@@ -32,7 +32,8 @@ pub(crate) fn is_behind(app: &App, registration: &Registration, progress: &Progr
         && waiting <= app.settings().subscriptions.waiting / 2
 }
 
-/// Catches up for subscriptions, as the tenant's consumer; whether anything is left to do at once.
+/// Catches up for subscriptions, as the tenant's consumer; whether anything is left to do at once. One that
+/// cannot be caught up with holds up no other: it is tried again in the next round.
 pub(crate) async fn resume(
     app: &App,
     scope: &TenantScope,
@@ -43,16 +44,17 @@ pub(crate) async fn resume(
     let Some(lease) = Lease::take(app, scope, &name, holder, LEASE_S).await? else {
         return Ok(false);
     };
-    let mut outcome = Ok(false);
+    let mut more = false;
     for id in ids {
-        let one = one(app, scope, &lease, id).await;
-        outcome = outcome.and_then(|more| Ok(one? || more));
-        if outcome.is_err() {
-            break;
+        match one(app, scope, &lease, id).await {
+            Ok(left) => more |= left,
+            Err(error) => {
+                tracing::warn!(%error, subscription = id, "a subscription was not caught up with; it is tried again");
+            }
         }
     }
     lease.release(app).await?;
-    outcome
+    Ok(more)
 }
 
 async fn one(app: &App, scope: &TenantScope, lease: &Lease, id: &str) -> Result<bool, AppError> {

@@ -61,7 +61,7 @@ fn outbound(house: &House, allow: &str) -> Arc<Client> {
 /// Jobs in small pieces, and the way to a server.
 async fn reaching(server: &Receiver) -> Jobs {
     let jobs = Jobs::begin_with(|settings| settings.bulk.chunk_bytes = 150).await;
-    let allow = format!("http://127.0.0.1:{} private", server.address().port());
+    let allow = format!("http://127.0.0.1:{} private import", server.address().port());
     let client = outbound(&jobs.house, &allow);
     let _ = jobs.house.app.clone().reaching_out(client);
     jobs
@@ -146,7 +146,7 @@ pub async fn another_replica_goes_on_where_one_was_stopped() {
         house.ids.clone(),
         settings,
     );
-    let allow = format!("http://127.0.0.1:{} private", server.address().port());
+    let allow = format!("http://127.0.0.1:{} private import", server.address().port());
     let other = other
         .unwrap()
         .with_files(jobs.files.clone())
@@ -209,7 +209,7 @@ async fn what_cannot_be_fetched_ends_the_job_with_its_reason() {
 async fn private_addresses_are_refused_where_their_entry_does_not_say_so() {
     let server = Receiver::start(|asked, _| part(&file(2), asked, "\"a\""));
     let jobs = Jobs::begin_with(|_| {}).await;
-    let allow = format!("http://127.0.0.1:{}", server.address().port());
+    let allow = format!("http://127.0.0.1:{} import", server.address().port());
     let client = outbound(&jobs.house, &allow);
     let _ = jobs.house.app.clone().reaching_out(client);
     let why = match begin(&jobs, &server.url("/p.ndjson")).await {
@@ -217,5 +217,17 @@ async fn private_addresses_are_refused_where_their_entry_does_not_say_so() {
         Ok(job) => ended(&jobs, &jobs.house.app, job).await.unwrap(),
     };
     assert!(why.contains("not a public address"), "{why}");
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn servers_that_are_listed_for_calls_alone_are_refused() {
+    let server = Receiver::start(|asked, _| part(&file(2), asked, "\"a\""));
+    let jobs = Jobs::begin_with(|_| {}).await;
+    let allow = format!("http://127.0.0.1:{} private", server.address().port());
+    let client = outbound(&jobs.house, &allow);
+    let _ = jobs.house.app.clone().reaching_out(client);
+    let refused = begin(&jobs, &server.url("/p.ndjson")).await.unwrap_err();
+    assert!(refused.to_string().contains("the word import"), "{refused}");
     assert!(server.seen().is_empty());
 }

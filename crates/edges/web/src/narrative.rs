@@ -6,18 +6,21 @@ use askama::filters::HtmlSafe;
 
 /// A narrative as HTML that holds elements of [`ALLOWED`] alone, without attributes, balanced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Narrative(String);
+pub struct Narrative {
+    html: String,
+    cut: bool,
+}
 
 impl HtmlSafe for Narrative {}
 
 impl core::fmt::Display for Narrative {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.html)
     }
 }
 
-/// Elements that are kept. Headings become bold paragraphs: the page has headings of its own.
-const ALLOWED: [&str; 26] = [
+/// Elements that are kept: what is struck out stays so. Headings become bold paragraphs: the page has headings of its own.
+const ALLOWED: [&str; 29] = [
     "p",
     "div",
     "b",
@@ -25,6 +28,9 @@ const ALLOWED: [&str; 26] = [
     "i",
     "em",
     "u",
+    "s",
+    "del",
+    "ins",
     "small",
     "sub",
     "sup",
@@ -53,7 +59,7 @@ const DEEPEST: usize = 48;
 const LONGEST: usize = 200_000;
 
 impl Narrative {
-    /// Of a `Narrative.div`; `None` where it shows nothing.
+    /// Of a `Narrative.div`; `None` where there is nothing to show.
     #[must_use]
     pub fn of(div: &str) -> Option<Self> {
         let mut cleaning = Cleaning::default();
@@ -62,7 +68,17 @@ impl Narrative {
             .find(|end| div.is_char_boundary(*end))
             .unwrap_or_default();
         cleaning.run(div.get(..end).unwrap_or_default());
-        cleaning.shows.then_some(Self(cleaning.out))
+        let cut = cleaning.deep || end < div.len();
+        (cleaning.shows || cut).then_some(Self {
+            html: cleaning.out,
+            cut,
+        })
+    }
+
+    /// Whether it is longer or deeper than what is shown of it.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
     }
 }
 
@@ -71,6 +87,8 @@ struct Cleaning {
     out: String,
     open: Vec<&'static str>,
     shows: bool,
+    /// Elements lost their tags for being too deep.
+    deep: bool,
 }
 
 impl Cleaning {
@@ -143,7 +161,11 @@ impl Cleaning {
         let Some(name) = kept(if heading { "p" } else { name }) else {
             return;
         };
-        if empty || self.open.len() >= DEEPEST {
+        if empty {
+            return;
+        }
+        if self.open.len() >= DEEPEST {
+            self.deep = true;
             return;
         }
         self.open.push(if heading { "h" } else { name });
@@ -181,6 +203,7 @@ impl Cleaning {
 }
 
 fn kept(name: &str) -> Option<&'static str> {
+    let name = if name == "strike" { "s" } else { name };
     ALLOWED.into_iter().find(|known| *known == name)
 }
 
@@ -267,7 +290,7 @@ mod tests {
     use super::*;
 
     fn shown(div: &str) -> String {
-        Narrative::of(div).map_or_else(String::new, |narrative| narrative.0)
+        Narrative::of(div).map_or_else(String::new, |narrative| narrative.html)
     }
 
     #[test]
@@ -284,6 +307,10 @@ mod tests {
             (
                 "<div><a href=\"https://evil.test\">there</a><img src='x' onerror='y'/></div>",
                 "<div>there</div>",
+            ),
+            (
+                "<p><s>10 mg</s> <strike>20 mg</strike> <del>30 mg</del> <ins cite='x'>5 mg</ins></p>",
+                "<p><s>10 mg</s> <s>20 mg</s> <del>30 mg</del> <ins>5 mg</ins></p>",
             ),
             ("<p>5 &lt; 6 &#xB5;g</p>", "<p>5 &#60; 6 µg</p>"),
             (
@@ -327,6 +354,20 @@ mod tests {
                 );
             }
             assert!(!html.contains("alert(1)"), "{div} became {html}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_whole_says_so() {
+        for (div, cut) in [
+            ("<p>x</p>".to_owned(), false),
+            ("x".repeat(LONGEST), false),
+            ("x".repeat(LONGEST + 1), true),
+            (" ".repeat(LONGEST + 1), true),
+            ("<b>".repeat(DEEPEST) + "x", false),
+            ("<b>".repeat(DEEPEST + 1) + "x", true),
+        ] {
+            assert_eq!(Narrative::of(&div).map(|found| found.is_cut()), Some(cut));
         }
     }
 

@@ -94,8 +94,11 @@ impl<'q> Guard<'q> {
         Self { counting, ..self }
     }
 
-    /// The next count to make, until there is none.
+    /// The next count to make, until there is none. None at all of a search that cannot be refused.
     pub fn question(&mut self, dialect: &dyn Dialect) -> Option<Sql> {
+        if self.limit == u64::MAX {
+            return None;
+        }
         let most = self.limit.saturating_add(1);
         if let Step::Texts(from) = self.step {
             if let Some((at, p)) = self.looked_through(from) {

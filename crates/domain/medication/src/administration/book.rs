@@ -2,7 +2,7 @@
 //! several devices meet here; the result is the same in whatever order they come. Must not drop one: two
 //! that contradict each other are both kept and pointed out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Categorised, Category, Timestamp};
 
@@ -154,7 +154,7 @@ impl Book {
             if corrected.order != record.order {
                 return Err(Refused::OtherOrder);
             }
-            if self.corrections(&correction.of).next().is_some() {
+            if self.corrected().contains_key(&correction.of) {
                 return Err(Refused::CorrectedAlready);
             }
         }
@@ -191,19 +191,55 @@ impl Book {
         self.clashing.values()
     }
 
-    fn corrections<'a>(&'a self, of: &'a RecordId) -> impl Iterator<Item = &'a Record> + 'a {
-        let all = self.records.values();
-        all.filter(move |record| record.corrects.as_ref().is_some_and(|own| own.of == *of))
-    }
-
-    /// The records that hold: not corrected, and not only there to void another.
-    pub fn heads(&self) -> impl Iterator<Item = Head<'_>> {
-        let mut corrected: BTreeMap<&RecordId, u32> = BTreeMap::new();
-        for record in self.records.values() {
-            if let Some(own) = &record.corrects {
-                *corrected.entry(&own.of).or_default() += 1;
+    /// The records that a void which holds takes away; a void that was voided itself takes nothing away.
+    fn voided(&self) -> BTreeSet<&RecordId> {
+        let target = |id: &RecordId| {
+            let own = self.records.get(id)?.corrects.as_ref()?;
+            own.void.then_some(&own.of)
+        };
+        let mut open: BTreeMap<&RecordId, u32> = BTreeMap::new();
+        for of in self.records.keys().filter_map(target) {
+            *open.entry(of).or_default() += 1;
+        }
+        let all = self.records.keys();
+        let mut ready: Vec<&RecordId> = all.filter(|id| !open.contains_key(*id)).collect();
+        let mut voided = BTreeSet::new();
+        // From those that nothing voids to what they void. Voids in a ring stay open: they are no heads.
+        while let Some(id) = ready.pop() {
+            let Some(of) = target(id) else {
+                continue;
+            };
+            if !voided.contains(id) {
+                voided.insert(of);
+            }
+            if let Some(left) = open.get_mut(of) {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    ready.push(of);
+                }
             }
         }
+        voided
+    }
+
+    /// How many corrections of each record hold: those that were not voided themselves.
+    fn corrected(&self) -> BTreeMap<&RecordId, u32> {
+        let voided = self.voided();
+        let mut corrected: BTreeMap<&RecordId, u32> = BTreeMap::new();
+        let standing = self
+            .records
+            .values()
+            .filter(|own| !voided.contains(&own.id));
+        for own in standing.filter_map(|record| record.corrects.as_ref()) {
+            *corrected.entry(&own.of).or_default() += 1;
+        }
+        corrected
+    }
+
+    /// The records that hold: not corrected, and not only there to void another. A record whose correction
+    /// was voided holds again.
+    pub fn heads(&self) -> impl Iterator<Item = Head<'_>> {
+        let corrected = self.corrected();
         self.records.values().filter_map(move |record| {
             let gone = corrected.contains_key(&record.id);
             let void = record.corrects.as_ref().is_some_and(|own| own.void);

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::{Book, Covert, CovertGap, How, Outcome, Record, Right, SelfCare, SlotState};
 use crate::dictionary::Schedule;
-use crate::dosage::Amount;
+use crate::dosage::{Amount, Dosage};
 use crate::ids::{PersonId, RecordId};
 use crate::knowledge::Tier;
 use crate::limits::{self, Evaluation, Limit, Moment, Next, Verdict};
@@ -145,6 +145,8 @@ pub enum Why {
         /// Seconds.
         seconds: i64,
     },
+    /// Of no due dose, where the order is not given when needed.
+    OffSchedule,
     /// Entered long after it happened.
     LateEntry {
         /// Seconds.
@@ -181,6 +183,8 @@ pub enum Why {
     },
     /// No witness.
     NoWitness,
+    /// No witness, and nobody can tell whether it is a controlled drug: no product stands for it.
+    ScheduleUnknown,
     /// A contraindicated medicine without the second person.
     NoSecondPerson,
     /// An alert that interrupts and is not overridden.
@@ -396,18 +400,25 @@ impl Weighing<'_> {
         }
     }
 
+    /// The dosage that the dose is one of: that of the due dose, else the one that is given when needed, or
+    /// the only one of the order. None where several could be meant.
+    fn dosage(&self) -> Option<&Dosage> {
+        let order = self.giving.order;
+        if let Some(due) = self.giving.due {
+            return order.dosages.get(due.slot.dosage);
+        }
+        let needed = order.is_needed();
+        let mut own = order.dosages.iter();
+        let first = own.find(|own| own.as_needed.is_needed() == needed)?;
+        let other = own.any(|own| own.as_needed.is_needed() == needed);
+        (!other).then_some(first)
+    }
+
     fn dose(&mut self) {
         let Some(given) = &self.giving.record.dose else {
             return;
         };
-        let place = self.giving.due.map_or(0, |due| due.slot.dosage);
-        let ordered = self
-            .giving
-            .order
-            .dosages
-            .get(place)
-            .and_then(|own| own.dose());
-        let Some(ordered) = ordered else {
+        let Some(ordered) = self.dosage().and_then(Dosage::dose) else {
             self.add(Verdict::Unknown, Why::DoseUnknown);
             return;
         };
@@ -492,7 +503,8 @@ impl Weighing<'_> {
             self.add(Verdict::Warn, Why::NotChecked { what: what.clone() });
         }
         if self.giving.allergies == AllergyState::NotAsked {
-            let first = !self.giving.book.all().any(|own| {
+            let mut standing = self.giving.book.heads().map(|head| head.record);
+            let first = !standing.any(|own| {
                 own.order == self.giving.order.id
                     && own.outcome.is_taken()
                     && own.id != self.giving.record.id
@@ -503,7 +515,11 @@ impl Weighing<'_> {
     }
 
     fn needed(&mut self) {
-        if self.giving.due.is_some() || !self.giving.order.is_needed() {
+        if self.giving.due.is_some() {
+            return;
+        }
+        if !self.giving.order.is_needed() {
+            self.unless_reasoned(Why::OffSchedule);
             return;
         }
         let need = self.giving.record.need.as_ref();
@@ -532,25 +548,33 @@ impl Weighing<'_> {
 
     /// A controlled drug that is given or destroyed is signed for by two.
     fn witness(&mut self) {
-        let schedule = self.giving.order.article.schedule;
-        let controlled = schedule.is_some_and(|own| self.giving.policy.witness.contains(&own));
+        let article = &self.giving.order.article;
+        let listed = |own: Schedule| self.giving.policy.witness.contains(&own);
+        let controlled = article.schedule.is_some_and(listed);
         let used = self.giving.record.outcome.meaning().used;
         let alone = self.giving.record.outcome == Outcome::SelfAdministered;
-        let asked = used && !alone && (controlled || self.giving.order.witness);
-        if asked && self.giving.record.witness.is_none() {
+        if !used || alone || self.giving.record.witness.is_some() {
+            return;
+        }
+        if controlled || self.giving.order.witness {
             self.ask(Need::Witness, Verdict::Block, Why::NoWitness);
+        } else if !article.tells_schedule() && !self.giving.policy.witness.is_empty() {
+            self.ask(Need::Witness, Verdict::Unknown, Why::ScheduleUnknown);
         }
     }
 
     fn limits(&mut self) -> Evaluation {
         let record = self.giving.record;
+        let article = &self.giving.order.article;
+        let stated = record.dose.as_ref();
         let dose = limits::Entry {
             id: record.id.clone(),
             order: Some(record.order.clone()),
             at: record.happened,
             name: record.product.clone(),
             dose: record.dose.clone(),
-            contents: record.contents.clone(),
+            // What the order's product holds; what the record says of it is somebody's word.
+            contents: stated.map_or_else(|| article.unstated(), |dose| article.contents(dose)),
         };
         let corrected = record.corrects.as_ref().map(|own| &own.of);
         let history = self.giving.book.history_without(corrected);

@@ -23,6 +23,31 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether it is one of the routes that rules speak of.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        const KNOWN: [&str; 17] = [
+            "oral",
+            "sublingual",
+            "buccal",
+            "intravenous",
+            "intramuscular",
+            "subcutaneous",
+            "intradermal",
+            "intraarterial",
+            "intrathecal",
+            "cutaneous",
+            "transdermal",
+            "ophthalmic",
+            "auricular",
+            "nasal",
+            "inhalation",
+            "rectal",
+            "vaginal",
+        ];
+        KNOWN.contains(&self.name.as_str())
+    }
+
     /// Whether little is absorbed, so that most interactions do not arise.
     #[must_use]
     pub fn is_local(&self) -> bool {

@@ -85,7 +85,13 @@ fn missing(at: usize, fact: &'static str, body: &Body, report: &mut Report) {
 }
 
 fn route(body: &Body, place: &Place<'_>, report: &mut Report) -> bool {
-    if let Some(route) = &place.medicine.route {
+    // Words that no list knows may mean the very route that harms.
+    if let Some(route) = place
+        .medicine
+        .route
+        .as_ref()
+        .filter(|route| route.is_known())
+    {
         return body.routes.contains(&route.name);
     }
     missing(place.at, "route", body, report);

@@ -73,7 +73,7 @@ pub struct Article {
     pub form: Option<String>,
     /// Route, where stated.
     pub route: Option<String>,
-    /// Controlled-drug schedule; none where it is not controlled.
+    /// Controlled-drug schedule; none where it is not controlled, or no product tells it.
     pub schedule: Option<Schedule>,
 }
 
@@ -115,6 +115,14 @@ impl Article {
             route: None,
             schedule: None,
         }
+    }
+
+    /// Whether the schedule is told: no schedule of a medicine that only has a name does not mean that it is
+    /// not controlled.
+    #[must_use]
+    pub fn tells_schedule(&self) -> bool {
+        let strong = self.ingredients.iter().any(|one| one.strength.is_some());
+        self.schedule.is_some() || strong || self.form.is_some()
     }
 
     /// What a dose of it holds, ingredient by ingredient.

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use super::Article;
 use crate::checks::{Medicine, Part, Route};
-use crate::dosage::{Amount, Bounds, Dosage, Repeat, TimeUnit};
+use crate::dosage::{Amount, Dosage, Repeat, TimeUnit};
 use crate::knowledge::Measured;
 use crate::quantity::Quantity;
 
@@ -153,17 +153,17 @@ fn daily(dosage: &Dosage) -> Option<Quantity> {
     }
 }
 
-/// The most times in 24 hours; what is given less often than daily counts once.
+/// The most times in 24 hours; what is given less often than daily counts once. None where nothing says how
+/// often: so long, or so many times in all, may all be in one day.
 fn times_a_day(rule: &Repeat) -> Option<Decimal> {
-    if rule.count == Some(1) && rule.period.is_none() {
+    if rule.count_max.or(rule.count) == Some(1) && rule.period.is_none() {
         return Some(Decimal::ONE);
     }
     let often = Decimal::from(rule.frequency_max.or(rule.frequency).unwrap_or(1).max(1));
     let clocks = rule.time_of_day.len().max(rule.when.len());
     let clocks = Decimal::from(clocks);
     let Some(unit) = rule.period_unit else {
-        let bounded = matches!(rule.bounds, Some(Bounds::Duration(_))) || rule.count.is_some();
-        return (clocks > Decimal::ZERO || bounded).then(|| clocks.max(Decimal::ONE));
+        return (clocks >= often).then_some(clocks);
     };
     let period = rule
         .period

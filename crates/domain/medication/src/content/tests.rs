@@ -155,6 +155,55 @@ fn orders_give_so_much_at_once_and_in_a_day() {
 }
 
 #[test]
+fn a_timing_of_bounds_alone_is_as_often_as_its_code_says() {
+    let timed = |timing: &str| {
+        format!(
+            r#"[{{"doseAndRate":[{{"doseQuantity":{{"value":1,"system":"http://unitsofmeasure.org","code":"g"}}}}],"timing":{timing}}}]"#
+        )
+    };
+    let coded = |code: &str, repeat: &str| {
+        timed(&format!(
+            r#"{{"code":{{"coding":[{{"code":"{code}"}}]}},"repeat":{{{repeat}}}}}"#
+        ))
+    };
+    let stated = |repeat: &str| timed(&format!(r#"{{"repeat":{{{repeat}}}}}"#));
+    let five = r#""boundsDuration":{"value":5,"system":"http://unitsofmeasure.org","code":"d"}"#;
+    let dates = r#""boundsPeriod":{"start":"2026-03-01","end":"2026-03-05"}"#;
+    for (json, most) in [
+        (coded("QID", five), Some("4")),
+        (coded("BID", dates), Some("2")),
+        (coded("QID", r#""count":20"#), Some("4")),
+        (coded("Q4H", five), Some("6")),
+        (coded("AM", five), Some("1")),
+        // What is stated holds before the code.
+        (
+            coded("QID", r#""frequency":2,"period":1,"periodUnit":"d""#),
+            Some("2"),
+        ),
+        // A code that nobody knows says nothing.
+        (coded("OFTEN", five), None),
+        (stated(five), None),
+        (stated(dates), None),
+        (stated(r#""count":6"#), None),
+        (stated(r#""count":1,"countMax":6"#), None),
+        (stated(r#""count":1"#), Some("1")),
+        (
+            stated(&format!(r#"{five},"timeOfDay":["08:00:00","20:00:00"]"#)),
+            Some("2"),
+        ),
+    ] {
+        let found = regimen(&dosages(&json)).daily;
+        let found = found.map(|own| own.value.to_string());
+        assert_eq!(found.as_deref(), most, "{json}");
+    }
+    // What bounds it stays.
+    let kept = dosages(&coded("QID", &format!(r#"{five},"count":20"#)));
+    let rule = kept[0].timing.as_ref().unwrap().rule().unwrap();
+    assert!(rule.bounds.is_some());
+    assert_eq!((rule.count, rule.frequency), (Some(20), Some(4)));
+}
+
+#[test]
 fn the_checks_see_the_doses_of_the_order() {
     use crate::checks::{Allergies, NotChecked, check};
     use crate::knowledge::{Fact, Facts};

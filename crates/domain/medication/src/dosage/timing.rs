@@ -134,6 +134,17 @@ pub struct Repeat {
     pub rest: Rest,
 }
 
+impl Repeat {
+    /// Whether it says how often, on which days or at what times, not only for how long and how many times.
+    fn says_when(&self) -> bool {
+        let often = self.frequency.or(self.frequency_max).is_some();
+        let period =
+            self.period.is_some() || self.period_max.is_some() || self.period_unit.is_some();
+        let days = !self.day_of_week.is_empty() || self.cycle.is_some();
+        often || period || days || !self.time_of_day.is_empty() || !self.when.is_empty()
+    }
+}
+
 /// FHIR R4 Timing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timing {
@@ -148,12 +159,24 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// The rule: the stated one, else that of the abbreviation.
+    /// The rule: the stated one, else that of the abbreviation. A stated one that only says for how long
+    /// or how many times in all leaves how often to the abbreviation.
     #[must_use]
     pub fn rule(&self) -> Option<Repeat> {
-        self.repeat
-            .clone()
-            .or_else(|| self.abbreviation().map(expand))
+        let often = || self.abbreviation().map(expand);
+        let Some(stated) = self.repeat.clone() else {
+            return often();
+        };
+        match often().filter(|_| !stated.says_when()) {
+            None => Some(stated),
+            Some(often) => Some(Repeat {
+                frequency: often.frequency,
+                period: often.period,
+                period_unit: often.period_unit,
+                when: often.when,
+                ..stated
+            }),
+        }
     }
 
     /// The abbreviation, where it is one we know.

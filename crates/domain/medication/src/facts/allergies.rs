@@ -83,18 +83,16 @@ fn label(concepts: &[Value<'_>]) -> String {
     first.unwrap_or_else(|| "an allergy without a name".to_owned())
 }
 
-/// What the concepts of one resource resolve to; what none of them does stays, by name.
+/// What the concepts of one resource resolve to; each that does not stays, by name: it may be wider than
+/// those that do.
 fn read(knowledge: &Knowledge, concepts: &[Value<'_>]) -> Vec<Allergen> {
     let mut found: Vec<Allergen> = Vec::new();
     for concept in concepts {
-        if let Some(allergen) = resolve(knowledge, *concept)
-            && !found.contains(&allergen)
-        {
+        let allergen = resolve(knowledge, *concept)
+            .unwrap_or_else(|| Allergen::Unresolved(label(core::slice::from_ref(concept))));
+        if !found.contains(&allergen) {
             found.push(allergen);
         }
-    }
-    if found.is_empty() {
-        found.push(Allergen::Unresolved(label(concepts)));
     }
     found
 }

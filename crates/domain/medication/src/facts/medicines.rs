@@ -60,10 +60,29 @@ pub fn medicine(
     if let Some(name) = names(concept).into_iter().next() {
         medicine.name = name;
     }
-    if stated.is_some() {
-        medicine.route = stated;
-    }
+    medicine.route = settled(
+        stated,
+        by_dictionary(dictionary, concept).and_then(|own| own.route.as_deref()),
+        resource,
+    );
     medicine
+}
+
+/// The route that counts: the stated one where all dosages agree, else the product's. One by which little
+/// is absorbed counts only where the product itself is made for it: "to the skin" is also said of patches.
+fn settled(stated: Option<Route>, product: Option<&str>, resource: Value<'_>) -> Option<Route> {
+    let of_product = || {
+        product.map(|name| Route {
+            name: name.to_owned(),
+        })
+    };
+    let Some(stated) = stated else {
+        return of_product().filter(|_| !states_a_route(resource));
+    };
+    if stated.is_local() && product != Some(stated.name.as_str()) {
+        return of_product().filter(|own| !own.is_local());
+    }
+    Some(stated)
 }
 
 /// The dosages of an order or a statement; none where one of them cannot be read, so that no part of a
@@ -225,28 +244,73 @@ fn by_words(knowledge: &Knowledge, concept: Value<'_>) -> Option<IngredientId> {
 }
 
 /// `Hydrochlorothiazide 25 MG` and `Paracetamol 500mg / Codeine 8mg tablet` as the words before each
-/// strength.
+/// strength. Where more is said than strengths, units and forms, the whole name stands beside them: it may
+/// hold a further ingredient.
 fn parts_of(name: &str) -> Vec<String> {
-    let name = name.split('(').next().unwrap_or(name);
-    // A `+`, ` / ` or ` and ` between ingredients; a slash inside a strength has no spaces around it.
-    let spaced = name.replace(" + ", " / ").replace(" and ", " / ");
-    let parts = spaced.split(" / ").map(|part| {
-        let words = part.split_whitespace().take_while(|word| {
-            let figure = word.starts_with(|c: char| c.is_ascii_digit());
-            !figure && !FORMS.contains(&word.to_lowercase().as_str())
-        });
-        words.collect::<Vec<_>>().join(" ")
-    });
-    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        vec![name.trim().to_owned()]
-    } else {
-        parts
+    let mut parts: Vec<String> = Vec::new();
+    let mut open: Vec<&str> = Vec::new();
+    let (mut named, mut rest) = (true, false);
+    for word in name.split_whitespace() {
+        let lower = word.to_lowercase();
+        if ["/", "+", "and", "with"].contains(&lower.as_str()) {
+            parts.push(core::mem::take(&mut open).join(" "));
+            named = true;
+            continue;
+        }
+        let figure = word.starts_with(|c: char| c.is_ascii_digit());
+        if figure || is_filler(&lower) {
+            named = false;
+        }
+        if named {
+            open.push(word);
+        } else {
+            rest |= !is_filler(&lower);
+        }
     }
+    parts.push(open.join(" "));
+    parts.retain(|part| !part.is_empty());
+    if rest || parts.is_empty() {
+        parts.push(name.trim().to_owned());
+    }
+    parts
 }
 
+/// Whether a word is a strength, a unit or a form: `500mg`, `25mg/5ml`, `(oral)`, `modified-release`.
+fn is_filler(lower: &str) -> bool {
+    lower
+        .split(['/', '-', '(', ')', ',', ';'])
+        .map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit() || ".%,".contains(c)))
+        .all(|part| part.is_empty() || FORMS.contains(&part) || UNITS.contains(&part))
+}
+
+/// Units of strengths.
+const UNITS: [&str; 22] = [
+    "mg",
+    "g",
+    "mcg",
+    "ug",
+    "microgram",
+    "micrograms",
+    "milligram",
+    "milligrams",
+    "gram",
+    "grams",
+    "ml",
+    "l",
+    "litre",
+    "unit",
+    "units",
+    "iu",
+    "mmol",
+    "meq",
+    "dose",
+    "hour",
+    "hr",
+    "actuat",
+];
+
 /// Words that end the name of an ingredient.
-const FORMS: [&str; 18] = [
+const FORMS: [&str; 40] = [
     "tablet",
     "tablets",
     "capsule",
@@ -265,17 +329,57 @@ const FORMS: [&str; 18] = [
     "spray",
     "granules",
     "powder",
+    "inhalation",
+    "modified",
+    "prolonged",
+    "extended",
+    "delayed",
+    "release",
+    "gastro",
+    "resistant",
+    "effervescent",
+    "dispersible",
+    "soluble",
+    "chewable",
+    "orodispersible",
+    "coated",
+    "film",
+    "sachet",
+    "sachets",
+    "suppository",
+    "suppositories",
+    "metered",
+    "topical",
+    "transdermal",
 ];
 
-/// The route that the first dosage states.
+/// The route of an order, where every dosage that states one states the same.
 fn route(resource: Value<'_>) -> Option<Route> {
-    let stated = ["dosageInstruction", "dosage"].iter().find_map(|member| {
-        let dosage = resource.get(member)?;
+    let mut all = stated_routes(resource).map(named);
+    let first = all.next()??;
+    all.all(|other| other.as_ref() == Some(&first))
+        .then_some(Route { name: first })
+}
+
+fn states_a_route(resource: Value<'_>) -> bool {
+    stated_routes(resource).next().is_some()
+}
+
+fn stated_routes<'a>(resource: Value<'a>) -> impl Iterator<Item = Value<'a>> {
+    ["dosageInstruction", "dosage"]
+        .into_iter()
+        .filter_map(move |member| resource.get(member))
         // An administration has one dosage, the others have a list.
-        dosage
-            .get("route")
-            .or_else(|| dosage.items().find_map(|one| one.get("route")))
-    })?;
+        .flat_map(|dosage| {
+            dosage
+                .get("route")
+                .into_iter()
+                .chain(dosage.items().filter_map(|one| one.get("route")))
+        })
+}
+
+/// The name of a route as the checks know it, else as it is written.
+fn named(stated: Value<'_>) -> Option<String> {
     let by_code = codings(stated).into_iter().find_map(|(system, code)| {
         let known = ROUTES.iter().find(|(own, _)| *own == code);
         known.filter(|_| system == SNOMED).map(|(_, name)| *name)
@@ -288,9 +392,7 @@ fn route(resource: Value<'_>) -> Option<Route> {
         )
     })?;
     let plain = SPOKEN.iter().find(|(own, _)| *own == name);
-    Some(Route {
-        name: plain.map_or(name.clone(), |(_, plain)| (*plain).to_owned()),
-    })
+    Some(plain.map_or(name.clone(), |(_, plain)| (*plain).to_owned()))
 }
 
 /// SNOMED CT route codes as the checks name routes.

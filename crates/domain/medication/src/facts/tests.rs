@@ -103,7 +103,7 @@ fn resolves_allergies_by_name_and_code() {
         r#"{"code":{"text":"Bad rash"},"reaction":[{"substance":{"text":"Trimethoprim"}}]}"#;
     assert_eq!(
         allergens(&[reaction]),
-        Allergies::Known(vec![id("trimethoprim")])
+        Allergies::Known(vec![lost("Bad rash"), id("trimethoprim")])
     );
 }
 
@@ -270,7 +270,7 @@ fn parts(medicine: &Medicine) -> Vec<&str> {
 
 #[test]
 fn resolves_medicines_or_names_them() {
-    let table: [(&str, &[&str], &[&str]); 10] = [
+    let table: [(&str, &[&str], &[&str]); 12] = [
         (
             r#"{"text":"Co-codamol 500mg/30mg tablet"}"#,
             &["paracetamol", "codeine"],
@@ -298,6 +298,16 @@ fn resolves_medicines_or_names_them() {
             &[],
         ),
         (r#"{"text":"Magic drops"}"#, &[], &["Magic"]),
+        (
+            r#"{"text":"Paracetamol 500mg/Codeine 30mg tablets"}"#,
+            &["paracetamol"],
+            &["Paracetamol 500mg/Codeine 30mg tablets"],
+        ),
+        (
+            r#"{"text":"ASPIRIN 75MG WITH DIPYRIDAMOLE 200MG"}"#,
+            &["aspirin", "dipyridamole"],
+            &[],
+        ),
         (
             r#"{"coding":[{"system":"http://x","code":"17"}]}"#,
             &[],
@@ -327,7 +337,8 @@ fn follows_contained_medications_and_states_the_route() {
     assert_eq!(found.unresolved, ["Water"]);
     assert_eq!(
         found.route.as_ref().map(|route| route.name.as_str()),
-        Some("cutaneous")
+        None,
+        "little is absorbed only of a product that is made so"
     );
     assert_eq!(found.name, "Mixture");
     let spoken = read(
@@ -389,4 +400,17 @@ fn doses_reach_the_checks() {
         milligrams(&order("Hydrochlorothiazide", tablets)),
         (None, None)
     );
+}
+
+#[test]
+fn a_patch_that_is_applied_to_the_skin_is_absorbed() {
+    let patch = read(
+        r#"{"medicationCodeableConcept":{"text":"Fentanyl"},"dosageInstruction":[{"route":{"text":"To the skin"}}]}"#,
+    );
+    assert!(!patch.route.is_some_and(|route| route.is_local()));
+    let both = read(
+        r#"{"medicationCodeableConcept":{"text":"Metronidazole"},"dosageInstruction":[
+            {"route":{"text":"vaginal"}},{"route":{"text":"oral"}}]}"#,
+    );
+    assert_eq!(both.route, None, "steps by different routes have none");
 }

@@ -400,7 +400,7 @@ fn near(
     for entry in history.opaque().filter(|entry| entry.id != dose.id) {
         if entry.at.seconds_since(dose.at).abs() < reach {
             let entry = entry.id.clone();
-            found.add(Verdict::Warn, None, Why::OpaqueNear { entry });
+            found.add(Verdict::Unknown, None, Why::OpaqueNear { entry });
         }
     }
     let later = history

@@ -250,12 +250,12 @@ fn limits_decide_as_the_table_says() {
             Next::Unknown,
         ),
         (
-            "an unknown product nearby is pointed out",
+            "an unknown product nearby leaves it unknown",
             &four,
             para("5T12:00:00Z"),
             vec!["2026-03-05T08:00:00Z something: 1 tablet".to_owned()],
-            Verdict::Warn,
-            Next::Now,
+            Verdict::Unknown,
+            Next::Unknown,
         ),
         (
             "an unknown product is not decidable",

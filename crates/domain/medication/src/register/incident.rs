@@ -74,6 +74,30 @@ impl Incident {
         }
     }
 
+    /// Whether the discrepancy explains what a settlement finds. It sets the balance off by the whole
+    /// difference, or by less of it where later entries have explained the rest; never by more, and never the
+    /// other way: that is another discrepancy, and a loss is told to the accountable officer.
+    ///
+    /// # Errors
+    /// It is another difference, or a loss that the accountable officer was not told of.
+    pub fn accounts_for(&self, before: Decimal, found: Decimal) -> Result<(), RegisterError> {
+        let whole = before + self.difference();
+        if found < before.min(whole) || found > before.max(whole) {
+            return Err(RegisterError::OtherDifference {
+                found,
+                balance: before,
+                difference: self.difference(),
+            });
+        }
+        let officer = |(own, _): &(Notified, Timestamp)| *own == Notified::AccountableOfficer;
+        if found < before && !self.told.iter().any(officer) {
+            return Err(RegisterError::Words(
+                "that the accountable officer was told of the loss",
+            ));
+        }
+        Ok(())
+    }
+
     /// Notes that somebody was told.
     pub fn tell(&mut self, whom: Notified, when: Timestamp) {
         if !self.told.iter().any(|(own, _)| *own == whom) {

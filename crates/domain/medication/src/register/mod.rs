@@ -75,6 +75,18 @@ pub enum RegisterError {
         /// Where it should go.
         to: Stage,
     },
+    /// A settlement of something else than the discrepancy.
+    #[error(
+        "{found} with a balance of {balance} is not the discrepancy of {difference}: count again, and report what differs"
+    )]
+    OtherDifference {
+        /// What is said to be there.
+        found: Decimal,
+        /// What the page has.
+        balance: Decimal,
+        /// What the discrepancy is.
+        difference: Decimal,
+    },
     /// Proof given and not asked for.
     #[error("proof of identity cannot be given without being asked for")]
     Proof,
@@ -95,6 +107,7 @@ impl Categorised for RegisterError {
             Self::SamePerson | Self::NotFresh(_) => Category::Forbidden,
             Self::NoIncident(_) | Self::NoSuchEntry(_) => Category::NotFound,
             Self::BelowNothing { .. }
+            | Self::OtherDifference { .. }
             | Self::Stage { .. }
             | Self::NotFirst
             | Self::PageExists

@@ -241,8 +241,9 @@ impl Page {
                 incident, found, ..
             } => {
                 let open = self.incidents.get(incident);
-                open.ok_or_else(|| RegisterError::NoIncident(incident.clone()))?
-                    .can_settle()?;
+                let open = open.ok_or_else(|| RegisterError::NoIncident(incident.clone()))?;
+                open.can_settle()?;
+                open.accounts_for(before, *found)?;
                 *found
             }
         };

@@ -361,6 +361,41 @@ fn a_count_that_differs_opens_a_discrepancy_that_ends_with_a_finding() {
 }
 
 #[test]
+fn a_settlement_accounts_for_its_discrepancy_alone() {
+    // The page says 26. What was counted, what was written then, and what settlements are taken.
+    let rows: [(i64, Option<What>, &[i64], &[i64]); 4] = [
+        (25, None, &[25, 26], &[0, 24, 27]),
+        // One more was found: a loss is not settled under it.
+        (27, None, &[26, 27], &[0, 25, 28]),
+        // The difference moves on with the balance.
+        (25, Some(left(2)), &[23, 24], &[22, 25]),
+        // A correction explained it: three had left.
+        (25, Some(correction(2, 3)), &[25], &[23, 26]),
+    ];
+    for (number, then, taken, refused) in rows {
+        let mut page = begun();
+        write(&mut page, counted(number)).unwrap();
+        if let Some(then) = then {
+            write(&mut page, then).unwrap();
+        }
+        let own = page.incident(&incident()).unwrap();
+        own.investigate().unwrap();
+        for whom in own.must_tell() {
+            own.tell(*whom, at(NOON));
+        }
+        for found in refused {
+            let tried = write(&mut page.clone(), settled(*found));
+            let other = matches!(tried, Err(RegisterError::OtherDifference { .. }));
+            assert!(other, "{number} {found}: {tried:?}");
+        }
+        for found in taken {
+            let tried = write(&mut page.clone(), settled(*found));
+            assert!(tried.is_ok(), "{number} {found}: {tried:?}");
+        }
+    }
+}
+
+#[test]
 fn a_count_is_due_after_so_many_days() {
     let mut page = begun();
     assert!(!super::Page::count_due(&super::tests::page(), 7, at(NOON)));
@@ -508,7 +543,7 @@ proptest! {
                             incident.tell(Notified::Manager, now);
                             incident.tell(Notified::AccountableOfficer, now);
                             incident.investigate().unwrap();
-                            What::Settled { incident: own.id, found: own.found, finding: "found".to_owned() }
+                            What::Settled { incident: own.id.clone(), found: page.balance() + own.difference(), finding: "found".to_owned() }
                         }
                         None => counted(amount),
                     }

@@ -57,11 +57,18 @@ fn standing(resource: Value<'_>) -> String {
     let about = ["subject", "patient", "beneficiary"]
         .iter()
         .find_map(|member| reference(resource, member));
-    [status, about]
+    [doubt(resource), status, about]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Why it is not to be relied on: what was refuted may still say that it is active.
+fn doubt(resource: Value<'_>) -> Option<String> {
+    first_code(resource, "verificationStatus")
+        .filter(|code| matches!(code.as_str(), "refuted" | "entered-in-error" | "unconfirmed"))
+        .map(|code| words(&code))
 }
 
 #[cfg(test)]
@@ -91,6 +98,22 @@ mod tests {
             (
                 r#"{"resourceType":"Subscription","criteria":"Location?status=active","status":"active"}"#,
                 ("Location?status=active", "Active"),
+            ),
+            (
+                r#"{"resourceType":"AllergyIntolerance","clinicalStatus":{"coding":[{"code":"active"}]},"verificationStatus":{"coding":[{"code":"refuted"}]},"code":{"text":"Nuts"},"patient":{"reference":"Patient/p1"}}"#,
+                ("Nuts", "Refuted, Active, Patient/p1"),
+            ),
+            (
+                r#"{"resourceType":"Condition","verificationStatus":{"coding":[{"code":"entered-in-error"}]},"code":{"text":"Asthma"}}"#,
+                ("Asthma", "Entered in error"),
+            ),
+            (
+                r#"{"resourceType":"Condition","clinicalStatus":{"coding":[{"code":"active"}]},"verificationStatus":{"coding":[{"code":"unconfirmed"}]}}"#,
+                ("", "Unconfirmed, Active"),
+            ),
+            (
+                r#"{"resourceType":"Condition","clinicalStatus":{"coding":[{"code":"active"}]},"verificationStatus":{"coding":[{"code":"confirmed"}]}}"#,
+                ("", "Active"),
             ),
             (r#"{"resourceType":"Basic"}"#, ("", "")),
         ] {

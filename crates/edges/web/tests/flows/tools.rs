@@ -358,6 +358,9 @@ impl Outbound for Fake {
     fn permits(&self, _: &str) -> Result<(), ConnectError> {
         Ok(())
     }
+    fn permits_import(&self, _: &str) -> Result<(), ConnectError> {
+        Err(ConnectError::Off)
+    }
     async fn reaches(&self, _: &str) -> Result<(), ConnectError> {
         Ok(())
     }

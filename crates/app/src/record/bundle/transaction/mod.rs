@@ -91,6 +91,10 @@ enum Step {
     Look,
 }
 
+fn guard_changed() -> AppError {
+    AppError::Conflict("the record changed while it was looked at: try again".to_owned())
+}
+
 /// A transaction to do.
 pub(super) struct Transaction<'a> {
     pub app: &'a App,
@@ -128,9 +132,7 @@ impl Transaction<'_> {
                 }
                 // Which of the guards changed is not known: whoever gave some looks again.
                 Attempt::Lost(CommitError::GuardChanged { .. }) if !self.guards.is_empty() => {
-                    return Err(AppError::Conflict(
-                        "the record changed while it was looked at: try again".to_owned(),
-                    ));
+                    return Err(guard_changed());
                 }
                 Attempt::Lost(error) if self.may_repeat(&error) && retry.again().await => {}
                 Attempt::Lost(error) => return Err(self.named(error)),
@@ -154,6 +156,10 @@ impl Transaction<'_> {
         let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;
         if changes.is_empty() {
+            // Guards hold in a commit alone, and there is none.
+            if !self.guards.is_empty() {
+                return Err(guard_changed());
+            }
             if let Err(error) = self.keep(&answers).await {
                 return Ok(Attempt::Lost(error));
             }

@@ -31,11 +31,14 @@ pub(super) enum Target {
 }
 
 impl Transaction<'_> {
-    /// Resolves conditions. A criterion that two creates share makes one resource.
+    /// Resolves conditions. A criterion that two creates share makes one resource; what conditional deletes
+    /// take away counts against one limit.
     pub(super) async fn targets(&self, guards: &mut Vec<Guard>) -> Result<Vec<Target>, AppError> {
         let mut same: HashMap<(TypeId, &str), usize> = HashMap::new();
         let mut targets = Vec::with_capacity(self.parsed.items.len());
         let sent = self.sent_ids();
+        let limit = self.app.settings().limits.deletions;
+        let mut gone = 0_usize;
         for item in &self.parsed.items {
             let request = item.asked()?;
             if let (Address::Type(ty, _), Some(criteria)) =
@@ -49,7 +52,16 @@ impl Transaction<'_> {
             }
             let sent = sent.get(&item.index).map(String::as_str);
             let target = self.target(request, sent, guards).await;
-            targets.push(target.map_err(|error| item.error(error))?);
+            let target = target.map_err(|error| item.error(error))?;
+            if let Target::Each(keys) = &target {
+                gone = gone.saturating_add(keys.len());
+                if gone > limit {
+                    return Err(item.error(AppError::TooCostly(format!(
+                        "the conditions of the bundle's deletions match more than {limit} resources in all, so none was deleted: send them as several bundles"
+                    ))));
+                }
+            }
+            targets.push(target);
         }
         Ok(targets)
     }
