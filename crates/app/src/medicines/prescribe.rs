@@ -285,8 +285,12 @@ pub(super) async fn standing(
         .map(|shown| format!("{FINGERPRINT}|{}", shown.fingerprint.0))
         .collect();
     let since = app.now().plus_seconds(-STANDING_DAYS * 86_400);
-    let young = (purpose == For::Order)
-        .then(|| ("identified".to_owned(), format!("ge{}", since.to_fhir_instant())));
+    let young = (purpose == For::Order).then(|| {
+        (
+            "identified".to_owned(),
+            format!("ge{}", since.to_fhir_instant()),
+        )
+    });
     let patient = format!("Patient/{}", checked.patient.id.as_str());
     let mut found = Vec::new();
     for part in wanted.chunks(50) {

@@ -82,6 +82,10 @@ pub fn words(why: &Why) -> String {
         Why::RightMissing { right } => format!("the right {} was not verified", right.code()),
         Why::RightWrong { right } => format!("the {} does not fit", right.code()),
         Why::NoWitness => "this dose wants a witness".to_owned(),
+        Why::OffSchedule => "no dose of it is due at this time: say why it is given".to_owned(),
+        Why::ScheduleUnknown => {
+            "no product stands for it, so nobody can tell whether it is a controlled drug: name a witness, or the product".to_owned()
+        }
         Why::NoSecondPerson => "it is contraindicated and no second person signed".to_owned(),
         Why::NotOverridden { tier } => format!(
             "an alert of tier {} has no reason to go on: see $medication-check",

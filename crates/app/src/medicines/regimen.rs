@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
-use kernel::VersionId;
+use kernel::{LogicalId, VersionId};
 use ledger::leaf::Class;
 use medication::facts::Reference;
 use store::{Guard, ResourceKey, StoredVersion};
@@ -65,6 +65,26 @@ impl Reference for Medications {
     }
 }
 
+/// Refuses whoever may not see everything that is looked at: searches narrow to what a role reaches, and a
+/// list cut that way would look like a shorter list.
+async fn reaches(app: &App, caller: &Caller, patients: &[LogicalId]) -> Result<(), AppError> {
+    for ty in LOOKED_AT {
+        let ask = Ask {
+            ty: Some(resource_type(app, ty)?),
+            patients: Some(patients),
+            ..Ask::operation(Interaction::Search)
+        };
+        authorise(app, caller, &ask).await?;
+    }
+    Ok(())
+}
+
+/// The criterion of observations: nothing older is used.
+fn since(app: &App) -> String {
+    let since = app.now().plus_seconds(-400 * 86_400).to_fhir_instant();
+    format!("ge{}", since.get(..10).unwrap_or(&since))
+}
+
 /// Loads it, and records one look at the patient for `purpose`, such as `$medication-check`.
 pub(crate) async fn load(
     app: &App,
@@ -81,15 +101,7 @@ pub(crate) async fn load(
     )
     .await?;
     let query = format!("{}/{purpose}", name_of(patient));
-    // Searches narrow to what a role reaches: a list cut that way would look like a shorter list.
-    for ty in LOOKED_AT {
-        let ask = Ask {
-            ty: Some(resource_type(app, ty)?),
-            patients: Some(&patients),
-            ..Ask::operation(Interaction::Search)
-        };
-        authorise(app, caller, &ask).await?;
-    }
+    reaches(app, caller, &patients).await?;
     let look = Look {
         class: Class::Search,
         object: None,
@@ -123,14 +135,7 @@ pub(crate) async fn load(
             .into_iter()
             .filter(|held| !rests_on(held.document.root(), &known)),
     );
-    // Nothing older is used.
-    let since = app.now().plus_seconds(-400 * 86_400).to_fhir_instant();
-    let since = format!("ge{}", since.get(..10).unwrap_or(&since));
-    let codes = [
-        ("code", medication::facts::OBSERVATIONS),
-        ("date", since.as_str()),
-    ];
-    let observations = of.find("Observation", &codes, None).await?;
+    let observations = of.observations().await?;
     let medications = of
         .medications(medicines.iter().map(|held| held.document.root()))
         .await?;
@@ -228,6 +233,15 @@ impl Asked<'_> {
             });
         }
         found.into_iter().map(held).collect()
+    }
+
+    async fn observations(&self) -> Result<Vec<Held>, AppError> {
+        let since = since(self.app);
+        let codes = [
+            ("code", medication::facts::OBSERVATIONS),
+            ("date", since.as_str()),
+        ];
+        self.find("Observation", &codes, None).await
     }
 
     async fn search(

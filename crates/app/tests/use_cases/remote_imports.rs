@@ -61,7 +61,10 @@ fn outbound(house: &House, allow: &str) -> Arc<Client> {
 /// Jobs in small pieces, and the way to a server.
 async fn reaching(server: &Receiver) -> Jobs {
     let jobs = Jobs::begin_with(|settings| settings.bulk.chunk_bytes = 150).await;
-    let allow = format!("http://127.0.0.1:{} private import", server.address().port());
+    let allow = format!(
+        "http://127.0.0.1:{} private import",
+        server.address().port()
+    );
     let client = outbound(&jobs.house, &allow);
     let _ = jobs.house.app.clone().reaching_out(client);
     jobs
@@ -146,7 +149,10 @@ pub async fn another_replica_goes_on_where_one_was_stopped() {
         house.ids.clone(),
         settings,
     );
-    let allow = format!("http://127.0.0.1:{} private import", server.address().port());
+    let allow = format!(
+        "http://127.0.0.1:{} private import",
+        server.address().port()
+    );
     let other = other
         .unwrap()
         .with_files(jobs.files.clone())

@@ -365,7 +365,7 @@ fn states_a_route(resource: Value<'_>) -> bool {
     stated_routes(resource).next().is_some()
 }
 
-fn stated_routes<'a>(resource: Value<'a>) -> impl Iterator<Item = Value<'a>> {
+fn stated_routes(resource: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     ["dosageInstruction", "dosage"]
         .into_iter()
         .filter_map(move |member| resource.get(member))

@@ -360,10 +360,13 @@ fn a_count_that_differs_opens_a_discrepancy_that_ends_with_a_finding() {
     assert_eq!(write(&mut begun(), counted(26)).unwrap().incident, None);
 }
 
+/// A row of the table below.
+type Row<'a> = (i64, Option<What>, &'a [i64], &'a [i64]);
+
 #[test]
 fn a_settlement_accounts_for_its_discrepancy_alone() {
     // The page says 26. What was counted, what was written then, and what settlements are taken.
-    let rows: [(i64, Option<What>, &[i64], &[i64]); 4] = [
+    let rows: [Row<'_>; 4] = [
         (25, None, &[25, 26], &[0, 24, 27]),
         // One more was found: a loss is not settled under it.
         (27, None, &[26, 27], &[0, 25, 28]),

@@ -67,7 +67,12 @@ fn standing(resource: Value<'_>) -> String {
 /// Why it is not to be relied on: what was refuted may still say that it is active.
 fn doubt(resource: Value<'_>) -> Option<String> {
     first_code(resource, "verificationStatus")
-        .filter(|code| matches!(code.as_str(), "refuted" | "entered-in-error" | "unconfirmed"))
+        .filter(|code| {
+            matches!(
+                code.as_str(),
+                "refuted" | "entered-in-error" | "unconfirmed"
+            )
+        })
         .map(|code| words(&code))
 }
 
