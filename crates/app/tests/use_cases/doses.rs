@@ -411,7 +411,7 @@ async fn corrections_append() {
     assert_eq!(void["status"], "entered-in-error");
     assert_eq!(void["performer"].as_array().unwrap().len(), 2, "{void}");
     let chart = charted(&house, &nurse, "2026-03-05", 1).await;
-    assert_eq!(states(&chart)[0].1, "due", "it has no outcome again");
+    assert_eq!(states(&chart)[0].1, "given", "what was given stands again");
 }
 
 #[tokio::test]
