@@ -23,12 +23,26 @@ pub enum DocKind {
     Relationship = 7,
     /// A tenant setting.
     Setting = 8,
+    /// A medicine that is kept: its heading and what the movements folded so far come to.
+    StockItem = 10,
+    /// A movement of stock, its id below its item's.
+    StockMovement = 11,
+    /// A page of a controlled-drug register: its heading and where it stands.
+    RegisterPage = 12,
+    /// An entry of a register, its id below its page's.
+    RegisterEntry = 13,
+    /// A discrepancy of a register that is looked into.
+    RegisterIncident = 14,
+    /// How a pharmacy or a source of drug knowledge is reached.
+    Partner = 15,
     /// A package of profiles (in the instance's own store).
     Package = 20,
     /// A part of a package's content.
     PackagePart = 21,
     /// An installed code system (in the instance's own store).
     Terminology = 30,
+    /// An installed dictionary of products (in the instance's own store).
+    Products = 31,
     /// A browser session.
     Session = 64,
     /// A short-lived access token.
@@ -65,6 +79,12 @@ pub enum DocKind {
     SearchParameters = 96,
     /// Which place the files of the instance lie in.
     FilesPlace = 98,
+    /// A round that a device took along.
+    RoundPack = 100,
+    /// What a source of drug knowledge answered.
+    KnowledgeAnswer = 101,
+    /// What was sent to a pharmacy, or came from one.
+    PharmacyMessage = 102,
 }
 
 impl DocKind {

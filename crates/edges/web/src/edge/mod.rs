@@ -16,6 +16,7 @@ mod explained;
 mod form;
 mod found;
 mod house;
+mod medicines;
 mod names;
 mod operator;
 mod parameters;
@@ -110,7 +111,10 @@ pub fn router_with(app: App, settings: WebSettings) -> Router {
         .route("/t/{tenant}", get(public::with_slash))
         .route("/t/{tenant}/", get(today::page))
         .nest("/operator", signed_in().merge(instance()))
-        .nest("/t/{tenant}", signed_in().merge(tenant()))
+        .nest(
+            "/t/{tenant}",
+            signed_in().merge(tenant()).merge(medicines::routes()),
+        )
         .fallback(public::missing)
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(middleware::from_fn(answer::headers))
