@@ -4,6 +4,7 @@
 mod definitions;
 mod dictionaries;
 mod profile_pack;
+mod safety;
 mod search_parameters;
 mod terminology_pack;
 mod test_command;
@@ -21,6 +22,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   terminology --from <folder>         make the terminology pack alone
   profiles --from <folder>            make the profile pack alone
   snapshots --from <folder>           compare snapshots made from differentials with the published ones
+  safety                              check the hazards of docs/clinical-safety and print the log
   dictionaries                        train the store's compression dictionaries (never one that was
                                       released: a better one gets a new number)";
 
@@ -58,6 +60,7 @@ fn run(arguments: &[String]) -> Result<String, String> {
             .map_err(|error| error.to_string()),
         "profiles" => profile_pack(&source(rest)?),
         "search-parameters" => search_parameters(&source(rest)?, &target),
+        "safety" => safety::write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")),
         "dictionaries" => {
             let target =
                 Path::new(env!("CARGO_MANIFEST_DIR")).join("../../adapters/store/dictionaries");
