@@ -103,6 +103,9 @@ pub enum SignInError {
     /// The second step's code is wrong or was used.
     #[error("the code is wrong or was used already: wait for the next one")]
     Code,
+    /// Somebody beside the caller did not prove who they are; never says which part was wrong.
+    #[error("who that is was not proved: check name, password and, where there is one, the code")]
+    Proof,
     /// No session, or it ended.
     #[error("the session has ended: sign in again")]
     Session,
@@ -332,7 +335,9 @@ impl Categorised for AppError {
             Self::Query(error) => error.category(),
             Self::NotFound { .. } => Category::NotFound,
             Self::Gone { .. } => Category::Gone,
-            Self::Denied { .. } | Self::SignIn(SignInError::Forgery) => Category::Forbidden,
+            Self::Denied { .. } | Self::SignIn(SignInError::Forgery | SignInError::Proof) => {
+                Category::Forbidden
+            }
             Self::SignIn(SignInError::Locked(_)) | Self::Throttled(_) => Category::Throttled,
             Self::SignIn(_) => Category::Unauthenticated,
             Self::Stale { .. } | Self::MultipleMatches { .. } => Category::Stale,

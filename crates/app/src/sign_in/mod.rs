@@ -6,6 +6,7 @@ pub mod account;
 pub mod bearer;
 pub(crate) mod cache;
 pub mod client_credentials;
+pub mod confirm;
 pub mod password;
 pub mod session;
 pub(crate) mod token_use;
@@ -30,6 +31,7 @@ use crate::tenants;
 
 pub use bearer::bearer;
 pub use client_credentials::{IssuedToken, client_credentials};
+pub use confirm::{Confirmed, Proof, confirm};
 pub use password::{SignedIn, password, second_step};
 pub use session::{SessionCaller, check_form, form_token, session, sign_out};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use identity::credential::{Credential, CredentialKind};
 use identity::lockout::{LockOut, LockOutPolicy, Locked};
 use identity::password::PasswordCost;
+use identity::totp::{Totp, TotpError};
 use identity::{
     AuthenticationLevel, Pending, SecretBytes, Session, SessionPolicy, SignInName, Tenant, User,
 };
@@ -83,6 +84,19 @@ pub async fn password(
     context: RequestContext,
 ) -> Result<SignedIn, AppError> {
     let tenant = tenants::by_slug(app, slug).await?;
+    let (id, tried) = compare(app, &tenant, (name, password), &context, "password").await?;
+    settle(app, &tenant, id, tried, context).await
+}
+
+/// Compares a password with the one of a name. It takes as long, locks as soon and answers the same for a
+/// name that nobody has.
+pub(crate) async fn compare(
+    app: &App,
+    tenant: &Tenant,
+    (name, password): (&str, Zeroizing<String>),
+    context: &RequestContext,
+    what: &'static str,
+) -> Result<(UserId, Tried), AppError> {
     let folded: Option<SignInName> = name.parse().ok();
     let found = match &folded {
         Some(name) => find(app, tenant.id, name).await?,
@@ -98,15 +112,7 @@ pub async fn password(
         let actor = found
             .as_ref()
             .map_or_else(|| unknown_actor(tenant.id), |found| actor_of(&found.value));
-        refused(
-            app,
-            tenant.id,
-            &context,
-            &actor,
-            "password",
-            LOCKED.to_owned(),
-        )
-        .await?;
+        refused(app, tenant.id, context, &actor, what, LOCKED.to_owned()).await?;
         return Err(locked(refusal));
     }
     let stored = found
@@ -116,14 +122,14 @@ pub async fn password(
         .and_then(|found| found.value.password.clone());
     let (right, rehashed) = verify(app, password, stored.clone()).await?;
     let Some(found) = found else {
-        return Err(nobody(app, tenant.id, name, &context).await?);
+        return Err(nobody(app, tenant.id, name, context, what).await?);
     };
     let tried = Tried {
         right,
         stored,
         rehashed,
     };
-    settle(app, &tenant, found.value.id, tried, context).await
+    Ok((found.value.id, tried))
 }
 
 /// Counts a try for a name that nobody has, and answers as for one that somebody has.
@@ -132,6 +138,7 @@ async fn nobody(
     tenant: TenantId,
     name: &str,
     context: &RequestContext,
+    what: &'static str,
 ) -> Result<AppError, AppError> {
     let actor = unknown_actor(tenant);
     // Other tries were counted while this one waited for its turn to be hashed.
@@ -139,18 +146,28 @@ async fn nobody(
         Ok(()) => (SignInError::Credentials.into(), "no such sign-in name"),
         Err(refusal) => (locked(refusal), LOCKED),
     };
-    refused(app, tenant, context, &actor, "password", detail.to_owned()).await?;
+    refused(app, tenant, context, &actor, what, detail.to_owned()).await?;
     Ok(error)
 }
 
 const LOCKED: &str = "locked after failed attempts";
 
 /// What the hashing found.
-struct Tried {
+pub(crate) struct Tried {
     right: bool,
     /// The hash that the password was compared with.
     stored: Option<String>,
     rehashed: Option<String>,
+}
+
+impl Tried {
+    /// Whether it was the password that the account has now, of somebody who may sign in now.
+    pub(crate) fn holds(&self, user: &User, now: Timestamp) -> bool {
+        self.right
+            && user.state == identity::UserState::Active
+            && user.password == self.stored
+            && user.lock_out.check(now).is_ok()
+    }
 }
 
 /// Judges a try by the account as it is now, and commits against that very version of it: a lock, a
@@ -169,11 +186,7 @@ async fn settle(
             return Err(SignInError::Credentials.into());
         };
         let user = &found.value;
-        let right = tried.right
-            && user.state == identity::UserState::Active
-            && user.password == tried.stored
-            && user.lock_out.check(app.now()).is_ok();
-        if !right {
+        if !tried.holds(user, app.now()) {
             failed(app, tenant.id, found, &context, "password").await?;
             return Err(SignInError::Credentials.into());
         }
@@ -399,6 +412,19 @@ fn over(session: &Versioned<Session>, now: Timestamp) -> Result<DocWrite, AppErr
     })
 }
 
+/// The second step as it stands after a code was used, a one-time code or a recovery code, and which it is.
+pub(crate) fn use_code(
+    user: &User,
+    code: &str,
+    now: Timestamp,
+) -> (Result<Totp, TotpError>, &'static str) {
+    if code.chars().any(char::is_alphabetic) {
+        (user.totp.recover(user.id, code), "recovery-code")
+    } else {
+        (user.totp.verify(code, now), "one-time-code")
+    }
+}
+
 /// The second step: a one-time code, or a recovery code. Answers a new session in place of the first
 /// step's.
 pub async fn second_step(
@@ -425,12 +451,7 @@ pub async fn second_step(
         refused(app, tenant.id, &context, &actor, what, LOCKED.to_owned()).await?;
         return Err(locked(refusal));
     }
-    let is_recovery = code.chars().any(char::is_alphabetic);
-    let next = if is_recovery {
-        found.value.totp.recover(found.value.id, code)
-    } else {
-        found.value.totp.verify(code, now)
-    };
+    let (next, what) = use_code(&found.value, code, now);
     let Ok(totp) = next else {
         failed(app, tenant.id, found, &context, "one-time-code").await?;
         return Err(SignInError::Code.into());
@@ -442,11 +463,6 @@ pub async fn second_step(
     let (session, text, doc) = begin(app, tenant.id, &user, level)?;
     let ended = over(&first, now)?;
     let actor = actor_of(&user);
-    let what = if is_recovery {
-        "recovery-code"
-    } else {
-        "one-time-code"
-    };
     let committed = UnitOfWork::begin(app, &scope)
         .doc(doc)
         .doc(ended)

@@ -13,6 +13,8 @@ mod bundles;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod confirming;
+#[cfg(test)]
 mod dice;
 #[cfg(test)]
 mod doses;
