@@ -193,20 +193,22 @@ impl Book {
 
     /// The records that a void which holds takes away; a void that was voided itself takes nothing away.
     fn voided(&self) -> BTreeSet<&RecordId> {
-        let target = |id: &RecordId| {
-            let own = self.records.get(id)?.corrects.as_ref()?;
-            own.void.then_some(&own.of)
-        };
+        let correcting = self.records.values();
+        let voids: BTreeMap<&RecordId, &RecordId> = correcting
+            .filter_map(|record| Some((&record.id, record.corrects.as_ref()?)))
+            .filter(|(_, correction)| correction.void)
+            .map(|(id, correction)| (id, &correction.of))
+            .collect();
         let mut open: BTreeMap<&RecordId, u32> = BTreeMap::new();
-        for of in self.records.keys().filter_map(target) {
+        for of in voids.values() {
             *open.entry(of).or_default() += 1;
         }
-        let all = self.records.keys();
+        let all = voids.keys().copied();
         let mut ready: Vec<&RecordId> = all.filter(|id| !open.contains_key(*id)).collect();
         let mut voided = BTreeSet::new();
         // From those that nothing voids to what they void. Voids in a ring stay open: they are no heads.
         while let Some(id) = ready.pop() {
-            let Some(of) = target(id) else {
+            let Some(of) = voids.get(id).copied() else {
                 continue;
             };
             if !voided.contains(id) {
