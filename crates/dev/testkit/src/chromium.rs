@@ -30,6 +30,11 @@ impl Chromium {
         .ok_or_else(|| PeerMissing::new("Chromium", "none of the usual paths has it".to_owned()))
     }
 
+    /// Where it lies.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     fn command(&self, profile: &Path, width: u32, height: u32, dark: bool) -> Command {
         let mut command = Command::new(&self.program);
         command

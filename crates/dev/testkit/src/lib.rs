@@ -2,6 +2,7 @@
 //! fixed clocks and seeded ids.
 //! Only tests and benches may depend on it.
 
+pub mod browser;
 pub mod chromium;
 pub mod clock;
 pub mod ids;

@@ -1,0 +1,5 @@
+//! The pages in a real browser, with their scripts, over a real connection: what a person sees, with two
+//! devices and without a network.
+
+mod house;
+mod signing_in;
