@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod mail;
 mod outbound;
+pub mod pharmacy;
 mod pins;
 mod policy;
 mod resolve;

@@ -58,6 +58,25 @@ impl SigningKey {
     }
 }
 
+impl SigningKey {
+    /// Whether one of the signatures in a header's value is of a message; takes as long whatever differs.
+    #[must_use]
+    pub fn verifies(&self, id: &str, timestamp: i64, body: &[u8], header: &str) -> bool {
+        // More than a few are nobody's.
+        const MOST: usize = 8;
+        let signatures = header.split_ascii_whitespace().take(MOST);
+        signatures.fold(false, |found, one| {
+            let mut mac = keyed(&self.0);
+            mac.update(format!("{id}.{timestamp}.").as_bytes());
+            mac.update(body);
+            let sent = one
+                .strip_prefix("v1,")
+                .and_then(|own| STANDARD.decode(own).ok());
+            sent.is_some_and(|own| mac.verify_slice(&own).is_ok()) | found
+        })
+    }
+}
+
 fn keyed(secret: &[u8; 32]) -> Hmac<Sha256> {
     // HMAC takes keys of any length; the construction cannot fail.
     match Hmac::<Sha256>::new_from_slice(secret) {
@@ -97,6 +116,11 @@ mod tests {
         assert_ne!(key.sign("msg_1", 1_700_000_001, b"{\"a\":1}"), expected);
         assert_ne!(key.sign("msg_1", 1_700_000_000, b"{\"a\":2}"), expected);
         assert_eq!(format!("{key:?}"), "SigningKey");
+        let signed = |header: &str| key.verifies("msg_1", 1_700_000_000, b"{\"a\":1}", header);
+        assert!(signed(&expected) && signed(&format!("v1,AAAA {expected}")));
+        assert!(!signed("") && !signed("v1,AAAA") && !signed(&expected.replace("v1,", "v1a,")));
+        assert!(!key.verifies("msg_1", 1_700_000_000, b"{\"a\":2}", &expected));
+        assert!(!key.verifies("msg_1", 1_700_000_001, b"{\"a\":1}", &expected));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod chromium;
 pub mod clock;
 pub mod ids;
 pub mod peers;
+pub mod pharmacy;
 pub mod postgres;
 pub mod receiver;
 pub mod smtp;

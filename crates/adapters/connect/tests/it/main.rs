@@ -5,4 +5,6 @@ mod calls;
 #[cfg(test)]
 mod mails;
 #[cfg(test)]
+mod pharmacies;
+#[cfg(test)]
 mod setting;

@@ -70,7 +70,8 @@ impl Categorised for OrderError {
     }
 }
 
-/// What is asked of whom. Made by [`request_repeat`] and [`order_supply`] alone.
+/// What is asked of whom. Made by [`request_repeat`] and [`order_supply`], and read back by
+/// [`Verb::kept`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verb {
     kind: Kind,
@@ -184,6 +185,26 @@ pub struct Order {
     pub verb: Verb,
     /// Where it stands.
     pub track: Track,
+}
+
+impl Verb {
+    /// As it was kept: what may be bought was asked when it was made.
+    #[must_use]
+    pub const fn kept(
+        kind: Kind,
+        of_whom: PartyId,
+        resident: Option<ResidentId>,
+        location: LocationId,
+        lines: Vec<Line>,
+    ) -> Self {
+        Self {
+            kind,
+            of_whom,
+            resident,
+            location,
+            lines,
+        }
+    }
 }
 
 impl Order {

@@ -14,10 +14,11 @@ use crate::quantity::Quantity;
 
 const ODS: &str = "https://fhir.nhs.uk/Id/ods-organization-code";
 const NHS_NUMBER: &str = "https://fhir.nhs.uk/Id/nhs-number";
-const EVENT: &str = "https://fhir.nhs.uk/CodeSystem/message-event";
+pub(super) const EVENT: &str = "https://fhir.nhs.uk/CodeSystem/message-event";
 const OWN_EVENT: &str = "https://theriac.example.org/fhir/CodeSystem/message-event";
 const UUIDS: &str = "https://tools.ietf.org/html/rfc4122";
-const NUMBER: &str = "https://fhir.nhs.uk/Id/prescription-order-number";
+/// Prescriptions by their number in its short form.
+pub const NUMBER: &str = "https://fhir.nhs.uk/Id/prescription-order-number";
 const ITEM_NUMBER: &str = "https://fhir.nhs.uk/Id/prescription-order-item-number";
 const ROLE: &str = "https://fhir.nhs.uk/Id/sds-role-profile-id";
 const COURSE: &str = "http://terminology.hl7.org/CodeSystem/medicationrequest-course-of-therapy";
@@ -171,6 +172,12 @@ struct Made<'a> {
 
 impl Made<'_> {
     fn id(&self, name: &str) -> String {
+        // What calls an order off is another message about the same things.
+        let own = matches!(name, "header" | "bundle")
+            && matches!(self.content, Content::Cancellation { .. });
+        if own {
+            return uuid(self.key, &format!("{name} of a cancellation"));
+        }
         uuid(self.key, name)
     }
     fn urn(&self, name: &str) -> String {

@@ -7,6 +7,7 @@ mod message;
 mod request;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use fhir::json::{Kind as Json, Value};
 use kernel::{Categorised, Category, Timestamp};
@@ -14,8 +15,14 @@ use kernel::{Categorised, Category, Timestamp};
 pub use delivery::{
     Dispensing, Stored, dispense, read_delivery, read_dispense, status_of, supply_delivery,
 };
-pub use message::{Content, Parties, Patient, Prescriber, ShortFormError, message, short_form};
+pub use message::{
+    Content, NUMBER, Parties, Patient, Prescriber, ShortFormError, message, short_form,
+};
 pub use request::{Requested, Tracked, read_request, read_task, statuses, supply_request, task};
+pub use wire::{
+    Answered, Notification, Notified, STANDING, read_answer, read_notification, read_standing,
+    standing,
+};
 
 use crate::dosage::print::{Object, object};
 use crate::dosage::{Concept, DosageError};
