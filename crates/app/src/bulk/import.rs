@@ -112,6 +112,7 @@ impl Run<'_> {
         job.progress.refused += counts.refused.count;
         job.progress.line = last;
         job.progress.remote = known;
+        job.progress.heard = Some(self.app.now());
         if let Some(next) = block.next {
             job.progress.place = next;
         } else {
@@ -149,7 +150,7 @@ impl Run<'_> {
                 url,
                 at,
                 known: job.progress.remote.as_ref(),
-                since: job.created,
+                since: job.progress.heard.unwrap_or(job.created),
             };
             return remote::block(self.app, &place).await;
         }

@@ -93,6 +93,9 @@ pub(super) struct Progress {
     /// What was known of an input on another server when it was read that far.
     #[serde(default)]
     pub remote: Option<Known>,
+    /// When an input on another server last gave something; none before it did.
+    #[serde(default)]
+    pub heard: Option<Timestamp>,
     /// Lines of the input so far.
     #[serde(default)]
     pub line: u64,

@@ -32,7 +32,7 @@ pub(super) struct Place<'a> {
     pub at: u64,
     /// What was known when it was read that far.
     pub known: Option<&'a Known>,
-    /// When the job was accepted.
+    /// When its server last gave something, or the job was accepted.
     pub since: Timestamp,
 }
 
@@ -40,6 +40,8 @@ pub(super) struct Place<'a> {
 const WHOLE: usize = 16 << 20;
 /// How long a server that does not answer is waited for, in seconds.
 const WAIT_S: i64 = 24 * 3600;
+/// How long one block may take, in seconds: a server that trickles gives its place to other jobs.
+const BLOCK_S: i64 = 60;
 
 /// Whether an address may be fetched from at all; said when the import is asked for.
 pub(super) fn check(app: &App, url: &str) -> Result<(), AppError> {
@@ -62,7 +64,11 @@ pub(super) async fn block(
     let about = app.settings().bulk.chunk_bytes.clamp(1, WHOLE);
     let mut known = place.known.cloned();
     let mut text: Vec<u8> = Vec::new();
+    let begun = app.now();
     loop {
+        if app.now().seconds_since(begun) > BLOCK_S {
+            return Err(later(app, place, "its server gives too little at a time"));
+        }
         let from = place.at + text.len() as u64;
         if known.as_ref().is_some_and(|known| from >= known.length) {
             return Ok((whole(text), None));
@@ -143,20 +149,10 @@ async fn fetch(
         Ok(()) => app.outbound().call(request).await,
         Err(error) => Err(error),
     };
-    let late = app.now().seconds_since(place.since) > WAIT_S;
-    let later = |why: String| {
-        if late {
-            refused(
-                place.number,
-                format!("{why}; it was waited for long enough"),
-            )
-        } else {
-            AppError::Throttled(format!("input {}: {why}", place.number + 1))
-        }
-    };
     match outcome {
         Ok(answer) if may_pass(answer.status) => {
-            Err(later(format!("its server answered {}", answer.status)))
+            let why = format!("its server answered {}", answer.status);
+            Err(later(app, place, &why))
         }
         Ok(answer) => Ok(answer),
         Err(ConnectError::AnswerTooLarge { limit, .. }) => Err(refused(
@@ -166,7 +162,19 @@ async fn fetch(
             ),
         )),
         Err(error) if error.is_permanent() => Err(refused(place.number, error)),
-        Err(error) => Err(later(error.to_string())),
+        Err(error) => Err(later(app, place, &error.to_string())),
+    }
+}
+
+/// What may pass is tried again, for a day.
+fn later(app: &App, place: &Place<'_>, why: &str) -> AppError {
+    if app.now().seconds_since(place.since) > WAIT_S {
+        refused(
+            place.number,
+            format!("{why}; it was waited for long enough"),
+        )
+    } else {
+        AppError::Throttled(format!("input {}: {why}", place.number + 1))
     }
 }
 

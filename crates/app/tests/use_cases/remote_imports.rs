@@ -237,3 +237,36 @@ async fn servers_that_are_listed_for_calls_alone_are_refused() {
     assert!(refused.to_string().contains("the word import"), "{refused}");
     assert!(server.seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_server_that_trickles_or_pauses_holds_no_place_for_ever() {
+    let clock: Arc<std::sync::OnceLock<Arc<testkit::clock::FixedClock>>> = Arc::default();
+    let own = clock.clone();
+    let server = Receiver::start(move |asked, number| {
+        let wait = |seconds| own.get().map(|clock| clock.advance(seconds));
+        match asked.path.as_str() {
+            "/trickles" => {
+                wait(25 * 3_600);
+                let mut reply = part(&file(1), asked, "\"a\"");
+                reply.body.truncate(1);
+                let first = range(asked).unwrap().0;
+                let length = file(1).len();
+                reply.with("content-range", &format!("bytes {first}-{first}/{length}"))
+            }
+            // Hours between its pieces, and a failure after more than a day.
+            _ if number % 2 == 1 => Reply::status(503),
+            _ => {
+                wait(20 * 3_600);
+                part(&file(4), asked, "\"a\"")
+            }
+        }
+    });
+    let jobs = reaching(&server).await;
+    let _ = clock.set(jobs.house.clock.clone());
+    let job = begin(&jobs, &server.url("/pauses")).await.unwrap();
+    assert_eq!(ended(&jobs, &jobs.house.app, job).await, None);
+    assert_eq!(counts(&jobs, job).await, (4, 0));
+    let job = begin(&jobs, &server.url("/trickles")).await.unwrap();
+    let why = ended(&jobs, &jobs.house.app, job).await.unwrap();
+    assert!(why.contains("too little at a time"), "{why}");
+}
