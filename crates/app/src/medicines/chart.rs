@@ -20,6 +20,7 @@ use store::ResourceKey;
 
 use super::give::{ASKED, SIGNED, performer_of};
 use super::ground::{Ground, Ordered, Records, names};
+use super::people::{self, Filed};
 use super::prescribe::resource_type;
 use super::reasons;
 use super::regimen::{self, Held, every, is_order};
@@ -79,26 +80,7 @@ pub async fn chart(
     let known: Vec<Order> = orders.iter().flat_map(|own| own.order.clone()).collect();
     let chart = draw(&known, &records.book, &ground.home, span, app.now())
         .map_err(|error: ChartError| AppError::Unprocessable(error.to_string()))?;
-    let mut lines = Vec::new();
-    for (order, line) in known.iter().zip(&chart.lines) {
-        if !shown(line) {
-            continue;
-        }
-        let when = next(line);
-        let deciding = Deciding {
-            ground: &ground,
-            records: &records,
-            order,
-            due: when.as_ref(),
-        };
-        lines.push(OrderLine {
-            text: words(&order.dosages).text,
-            needed: order.is_needed(),
-            now: deciding.now(app, caller).await?,
-            line: line.clone(),
-            when,
-        });
-    }
+    let lines = lines(app, caller, (&ground, &records), (&known, &chart)).await?;
     let unreadable = orders.iter().filter_map(|own| {
         let why = own.order.as_ref().err()?;
         Some((own.name.clone(), why.clone()))
@@ -112,6 +94,43 @@ pub async fn chart(
         lines,
         records,
     })
+}
+
+/// The orders that are shown, each with the decision of now.
+async fn lines(
+    app: &App,
+    caller: &Caller,
+    (ground, records): (&Ground, &Records),
+    (known, chart): (&[Order], &Chart),
+) -> Result<Vec<OrderLine>, AppError> {
+    let papers = if known.iter().any(|own| people::rests(own, Outcome::Given)) {
+        let zone = &ground.home.zone;
+        Some(people::papers(app, caller, &ground.regimen.patient.key, zone).await?)
+    } else {
+        None
+    };
+    let mut lines = Vec::new();
+    for (order, line) in known.iter().zip(&chart.lines) {
+        if !shown(line) {
+            continue;
+        }
+        let when = next(line);
+        let deciding = Deciding {
+            ground,
+            records,
+            papers: papers.as_ref(),
+            order,
+            due: when.as_ref(),
+        };
+        lines.push(OrderLine {
+            text: words(&order.dosages).text,
+            needed: order.is_needed(),
+            now: deciding.now(app, caller).await?,
+            line: line.clone(),
+            when,
+        });
+    }
+    Ok(lines)
 }
 
 /// Orders that ended and of which nothing falls into the days are left out.
@@ -179,6 +198,7 @@ fn signatures(records: &Records) -> BTreeMap<String, String> {
 struct Deciding<'a> {
     ground: &'a Ground,
     records: &'a Records,
+    papers: Option<&'a Filed>,
     order: &'a Order,
     due: Option<&'a DueSlot>,
 }
@@ -199,6 +219,11 @@ impl Deciding<'_> {
         missing.extend(self.records.gaps(&own.article));
         let alerts = self.ground.alerts(app, caller, &name).await?;
         let record = self.planned(app, giver)?;
+        let said = self
+            .papers
+            .map(|own| own.say(self.order, record.outcome, app.now()));
+        let said = said.unwrap_or_default();
+        missing.extend(said.missing);
         Ok(Some(decide_giving(Giving {
             order: self.order,
             due: self.due,
@@ -209,8 +234,8 @@ impl Deciding<'_> {
             missing: &missing,
             alerts: &alerts,
             allergies: self.ground.allergies,
-            covert: None,
-            self_care: None,
+            covert: said.covert.as_ref(),
+            self_care: said.alone.as_ref(),
             pack: PackState::NotScanned,
             policy: &Policy::default(),
             now: app.now(),

@@ -21,6 +21,7 @@ use store::ResourceKey;
 
 use super::ground::{Ground, Ordered, Records, names, unknown};
 use super::issue::set;
+use super::people::{self, Say};
 use super::prescribe::{resource_type, signer, stored, subject};
 use super::regimen::{self, Held};
 use crate::App;
@@ -150,8 +151,8 @@ async fn once(
         dose,
     };
     let (record, due) = making.record(&mut missing)?;
-    let void = record.corrects.as_ref().is_some_and(|own| own.void);
-    let decision = if void {
+    let said = making.papers(&patient, &record, &mut missing).await?;
+    let decision = if record.corrects.as_ref().is_some_and(|own| own.void) {
         None
     } else {
         let alerts = ground.alerts(app, caller, &own.name).await?;
@@ -165,8 +166,8 @@ async fn once(
             missing: &missing,
             alerts: &alerts,
             allergies: ground.allergies,
-            covert: None,
-            self_care: None,
+            covert: said.covert.as_ref(),
+            self_care: said.alone.as_ref(),
             pack: PackState::NotScanned,
             policy: &Policy::default(),
             now: app.now(),
@@ -182,6 +183,7 @@ async fn once(
     let bundle = making.transaction(&own, &held, &patient, record)?;
     let mut guards = std::mem::take(&mut ground.regimen.guards);
     guards.push(records.guard);
+    guards.extend(said.guards);
     let bundle = guarded(app, caller, bundle, request, guards).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
     Ok(Given {
@@ -232,6 +234,24 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
 }
 
 impl Making<'_> {
+    /// What the papers say of a record, where it rests on some.
+    async fn papers(
+        &self,
+        patient: &ResourceKey,
+        record: &Record,
+        missing: &mut Vec<Reason>,
+    ) -> Result<Say, AppError> {
+        if !people::rests(self.order, record.outcome) {
+            return Ok(Say::default());
+        }
+        let zone = &self.home.zone;
+        let filed = people::papers(self.app, self.caller, patient, zone).await?;
+        let mut said = filed.say(self.order, record.outcome, record.happened);
+        missing.append(&mut said.missing);
+        said.guards = filed.guards;
+        Ok(said)
+    }
+
     /// The record, with the due dose that it is of.
     fn record(&self, missing: &mut Vec<Reason>) -> Result<(Record, Option<DueSlot>), AppError> {
         let dose = self.dose;

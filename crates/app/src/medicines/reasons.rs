@@ -1,7 +1,7 @@
 //! Decisions on a dose for people and for programs: each reason in words and by code. Must not leave out a
 //! reason.
 
-use medication::administration::{Decision, Need, Why};
+use medication::administration::{CovertGap, Decision, Need, SelfGap, Why};
 use medication::limits::{self, Next, Verdict};
 use serde_json::{Value, json};
 
@@ -95,9 +95,31 @@ pub fn words(why: &Why) -> String {
         Why::AllergiesNotAsked => "nobody asked for allergies".to_owned(),
         Why::NoNeed => "it is given when needed: say for what".to_owned(),
         Why::NeedGap { gap } => format!("the order does not say its {}", plain(gap)),
-        Why::Covert { gap } => format!("covert administration lacks its {}", plain(gap)),
-        Why::NotAssessed => "nobody assessed that the patient takes it alone".to_owned(),
+        Why::Covert { gap } => covert(*gap).to_owned(),
+        Why::NotAssessed { gap } => alone(*gap).to_owned(),
         Why::Pack { what } => format!("the pack is {what}"),
+    }
+}
+
+const fn covert(gap: CovertGap) -> &'static str {
+    match gap {
+        CovertGap::Capacity => {
+            "covert: no assessment in force says that the patient lacks capacity for this"
+        }
+        CovertGap::BestInterest => {
+            "covert: no decision in force says that it is in the patient's best interest"
+        }
+        CovertGap::Method => "covert: no pharmacist said how it is given",
+        CovertGap::Review => "covert: the decision has no date of review",
+        CovertGap::Overdue => "covert: the review is overdue",
+    }
+}
+
+const fn alone(gap: SelfGap) -> &'static str {
+    match gap {
+        SelfGap::Missing => "nobody assessed that the patient takes it alone",
+        SelfGap::StaffGive => "the assessment says that staff give it",
+        SelfGap::Overdue => "the assessment of taking it alone is overdue for review",
     }
 }
 

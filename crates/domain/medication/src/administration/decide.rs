@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use kernel::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{Book, Covert, CovertGap, How, Outcome, Record, Right, SelfCare, SlotState};
+use super::{Book, Covert, CovertGap, How, Outcome, Record, Right, SelfCare, SelfGap, SlotState};
 use crate::dictionary::Schedule;
 use crate::dosage::{Amount, Dosage};
 use crate::ids::{PersonId, RecordId};
@@ -212,7 +212,10 @@ pub enum Why {
         gap: CovertGap,
     },
     /// The resident is not assessed to take it alone.
-    NotAssessed,
+    NotAssessed {
+        /// What stands against it.
+        gap: SelfGap,
+    },
     /// The pack is not the right one.
     Pack {
         /// `other`, `expired`, `recalled`.
@@ -541,8 +544,10 @@ impl Weighing<'_> {
             }
         }
         let alone = self.giving.record.outcome == Outcome::SelfAdministered;
-        if alone && !self.giving.self_care.is_some_and(|own| own.allows(at)) {
-            self.add(Verdict::Block, Why::NotAssessed);
+        let assessed = self.giving.self_care;
+        let gap = assessed.map_or(Some(SelfGap::Missing), |own| own.gap(at));
+        if let Some(gap) = gap.filter(|_| alone) {
+            self.add(Verdict::Block, Why::NotAssessed { gap });
         }
     }
 

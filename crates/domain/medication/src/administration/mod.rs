@@ -13,7 +13,9 @@ pub use book::{Book, DOUBLE_SECONDS, Double, Head, Placed, Refused, SlotState};
 pub use decide::{
     Alerts, AllergyState, Decision, Giving, Need, PackState, Policy, Why, decide_giving,
 };
-pub use people::{Covert, CovertGap, SelfCare, SelfLevel};
+pub use people::{
+    Covert, CovertGap, Paper, PaperKind, Papers, Says, SelfCare, SelfGap, SelfLevel, UnreadPaper,
+};
 
 use crate::content::Content;
 use crate::ids::{DeviceId, PersonId, PrescriptionId, RecordId};

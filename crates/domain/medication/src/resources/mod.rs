@@ -1,9 +1,10 @@
-//! Orders and records as FHIR R4: MedicationRequest to the facts of an order, MedicationAdministration from
-//! a record and back with nothing lost. What R4 has no place for stands in extensions, each with its
+//! Orders, records and papers as FHIR R4: MedicationRequest to the facts of an order,
+//! MedicationAdministration from a record and back with nothing lost, Observation and Consent to papers. What R4 has no place for stands in extensions, each with its
 //! StructureDefinition. Must not fill in what a resource does not say.
 
 mod administration;
 mod order;
+mod papers;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use kernel::{Categorised, Category, Timestamp};
 
 pub use administration::{administration, person, read_administration};
 pub use order::{Resolved, read_order};
+pub use papers::{PAPERS, paper_kind, read_paper};
 
 use crate::dosage::print::{Object, object};
 
@@ -30,7 +32,7 @@ pub const NOT_GIVEN: &str = "http://terminology.hl7.org/CodeSystem/reason-medica
 pub const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 /// Names of the extensions.
-pub const EXTENSIONS: [&str; 16] = [
+pub const EXTENSIONS: [&str; 20] = [
     "administration-outcome",
     "administration-slot",
     "administration-entered",
@@ -47,6 +49,10 @@ pub const EXTENSIONS: [&str; 16] = [
     "order-covert",
     "order-witness",
     "dosage-cycle",
+    "paper-review",
+    "paper-party",
+    "covert-method",
+    "paper-note",
 ];
 
 /// Why a resource cannot be read.

@@ -7,6 +7,7 @@ mod doses;
 mod graphql;
 mod import_manifest;
 mod medicines;
+mod papers;
 pub mod parameters;
 mod patients;
 mod record;
@@ -27,6 +28,7 @@ pub fn table() -> Vec<Route> {
         doses::table(),
         graphql::table(),
         medicines::table(),
+        papers::table(),
         patients::table(),
         record::table(),
         subscriptions::table(),

@@ -37,6 +37,7 @@ mod medicines_given;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod papers;
 mod patches;
 #[cfg(test)]
 mod product;

@@ -1,0 +1,282 @@
+//! The papers of a resident over HTTP: a medicine is given covertly, or taken alone, on what the record
+//! says at that time, and not otherwise.
+
+use identity::Role;
+use serde_json::{Value, json};
+
+use crate::server::{Call, ROSEWOOD, TestServer};
+
+const BASE: &str = "/t/rosewood/fhir";
+
+struct Home {
+    server: TestServer,
+    program: String,
+    carer: String,
+    nurse: String,
+}
+
+impl Home {
+    async fn start() -> Self {
+        let server = TestServer::start().await;
+        let program = server.program(ROSEWOOD).await;
+        let (north, ward) = server.branch(ROSEWOOD, "north").await;
+        let ward = json!({ "reference": format!("Organization/{ward}") });
+        let covert = json!([{ "url": "https://theriac.example.org/fhir/StructureDefinition/order-covert", "valueBoolean": true }]);
+        for resource in [
+            json!({ "resourceType": "Patient", "id": "p", "birthDate": "1940-01-01", "managingOrganization": ward }),
+            json!({ "resourceType": "Patient", "id": "other", "managingOrganization": ward }),
+            json!({ "resourceType": "AllergyIntolerance", "id": "a", "patient": { "reference": "Patient/p" },
+                "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active" }] },
+                "code": { "coding": [{ "system": "http://snomed.info/sct", "code": "716186003" }] } }),
+            order("o", "p", &covert),
+            order("plain", "p", &json!([])),
+            order("theirs", "other", &json!([])),
+        ] {
+            server.put(ROSEWOOD, &program, &resource).await;
+        }
+        let carer = server.person_at(ROSEWOOD, Role::Carer, north).await;
+        let nurse = server.person_at(ROSEWOOD, Role::Nurse, north).await;
+        Self {
+            server,
+            program,
+            carer,
+            nurse,
+        }
+    }
+
+    async fn give(&self, order: &str, outcome: &str, status: u16) -> String {
+        let mut parts = vec![
+            json!({ "name": "outcome", "valueCode": outcome }),
+            json!({ "name": "asNeeded", "valueString": "cannot sleep" }),
+            json!({ "name": "reason", "valueString": "known to tolerate it" }),
+        ];
+        for right in ["resident", "medicine", "dose", "route", "time", "decline"] {
+            parts.push(json!({ "name": "right", "part": [
+                { "name": "right", "valueCode": right }, { "name": "how", "valueCode": "read" },
+                { "name": "fits", "valueBoolean": true },
+            ]}));
+        }
+        let body = json!({ "resourceType": "Parameters", "parameter": parts });
+        let call = Call::post(format!("{BASE}/MedicationRequest/{order}/$give"));
+        let answer = self.server.send(call.bearer(&self.carer).json(&body)).await;
+        answer.expect(status).text()
+    }
+
+    async fn file(&self, who: &str, parts: &[Value], status: u16) -> Value {
+        let body = json!({ "resourceType": "Parameters", "parameter": parts });
+        let call = Call::post(format!("{BASE}/Patient/p/$medicines-paper"));
+        let answer = self.server.send(call.bearer(who).json(&body)).await;
+        answer.expect(status).json()
+    }
+}
+
+fn order(id: &str, patient: &str, extension: &Value) -> Value {
+    let product = if id == "o" {
+        "Senna 7.5mg tablet"
+    } else {
+        "Folic acid 5mg tablet"
+    };
+    let mut order = json!({ "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
+        "medicationCodeableConcept": { "text": product },
+        "subject": { "reference": format!("Patient/{patient}") },
+        "authoredOn": "2026-01-01T00:00:00Z",
+        "dosageInstruction": [{
+            "asNeededCodeableConcept": { "text": "sleep" },
+            "doseAndRate": [{ "doseQuantity": { "value": 1, "unit": "tablet" } }],
+        }] });
+    if extension != &json!([]) {
+        order["extension"] = extension.clone();
+    }
+    order
+}
+
+fn code(name: &str, value: &str) -> Value {
+    json!({ "name": name, "valueCode": value })
+}
+
+fn text(name: &str, value: &str) -> Value {
+    json!({ "name": name, "valueString": value })
+}
+
+fn refer(name: &str, value: &str) -> Value {
+    json!({ "name": name, "valueReference": { "reference": value } })
+}
+
+fn lacking() -> Vec<Value> {
+    vec![code("kind", "capacity"), code("finding", "lacks-capacity")]
+}
+
+fn permit(review: &str) -> Vec<Value> {
+    vec![
+        code("kind", "covert-administration"),
+        code("finding", "permit"),
+        refer("order", "MedicationRequest/o"),
+        text("review", review),
+        text("party", "Daughter"),
+        text("method", "crushed in yoghurt"),
+        json!({ "name": "pharmacist", "valueReference": { "display": "A pharmacist" } }),
+    ]
+}
+
+/// The day so many days from now.
+fn day(home: &Home, days: i64) -> String {
+    let then = home.server.app.now().plus_seconds(days * 86_400);
+    then.to_fhir_instant()[..10].to_owned()
+}
+
+#[tokio::test]
+async fn covert_rests_on_three_papers_and_their_review() {
+    let home = Home::start().await;
+    let held = home.give("o", "given", 422).await;
+    for words in [
+        "lacks capacity",
+        "best interest",
+        "pharmacist",
+        "no date of review",
+    ] {
+        assert!(held.contains(words), "{words}: {held}");
+    }
+    // Nobody is responsible yet.
+    let refused = home.file(&home.nurse, &lacking(), 422).await.to_string();
+    assert!(refused.contains("nobody is responsible"), "{refused}");
+    let daughter = json!({ "resourceType": "RelatedPerson", "id": "d", "active": true,
+        "patient": { "reference": "Patient/p" }, "name": [{ "text": "A daughter" }] });
+    home.server.put(ROSEWOOD, &home.program, &daughter).await;
+    // A carer decides nothing.
+    home.file(&home.carer, &lacking(), 403).await;
+    home.file(&home.nurse, &lacking(), 201).await;
+    let held = home.give("o", "given", 422).await;
+    assert!(!held.contains("lacks capacity") && held.contains("best interest"));
+    let tomorrow = day(&home, 1);
+    let made = home.file(&home.nurse, &permit(&tomorrow), 201).await;
+    let name = made["parameter"][0]["valueReference"]["reference"].as_str();
+    let name = name.unwrap().to_owned();
+    home.give("o", "given", 201).await;
+    // Found valid by our own validator.
+    let call = Call::get(format!("{BASE}/{name}")).bearer(&home.nurse);
+    let stored = home.server.send(call).await.expect(200).json();
+    let call = Call::post(format!("{BASE}/Consent/$validate")).bearer(&home.nurse);
+    let outcome = home
+        .server
+        .send(call.json(&stored))
+        .await
+        .expect(200)
+        .text();
+    assert!(!outcome.contains("\"error\""), "{outcome}");
+    home.server.clock.advance(3 * 86_400);
+    let held = home.give("o", "given", 422).await;
+    assert!(held.contains("review is overdue"), "{held}");
+    // Withdrawn, it permits nothing, and one that cannot be read neither.
+    let later = day(&home, 9);
+    let made = home.file(&home.nurse, &permit(&later), 201).await;
+    home.give("o", "given", 201).await;
+    let name = made["parameter"][0]["valueReference"]["reference"].as_str();
+    let call = Call::get(format!("{BASE}/{}", name.unwrap())).bearer(&home.nurse);
+    let mut stored = home.server.send(call).await.expect(200).json();
+    let mut broken = stored.clone();
+    broken["provision"]["data"][0]["reference"] = json!({ "reference": "Medication/1" });
+    home.server.put(ROSEWOOD, &home.program, &broken).await;
+    let held = home.give("o", "given", 422).await;
+    assert!(held.contains("cannot be read"), "{held}");
+    stored["status"] = json!("inactive");
+    home.server.put(ROSEWOOD, &home.program, &stored).await;
+    let held = home.give("o", "given", 422).await;
+    assert!(held.contains("best interest"), "{held}");
+    assert!(!held.contains("cannot be read"), "{held}");
+}
+
+#[tokio::test]
+async fn taking_alone_rests_on_an_assessment_in_date() {
+    let home = Home::start().await;
+    let held = home.give("plain", "self-administered", 422).await;
+    assert!(held.contains("nobody assessed"), "{held}");
+    let assessed = |level: &str, review: &str| {
+        vec![
+            code("kind", "self-administration"),
+            code("finding", level),
+            text("review", review),
+        ]
+    };
+    let tomorrow = day(&home, 1);
+    home.file(&home.nurse, &assessed("independent", &tomorrow), 201)
+        .await;
+    home.give("plain", "self-administered", 201).await;
+    home.file(&home.nurse, &assessed("staff-give", &tomorrow), 201)
+        .await;
+    let held = home.give("plain", "self-administered", 422).await;
+    assert!(held.contains("staff give it"), "{held}");
+    home.file(&home.nurse, &assessed("supervised", &tomorrow), 201)
+        .await;
+    home.server.clock.advance(2 * 86_400);
+    let held = home.give("plain", "self-administered", 422).await;
+    assert!(held.contains("overdue"), "{held}");
+}
+
+#[tokio::test]
+async fn what_is_filed_wrongly_is_said() {
+    let home = Home::start().await;
+    let kind = |own: &str| code("kind", own);
+    let table: [(Vec<Value>, u16, &str); 9] = [
+        (vec![kind("will")], 400, "no paper"),
+        (vec![kind("capacity")], 422, "finding"),
+        (
+            vec![kind("self-administration"), code("finding", "checked")],
+            422,
+            "review",
+        ),
+        (
+            vec![kind("covert-administration"), code("finding", "permit")],
+            422,
+            "each medicine",
+        ),
+        (
+            vec![
+                kind("covert-administration"),
+                code("finding", "deny"),
+                refer("order", "MedicationRequest/theirs"),
+            ],
+            422,
+            "none of this patient",
+        ),
+        (
+            vec![
+                kind("capacity"),
+                code("finding", "has-capacity"),
+                text("when", "2999-01-01"),
+            ],
+            422,
+            "lies ahead",
+        ),
+        (
+            vec![
+                kind("capacity"),
+                code("finding", "has-capacity"),
+                text("when", "soon"),
+            ],
+            422,
+            "no day",
+        ),
+        (
+            vec![
+                kind("capacity"),
+                code("finding", "has-capacity"),
+                text("review", "2001-01-01"),
+            ],
+            422,
+            "lies behind",
+        ),
+        (
+            vec![
+                kind("capacity"),
+                code("finding", "has-capacity"),
+                text("method", "in tea"),
+            ],
+            422,
+            "leave it out",
+        ),
+    ];
+    for (parts, status, words) in table {
+        let answer = home.file(&home.nurse, &parts, status).await.to_string();
+        assert!(answer.contains(words), "{words}: {answer}");
+    }
+}
