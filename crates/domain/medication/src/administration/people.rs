@@ -412,13 +412,13 @@ mod tests {
 
     #[test]
     fn the_newest_assessment_holds_and_of_two_the_stricter() {
+        use SelfLevel::{Independent, StaffGive};
         let alone = |level, day, orders: &[&str]| paper(Says::Alone(level), day, Some(9), orders);
         let gap = |papers: Vec<Paper>, unread: Vec<UnreadPaper>, day| {
             let own = Papers { papers, unread };
             let found = own.self_care(&"o".parse().unwrap(), at(day));
             found.map_or(Some(SelfGap::Missing), |own| own.gap(at(day)))
         };
-        use SelfLevel::{Independent, StaffGive};
         assert_eq!(gap(vec![alone(Independent, 1, &[])], vec![], 5), None);
         let later = vec![alone(Independent, 1, &["o"]), alone(StaffGive, 2, &[])];
         assert_eq!(gap(later, vec![], 5), Some(SelfGap::StaffGive));

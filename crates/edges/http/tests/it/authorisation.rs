@@ -156,6 +156,10 @@ impl House {
             "$give" => json!({ "resourceType": "Parameters", "parameter": [
                 { "name": "outcome", "valueCode": "given" },
             ]}),
+            "$medicines-paper" => json!({ "resourceType": "Parameters", "parameter": [
+                { "name": "kind", "valueCode": "capacity" },
+                { "name": "finding", "valueCode": "has-capacity" },
+            ]}),
             "$everything" | "$lastn" | "$document" | "$export" | "$medication-check"
             | "$countersign" => {
                 json!({ "resourceType": "Parameters" })

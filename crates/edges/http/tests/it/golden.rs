@@ -201,6 +201,11 @@ pub const GOLDEN: &[Row] = &[
         "/t/{tenant}/fhir/Patient/{id}/$medication-chart",
         200,
     ),
+    at_the_bedside(
+        "POST",
+        "/t/{tenant}/fhir/Patient/{id}/$medicines-paper",
+        201,
+    ),
     clinical("GET", "/t/{tenant}/fhir/Encounter/{id}/$everything", 200),
     clinical("POST", "/t/{tenant}/fhir/Encounter/{id}/$everything", 200),
     clinical("GET", "/t/{tenant}/fhir/Observation/$lastn", 200),

@@ -215,65 +215,31 @@ async fn taking_alone_rests_on_an_assessment_in_date() {
 #[tokio::test]
 async fn what_is_filed_wrongly_is_said() {
     let home = Home::start().await;
-    let kind = |own: &str| code("kind", own);
+    let of = |kind: &str, more: &[Value]| {
+        let kind = code("kind", kind);
+        std::iter::once(kind).chain(more.iter().cloned()).collect()
+    };
+    let able = |more: Value| of("capacity", &[code("finding", "has-capacity"), more]);
+    let covert =
+        |finding: &str, more: Value| of("covert-administration", &[code("finding", finding), more]);
     let table: [(Vec<Value>, u16, &str); 9] = [
-        (vec![kind("will")], 400, "no paper"),
-        (vec![kind("capacity")], 422, "finding"),
+        (of("will", &[]), 400, "no paper"),
+        (of("capacity", &[]), 422, "finding"),
         (
-            vec![kind("self-administration"), code("finding", "checked")],
+            of("self-administration", &[code("finding", "checked")]),
             422,
             "review",
         ),
+        (covert("permit", text("note", "x")), 422, "each medicine"),
         (
-            vec![kind("covert-administration"), code("finding", "permit")],
-            422,
-            "each medicine",
-        ),
-        (
-            vec![
-                kind("covert-administration"),
-                code("finding", "deny"),
-                refer("order", "MedicationRequest/theirs"),
-            ],
+            covert("deny", refer("order", "MedicationRequest/theirs")),
             422,
             "none of this patient",
         ),
-        (
-            vec![
-                kind("capacity"),
-                code("finding", "has-capacity"),
-                text("when", "2999-01-01"),
-            ],
-            422,
-            "lies ahead",
-        ),
-        (
-            vec![
-                kind("capacity"),
-                code("finding", "has-capacity"),
-                text("when", "soon"),
-            ],
-            422,
-            "no day",
-        ),
-        (
-            vec![
-                kind("capacity"),
-                code("finding", "has-capacity"),
-                text("review", "2001-01-01"),
-            ],
-            422,
-            "lies behind",
-        ),
-        (
-            vec![
-                kind("capacity"),
-                code("finding", "has-capacity"),
-                text("method", "in tea"),
-            ],
-            422,
-            "leave it out",
-        ),
+        (able(text("when", "2999-01-01")), 422, "lies ahead"),
+        (able(text("when", "soon")), 422, "no day"),
+        (able(text("review", "2001-01-01")), 422, "lies behind"),
+        (able(text("method", "in tea")), 422, "leave it out"),
     ];
     for (parts, status, words) in table {
         let answer = home.file(&home.nurse, &parts, status).await.to_string();
