@@ -269,5 +269,7 @@ fn class_of(interaction: Interaction) -> Class {
         Interaction::Backup => Class::Backup,
         Interaction::ManageSettings | Interaction::ViewHealth => Class::Config,
         Interaction::RunJobs => Class::Job,
+        Interaction::ViewStock | Interaction::MoveStock | Interaction::ManageStock => Class::Stock,
+        Interaction::ViewRegister | Interaction::SignRegister => Class::Register,
     }
 }

@@ -191,6 +191,14 @@ pub enum AppError {
     /// A duplicate, or a state that does not allow the step.
     #[error("{0}")]
     Conflict(String),
+    /// What the rules of a domain refuse; repeating it changes nothing.
+    #[error("{text}")]
+    Ruled {
+        /// What kind of refusal.
+        category: Category,
+        /// Why.
+        text: String,
+    },
     /// Too much of it at once; the same may succeed later.
     #[error("{0}")]
     Throttled(String),
@@ -342,6 +350,7 @@ impl Categorised for AppError {
             Self::SignIn(_) => Category::Unauthenticated,
             Self::Stale { .. } | Self::MultipleMatches { .. } => Category::Stale,
             Self::Conflict(_) => Category::Conflict,
+            Self::Ruled { category, .. } => *category,
             Self::TooCostly(_) => Category::TooCostly,
             Self::Unsupported(_) => Category::Unsupported,
             Self::TooLarge(_) => Category::TooLarge,

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 const MOST: u32 = 12;
+/// For what many change at once: seconds of losing every race.
+const BUSY: u32 = 200;
 /// For what must not be given up while others make progress: minutes of losing every race.
 const PATIENT: u32 = 2_000;
 
@@ -18,6 +20,14 @@ impl Retry {
         Self {
             attempt: 0,
             most: MOST,
+        }
+    }
+
+    /// For what many change at the same moment, such as the stock of one medicine.
+    pub(crate) fn busy() -> Self {
+        Self {
+            attempt: 0,
+            most: BUSY,
         }
     }
 

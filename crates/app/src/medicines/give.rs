@@ -24,12 +24,15 @@ use super::issue::set;
 use super::people::{self, Say};
 use super::prescribe::{resource_type, signer, stored, subject};
 use super::regimen::{self, Held};
+use super::register::{Signers, Signing};
+use super::stock::From;
+use super::stock::dose::{Dosed, Effect, MOVEMENTS, Said, is_named, stage};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::idempotency;
-use crate::record::bundle::{BundleAnswer, guarded};
+use crate::record::bundle::{Beside, BundleAnswer, guarded, guarded_with};
 use crate::record::name_of;
 use crate::retry::Retry;
 
@@ -61,6 +64,12 @@ pub struct Dose {
     pub done: bool,
     /// What it corrects.
     pub corrects: Option<Correction>,
+    /// From where it is taken.
+    pub from: From,
+    /// Who proves to be there, for a controlled drug: who gives it and who sees it.
+    pub signing: Signing,
+    /// Why the register's entry is late, where it is.
+    pub late: Option<String>,
 }
 
 /// What came of it.
@@ -70,6 +79,10 @@ pub struct Given {
     pub decision: Option<Decision>,
     /// The address and the answer of the transaction; none where nothing was stored.
     pub stored: Option<(String, BundleAnswer)>,
+    /// What the stock did about it; nothing where a key repeats what was stored before.
+    pub stock: Vec<Said>,
+    /// Whether the witness signed with it.
+    pub witnessed: bool,
 }
 
 /// Decides on a dose and records it, or says what keeps it.
@@ -94,11 +107,14 @@ pub async fn give(
         return Ok(Given {
             decision: None,
             stored: Some((name, bundle)),
+            stock: Vec::new(),
+            witnessed: false,
         });
     }
-    let mut retry = Retry::new();
+    let signers = Signers::prove(app, caller, &dose.signing, &operation).await?;
+    let mut retry = Retry::busy();
     loop {
-        match once(app, caller, key, dose, request.clone()).await {
+        match Box::pin(once(app, caller, key, (dose, &signers), request.clone())).await {
             Err(AppError::Conflict(_)) if retry.again().await => {}
             done => return done,
         }
@@ -129,7 +145,7 @@ async fn once(
     app: &App,
     caller: &Caller,
     key: &ResourceKey,
-    dose: &Dose,
+    (dose, signers): (&Dose, &Signers),
     request: Option<idempotency::Request>,
 ) -> Result<Given, AppError> {
     let of = |order: Value<'_>| subject(app, order);
@@ -149,46 +165,48 @@ async fn once(
         home: &ground.home,
         records: &records,
         dose,
+        signers,
     };
     let (record, due) = making.record(&mut missing)?;
     let said = making.papers(&patient, &record, &mut missing).await?;
-    let decision = if record.corrects.as_ref().is_some_and(|own| own.void) {
-        None
-    } else {
-        let alerts = ground.alerts(app, caller, &own.name).await?;
-        Some(decide_giving(Giving {
-            order: &order,
-            due: due.as_ref(),
-            record: &record,
-            done: dose.done,
-            book: &records.book,
-            limits: &limits,
-            missing: &missing,
-            alerts: &alerts,
-            allergies: ground.allergies,
-            covert: said.covert.as_ref(),
-            self_care: said.alone.as_ref(),
-            pack: PackState::NotScanned,
-            policy: &Policy::default(),
-            now: app.now(),
-            zone: &ground.home.zone,
-        }))
-    };
+    let decision = making
+        .decision(
+            &ground,
+            &own.name,
+            (&record, due.as_ref()),
+            (&limits, &missing),
+            &said,
+        )
+        .await?;
     if decision.as_ref().is_some_and(|own| !own.keep) {
         return Ok(Given {
             decision,
             stored: None,
+            stock: Vec::new(),
+            witnessed: false,
         });
     }
-    let bundle = making.transaction(&own, &held, &patient, record)?;
+    let ordered = dose.dose.clone().or_else(|| making.ordered(due.as_ref()));
+    let whom = (&held, &patient);
+    let effect = making
+        .effect(&ground, &own.name, whom, (&record, ordered))
+        .await?;
+    let bundle = making.transaction(&own, &held, &patient, record, &effect.links)?;
     let mut guards = std::mem::take(&mut ground.regimen.guards);
     guards.push(records.guard);
     guards.extend(said.guards);
-    let bundle = guarded(app, caller, bundle, request, guards).await?;
+    let beside = Beside {
+        guards,
+        docs: effect.staged.docs,
+        entries: effect.staged.entries,
+    };
+    let bundle = guarded_with(app, caller, bundle, request, beside).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
     Ok(Given {
         decision,
         stored: Some((name, bundle)),
+        stock: effect.said,
+        witnessed: signers.witness.is_some(),
     })
 }
 
@@ -227,6 +245,7 @@ struct Making<'a> {
     home: &'a Home,
     records: &'a Records,
     dose: &'a Dose,
+    signers: &'a Signers,
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
@@ -250,6 +269,62 @@ impl Making<'_> {
         missing.append(&mut said.missing);
         said.guards = filed.guards;
         Ok(said)
+    }
+
+    /// The decision; none where a record is only withdrawn.
+    async fn decision(
+        &self,
+        ground: &Ground,
+        name: &str,
+        (record, due): (&Record, Option<&DueSlot>),
+        (limits, missing): (&[limits::Limit], &[Reason]),
+        said: &Say,
+    ) -> Result<Option<Decision>, AppError> {
+        if record.corrects.as_ref().is_some_and(|own| own.void) {
+            return Ok(None);
+        }
+        let alerts = ground.alerts(self.app, self.caller, name).await?;
+        Ok(Some(decide_giving(Giving {
+            order: self.order,
+            due,
+            record,
+            done: self.dose.done,
+            book: &self.records.book,
+            limits,
+            missing,
+            alerts: &alerts,
+            allergies: ground.allergies,
+            covert: said.covert.as_ref(),
+            self_care: said.alone.as_ref(),
+            pack: PackState::NotScanned,
+            policy: &Policy::default(),
+            now: self.app.now(),
+            zone: &ground.home.zone,
+        })))
+    }
+
+    /// What the stock does about it, to be committed with the record.
+    async fn effect(
+        &self,
+        ground: &Ground,
+        name: &str,
+        (held, patient): (&Held, &ResourceKey),
+        (record, ordered): (&Record, Option<Quantity>),
+    ) -> Result<Effect, AppError> {
+        let dosed = Dosed {
+            order: held.root(),
+            name,
+            medications: &ground.regimen.medications,
+            resident: medication::ids::ResidentId(patient.id.clone()),
+            ordered,
+            record,
+            records: self.records,
+            from: &self.dose.from,
+            signers: self.signers,
+            late: self.dose.late.clone(),
+            done: self.dose.done,
+        };
+        Box::pin(stage(self.app, self.caller, &dosed)).await
     }
 
     /// The record, with the due dose that it is of.
@@ -348,8 +423,10 @@ impl Making<'_> {
 
     /// The witness who is named. The giver is none by either name.
     fn witness(&self, own: &[PersonId], giver: &PersonId) -> Result<Option<PersonId>, AppError> {
+        let signed = self.signers.witness.as_ref();
+        let signed = signed.and_then(|own| names(own.caller()).into_iter().next());
         let Some(reference) = &self.dose.witness else {
-            return Ok(None);
+            return Ok(signed);
         };
         let document = Document::parse(reference.to_string().into_bytes(), &Default::default())?;
         let named = person(document.root()).and_then(|own| own.parse::<PersonId>().ok());
@@ -358,6 +435,7 @@ impl Making<'_> {
                 "the witness is nobody: send a reference to a Practitioner or the identifier of an account",
             );
         };
+        is_named(self.signers, Some(&named))?;
         let same = own.contains(&named);
         Ok(Some(if same { giver.clone() } else { named }))
     }
@@ -448,6 +526,7 @@ impl Making<'_> {
         held: &Held,
         patient: &ResourceKey,
         record: Record,
+        links: &[String],
     ) -> Result<Bytes, AppError> {
         let resident = medication::ids::ResidentId(patient.id.clone());
         // Only the witness's own signature makes one.
@@ -467,9 +546,18 @@ impl Making<'_> {
             set(&mut resource, "medicationCodeableConcept", concept);
         }
         set(&mut resource, "performer", self.performers(&plain));
-        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+        identify(&mut resource, links);
+        let place = format!("urn:uuid:{}", self.app.ids().uuid());
+        let mut entries = vec![json!({
+            "fullUrl": place,
             "request": { "method": "POST", "url": "MedicationAdministration" }, "resource": resource,
-        }]});
+        })];
+        if let Some(witness) = &self.signers.witness {
+            let who = signer(witness.caller());
+            let signature = signature(self.app, (&place, &name_of(patient)), &who);
+            entries.push(json!({ "request": { "method": "POST", "url": "Provenance" }, "resource": signature }));
+        }
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
         Ok(bundle.to_string().into())
     }
 
@@ -491,9 +579,47 @@ impl Making<'_> {
             }
             None => list.push(performer("giver", me)),
         }
-        list.extend(self.dose.witness.clone().map(|own| performer(ASKED, own)));
+        match &self.signers.witness {
+            Some(witness) => list.push(performer(SIGNED, signer(witness.caller()))),
+            None => list.extend(self.dose.witness.clone().map(|own| performer(ASKED, own))),
+        }
         list
     }
+}
+
+/// Names the movements of stock that a record was written with.
+pub(super) fn identify(resource: &mut serde_json::Value, links: &[String]) {
+    if links.is_empty() {
+        return;
+    }
+    let own = links
+        .iter()
+        .map(|link| json!({ "system": MOVEMENTS, "value": link }));
+    let list = resource.get("identifier").and_then(|own| own.as_array());
+    let list: Vec<_> = list
+        .cloned()
+        .unwrap_or_default()
+        .into_iter()
+        .chain(own)
+        .collect();
+    set(resource, "identifier", list);
+}
+
+/// The witness's signature of a record; with the patient, so that it belongs to those who may see them.
+pub(super) fn signature(
+    app: &App,
+    (record, patient): (&str, &str),
+    by: &serde_json::Value,
+) -> serde_json::Value {
+    json!({
+        "resourceType": "Provenance",
+        "target": [{ "reference": record }, { "reference": patient }],
+        "recorded": app.now().to_fhir_instant(),
+        "activity": { "text": "Signed as the witness" },
+        "agent": [{ "type": { "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "verifier",
+        }]}, "who": by }],
+    })
 }
 
 /// The actor of a function; who is named without one gave it.

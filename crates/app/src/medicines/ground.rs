@@ -41,7 +41,7 @@ pub(super) struct Ordered {
 }
 
 /// A record of a dose that cannot be read.
-pub(super) struct Unread {
+pub(crate) struct Unread {
     /// `MedicationAdministration/1`.
     pub name: String,
     /// Why.
@@ -51,7 +51,7 @@ pub(super) struct Unread {
 }
 
 /// The records of doses.
-pub(super) struct Records {
+pub(crate) struct Records {
     /// Those that were read.
     pub book: Book,
     /// The resources.

@@ -12,6 +12,8 @@ pub mod people;
 pub mod prescribe;
 pub mod reasons;
 mod regimen;
+pub mod register;
+pub mod stock;
 pub mod witness;
 
 use medication::dictionary::{Dictionary, DictionaryError};

@@ -4,30 +4,66 @@
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
 use kernel::LogicalId;
+use medication::administration::Record;
 use medication::ids::PersonId;
-use medication::resources::person;
+use medication::resources::{person, read_administration};
 use serde_json::json;
 use store::ResourceKey;
 
-use super::give::{ASKED, SIGNED, about, performer_of};
-use super::ground::names;
-use super::prescribe::signer;
+use super::give::{ASKED, SIGNED, about, identify, performer_of, signature};
+use super::ground::{Ground, names};
+use super::prescribe::{resource_type, signer, subject};
+use super::regimen::{self, Held};
+use super::register::{Signers, Signing};
+use super::stock::From;
+use super::stock::dose::{Dosed, Effect, Said, is_named, links, stage};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::record::bundle::{BundleAnswer, guarded};
+use crate::record::bundle::{Beside, BundleAnswer, guarded_with};
 use crate::record::name_of;
+use crate::retry::Retry;
 
 fn refuse<T>(text: &str) -> Result<T, AppError> {
     Err(AppError::Unprocessable(text.to_owned()))
 }
 
-/// Signs a record as the witness that it names.
+/// What the witness brings beside their sign-in.
+#[derive(Debug, Clone, Default)]
+pub struct Witnessing {
+    /// The proofs of who gave it and of the witness, for a controlled drug.
+    pub signing: Signing,
+    /// From where it was taken.
+    pub from: From,
+    /// Why the register's entry is late, where it is.
+    pub late: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Witnessed {
+    /// The answer of the transaction.
+    pub bundle: BundleAnswer,
+    /// What the stock did about it.
+    pub stock: Vec<Said>,
+}
+
+/// A record that is signed.
+struct Signed<'a> {
+    key: &'a ResourceKey,
+    held: &'a Held,
+    version: u32,
+    patient: &'a ResourceKey,
+}
+
+/// Signs a record as the witness that it names. With the proofs of both people, what waited for them moves in
+/// the stock and is written in the register in the same commit.
 pub async fn witness(
     app: &App,
     caller: &Caller,
     key: &ResourceKey,
-) -> Result<BundleAnswer, AppError> {
+    with: &Witnessing,
+) -> Result<Witnessed, AppError> {
     let (held, about_whom, version) = about(app, caller, key, Interaction::Update, |own| {
         patient(app, own)
     })
@@ -40,7 +76,8 @@ pub async fn witness(
         )));
     };
     let me = names(caller);
-    let gave = [who(root, "giver")?, who(root, "enterer")?];
+    let giver = who(root, "giver")?;
+    let gave = [giver.clone(), who(root, "enterer")?];
     if gave.iter().flatten().any(|own| me.contains(own)) {
         return refuse("the witness is the giver: ask another person to sign");
     }
@@ -50,24 +87,106 @@ pub async fn witness(
     if root.get_str("status").as_deref() == Some("entered-in-error") {
         return refuse("the record was withdrawn: there is nothing to sign");
     }
-    let mut resource: serde_json::Value = serde_json::from_slice(root.raw())?;
+    let why = format!("witness of {}", name_of(key));
+    let signers = Signers::people(app, caller, &with.signing, &why).await?;
+    is_named(&signers, Some(&asked))?;
+    if let (Some(by), Some(giver)) = (&signers.by, &giver)
+        && !names(by.caller()).contains(giver)
+    {
+        return refuse("the first signature is of whoever gave it: another person signed");
+    }
+    let signed = Signed {
+        key,
+        held: &held,
+        version,
+        patient: &about_whom,
+    };
+    let mut retry = Retry::busy();
+    loop {
+        match Box::pin(once(app, caller, &signed, (with, &signers))).await {
+            // Somebody moved the same stock at the same moment.
+            Err(AppError::Conflict(_)) if signers.by.is_some() && retry.again().await => {}
+            done => return done,
+        }
+    }
+}
+
+async fn once(
+    app: &App,
+    caller: &Caller,
+    signed: &Signed<'_>,
+    (with, signers): (&Witnessing, &Signers),
+) -> Result<Witnessed, AppError> {
+    let effect = if signers.by.is_some() && signers.witness.is_some() {
+        waited(app, caller, signed, (with, signers)).await?
+    } else {
+        Effect::default()
+    };
+    let mut resource: serde_json::Value = serde_json::from_slice(signed.held.root().raw())?;
     sign(&mut resource, &signer(caller));
-    let name = name_of(key);
-    let provenance = json!({
-        "resourceType": "Provenance",
-        // With the patient, so that it belongs to those who may see the patient.
-        "target": [{ "reference": name }, { "reference": name_of(&about_whom) }],
-        "recorded": app.now().to_fhir_instant(),
-        "activity": { "text": "Signed as the witness" },
-        "agent": [{ "type": { "coding": [{
-            "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "verifier",
-        }]}, "who": signer(caller) }],
-    });
+    identify(&mut resource, &effect.links);
+    let name = name_of(signed.key);
+    let provenance = signature(app, (&name, &name_of(signed.patient)), &signer(caller));
+    let version = signed.version;
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [
         { "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{version}\"") }, "resource": resource },
         { "request": { "method": "POST", "url": "Provenance" }, "resource": provenance },
     ]});
-    guarded(app, caller, bundle.to_string().into(), None, Vec::new()).await
+    let beside = Beside {
+        guards: Vec::new(),
+        docs: effect.staged.docs,
+        entries: effect.staged.entries,
+    };
+    let bundle = guarded_with(app, caller, bundle.to_string().into(), None, beside).await?;
+    Ok(Witnessed {
+        bundle,
+        stock: effect.said,
+    })
+}
+
+/// What waited for the witness in the stock and in the register.
+async fn waited(
+    app: &App,
+    caller: &Caller,
+    signed: &Signed<'_>,
+    (with, signers): (&Witnessing, &Signers),
+) -> Result<Effect, AppError> {
+    let root = signed.held.root();
+    if !links(root).is_empty() {
+        return Ok(Effect::default());
+    }
+    let record =
+        read_administration(root).map_err(|error| AppError::Unprocessable(error.to_string()))?;
+    let key = ResourceKey {
+        ty: resource_type(app, "MedicationRequest")?,
+        id: record.order.0.clone(),
+    };
+    let of = |order: Value<'_>| subject(app, order);
+    let (order, patient, _) = about(app, caller, &key, Interaction::Read, of).await?;
+    let mut ground = Ground::load(app, caller, &patient, "$witness").await?;
+    regimen::extend(app, caller, &mut ground.regimen, &[order.root()]).await?;
+    let records = ground.records(app, caller, None).await?;
+    if !records.book.heads().any(|head| head.record.id == record.id) {
+        return refuse("a correction stands in place of this record: sign that one");
+    }
+    let dosed = Dosed {
+        order: order.root(),
+        name: &order.name(),
+        medications: &ground.regimen.medications,
+        resident: medication::ids::ResidentId(patient.id.clone()),
+        ordered: None,
+        record: &Record {
+            // What a correction undid is undone already; this is what stands.
+            corrects: None,
+            ..record
+        },
+        records: &records,
+        from: &with.from,
+        signers,
+        late: with.late.clone(),
+        done: true,
+    };
+    stage(app, caller, &dosed).await
 }
 
 fn patient(app: &App, own: Value<'_>) -> Result<ResourceKey, AppError> {

@@ -58,6 +58,11 @@ impl Confirmed {
         self.actor.id
     }
 
+    /// As whom it is asked what they may do.
+    pub(crate) const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// What they may do.
     #[must_use]
     pub fn subject(&self) -> &Subject {

@@ -7,7 +7,9 @@ use app::medicines::countersign::countersign;
 use app::medicines::give::{Dose, Given, give};
 use app::medicines::prescribe::{End, Prescription, prescribe};
 use app::medicines::reasons::{self, verdict};
-use app::medicines::witness::witness;
+use app::medicines::register::Signing;
+use app::medicines::stock::From;
+use app::medicines::witness::{Witnessing, witness};
 use app::{AppError, Caller};
 use fhir::json::{Document, Limits};
 use identity::{BranchKind, Role, RoleAssignment};
@@ -21,10 +23,10 @@ use serde_json::{Value, json};
 use crate::house::{House, patient};
 
 const SCHEDULED: &str = "scheduled";
-const MORNING: &str = "2026-03-05T08:00:00Z";
-const EVENING: &str = "2026-03-05T20:00:00Z";
+pub const MORNING: &str = "2026-03-05T08:00:00Z";
+pub const EVENING: &str = "2026-03-05T20:00:00Z";
 
-fn order(id: &str, name: &str, dosage: &Value) -> Value {
+pub fn order(id: &str, name: &str, dosage: &Value) -> Value {
     json!({
         "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
         "medicationCodeableConcept": { "text": name }, "subject": { "reference": "Patient/p1" },
@@ -32,14 +34,14 @@ fn order(id: &str, name: &str, dosage: &Value) -> Value {
     })
 }
 
-fn scheduled(tablets: u32) -> Value {
+pub fn scheduled(tablets: u32) -> Value {
     json!({
         "timing": { "repeat": { "timeOfDay": ["08:00:00", "20:00:00"] } },
         "doseAndRate": [{ "doseQuantity": { "value": tablets, "unit": "tablet" } }],
     })
 }
 
-fn needed() -> Value {
+pub fn needed() -> Value {
     json!({
         "asNeededCodeableConcept": { "text": "pain" },
         "timing": { "repeat": { "frequency": 1, "period": 4, "periodUnit": "h" } },
@@ -50,7 +52,7 @@ fn needed() -> Value {
 }
 
 /// A ward with a patient of 70 kg without allergies and what is given, a carer and a nurse.
-async fn ward(resources: &[Value]) -> (House, Caller) {
+pub async fn ward(resources: &[Value]) -> (House, Caller) {
     let house = House::build().await;
     let doctor = house.doctor().await;
     let admin = house.admin("ash").await;
@@ -88,7 +90,7 @@ async fn paracetamol() -> (House, Caller) {
 }
 
 /// A dose with every right verified.
-fn dose(outcome: Outcome) -> Dose {
+pub fn dose(outcome: Outcome) -> Dose {
     Dose {
         outcome,
         dose: None,
@@ -106,17 +108,25 @@ fn dose(outcome: Outcome) -> Dose {
         need: None,
         done: false,
         corrects: None,
+        from: From::default(),
+        signing: Signing::default(),
+        late: None,
     }
 }
 
-fn due(slot: &str) -> Dose {
+/// A witness who brings nothing but their own sign-in.
+fn alone() -> Witnessing {
+    Witnessing::default()
+}
+
+pub fn due(slot: &str) -> Dose {
     Dose {
         slot: Some(slot.to_owned()),
         ..dose(Outcome::Given)
     }
 }
 
-async fn record(
+pub async fn record(
     house: &House,
     caller: &Caller,
     order: &str,
@@ -127,7 +137,7 @@ async fn record(
 }
 
 /// The address of what was stored.
-fn name(given: &Given) -> String {
+pub fn name(given: &Given) -> String {
     let stored = given.stored.as_ref();
     stored
         .unwrap_or_else(|| panic!("{:?}", given.decision))
@@ -136,7 +146,7 @@ fn name(given: &Given) -> String {
 }
 
 /// The codes of the reasons that block.
-fn blocked(given: &Given) -> Vec<String> {
+pub fn blocked(given: &Given) -> Vec<String> {
     let decision = given.decision.as_ref().unwrap();
     let reasons = decision.reasons.iter();
     reasons
@@ -456,8 +466,11 @@ async fn a_controlled_drug_wants_a_witness_who_signs() {
         reason: Some("the dose is known here".to_owned()),
         ..due(MORNING)
     };
-    let alone = record(&house, &nurse, "morphine", &reasoned).await.unwrap();
-    assert!(held(&alone).contains(&"no-witness".to_owned()), "{alone:?}");
+    let without = record(&house, &nurse, "morphine", &reasoned).await.unwrap();
+    assert!(
+        held(&without).contains(&"no-witness".to_owned()),
+        "{without:?}"
+    );
     let with = |who: &Caller| Dose {
         witness: Some(account(who)),
         ..reasoned.clone()
@@ -479,13 +492,13 @@ async fn a_controlled_drug_wants_a_witness_who_signs() {
     let chart = charted(&house, &nurse, "2026-03-05", 1).await;
     assert!(chart.to_string().contains("\"not-signed\""), "{chart}");
     for (who, why) in [(&nurse, "the giver"), (&doctor, "another person is named")] {
-        let refused = witness(&house.app, who, &key).await;
+        let refused = witness(&house.app, who, &key, &alone()).await;
         assert!(
             matches!(&refused, Err(AppError::Unprocessable(text)) if text.contains(why)),
             "{refused:?}"
         );
     }
-    witness(&house.app, &carer, &key).await.unwrap();
+    witness(&house.app, &carer, &key, &alone()).await.unwrap();
     let after = house.read(&nurse, &stored).await.unwrap();
     assert_eq!(function(&after), "witness");
     let signed = house
@@ -494,7 +507,7 @@ async fn a_controlled_drug_wants_a_witness_who_signs() {
     assert_eq!(signed.unwrap().0.len(), 1);
     let chart = charted(&house, &nurse, "2026-03-05", 1).await;
     assert!(!chart.to_string().contains("\"not-signed\""), "{chart}");
-    let twice = witness(&house.app, &carer, &key).await;
+    let twice = witness(&house.app, &carer, &key, &alone()).await;
     assert!(matches!(twice, Err(AppError::Conflict(_))), "{twice:?}");
 }
 

@@ -45,6 +45,8 @@ mod searches;
 #[cfg(test)]
 mod signing_in;
 #[cfg(test)]
+mod stock;
+#[cfg(test)]
 mod subscribed;
 #[cfg(test)]
 mod subscriptions;

@@ -61,6 +61,16 @@ pub enum Interaction {
     ViewHealth,
     /// Start, stop and repeat jobs.
     RunJobs,
+    /// See what is there of medicines.
+    ViewStock,
+    /// Receive, give back, destroy, move and count medicines.
+    MoveStock,
+    /// What is kept, when it is low, what is called back, corrections.
+    ManageStock,
+    /// See the controlled-drug register.
+    ViewRegister,
+    /// Sign in the controlled-drug register, as either of two.
+    SignRegister,
 }
 
 impl Interaction {
@@ -74,7 +84,7 @@ impl Interaction {
         Self::Delete,
     ];
     /// The operations, in table order.
-    pub const OPERATIONS: [Self; 19] = [
+    pub const OPERATIONS: [Self; 24] = [
         Self::ManageOwnAccount,
         Self::BreakGlass,
         Self::ReviewBreakGlass,
@@ -94,6 +104,11 @@ impl Interaction {
         Self::Backup,
         Self::ViewHealth,
         Self::RunJobs,
+        Self::ViewStock,
+        Self::MoveStock,
+        Self::ManageStock,
+        Self::ViewRegister,
+        Self::SignRegister,
     ];
 
     /// The word in documents, logs and policy ids.
@@ -125,6 +140,11 @@ impl Interaction {
             Self::Backup => "backup",
             Self::ViewHealth => "view-health",
             Self::RunJobs => "run-jobs",
+            Self::ViewStock => "view-stock",
+            Self::MoveStock => "move-stock",
+            Self::ManageStock => "manage-stock",
+            Self::ViewRegister => "view-register",
+            Self::SignRegister => "sign-register",
         }
     }
 
@@ -157,6 +177,11 @@ impl Interaction {
             Self::Backup => "back up or restore",
             Self::ViewHealth => "see the health of the system",
             Self::RunJobs => "run jobs",
+            Self::ViewStock => "see the stock of medicines",
+            Self::MoveStock => "move the stock of medicines",
+            Self::ManageStock => "manage the stock of medicines",
+            Self::ViewRegister => "see the controlled-drug register",
+            Self::SignRegister => "sign in the controlled-drug register",
         }
     }
 
@@ -333,7 +358,7 @@ mod tests {
             .collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 25);
+        assert_eq!(words.len(), 30);
         for interaction in Interaction::OPERATIONS {
             assert!(!interaction.is_with_resources());
         }

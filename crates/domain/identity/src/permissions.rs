@@ -9,7 +9,7 @@ use crate::interaction::{Interaction, InteractionSet};
 use crate::role::Role;
 
 /// The edition of the table, part of every policy id in the ledger. Raise it when a cell changes.
-pub const EDITION: u16 = 2;
+pub const EDITION: u16 = 3;
 
 const fn row(class: Class, cells: [&str; COLUMNS]) -> (Class, [InteractionSet; COLUMNS]) {
     let mut sets = [InteractionSet::NONE; COLUMNS];
@@ -58,7 +58,7 @@ const TABLE: [(Class, [InteractionSet; COLUMNS]); 22] = [
 
 /// Who may do which operation.
 #[rustfmt::skip]
-const OPERATIONS: [(Interaction, &[Role]); 19] = [
+const OPERATIONS: [(Interaction, &[Role]); 24] = [
     (Interaction::ManageOwnAccount, &[Role::Administrator, Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist, Role::Receptionist, Role::Auditor, Role::Patient, Role::Operator]),
     (Interaction::BreakGlass,       &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
     (Interaction::ReviewBreakGlass, &[Role::Administrator, Role::Auditor]),
@@ -78,6 +78,11 @@ const OPERATIONS: [(Interaction, &[Role]); 19] = [
     (Interaction::Backup,           &[Role::Operator]),
     (Interaction::ViewHealth,       &[Role::Administrator, Role::Operator]),
     (Interaction::RunJobs,          &[Role::Operator]),
+    (Interaction::ViewStock,        &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist, Role::IntegrationService]),
+    (Interaction::MoveStock,        &[Role::Nurse, Role::Carer, Role::Pharmacist, Role::IntegrationService]),
+    (Interaction::ManageStock,      &[Role::Nurse, Role::Pharmacist, Role::IntegrationService]),
+    (Interaction::ViewRegister,     &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist, Role::Auditor]),
+    (Interaction::SignRegister,     &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
 ];
 
 /// What a role may do with a class, within its reach.

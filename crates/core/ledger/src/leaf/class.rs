@@ -70,6 +70,10 @@ words! {
         Client = "client",
         /// A long-lived token was made or withdrawn.
         Token = "token",
+        /// Stock of a medicine moved, or what is kept changed.
+        Stock = "stock",
+        /// A controlled-drug register was written.
+        Register = "register",
         /// A relationship between staff and patients was made or changed.
         Relationship = "relationship",
         /// A key was made, rotated or withdrawn.

@@ -146,9 +146,13 @@ pub struct Book {
     movements: Vec<Movement>,
     places: BTreeMap<MovementId, usize>,
     corrected: BTreeSet<MovementId>,
-    balances: BTreeMap<Account, BTreeMap<Batch, Decimal>>,
-    opened: BTreeMap<(Account, Batch), Opened>,
-    recalled: BTreeMap<Option<String>, Recall>,
+    pub(super) balances: BTreeMap<Account, BTreeMap<Batch, Decimal>>,
+    pub(super) opened: BTreeMap<(Account, Batch), Opened>,
+    pub(super) recalled: BTreeMap<Option<String>, Recall>,
+    /// What the movements come to that were folded away.
+    pub(super) base: BTreeMap<Account, BTreeMap<Batch, Decimal>>,
+    /// Movements of those that were folded away.
+    pub(super) earlier: BTreeMap<MovementId, Movement>,
 }
 
 impl Book {
@@ -166,6 +170,8 @@ impl Book {
             balances: BTreeMap::new(),
             opened: BTreeMap::new(),
             recalled: BTreeMap::new(),
+            base: BTreeMap::new(),
+            earlier: BTreeMap::new(),
         }
     }
 
@@ -362,6 +368,7 @@ impl Book {
     fn reversal(&self, of: &MovementId) -> Result<Vec<Line>, StockError> {
         let place = self.places.get(of);
         let movement = place.and_then(|place| self.movements.get(*place));
+        let movement = movement.or_else(|| self.earlier.get(of));
         let movement = movement.ok_or_else(|| StockError::Unknown(of.clone()))?;
         if self.corrected.contains(of) || movement.what.kind() == Kind::Correction {
             return Err(StockError::Corrected(of.clone()));
@@ -566,14 +573,19 @@ impl Book {
     /// check of stored data asks.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let mut sums: BTreeMap<(&Account, &Batch), Decimal> = BTreeMap::new();
+        let base = self.base.iter().flat_map(|(account, batches)| {
+            let own = batches.iter();
+            own.map(move |(batch, held)| ((account, batch), *held))
+        });
+        let mut sums: BTreeMap<(&Account, &Batch), Decimal> = base.collect();
+        let folded: Decimal = sums.values().copied().sum();
         for line in self.movements.iter().flat_map(|one| &one.lines) {
             *sums.entry((&line.from, &line.batch)).or_default() -= line.units.get();
             *sums.entry((&line.to, &line.batch)).or_default() += line.units.get();
         }
         let all: Decimal = sums.values().copied().sum();
         let kept: usize = self.balances.values().map(BTreeMap::len).sum();
-        all.is_zero()
+        all == folded
             && kept == sums.len()
             && sums.iter().all(|((account, batch), sum)| {
                 self.balance_of(account, batch) == *sum

@@ -136,7 +136,10 @@ fn doses(
 }
 
 /// A dose in the unit that is counted: as it stands, or by what one unit contains.
-fn units_of(
+///
+/// # Errors
+/// Neither converts.
+pub fn units_of(
     dose: &Quantity,
     unit: &Unit,
     contains: Option<&Quantity>,

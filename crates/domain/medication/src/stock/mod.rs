@@ -5,6 +5,7 @@
 mod allocate;
 mod batch;
 mod book;
+mod fold;
 mod forecast;
 mod low;
 mod movement;
@@ -18,7 +19,10 @@ use rust_decimal::Decimal;
 pub use allocate::{Allocation, AllocationError};
 pub use batch::{Batch, Opened, Recall, Unusable};
 pub use book::{Book, Change, Recorded, StockError};
-pub use forecast::{DaysLeft, ForecastError, Lasts, Regimen, Side, Use, days_left, demand};
+pub use fold::{Folded, Held, Open};
+pub use forecast::{
+    DaysLeft, ForecastError, Lasts, Regimen, Side, Use, days_left, demand, units_of,
+};
 pub use low::{Crossing, crossing};
 pub use movement::{
     Counted, Discrepancy, Kind, Line, Meta, Movement, ReturnReason, VarianceReason, WasteReason,

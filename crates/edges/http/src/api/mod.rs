@@ -10,7 +10,9 @@ pub mod document;
 pub mod erasure;
 pub mod me;
 pub mod operator;
+pub mod register;
 pub mod relationships;
+pub mod stock;
 pub mod subscriptions;
 pub mod tokens;
 pub mod users;
@@ -58,6 +60,8 @@ pub fn table() -> Vec<Route> {
         break_glass::table(),
         erasure::table(),
         subscriptions::table(),
+        stock::table(),
+        register::table(),
         operator::table(),
     ]
     .concat()

@@ -4,14 +4,20 @@ use app::ResourceKey;
 use app::medicines::chart::chart;
 use app::medicines::give::{Dose, give};
 use app::medicines::reasons;
-use app::medicines::witness::witness;
+use app::medicines::register::Signing;
+use app::medicines::stock::From;
+use app::medicines::stock::dose::Said;
+use app::medicines::witness::{Witnessing, witness};
+use app::sign_in::Proof;
 use axum::http::StatusCode;
 use axum::response::Response;
 use fhir::json::Value;
 use kernel::{Category, Timestamp};
 use medication::administration::{Correction, How, Outcome, Right, Verified};
+use medication::stock::Batch;
 use medication::{Dosage, Quantity};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::parameters::Parameters;
 use super::record::given;
@@ -49,7 +55,10 @@ async fn recorded(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let mut parts =
         vec![json!({ "name": "administration", "valueReference": { "reference": name } })];
     parts.extend(done.decision.iter().flat_map(reasons::parts));
-    if dose.witness.is_some() {
+    parts.extend(done.stock.iter().map(Said::part));
+    if done.witnessed {
+        parts.push(json!({ "name": "witness", "valueCode": "signed" }));
+    } else if dose.witness.is_some() {
         parts.push(json!({ "name": "witness", "valueCode": "not-signed" }));
     }
     let answer = json!({ "resourceType": "Parameters", "parameter": parts });
@@ -72,13 +81,21 @@ async fn signed(mut arrival: Arrival) -> Result<Response, EdgeError> {
         ty: resource_type("MedicationAdministration")?,
         id: logical_id(&id)?,
     };
-    given(&mut arrival).await?;
-    let bundle = witness(arrival.app(), &caller, &key).await?;
+    let parameters = given(&mut arrival).await?;
+    let with = Witnessing {
+        signing: signing(&parameters)?,
+        from: from(&parameters)?,
+        late: parameters.text("late").map(std::borrow::Cow::into_owned),
+    };
+    let done = witness(arrival.app(), &caller, &key, &with).await?;
+    let bundle = done.bundle;
     let name = format!("MedicationAdministration/{}", key.id.as_str());
-    let answer = json!({ "resourceType": "Parameters", "parameter": [
-        { "name": "administration", "valueReference": { "reference": name } },
-        { "name": "witness", "valueCode": "signed" },
-    ]});
+    let mut parts = vec![
+        json!({ "name": "administration", "valueReference": { "reference": name } }),
+        json!({ "name": "witness", "valueCode": "signed" }),
+    ];
+    parts.extend(done.stock.iter().map(Said::part));
+    let answer = json!({ "resourceType": "Parameters", "parameter": parts });
     let mut response = fhir(StatusCode::OK, answer.to_string());
     if let Some(receipt) = &bundle.receipt {
         put(response.headers_mut(), RECEIPT, &receipt.to_string());
@@ -154,6 +171,57 @@ fn dose(parameters: &Parameters) -> Result<Dose, EdgeError> {
         need: text("asNeeded"),
         done: parameters.flag("done")?.unwrap_or(false),
         corrects: corrects.map(|(_, part)| correction(part)).transpose()?,
+        from: from(parameters)?,
+        signing: signing(parameters)?,
+        late: text("late"),
+    })
+}
+
+/// From where it is taken: a place, and the batch that was read.
+fn from(parameters: &Parameters) -> Result<From, EdgeError> {
+    let Some((_, part)) = parameters.parts().find(|(name, _)| name == "from") else {
+        return Ok(From::default());
+    };
+    let location = inner(part, "location").map(|own| {
+        let id = own.strip_prefix("Location/").unwrap_or(&own);
+        id.parse()
+            .map_err(|_| wrong("from names no Location: send its id in location"))
+    });
+    let expiry = inner(part, "expiry").map(|own| {
+        own.parse()
+            .map_err(|_| wrong("the expiry in from is no date: send one such as 2027-01-31"))
+    });
+    let batch = Batch {
+        expiry: expiry.transpose()?,
+        lot: inner(part, "lot"),
+        serial: inner(part, "serial"),
+    };
+    Ok(From {
+        location: location.transpose()?,
+        batch: Some(batch).filter(|own| *own != Batch::default()),
+    })
+}
+
+/// The proofs of who gives it and of who sees it.
+fn signing(parameters: &Parameters) -> Result<Signing, EdgeError> {
+    let proof = |wanted: &str| {
+        let Some((_, part)) = parameters.parts().find(|(name, _)| name == wanted) else {
+            return Ok(None);
+        };
+        let (Some(name), Some(password)) = (inner(part, "name"), inner(part, "password")) else {
+            return Err(wrong(format!(
+                "{wanted} has no name or no password: send both, and code where there is one"
+            )));
+        };
+        Ok(Some(Proof {
+            name,
+            password: Zeroizing::new(password),
+            code: inner(part, "code"),
+        }))
+    };
+    Ok(Signing {
+        by: proof("giverProof")?,
+        witness: proof("witnessProof")?,
     })
 }
 

@@ -44,6 +44,8 @@ async fn house() -> House {
                     Interaction::Export,
                     Interaction::Import,
                     Interaction::Merge,
+                    Interaction::MoveStock,
+                    Interaction::ManageStock,
                 ],
             )
             .await,
@@ -109,6 +111,7 @@ impl House {
             .replace("{*path}", "0/000.p/1")
             .replace("{slug}", "lakeside")
             .replace("{job}", &unmade)
+            .replace("{incident}", &unmade)
             .replace("{file}", "1")
             .replace("{id}", id);
         if path.ends_with("/{type}") && matches!(method, "PUT" | "PATCH" | "DELETE") {
@@ -200,6 +203,23 @@ impl House {
                 "administrator": { "signInName": "admin", "displayName": "Ada", "password": "quiet otter under 7 ferns" },
             }),
             "state" => json!({ "state": "suspended" }),
+            "stock" => json!({ "product": "Paracetamol 500mg tablet", "unit": "{tablet}" }),
+            "movements" => {
+                json!({ "id": "x", "what": { "kind": "correction", "of": "y", "note": "wrong" } })
+            }
+            "threshold" => json!({ "threshold": "5" }),
+            "opened" => {
+                json!({ "place": { "location": "x" }, "batch": { "lot": "A" }, "lifeDays": 28 })
+            }
+            "recalls" => json!({ "notice": "called back by the maker" }),
+            "reorder" => json!({ "id": "x", "step": "request", "seen": 0 }),
+            "register" => json!({ "item": "x", "premises": "x" }),
+            "counts" => json!({ "found": "1", "signing": {} }),
+            "corrections" => {
+                json!({ "of": 1, "shouldBe": "1", "note": "wrong", "movement": "x", "signing": {} })
+            }
+            "notes" => json!({ "note": "investigated" }),
+            "settlement" => json!({ "found": "1", "finding": "it fell", "signing": {} }),
             operation if operation.starts_with('$') => json!({ "resourceType": "Parameters" }),
             "{type}" if method == "PUT" => {
                 json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:mrn", "value": "conditional" }] })

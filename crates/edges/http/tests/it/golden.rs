@@ -64,6 +64,16 @@ const fn at_the_bedside(method: &'static str, path: &'static str, status: u16) -
     )
 }
 
+/// Stock and the register: whoever sees them may not move them.
+const fn of_stock(method: &'static str, path: &'static str, status: u16) -> Row {
+    (
+        method,
+        path,
+        Some((DOCTOR, 403)),
+        Some((Who::Program, status)),
+    )
+}
+
 /// `None` where everybody may, or nobody is asked.
 pub const GOLDEN: &[Row] = &[
     (
@@ -368,6 +378,24 @@ pub const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 403)),
         Some((AUDITOR, 200)),
     ),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/stock", 200),
+    of_stock("POST", "/t/{tenant}/api/v1/stock", 201),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/stock/{id}", 404),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/stock/{id}/movements", 404),
+    of_stock("POST", "/t/{tenant}/api/v1/stock/{id}/movements", 404),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/stock/{id}/days-left", 404),
+    of_stock("POST", "/t/{tenant}/api/v1/stock/{id}/threshold", 404),
+    of_stock("POST", "/t/{tenant}/api/v1/stock/{id}/opened", 422),
+    of_stock("POST", "/t/{tenant}/api/v1/stock/{id}/recalls", 404),
+    of_stock("POST", "/t/{tenant}/api/v1/stock/{id}/reorder", 404),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/register", 200),
+    at_the_bedside("POST", "/t/{tenant}/api/v1/register", 422),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/register/{id}", 404),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/register/{id}/sheets", 404),
+    at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/counts", 404),
+    at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/corrections", 404),
+    at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/notes", 404),
+    at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/settlement", 404),
     (
         "GET",
         "/t/{tenant}/api/v1/branches",

@@ -189,6 +189,36 @@ proptest! {
     }
 
     #[test]
+    fn a_folded_book_judges_the_next_movement_as_the_whole_one(list in prop::collection::vec(acts(), 1..25)) {
+        let mut book = book();
+        for (number, one) in list.iter().enumerate() {
+            if matches!(one, Act::Again { .. }) {
+                continue;
+            }
+            let folded = book.fold();
+            let mut light = Book::unfold(book.item().clone(), book.unit().clone(), &zone(), folded).unwrap();
+            let undone = |id: &crate::ids::MovementId| book.movements().iter().any(
+                |other| matches!(&other.what, What::Correction { of, .. } if of == id),
+            );
+            for movement in book.movements() {
+                if !undone(&movement.meta.id) {
+                    light.note(movement.clone());
+                }
+            }
+            let (whole, folded) = (act(&mut book, number, one), act(&mut light, number, one));
+            match (&whole, &folded) {
+                (Err(StockError::Corrected(a)), Err(StockError::Unknown(b))) => prop_assert_eq!(a, b),
+                _ => prop_assert_eq!(&whole, &folded),
+            }
+            if whole.is_ok() {
+                prop_assert_eq!(book.movements().last(), light.movements().last());
+            }
+            prop_assert!(light.is_sound());
+            prop_assert_eq!(book.fold(), light.fold());
+        }
+    }
+
+    #[test]
     fn an_allocation_is_whole_usable_and_in_order(
         held in prop::collection::vec((0u32..40, 0i64..60, any::<bool>()), 1..8),
         wanted in 1u32..200,

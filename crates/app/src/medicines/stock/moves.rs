@@ -1,0 +1,507 @@
+//! Movements of stock: received, given back, destroyed, moved, counted, put right. A movement of a drug that
+//! is kept in a register is an entry of it in the same commit, signed by two people who prove to be there; a
+//! movement that was sent before, by its id, is answered and not made again. Must not move one part without
+//! the other.
+
+use identity::Interaction;
+use jiff::civil::Date;
+use kernel::Timestamp;
+use medication::gs1;
+use medication::ids::{ItemId, LocationId, MovementId, OrderId, PartyId};
+use medication::stock::{
+    Account, Batch, Counted, Discrepancy, Line, Meta, ReturnReason, StockError, Units,
+    VarianceReason, WasteReason, What,
+};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use store::{CommitError, DocKind};
+
+use super::places::{self, Place};
+use super::register;
+use super::shelf::{Shelf, Staged, With, committed};
+use super::{Item, Moved, refuse, ruled};
+use crate::App;
+use crate::admin::allow;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::medicines::register::{Signers, Signing};
+use crate::medicines::sources;
+use crate::retry::Retry;
+
+/// What is to happen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
+pub enum Wanted {
+    /// It arrived.
+    Receipt {
+        /// Where it is put.
+        to: Place,
+        /// Who brought it: an Organization.
+        from: PartyId,
+        /// How much.
+        units: Units,
+        /// Which batch; what a scan says of it need not be said again.
+        #[serde(default)]
+        batch: Batch,
+        /// The GS1 code of a pack.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        scan: Option<String>,
+        /// For which order.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        order: Option<OrderId>,
+    },
+    /// It goes back.
+    Return {
+        /// From where.
+        from: Place,
+        /// To whom: an Organization.
+        to: PartyId,
+        /// How much.
+        units: Units,
+        /// Of which batch.
+        batch: Batch,
+        /// Why.
+        reason: ReturnReason,
+    },
+    /// It is destroyed.
+    Waste {
+        /// From where.
+        from: Place,
+        /// How much.
+        units: Units,
+        /// Of which batch.
+        batch: Batch,
+        /// Why.
+        reason: WasteReason,
+        /// How.
+        method: String,
+    },
+    /// It changes its place.
+    Transfer {
+        /// From where.
+        from: Place,
+        /// To where.
+        to: LocationId,
+        /// How much.
+        units: Units,
+        /// Of which batch; what must be used first, where it is not said.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        batch: Option<Batch>,
+    },
+    /// It was counted.
+    Count {
+        /// Where.
+        of: Place,
+        /// What was found of every batch.
+        counted: Vec<Counted>,
+        /// Why the book differs, where it does.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        reason: Option<VarianceReason>,
+    },
+    /// The book is put right without a count.
+    Adjust {
+        /// Where.
+        of: Place,
+        /// Which batch.
+        batch: Batch,
+        /// More, or less where it is negative.
+        by: Decimal,
+        /// Why.
+        reason: VarianceReason,
+        /// In words.
+        note: String,
+    },
+    /// An earlier movement is undone.
+    Correction {
+        /// Which.
+        of: MovementId,
+        /// Why.
+        note: String,
+    },
+}
+
+/// A movement as it is sent.
+#[derive(Debug, Clone)]
+pub struct Move {
+    /// Made by the sender: the same id twice is the same movement.
+    pub id: MovementId,
+    /// What.
+    pub what: Wanted,
+    /// When it happened; now.
+    pub happened: Option<Timestamp>,
+    /// That book and shelf are known to differ.
+    pub discrepancy: Option<Discrepancy>,
+    /// Why a register's entry is late.
+    pub late: Option<String>,
+    /// Who proves to be there.
+    pub signing: Signing,
+}
+
+impl Move {
+    /// What was asked, as a hash; proofs are no part of it.
+    fn asked(&self) -> Result<String, AppError> {
+        let text = serde_json::to_vec(&(&self.what, &self.happened, &self.discrepancy))?;
+        Ok(data_encoding::HEXLOWER.encode(&Sha256::digest(&text)))
+    }
+
+    fn interaction(&self) -> Interaction {
+        match &self.what {
+            Wanted::Adjust { .. } | Wanted::Correction { .. } => Interaction::ManageStock,
+            _ => Interaction::MoveStock,
+        }
+    }
+
+    /// What of the house it touches.
+    fn accounts(&self) -> Vec<Account> {
+        let supplier = |party: &PartyId| Account::Supplier {
+            party: party.clone(),
+        };
+        match &self.what {
+            Wanted::Receipt { to, from, .. } => vec![to.account(), supplier(from)],
+            Wanted::Return { from, to, .. } => vec![from.account(), supplier(to)],
+            Wanted::Transfer { from, to, .. } => vec![from.account(), moved_to(from, to)],
+            Wanted::Waste { from: of, .. }
+            | Wanted::Count { of, .. }
+            | Wanted::Adjust { of, .. } => vec![of.account()],
+            Wanted::Correction { .. } => Vec::new(),
+        }
+    }
+}
+
+fn moved_to(from: &Place, to: &LocationId) -> Account {
+    let to = Place {
+        location: to.clone(),
+        resident: from.resident.clone(),
+    };
+    to.account()
+}
+
+/// What came of a movement.
+#[derive(Debug, Clone)]
+pub struct Came {
+    /// The movement.
+    pub moved: Moved,
+    /// The medicine after it; as it is now, where the movement was made before.
+    pub item: Item,
+    /// Whether it was made before.
+    pub already: bool,
+}
+
+/// Makes a movement.
+pub async fn make(
+    app: &App,
+    caller: &Caller,
+    item: &ItemId,
+    wanted: &Move,
+) -> Result<Came, AppError> {
+    allow(app, caller, wanted.interaction()).await?;
+    let asked = wanted.asked()?;
+    if let Some(came) = before(app, caller, item, (&wanted.id, &asked)).await? {
+        return Ok(came);
+    }
+    for account in wanted.accounts() {
+        places::known(app, caller, &account).await?;
+    }
+    let why = format!("movement {} of {item}", wanted.id);
+    let signers = Signers::prove(app, caller, &wanted.signing, &why).await?;
+    let mut retry = Retry::busy();
+    loop {
+        let mut shelf = Shelf::open(app, caller, item).await?;
+        let (moved, staged) =
+            Box::pin(stage(app, caller, &mut shelf, (wanted, &signers, &asked))).await?;
+        let answer = match committed(app, caller, staged).await? {
+            Ok(()) => Ok(Came {
+                moved,
+                item: shelf.item,
+                already: false,
+            }),
+            Err(error) if is_race(&error) => Err(error),
+            Err(error) => return Err(error.into()),
+        };
+        match answer {
+            Ok(came) => return Ok(came),
+            Err(error) => {
+                // The same id may have been written meanwhile.
+                if let Some(came) = before(app, caller, item, (&wanted.id, &asked)).await? {
+                    return Ok(came);
+                }
+                if !retry.again().await {
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+}
+
+/// Whether somebody else changed the same stock or page at the same moment.
+pub(crate) fn is_race(error: &CommitError) -> bool {
+    matches!(
+        error,
+        CommitError::DocConflict {
+            kind: DocKind::StockItem
+                | DocKind::StockMovement
+                | DocKind::RegisterPage
+                | DocKind::RegisterEntry
+                | DocKind::RegisterIncident,
+            ..
+        }
+    )
+}
+
+/// The movement of this id, where it was made before; another one under it is refused.
+async fn before(
+    app: &App,
+    caller: &Caller,
+    item: &ItemId,
+    (id, asked): (&MovementId, &str),
+) -> Result<Option<Came>, AppError> {
+    let shelf = Shelf::open(app, caller, item).await?;
+    match shelf.moved(app, caller, id).await? {
+        None => Ok(None),
+        Some(moved) if moved.asked == asked => Ok(Some(Came {
+            moved,
+            item: shelf.item,
+            already: true,
+        })),
+        Some(_) => Err(ruled(StockError::Taken(id.clone()))),
+    }
+}
+
+/// What a movement writes, decided on a medicine as it was read.
+async fn stage(
+    app: &App,
+    caller: &Caller,
+    shelf: &mut Shelf,
+    (wanted, signers, asked): (&Move, &Signers, &str),
+) -> Result<(Moved, Staged), AppError> {
+    let now = app.now();
+    let meta = Meta {
+        id: wanted.id.clone(),
+        happened: wanted.happened.unwrap_or(now),
+        recorded: now,
+        by: signers.by(caller),
+        witness: signers.witness(),
+        discrepancy: wanted.discrepancy.clone(),
+    };
+    let (what, lines) = Making {
+        app,
+        caller,
+        meta: &meta,
+    }
+    .moves(shelf, &wanted.what)
+    .await?;
+    let mut with = With {
+        asked: asked.to_owned(),
+        entered: None,
+        order: None,
+    };
+    let mut also = Staged::default();
+    if shelf.item.has_register() {
+        let late = wanted.late.clone();
+        let entering = register::Entering {
+            meta: &meta,
+            signers,
+            late,
+            dose: None,
+        };
+        let (entered, staged) =
+            register::enter(app, caller, shelf, &what, &lines, entering).await?;
+        with.entered = entered;
+        also = staged;
+    }
+    let (moved, mut staged) = shelf.record(app, caller, meta, (what, lines), with)?;
+    staged.and(also);
+    Ok((moved, staged))
+}
+
+struct Making<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    meta: &'a Meta,
+}
+
+impl Making<'_> {
+    /// The movement with its lines; those of counts and corrections are the book's own.
+    async fn moves(
+        &self,
+        shelf: &mut Shelf,
+        wanted: &Wanted,
+    ) -> Result<(What, Vec<Line>), AppError> {
+        Ok(match wanted {
+            Wanted::Receipt { .. } | Wanted::Return { .. } | Wanted::Waste { .. } => {
+                self.in_and_out(shelf, wanted)?
+            }
+            Wanted::Transfer {
+                from,
+                to,
+                units,
+                batch,
+            } => {
+                let (account, to) = (from.account(), moved_to(from, to));
+                let parts = if let Some(batch) = batch {
+                    vec![(batch.clone(), *units)]
+                } else {
+                    let found = shelf.book.allocate(&account, *units, self.meta.happened);
+                    found.map_err(ruled)?.parts
+                };
+                let parts = parts.iter();
+                let lines =
+                    parts.map(|(own, units)| line(own, *units, account.clone(), to.clone()));
+                (What::Transfer, lines.collect())
+            }
+            Wanted::Count {
+                of,
+                counted,
+                reason,
+            } => {
+                let count = What::Count {
+                    of: of.account(),
+                    counted: counted.clone(),
+                    reason: *reason,
+                };
+                (count, Vec::new())
+            }
+            Wanted::Adjust {
+                of,
+                batch,
+                by,
+                reason,
+                note,
+            } => {
+                let (reason, note) = (*reason, note.clone());
+                let lines = vec![adjusted(&of.account(), batch, *by)?];
+                (What::Adjust { reason, note }, lines)
+            }
+            Wanted::Correction { of, note } => {
+                shelf.note(self.app, self.caller, of).await?;
+                let (of, note) = (of.clone(), note.clone());
+                (What::Correction { of, note }, Vec::new())
+            }
+        })
+    }
+
+    /// What comes into the house and what leaves it.
+    fn in_and_out(&self, shelf: &Shelf, wanted: &Wanted) -> Result<(What, Vec<Line>), AppError> {
+        let supplier = |party: &PartyId| Account::Supplier {
+            party: party.clone(),
+        };
+        Ok(match wanted {
+            Wanted::Receipt {
+                to,
+                from,
+                units,
+                batch,
+                scan,
+                order,
+            } => {
+                let batch = self.received(shelf, batch, scan.as_deref())?;
+                let lines = vec![line(&batch, *units, supplier(from), to.account())];
+                let order = order.clone();
+                (What::Receipt { order }, lines)
+            }
+            Wanted::Return {
+                from,
+                to,
+                units,
+                batch,
+                reason,
+            } => {
+                let lines = vec![line(batch, *units, from.account(), supplier(to))];
+                (What::Return { reason: *reason }, lines)
+            }
+            Wanted::Waste {
+                from,
+                units,
+                batch,
+                reason,
+                method,
+            } => {
+                let lines = vec![line(batch, *units, from.account(), Account::Waste)];
+                let (reason, method) = (*reason, method.clone());
+                (What::Waste { reason, method }, lines)
+            }
+            _ => return Err(AppError::Fault("a movement of another kind".to_owned())),
+        })
+    }
+
+    /// The batch that is received: what is said and what the pack says must agree, and its last day must
+    /// not be over.
+    fn received(&self, shelf: &Shelf, said: &Batch, scan: Option<&str>) -> Result<Batch, AppError> {
+        let mut batch = said.clone();
+        if let Some(scan) = scan {
+            let pack = gs1::read(scan, year(self.meta.recorded)).map_err(ruled)?;
+            let known = sources()?.dictionary.by_gtin(pack.gtin);
+            if let (Some(known), Some(own)) = (known, &shelf.item.product)
+                && known.name != *own
+            {
+                return refuse(format!(
+                    "the pack is {}, not {own}: set it aside and send it back",
+                    known.name
+                ));
+            }
+            let read = Batch::of_pack(&pack);
+            for (stated, read, what) in [
+                (&mut batch.lot, &read.lot, "lot"),
+                (&mut batch.serial, &read.serial, "serial number"),
+            ] {
+                if let (Some(stated), Some(read)) = (&*stated, read)
+                    && stated != read
+                {
+                    return refuse(format!("the {what} is {read} on the pack, not {stated}"));
+                }
+                *stated = stated.take().or_else(|| read.clone());
+            }
+            let differs = |own: Date| read.expiry.is_some_and(|read| read != own);
+            if batch.expiry.is_some_and(differs) {
+                return refuse("the last day of use is another one on the pack: read it again");
+            }
+            batch.expiry = batch.expiry.or(read.expiry);
+        }
+        let zone = super::zone(self.app, self.caller).zone();
+        if batch
+            .expires(&zone)
+            .is_some_and(|end| end <= self.meta.happened)
+        {
+            return refuse("this batch is expired: set it aside and send it back");
+        }
+        Ok(batch)
+    }
+}
+
+fn line(batch: &Batch, units: Units, from: Account, to: Account) -> Line {
+    Line {
+        batch: batch.clone(),
+        units,
+        from,
+        to,
+    }
+}
+
+fn year(at: Timestamp) -> u16 {
+    at.to_fhir_instant()
+        .get(..4)
+        .and_then(|own| own.parse().ok())
+        .unwrap_or(2026)
+}
+
+/// A line that puts an account right.
+pub(crate) fn adjusted(of: &Account, batch: &Batch, by: Decimal) -> Result<Line, AppError> {
+    let units = Units::new(by.abs()).map_err(ruled)?;
+    let (from, to) = if by.is_sign_positive() {
+        (Account::Difference, of.clone())
+    } else {
+        (of.clone(), Account::Difference)
+    };
+    Ok(Line {
+        batch: batch.clone(),
+        units,
+        from,
+        to,
+    })
+}
