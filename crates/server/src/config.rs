@@ -310,6 +310,16 @@ pub const SETTINGS: &[Setting] = &[
         "PEM file of authorities that outbound calls trust; empty: the system's",
     ),
     text(
+        "knowledge.sources",
+        "",
+        "sources of drug knowledge, a list of `NAME openfda|drugbank|formulary URL [key=FILE] [region=us|ca|eu] [within=MS] [fresh=HOURS] [keep=DAYS] [tenants=A+B]`, whose addresses egress.allow must list; empty: the built-in knowledge alone. See the guide on drug knowledge",
+    ),
+    text(
+        "knowledge.severity_file",
+        "",
+        "file of lines `kind | word | tier` that say how a source's words are shown; empty: the built-in map",
+    ),
+    text(
         "mail.server",
         "",
         "`host` or `host:port` of the mail submission server, which egress.allow must list as smtp:// or smtps://; empty: no mail",

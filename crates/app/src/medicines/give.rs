@@ -8,7 +8,7 @@ use identity::Interaction;
 use kernel::Timestamp;
 use medication::Quantity;
 use medication::administration::{
-    Book, Correction, Decision, Giving, NeedRecord, Outcome, PackState, Policy, Record, Refused,
+    Book, Correction, Decision, Giving, How, NeedRecord, Outcome, Policy, Record, Refused, Right,
     SlotState, Verified, decide_giving,
 };
 use medication::dosage::Amount;
@@ -27,6 +27,7 @@ use super::regimen::{self, Held};
 use super::register::{Signers, Signing};
 use super::stock::From;
 use super::stock::dose::{Dosed, Effect, MOVEMENTS, Said, is_named, stage};
+use super::scan::AtBedside;
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -70,6 +71,8 @@ pub struct Dose {
     pub signing: Signing,
     /// Why the register's entry is late, where it is.
     pub late: Option<String>,
+    /// What was scanned from the pack.
+    pub scan: Option<String>,
 }
 
 /// What came of it.
@@ -158,6 +161,7 @@ async fn once(
     let since = dose.since(&limits, app.now());
     let records = ground.records(app, caller, since).await?;
     missing.extend(records.gaps(&own.article));
+    let pack = AtBedside::read(app, caller, &ground, &own.article, dose.scan.as_deref())?;
     let making = Making {
         app,
         caller,
@@ -166,6 +170,7 @@ async fn once(
         records: &records,
         dose,
         signers,
+        pack: &pack,
     };
     let (record, due) = making.record(&mut missing)?;
     let said = making.papers(&patient, &record, &mut missing).await?;
@@ -246,6 +251,7 @@ struct Making<'a> {
     records: &'a Records,
     dose: &'a Dose,
     signers: &'a Signers,
+    pack: &'a AtBedside,
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
@@ -296,7 +302,7 @@ impl Making<'_> {
             allergies: ground.allergies,
             covert: said.covert.as_ref(),
             self_care: said.alone.as_ref(),
-            pack: PackState::NotScanned,
+            pack: self.pack.state,
             policy: &Policy::default(),
             now: self.app.now(),
             zone: &ground.home.zone,
@@ -380,12 +386,26 @@ impl Making<'_> {
             dose: much,
             contents,
             product: self.order.article.name.clone(),
-            rights: dose.rights.clone(),
+            rights: self.rights(),
             device: None,
             corrects: dose.corrects.clone(),
         };
         self.follows(&record)?;
         Ok((record, due))
+    }
+
+    /// The rights as they were verified; a pack that fits verifies the medicine.
+    fn rights(&self) -> Vec<Verified> {
+        let mut rights = self.dose.rights.clone();
+        let scanned = |own: &Verified| own.right == Right::Medicine && own.how == How::Scan;
+        if self.pack.fits() && !rights.iter().any(scanned) {
+            rights.push(Verified {
+                right: Right::Medicine,
+                how: How::Scan,
+                fits: true,
+            });
+        }
+        rights
     }
 
     /// What it was needed for, and when its effect is asked for where it was taken.
@@ -544,6 +564,13 @@ impl Making<'_> {
             let mut concept = concept.clone();
             set(&mut concept, "text", own.article.name.as_str());
             set(&mut resource, "medicationCodeableConcept", concept);
+        }
+        if let Some(pack) = self.pack.extension()
+            && let Some(list) = resource
+                .get_mut("extension")
+                .and_then(|own| own.as_array_mut())
+        {
+            list.push(pack);
         }
         set(&mut resource, "performer", self.performers(&plain));
         identify(&mut resource, links);

@@ -111,6 +111,7 @@ pub fn dose(outcome: Outcome) -> Dose {
         from: From::default(),
         signing: Signing::default(),
         late: None,
+        scan: None,
     }
 }
 

@@ -10,7 +10,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
 use crate::api::{
-    audit, branches, break_glass, clients, erasure, me, operator, register, relationships, stock,
+    audit, branches, break_glass, clients, erasure, me, medicines, operator, register,
+    relationships, stock,
     subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
@@ -25,12 +26,13 @@ pub(super) fn table() -> Vec<Route> {
 #[openapi(
     info(
         title = "Theriac",
-        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, stock and the controlled-drug register, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, packs of medicines, stock and the controlled-drug register, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
         openapi,
         me::show,
+        medicines::scanned,
         audit::entries, audit::about_patient,
         branches::list, branches::create, branches::open, branches::close,
         users::list, users::create, users::show, users::enable, users::disable, users::set_roles,

@@ -174,6 +174,7 @@ fn dose(parameters: &Parameters) -> Result<Dose, EdgeError> {
         from: from(parameters)?,
         signing: signing(parameters)?,
         late: text("late"),
+        scan: text("scan"),
     })
 }
 
