@@ -271,5 +271,6 @@ fn class_of(interaction: Interaction) -> Class {
         Interaction::RunJobs => Class::Job,
         Interaction::ViewStock | Interaction::MoveStock | Interaction::ManageStock => Class::Stock,
         Interaction::ViewRegister | Interaction::SignRegister => Class::Register,
+        Interaction::OrderMedicines | Interaction::ApproveOrders => Class::Supply,
     }
 }

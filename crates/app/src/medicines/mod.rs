@@ -10,6 +10,7 @@ pub mod elsewhere;
 pub mod give;
 mod ground;
 pub mod issue;
+pub mod orders;
 pub mod people;
 pub mod prescribe;
 pub mod reasons;

@@ -71,6 +71,10 @@ pub enum Interaction {
     ViewRegister,
     /// Sign in the controlled-drug register, as either of two.
     SignRegister,
+    /// Draft, send, follow, call off and book in orders of medicines.
+    OrderMedicines,
+    /// Approve orders of medicines that somebody else drafted.
+    ApproveOrders,
 }
 
 impl Interaction {
@@ -84,7 +88,7 @@ impl Interaction {
         Self::Delete,
     ];
     /// The operations, in table order.
-    pub const OPERATIONS: [Self; 24] = [
+    pub const OPERATIONS: [Self; 26] = [
         Self::ManageOwnAccount,
         Self::BreakGlass,
         Self::ReviewBreakGlass,
@@ -109,6 +113,8 @@ impl Interaction {
         Self::ManageStock,
         Self::ViewRegister,
         Self::SignRegister,
+        Self::OrderMedicines,
+        Self::ApproveOrders,
     ];
 
     /// The word in documents, logs and policy ids.
@@ -145,6 +151,8 @@ impl Interaction {
             Self::ManageStock => "manage-stock",
             Self::ViewRegister => "view-register",
             Self::SignRegister => "sign-register",
+            Self::OrderMedicines => "order-medicines",
+            Self::ApproveOrders => "approve-orders",
         }
     }
 
@@ -182,6 +190,8 @@ impl Interaction {
             Self::ManageStock => "manage the stock of medicines",
             Self::ViewRegister => "see the controlled-drug register",
             Self::SignRegister => "sign in the controlled-drug register",
+            Self::OrderMedicines => "order medicines",
+            Self::ApproveOrders => "approve orders of medicines",
         }
     }
 
@@ -358,7 +368,7 @@ mod tests {
             .collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 30);
+        assert_eq!(words.len(), 32);
         for interaction in Interaction::OPERATIONS {
             assert!(!interaction.is_with_resources());
         }

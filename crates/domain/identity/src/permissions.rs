@@ -58,7 +58,7 @@ const TABLE: [(Class, [InteractionSet; COLUMNS]); 22] = [
 
 /// Who may do which operation.
 #[rustfmt::skip]
-const OPERATIONS: [(Interaction, &[Role]); 24] = [
+const OPERATIONS: [(Interaction, &[Role]); 26] = [
     (Interaction::ManageOwnAccount, &[Role::Administrator, Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist, Role::Receptionist, Role::Auditor, Role::Patient, Role::Operator]),
     (Interaction::BreakGlass,       &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
     (Interaction::ReviewBreakGlass, &[Role::Administrator, Role::Auditor]),
@@ -83,6 +83,8 @@ const OPERATIONS: [(Interaction, &[Role]); 24] = [
     (Interaction::ManageStock,      &[Role::Nurse, Role::Pharmacist, Role::IntegrationService]),
     (Interaction::ViewRegister,     &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist, Role::Auditor]),
     (Interaction::SignRegister,     &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
+    (Interaction::OrderMedicines,   &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
+    (Interaction::ApproveOrders,    &[Role::Doctor, Role::Nurse, Role::Pharmacist]),
 ];
 
 /// What a role may do with a class, within its reach.

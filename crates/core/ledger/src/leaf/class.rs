@@ -74,6 +74,8 @@ words! {
         Stock = "stock",
         /// A controlled-drug register was written.
         Register = "register",
+        /// An order of medicines was drafted, or took a step.
+        Supply = "supply",
         /// A relationship between staff and patients was made or changed.
         Relationship = "relationship",
         /// A key was made, rotated or withdrawn.

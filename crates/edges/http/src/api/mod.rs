@@ -12,6 +12,8 @@ pub mod me;
 pub mod medicines;
 pub mod operator;
 pub mod register;
+pub mod orders;
+pub mod partners;
 pub mod relationships;
 pub mod stock;
 pub mod subscriptions;
@@ -64,6 +66,8 @@ pub fn table() -> Vec<Route> {
         subscriptions::table(),
         stock::table(),
         register::table(),
+        orders::table(),
+        partners::table(),
         operator::table(),
     ]
     .concat()

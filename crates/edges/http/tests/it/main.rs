@@ -38,8 +38,10 @@ mod medicines_elsewhere;
 mod medicines_given;
 #[cfg(test)]
 mod operations;
+mod orders;
 #[cfg(test)]
 mod papers;
+#[cfg(test)]
 mod patches;
 #[cfg(test)]
 mod product;
