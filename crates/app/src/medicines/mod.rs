@@ -2,6 +2,7 @@
 //! are `medication`'s; this loads what they are made from and writes what comes of them. Must not decide,
 //! and must not leave out what it could not load.
 
+pub mod analytics;
 pub mod chart;
 pub mod check;
 pub mod countersign;
@@ -9,9 +10,13 @@ pub mod give;
 mod ground;
 pub mod issue;
 pub mod people;
+pub mod listing;
 pub mod prescribe;
+pub mod products;
 pub mod reasons;
 mod regimen;
+pub mod status;
+pub mod typed;
 pub mod witness;
 
 use medication::dictionary::{Dictionary, DictionaryError};

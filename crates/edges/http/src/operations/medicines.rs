@@ -178,7 +178,7 @@ fn outcome(answer: &CheckAnswer, held: &[(usize, String)]) -> serde_json::Value 
                     "text": title(answer, shown),
                 },
                 "diagnostics": format!(
-                    "nothing was stored. {}: {} To go on: {why}",
+                    "the order was not stored. {}: {} To go on: {why}",
                     tier(shown.alert.tier),
                     detail(answer, shown),
                 ),

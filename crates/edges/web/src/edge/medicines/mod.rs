@@ -1,6 +1,12 @@
 //! Pages of medicines: prescribing, the chart, rounds, stock, the register, orders. Each file has its own
 //! routes, merged here. Must not decide: a page shows what a use-case of `app::medicines` gave.
 
+mod home;
+mod list;
+mod order;
+mod shown;
+mod step;
+
 use axum::Router;
 
 use super::Web;
@@ -8,4 +14,7 @@ use super::Web;
 /// The routes below `/t/{tenant}`.
 pub(super) fn routes() -> Router<Web> {
     Router::new()
+        .merge(home::routes())
+        .merge(list::routes())
+        .merge(step::routes())
 }
