@@ -106,10 +106,12 @@ pub async fn report(
     for version in found {
         let Some(body) = version.body else { continue };
         let document = Document::parse(body.to_vec(), &Limits::default())?;
-        match read(document.root()) {
-            Some(Some(alert)) => alerts.push(alert),
-            Some(None) => unread += 1,
-            None => {}
+        let Some(fingerprint) = fingerprint(document.root()) else {
+            continue; // of others
+        };
+        match alert(document.root(), fingerprint) {
+            Some(alert) => alerts.push(alert),
+            None => unread += 1,
         }
     }
     let seen: BTreeSet<LogicalId> = alerts
@@ -126,7 +128,7 @@ pub async fn report(
     };
     let entries = look_entries(app, caller, &look);
     app.store().record_access(&caller.scope, entries).await?;
-    let mut report = told(alerts);
+    let mut report = told(&alerts);
     report.unread = unread;
     report.orders = orders(app, caller, between("authoredon")).await?;
     Ok(report)
@@ -146,15 +148,13 @@ async fn orders(
     Ok(search(app, caller, &request).await?.total.unwrap_or(0))
 }
 
-/// An alert of ours; nothing for a DetectedIssue that others wrote, and none inside for one of ours that
-/// cannot be read.
-fn read(issue: Value<'_>) -> Option<Option<Alert>> {
+/// What an alert of ours holds for; none of a DetectedIssue that others wrote.
+fn fingerprint(issue: Value<'_>) -> Option<String> {
     let identifiers = issue.get("identifier").into_iter().flat_map(Value::items);
-    let fingerprint = identifiers
+    let found = identifiers
         .filter(|own| own.get_str("system").as_deref() == Some(FINGERPRINT))
-        .find_map(|own| own.get_str("value"))?
-        .into_owned();
-    Some(alert(issue, fingerprint))
+        .find_map(|own| own.get_str("value"))?;
+    Some(found.into_owned())
 }
 
 fn alert(issue: Value<'_>, fingerprint: String) -> Option<Alert> {
@@ -211,7 +211,7 @@ fn named(rule: Value<'_>) -> Option<String> {
 }
 
 /// Counts alerts by rule. One that held up an order and was overridden afterwards is one alert.
-fn told(alerts: Vec<Alert>) -> Report {
+fn told(alerts: &[Alert]) -> Report {
     let gone_on: BTreeSet<(String, String)> = alerts
         .iter()
         .filter(|own| matches!(own.outcome, Outcome::Overridden(_)))

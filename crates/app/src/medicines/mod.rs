@@ -16,6 +16,7 @@ pub mod products;
 pub mod reasons;
 mod regimen;
 pub mod status;
+pub mod timeline;
 pub mod typed;
 pub mod witness;
 

@@ -257,30 +257,50 @@ fn per(frequency: i64, period: i64, unit: TimeUnit) -> Repeat {
     }
 }
 
+/// The chosen times of the day.
+fn moments(field: &str, step: &Step) -> Result<Repeat, Wrong> {
+    let codes = step.moments.iter();
+    let when: Vec<EventTime> = codes.filter_map(|code| EventTime::of(code)).collect();
+    if when.is_empty() {
+        return wrong(field, "choose at least one time of the day");
+    }
+    Ok(Repeat {
+        when,
+        ..per(1, 1, TimeUnit::Day)
+    })
+}
+
+/// The chosen days of the week, at clock times where some are typed.
+fn weekdays(field: &str, step: &Step, clocks: Vec<Time>) -> Result<Repeat, Wrong> {
+    let codes = step.days.iter();
+    let days: Vec<Weekday> = codes.filter_map(|code| Weekday::of(code)).collect();
+    if days.is_empty() {
+        return wrong(field, "choose at least one day of the week");
+    }
+    let often = days.len() * clocks.len().max(1);
+    Ok(Repeat {
+        day_of_week: days,
+        time_of_day: clocks,
+        ..per(often as i64, 1, TimeUnit::Week)
+    })
+}
+
 /// When a step is due; nothing for one that is given when needed without an interval.
 fn repeat(number: usize, step: &Step, needed: bool) -> Result<Option<Repeat>, Wrong> {
     let field = |name: &str| format!("{name}-{number}");
     let times = || clock_times(&field("times"), &step.times);
+    let stated = || {
+        if step.times.trim().is_empty() {
+            Ok(Vec::new())
+        } else {
+            times()
+        }
+    };
+    let whole = |most: i64, what: &str| count(&field("number"), &step.number, (1, most), what);
     Ok(Some(match step.how.as_str() {
         "" if needed && step.number.trim().is_empty() => return Ok(None),
-        "daily" => {
-            let often = count(
-                &field("number"),
-                &step.number,
-                (1, 24),
-                "how many times a day",
-            )?;
-            per(often, 1, TimeUnit::Day)
-        }
-        "hours" => {
-            let hours = count(
-                &field("number"),
-                &step.number,
-                (1, 168),
-                "every how many hours",
-            )?;
-            per(1, hours, TimeUnit::Hour)
-        }
+        "daily" => per(whole(24, "how many times a day")?, 1, TimeUnit::Day),
+        "hours" => per(1, whole(168, "every how many hours")?, TimeUnit::Hour),
         "times" => {
             let times = times()?;
             Repeat {
@@ -288,52 +308,38 @@ fn repeat(number: usize, step: &Step, needed: bool) -> Result<Option<Repeat>, Wr
                 ..per(times.len() as i64, 1, TimeUnit::Day)
             }
         }
-        "moments" => {
-            let moments: Vec<EventTime> = step
-                .moments
-                .iter()
-                .filter_map(|code| EventTime::of(code))
-                .collect();
-            if moments.is_empty() {
-                return wrong(&field("moments"), "choose at least one time of the day");
-            }
-            Repeat {
-                when: moments,
-                ..per(1, 1, TimeUnit::Day)
-            }
-        }
-        "week" => {
-            let days: Vec<Weekday> = step
-                .days
-                .iter()
-                .filter_map(|code| Weekday::of(code))
-                .collect();
-            if days.is_empty() {
-                return wrong(&field("days"), "choose at least one day of the week");
-            }
-            let clocks = if step.times.trim().is_empty() {
-                Vec::new()
-            } else {
-                times()?
-            };
-            let often = days.len() * clocks.len().max(1);
-            Repeat {
-                day_of_week: days,
-                time_of_day: clocks,
-                ..per(often as i64, 1, TimeUnit::Week)
-            }
-        }
+        "moments" => moments(&field("moments"), step)?,
+        "week" => weekdays(&field("days"), step, stated()?)?,
         "once" => Repeat {
             count: Some(1),
-            time_of_day: if step.times.trim().is_empty() {
-                Vec::new()
-            } else {
-                times()?
-            },
+            time_of_day: stated()?,
             ..Repeat::default()
         },
         _ => return wrong(&field("how"), "choose when it is given"),
     }))
+}
+
+/// How much at once.
+fn dose(number: usize, step: &Step) -> Result<Amount, Wrong> {
+    let field = format!("dose-{number}");
+    let least = amount(&field, &step.dose)?;
+    let unit = unit(&format!("unit-{number}"), &step.unit)?;
+    let of = |value: WrittenDecimal| Quantity {
+        value,
+        unit: unit.clone(),
+    };
+    if step.most.trim().is_empty() {
+        return Ok(Amount::Exact(of(least)));
+    }
+    let most = amount(&format!("most-{number}"), &step.most)?;
+    if most.value() <= least.value() {
+        let text = "the most is not above the least: swap them, or leave it out";
+        return wrong(&format!("most-{number}"), text);
+    }
+    Ok(Amount::Range {
+        low: Some(of(least)),
+        high: Some(of(most)),
+    })
 }
 
 fn days(length: i64) -> Quantity {
@@ -394,7 +400,7 @@ impl Entered {
         let mut keep = |result: Result<(), Wrong>| found.extend(result.err());
         let mut dosage = Dosage::default();
         let field = |name: &str| format!("{name}-{number}");
-        keep(self.dose(number, step).map(|dose| {
+        keep(dose(number, step).map(|dose| {
             dosage.dose_and_rate = vec![DoseAndRate {
                 dose: Some(dose),
                 ..DoseAndRate::default()
@@ -444,28 +450,6 @@ impl Entered {
         }
     }
 
-    fn dose(&self, number: usize, step: &Step) -> Result<Amount, Wrong> {
-        let field = format!("dose-{number}");
-        let least = amount(&field, &step.dose)?;
-        let unit = unit(&format!("unit-{number}"), &step.unit)?;
-        let of = |value: WrittenDecimal| Quantity {
-            value,
-            unit: unit.clone(),
-        };
-        if step.most.trim().is_empty() {
-            return Ok(Amount::Exact(of(least)));
-        }
-        let most = amount(&format!("most-{number}"), &step.most)?;
-        if most.value() <= least.value() {
-            let text = "the most is not above the least: swap them, or leave it out";
-            return wrong(&format!("most-{number}"), text);
-        }
-        Ok(Amount::Range {
-            low: Some(of(least)),
-            high: Some(of(most)),
-        })
-    }
-
     /// The dosages that were typed.
     ///
     /// # Errors
@@ -508,7 +492,7 @@ impl Entered {
             if self.needed {
                 dosage.as_needed = AsNeeded::For(Concept::of_text(self.need.trim()));
             }
-            dosage.max_dose_per_period = limit.clone();
+            dosage.max_dose_per_period.clone_from(&limit);
             let said = self.instruction.trim();
             dosage.patient_instruction = (!said.is_empty()).then(|| said.to_owned());
         }

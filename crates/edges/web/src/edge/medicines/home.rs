@@ -24,7 +24,12 @@ use crate::pages::today::{Figure, Section};
 
 /// Pages of the area: address below the organisation's, name, what it is for, and what a role must be
 /// allowed to do for the link to be shown. A page that is added stands here.
-const PAGES: &[(&str, &str, &str, (Interaction, Class))] = &[];
+const PAGES: &[(&str, &str, &str, (Interaction, Class))] = &[(
+    "/medicines/alerts",
+    "Alerts and overrides",
+    "What was shown, and why people went on",
+    (Interaction::Update, Class::Prescriptions),
+)];
 
 pub(super) fn routes() -> Router<Web> {
     Router::new().route("/medicines", get(page))

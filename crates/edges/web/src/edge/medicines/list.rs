@@ -31,7 +31,12 @@ async fn page(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Respon
 }
 
 /// Pages that go with the list: address below it, words.
-const LINKS: &[(&str, &str)] = &[];
+const LINKS: &[(&str, &str)] = &[
+    ("today", "Today's doses"),
+    ("card", "Medicines card"),
+    ("print", "Chart to print"),
+    ("history", "History of every medicine"),
+];
 
 async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let id = patient_id(id)?;
@@ -49,7 +54,7 @@ async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
         banner: banner_of(visit, &caller, &document).await,
         patient: base.clone(),
         links: links.collect(),
-        prescribe: None,
+        prescribe: may.then(|| format!("{base}/medicines/new")),
         allergies: allergies.unwrap_or(AllergyStatus::Unavailable),
         allergies_href: visit.href(&format!("/records/AllergyIntolerance?patient={id}")),
         checks: checks(visit, &listed.checked, &listed.overrides),
@@ -183,14 +188,25 @@ fn alerts(listed: &Listed, listing: &Listing) -> Vec<(String, Tone, String)> {
 fn steps(item: &Item, base: &str, id: &str) -> Vec<(String, String)> {
     let known: &[(&str, &str)] = match item.line.standing {
         Standing::Draft => &[("countersign", "Look and sign"), ("stop", "Withdraw")],
-        Standing::Current | Standing::Unknown => {
-            &[("hold", "Hold"), ("stop", "Stop"), ("renew", "Renew")]
-        }
+        Standing::Current | Standing::Unknown => &[
+            ("hold", "Hold"),
+            ("stop", "Stop"),
+            ("renew", "Renew"),
+            ("change", "Change"),
+        ],
         Standing::Paused => &[("resume", "Resume"), ("stop", "Stop")],
         Standing::Past => &[("renew", "Prescribe again")],
     };
     known
         .iter()
-        .map(|(step, words)| (format!("{base}/medicines/{id}/{step}"), (*words).to_owned()))
+        .map(|(step, words)| {
+            // A change is another order in the place of this one.
+            let below = if *step == "change" {
+                format!("new?replaces={id}")
+            } else {
+                format!("{id}/{step}")
+            };
+            (format!("{base}/medicines/{below}"), (*words).to_owned())
+        })
         .collect()
 }

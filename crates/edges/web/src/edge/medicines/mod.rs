@@ -1,9 +1,15 @@
 //! Pages of medicines: prescribing, the chart, rounds, stock, the register, orders. Each file has its own
 //! routes, merged here. Must not decide: a page shows what a use-case of `app::medicines` gave.
 
+mod alerts;
+mod builder;
+mod card;
+mod history;
 mod home;
 mod list;
 mod order;
+mod prescribe;
+mod sheet;
 mod shown;
 mod step;
 
@@ -15,6 +21,11 @@ use super::Web;
 pub(super) fn routes() -> Router<Web> {
     Router::new()
         .merge(home::routes())
+        .merge(alerts::routes())
+        .merge(card::routes())
+        .merge(sheet::routes())
         .merge(list::routes())
+        .merge(history::routes())
+        .merge(prescribe::routes())
         .merge(step::routes())
 }

@@ -240,9 +240,9 @@ impl Asked<'_> {
                     .iter()
                     .filter_map(|(at, _)| Some(title(&checked, checked.alerts.get(*at)?)))
                     .collect();
-                let shown = with_answers(self.visit, (&checked, &held), &given);
+                let shown = with_answers(self.visit, (&checked, &held), &given, true);
                 let error = AppError::Unprocessable(format!(
-                    "nothing was stored: {} wants an answer",
+                    "the order was not stored: {} wants an answer",
                     names.join("; ")
                 ));
                 self.page(form, Some(&error), Some(shown)).await
@@ -337,11 +337,13 @@ impl Asked<'_> {
     }
 }
 
-/// The alerts of an order that is held, with fields for those that want an answer.
+/// The alerts of an order that is held, with fields for those that want an answer; `judged` where it was sent
+/// to be stored, so that what is missing is an error.
 pub(super) fn with_answers(
     visit: &Visit,
     (checked, held): (&app::medicines::check::CheckAnswer, &[(usize, String)]),
     given: &[(String, String, String)],
+    judged: bool,
 ) -> Checks {
     let mut shown = checks(visit, checked, &[]);
     let open = |at: usize| held.iter().find(|(own, _)| *own == at);
@@ -364,6 +366,9 @@ pub(super) fn with_answers(
                 .unwrap_or_default()
         },
         &|at| {
+            if !judged {
+                return None;
+            }
             // What was not asked before is no error yet.
             let (_, why) = open(at)?;
             let asked = checked

@@ -2,7 +2,9 @@
 //! medicine checked where something of it was not: the gaps stand beside the alerts, on every page.
 
 pub mod alert;
+pub mod paper;
 pub mod prescribe;
+pub mod report;
 
 use askama::Template;
 

@@ -48,7 +48,7 @@ pub struct StepFields {
 }
 
 /// The line, the words and the checks of what is typed: a part of the page, also fetched by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Template)]
 #[template(path = "components/preview.html")]
 pub struct Preview {
     /// The line; none where something is missing.
