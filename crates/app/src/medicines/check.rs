@@ -4,14 +4,16 @@
 use fhir::json::Value;
 use kernel::ZoneName;
 use medication::checks::merge::{Alert, Merged, merge};
-use medication::checks::overrides::{Fingerprint, fingerprints};
+use medication::checks::overrides::{Fingerprint, Override, fingerprints};
 use medication::checks::{Medicine, NotChecked, check as list};
 use medication::dictionary::alike::{self, Alike};
 use medication::facts::{Recorded, allergies, medicine, patient as facts};
 use medication::knowledge::{DrugKnowledge as _, Facts, Knowledge, Release};
 use store::ResourceKey;
 
+use super::countersign::signed;
 use super::elsewhere::{Consulted, When, consult};
+use super::prescribe::{For, standing};
 use super::regimen::{self, Held, Regimen};
 use super::{Sources, sources};
 use crate::App;
@@ -81,6 +83,38 @@ pub async fn check(
     regimen::extend(app, caller, &mut regimen, proposed).await?;
     let sources = sources(app).await?;
     Ok(judge(app, caller, &sources, &regimen, (proposed, When::Now)).await)
+}
+
+/// Checks one order of the record as if it were new, with the overrides that were given for it and still fit.
+pub async fn of_order(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    order: Value<'_>,
+) -> Result<(CheckAnswer, Vec<Override>), AppError> {
+    let regimen = without(app, caller, patient, order).await?;
+    let sources = sources(app).await?;
+    let when = (&[order][..], When::Now);
+    let checked = judge(app, caller, &sources, &regimen, when).await;
+    let mut overrides = standing(app, caller, &checked, &regimen, For::Order).await?;
+    let signed = signed(app, caller, order).await?;
+    overrides.extend(signed.into_iter().flat_map(|one| one.given));
+    Ok((checked, overrides))
+}
+
+/// The medicines of a patient beside an order: it is not compared with itself.
+pub(super) async fn without(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    order: Value<'_>,
+) -> Result<Regimen, AppError> {
+    let mut regimen = regimen::load(app, caller, patient, "$medication-check").await?;
+    regimen::extend(app, caller, &mut regimen, &[order]).await?;
+    let own = order.get_str("id").unwrap_or_default();
+    let own = format!("MedicationRequest/{own}");
+    regimen.medicines.retain(|held| held.name() != own);
+    Ok(regimen)
 }
 
 /// The decision, from what was loaded, with what sources elsewhere say.

@@ -9,7 +9,7 @@ use medication::checks::overrides::{Override, OverrideError, stands};
 use serde_json::json;
 use store::ResourceKey;
 
-use super::check::{CheckAnswer, judge};
+use super::check::{CheckAnswer, Shown, judge};
 use super::elsewhere::When;
 use super::issue::{set, title};
 use super::prescribe::{For, account, ended, given, resource_type, signer, standing, subject};
@@ -72,34 +72,42 @@ pub async fn countersign(
     let sources = sources(app).await?;
     let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
-    let unsigned = checked.alerts.iter().find(|shown| {
-        shown.alert.tier.interrupts()
-            && !signed
-                .iter()
-                .flat_map(|one| &one.given)
-                .chain(&standing)
-                .any(|one| stands(one, &shown.fingerprint))
-    });
-    if let Some(shown) = unsigned {
+    if let Some(shown) = unsigned(&checked, &signed, &standing) {
         return Err(AppError::Conflict(format!(
             "{} is new since the first person signed: cancel this order and prescribe again",
             title(&checked, shown)
         )));
     }
     let patient = name_of(&patient);
-    let ended = ended(&regimen, order)?;
+    let ended = ended(&regimen, order, app.now())?;
     let entry = (key, version.version.to_string(), &*body);
     let bundle = transaction(app, entry, ended, (&signed, &patient), &own)?;
     let bundle = guarded(app, caller, bundle, None, regimen.guards).await?;
     Ok(Countersigned { checked, bundle })
 }
 
+/// The first alert that interrupts and that nobody signed.
+pub(super) fn unsigned<'a>(
+    checked: &'a CheckAnswer,
+    signed: &[Signed],
+    standing: &[Override],
+) -> Option<&'a Shown> {
+    checked.alerts.iter().find(|shown| {
+        shown.alert.tier.interrupts()
+            && !signed
+                .iter()
+                .flat_map(|one| &one.given)
+                .chain(standing)
+                .any(|one| stands(one, &shown.fingerprint))
+    })
+}
+
 /// An alert that the first person signed.
-struct Signed {
+pub(super) struct Signed {
     /// `DetectedIssue/1`.
     name: String,
     /// Once for each fingerprint that it holds for.
-    given: Vec<Override>,
+    pub(super) given: Vec<Override>,
     /// The first person's Practitioner, where there is one.
     practitioner: Option<String>,
 }
@@ -114,7 +122,11 @@ impl Signed {
 
 /// The alerts that the order names, with the overrides of the first person as they were first written:
 /// what was changed since is not what that person signed.
-async fn signed(app: &App, caller: &Caller, order: Value<'_>) -> Result<Vec<Signed>, AppError> {
+pub(super) async fn signed(
+    app: &App,
+    caller: &Caller,
+    order: Value<'_>,
+) -> Result<Vec<Signed>, AppError> {
     let mut found = Vec::new();
     let named = order
         .get("detectedIssue")

@@ -25,9 +25,9 @@ use super::people::{self, Say};
 use super::prescribe::{resource_type, signer, stored, subject};
 use super::regimen::{self, Held};
 use super::register::{Signers, Signing};
+use super::scan::AtBedside;
 use super::stock::From;
 use super::stock::dose::{Dosed, Effect, MOVEMENTS, Said, is_named, stage};
-use super::scan::AtBedside;
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -174,14 +174,10 @@ async fn once(
     };
     let (record, due) = making.record(&mut missing)?;
     let said = making.papers(&patient, &record, &mut missing).await?;
+    let it = (&record, due.as_ref());
+    let bounds = (limits.as_slice(), missing.as_slice());
     let decision = making
-        .decision(
-            &ground,
-            &own.name,
-            (&record, due.as_ref()),
-            (&limits, &missing),
-            &said,
-        )
+        .decision(&ground, &own.name, it, bounds, &said)
         .await?;
     if decision.as_ref().is_some_and(|own| !own.keep) {
         return Ok(Given {

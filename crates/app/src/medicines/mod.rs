@@ -2,6 +2,7 @@
 //! are `medication`'s; this loads what they are made from and writes what comes of them. Must not decide,
 //! and must not leave out what it could not load.
 
+pub mod analytics;
 pub mod chart;
 pub mod check;
 pub mod countersign;
@@ -10,14 +11,19 @@ pub mod elsewhere;
 pub mod give;
 mod ground;
 pub mod issue;
+pub mod listing;
 pub mod orders;
 pub mod people;
 pub mod prescribe;
+pub mod products;
 pub mod reasons;
 mod regimen;
 pub mod register;
 pub mod scan;
+pub mod status;
 pub mod stock;
+pub mod timeline;
+pub mod typed;
 pub mod witness;
 
 pub(crate) use dictionary::{Known as Sources, known as sources};

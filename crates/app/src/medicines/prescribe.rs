@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
-use kernel::LogicalId;
+use kernel::{LogicalId, Timestamp};
 use medication::checks::overrides::{Fingerprint, Override, Reason, accept, stands};
 use medication::dosage::{Dosage, Weight};
 use medication::knowledge::Tier;
@@ -19,6 +19,7 @@ use super::check::{CheckAnswer, Shown, check, judge, replaces};
 use super::elsewhere::When;
 use super::issue::{FINGERPRINT, REASON, Stand, detected_issue, set, unchecked};
 use super::regimen::Regimen;
+use super::status::stop;
 use super::{regimen, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -50,7 +51,7 @@ pub struct Prescribed {
 /// How it ended.
 #[derive(Debug)]
 pub enum End {
-    /// Nothing was stored: these alerts, by place, want an answer, and why the one given is none.
+    /// The order was not stored: these alerts, by place, want an answer, and why the one given is none.
     Held(Vec<(usize, String)>),
     /// Stored: the address of the order, and whether it waits for a second person.
     Stored {
@@ -111,6 +112,7 @@ pub async fn prescribe(
         let answers = match answered(caller, &checked, &request.overrides, &standing) {
             Ok(answers) => answers,
             Err(held) => {
+                keep_shown(app, caller, &checked, &held).await?;
                 return Ok(Prescribed {
                     checked,
                     end: End::Held(held),
@@ -118,7 +120,11 @@ pub async fn prescribe(
             }
         };
         let waits = waits(&answers);
-        let ended = if waits { None } else { ended(&regimen, order)? };
+        let ended = if waits {
+            None
+        } else {
+            ended(&regimen, order, app.now())?
+        };
         let bundle = transaction(app, caller, (order, ended), &checked, &answers)?;
         match guarded(app, caller, bundle, key.clone(), regimen.guards).await {
             Ok(bundle) => {
@@ -135,6 +141,44 @@ pub async fn prescribe(
             Err(AppError::Conflict(_)) if retry.again().await => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Keeps the alerts that held up an order, so that what became of them can be counted: each once for a
+/// patient and what it holds for.
+async fn keep_shown(
+    app: &App,
+    caller: &Caller,
+    checked: &CheckAnswer,
+    held: &[(usize, String)],
+) -> Result<(), AppError> {
+    let at = app.now().to_fhir_instant();
+    let patient = format!("Patient/{}", checked.patient.id.as_str());
+    let shown = held
+        .iter()
+        .filter_map(|(place, _)| checked.alerts.get(*place));
+    let entries: Vec<serde_json::Value> = shown
+        .map(|shown| {
+            let stand = Stand {
+                order: None,
+                overridden: None,
+                at: &at,
+            };
+            let known = format!(
+                "identifier={FINGERPRINT}|{}&patient={patient}",
+                shown.fingerprint.0
+            );
+            json!({
+                "request": { "method": "POST", "url": "DetectedIssue", "ifNoneExist": known },
+                "resource": detected_issue(checked, shown, &stand),
+            })
+        })
+        .collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    match guarded(app, caller, bundle.to_string().into(), None, Vec::new()).await {
+        // Somebody else was shown the same at the same time.
+        Ok(_) | Err(AppError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -444,6 +488,7 @@ const ORDER: &str = "urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a1f0001";
 pub(super) fn ended(
     regimen: &Regimen,
     order: Value<'_>,
+    now: Timestamp,
 ) -> Result<Option<serde_json::Value>, AppError> {
     let Some(name) = replaces(order) else {
         return Ok(None);
@@ -452,7 +497,7 @@ pub(super) fn ended(
         return Ok(None);
     };
     let mut resource: serde_json::Value = serde_json::from_slice(held.document.root().raw())?;
-    set(&mut resource, "status", "stopped");
+    stop(&mut resource, now);
     set(
         &mut resource,
         "statusReason",
@@ -462,6 +507,24 @@ pub(super) fn ended(
         "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{}\"", held.version) },
         "resource": resource,
     })))
+}
+
+/// The order as it is stored: signed by whoever writes it, a draft while it waits for a second person.
+fn drafted(
+    order: Value<'_>,
+    waits: bool,
+    at: &str,
+    by: &serde_json::Value,
+) -> Result<serde_json::Value, AppError> {
+    let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
+    if waits {
+        set(&mut resource, "status", "draft");
+    }
+    if resource.get("authoredOn").is_none() {
+        set(&mut resource, "authoredOn", at);
+    }
+    set(&mut resource, "requester", by.clone());
+    Ok(resource)
 }
 
 fn transaction(
@@ -474,14 +537,7 @@ fn transaction(
     let waits = waits(answers);
     let at = app.now().to_fhir_instant();
     let by = signer(caller);
-    let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
-    if waits {
-        set(&mut resource, "status", "draft");
-    }
-    if resource.get("authoredOn").is_none() {
-        set(&mut resource, "authoredOn", at.as_str());
-    }
-    set(&mut resource, "requester", by.clone());
+    let mut resource = drafted(order, waits, &at, &by)?;
     let mut targets = vec![json!({ "reference": ORDER })];
     let post = |ty: &str, full: Option<&str>, resource: serde_json::Value| {
         let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });

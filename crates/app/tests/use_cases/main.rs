@@ -27,6 +27,8 @@ mod medicines;
 #[cfg(test)]
 mod on_postgres;
 #[cfg(test)]
+mod order_status;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod platform;

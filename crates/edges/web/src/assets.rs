@@ -15,7 +15,7 @@ pub struct Asset {
 }
 
 /// Every asset.
-pub const ASSETS: [Asset; 3] = [
+pub const ASSETS: [Asset; 4] = [
     Asset {
         name: "theriac.css",
         content_type: "text/css; charset=utf-8",
@@ -25,6 +25,11 @@ pub const ASSETS: [Asset; 3] = [
         name: "theriac.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../assets/theriac.js"),
+    },
+    Asset {
+        name: "prescribe.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/prescribe.js"),
     },
     Asset {
         name: "icon.svg",

@@ -17,6 +17,7 @@ use web_edge::pages::Theme;
 
 const CSS: &str = include_str!("../assets/theriac.css");
 const JS: &str = include_str!("../assets/theriac.js");
+const PRESCRIBE: &str = include_str!("../assets/prescribe.js");
 
 fn each(check: impl Fn(&Page, &[Tag]) -> Vec<String>) {
     let mut found = Vec::new();
@@ -54,7 +55,11 @@ fn nothing_comes_from_another_origin() {
             .map(|address| format!("address {address}"))
             .collect()
     });
-    for text in [CSS, JS] {
+    // The preview of an order is the one thing that is fetched, from the form's own address.
+    let fetches: Vec<&str> = PRESCRIBE.split("fetch(").skip(1).collect();
+    assert!(fetches.len() == 1 && fetches[0].starts_with("form.dataset.preview"));
+    let prescribe = PRESCRIBE.replace("await fetch(form.dataset.preview", "");
+    for text in [CSS, JS, &prescribe] {
         for word in [
             "http:",
             "https:",

@@ -109,8 +109,11 @@ async fn load(
     clock: &Arc<dyn kernel::Clock>,
 ) -> Result<Vec<Product>, Failure> {
     let kind = arguments.kind;
-    let opened: Result<Vec<Release>, Failure> =
-        arguments.paths.iter().map(|path| Release::open(path)).collect();
+    let opened: Result<Vec<Release>, Failure> = arguments
+        .paths
+        .iter()
+        .map(|path| Release::open(path))
+        .collect();
     let mut releases = opened?;
     let total: u64 = releases
         .iter()
@@ -146,17 +149,18 @@ fn knowledge() -> Result<&'static medication::knowledge::Knowledge, Failure> {
     medication::knowledge::builtin::built_in().map_err(|error| Failure::from_error(error))
 }
 
-fn read_dmd(
-    releases: &mut [Release],
-    step: &mut dyn FnMut(u64),
-) -> Result<Vec<Product>, Failure> {
+fn read_dmd(releases: &mut [Release], step: &mut dyn FnMut(u64)) -> Result<Vec<Product>, Failure> {
     let names: Vec<String> = releases.iter().flat_map(Release::names).collect();
     if let Some(file) = dmd::missing(&names) {
         return Err(lacking(&format!("{file}_*.xml")));
     }
     let mut read = dmd::Release::default();
     for release in releases {
-        for name in release.names().into_iter().filter(|name| dmd::is_read(name)) {
+        for name in release
+            .names()
+            .into_iter()
+            .filter(|name| dmd::is_read(name))
+        {
             let reader = release.reader(&name, step)?;
             read.read(&name, reader).map_err(|error| refused(&error))?;
         }

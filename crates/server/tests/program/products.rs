@@ -23,9 +23,18 @@ fn release(folder: &str, count: u64) {
         )
     });
     let parts = all(&|n| {
-        format!("<VPI><VPID>{}</VPID><ISID>90332006</ISID><STRNT_NMRTR_VAL>{}</STRNT_NMRTR_VAL><STRNT_NMRTR_UOMCD>258684004</STRNT_NMRTR_UOMCD></VPI>\n", 1_000 + n, n + 1)
+        format!(
+            "<VPI><VPID>{}</VPID><ISID>90332006</ISID><STRNT_NMRTR_VAL>{}</STRNT_NMRTR_VAL><STRNT_NMRTR_UOMCD>258684004</STRNT_NMRTR_UOMCD></VPI>\n",
+            1_000 + n,
+            n + 1
+        )
     });
-    write("f_vmp2_3.xml", format!("<V><VMPS>{vmps}</VMPS><VIRTUAL_PRODUCT_INGREDIENT>{parts}</VIRTUAL_PRODUCT_INGREDIENT></V>"));
+    write(
+        "f_vmp2_3.xml",
+        format!(
+            "<V><VMPS>{vmps}</VMPS><VIRTUAL_PRODUCT_INGREDIENT>{parts}</VIRTUAL_PRODUCT_INGREDIENT></V>"
+        ),
+    );
     let amps = all(&|n| {
         format!(
             "<AMP><APID>{}</APID><VPID>{}</VPID><NM>x</NM><DESC>Brand {n} (Maker)</DESC></AMP>\n",
@@ -43,17 +52,32 @@ fn release(folder: &str, count: u64) {
     });
     write("f_ampp2_3.xml", format!("<A><AMPPS>{packs}</AMPPS></A>"));
     let numbers = all(&|n| {
-        format!("<AMPP><AMPPID>{}</AMPPID><GTINDATA><GTIN>{}</GTIN></GTINDATA></AMPP>\n", 9_000_000 + n, gtin(n))
+        format!(
+            "<AMPP><AMPPID>{}</AMPPID><GTINDATA><GTIN>{}</GTIN></GTINDATA></AMPP>\n",
+            9_000_000 + n,
+            gtin(n)
+        )
     });
     write("f_gtin2_0.xml", format!("<G><AMPPS>{numbers}</AMPPS></G>"));
-    write("f_ingredient2_3.xml", "<I><ING><ISID>90332006</ISID><NM>Paracetamol</NM></ING></I>".to_owned());
-    write("f_lookup2_3.xml", "<L><UNIT_OF_MEASURE><INFO><CD>258684004</CD><DESC>mg</DESC></INFO></UNIT_OF_MEASURE></L>".to_owned());
+    write(
+        "f_ingredient2_3.xml",
+        "<I><ING><ISID>90332006</ISID><NM>Paracetamol</NM></ING></I>".to_owned(),
+    );
+    write(
+        "f_lookup2_3.xml",
+        "<L><UNIT_OF_MEASURE><INFO><CD>258684004</CD><DESC>mg</DESC></INFO></UNIT_OF_MEASURE></L>"
+            .to_owned(),
+    );
 }
 
 /// A number with its check digit.
 fn gtin(number: u64) -> String {
     let body = 501_234_500_000 + number;
-    let digits: Vec<u64> = body.to_string().bytes().map(|own| u64::from(own - b'0')).collect();
+    let digits: Vec<u64> = body
+        .to_string()
+        .bytes()
+        .map(|own| u64::from(own - b'0'))
+        .collect();
     let sum: u64 = digits
         .iter()
         .rev()
@@ -70,11 +94,19 @@ fn at(data: &str, words: &[&str]) -> Value {
 fn house(place: &Place) -> (String, String) {
     let data = place.at("data");
     at(&data, &["init"]);
-    at(&data, &["tenant", "create", "rosewood", "--name", "Rosewood"]);
-    at(&data, &["client", "create", "--tenant", "rosewood", "Trolley"]);
+    at(
+        &data,
+        &["tenant", "create", "rosewood", "--name", "Rosewood"],
+    );
+    at(
+        &data,
+        &["client", "create", "--tenant", "rosewood", "Trolley"],
+    );
     let made = at(
         &data,
-        &["token", "create", "--tenant", "rosewood", "--client", "Trolley", "scans"],
+        &[
+            "token", "create", "--tenant", "rosewood", "--client", "Trolley", "scans",
+        ],
     );
     let token = made["token"].as_str().unwrap().to_owned();
     (data, token)
@@ -82,7 +114,10 @@ fn house(place: &Place) -> (String, String) {
 
 fn scanned(data: &str, token: &str, number: &str) -> Value {
     let server = Server::start(data);
-    let answer = server.get(&format!("/t/rosewood/api/v1/medicines/scan?text={number}"), token);
+    let answer = server.get(
+        &format!("/t/rosewood/api/v1/medicines/scan?text={number}"),
+        token,
+    );
     server.end();
     let body = answer.split("\r\n\r\n").nth(1).unwrap();
     serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"))
@@ -95,9 +130,17 @@ fn a_list_is_loaded_found_replaced_kept_and_removed() {
     let (data, token) = house(&place);
     let first = place.at("first");
     release(&first, 3);
-    let made = at(&data, &["products", "load", "dmd", &first, "--release", "2026-10"]);
+    let made = at(
+        &data,
+        &["products", "load", "dmd", &first, "--release", "2026-10"],
+    );
     assert_eq!(
-        (&made["kind"], &made["release"], &made["products"], &made["numbers"]),
+        (
+            &made["kind"],
+            &made["release"],
+            &made["products"],
+            &made["numbers"]
+        ),
         (&json!("dmd"), &json!("2026-10"), &json!(6), &json!(3)),
         "{made}"
     );
@@ -114,11 +157,19 @@ fn a_list_is_loaded_found_replaced_kept_and_removed() {
     // What is refused is named, and leaves the list of before.
     let broken = place.at("broken");
     release(&broken, 3);
-    std::fs::write(format!("{broken}/f_amp2_3.xml"), "<A>\n<AMPS>\n<AMP><APID>1</APID></AMP></AMPS></A>").unwrap();
+    std::fs::write(
+        format!("{broken}/f_amp2_3.xml"),
+        "<A>\n<AMPS>\n<AMP><APID>1</APID></AMP></AMPS></A>",
+    )
+    .unwrap();
     let load = ["--data", &data, "products", "load", "dmd"];
     fails(&[&load[..], &[&broken]].concat(), 3, "f_amp2_3.xml line 3");
     std::fs::remove_file(format!("{broken}/f_amp2_3.xml")).unwrap();
-    fails(&[&load[..], &[&broken]].concat(), 3, "the release holds no f_amp2_*.xml");
+    fails(
+        &[&load[..], &[&broken]].concat(),
+        3,
+        "the release holds no f_amp2_*.xml",
+    );
     fails(&[&load[..], &[&place.at("nowhere")]].concat(), 3, "nowhere");
     let rxnorm = ["--data", &data, "products", "load", "rxnorm", &first];
     fails(&rxnorm, 3, "the release holds no RXNCONSO.RRF");
@@ -127,12 +178,26 @@ fn a_list_is_loaded_found_replaced_kept_and_removed() {
     assert_eq!(listed.as_array().unwrap().len(), 1);
 
     // A recall stops what it names until it is ended.
-    at(&data, &["products", "recall", &gtin(2), "--batch", "B1", "--notice", "Class 2, 12 March"]);
+    at(
+        &data,
+        &[
+            "products",
+            "recall",
+            &gtin(2),
+            "--batch",
+            "B1",
+            "--notice",
+            "Class 2, 12 March",
+        ],
+    );
     let recalled = scanned(&data, &token, &format!("(01)0{}(10)B1", gtin(2)));
     assert_eq!(recalled["recall"], "Class 2, 12 March", "{recalled}");
     let other = scanned(&data, &token, &format!("(01)0{}(10)B2", gtin(2)));
     assert_eq!(other["recall"], Value::Null);
-    at(&data, &["products", "end-recall", &gtin(2), "--batch", "B1"]);
+    at(
+        &data,
+        &["products", "end-recall", &gtin(2), "--batch", "B1"],
+    );
     assert_eq!(at(&data, &["products", "recalls"]), json!([]));
 
     at(&data, &["products", "remove", "dmd"]);
@@ -154,7 +219,10 @@ fn a_backup_holds_the_list_and_a_lost_one_is_said() {
     assert_eq!(made["installed"], 1, "{made}");
     let restored = place.at("restored");
     at(&restored, &["restore", &file, "--passphrase-file", &phrase]);
-    assert_eq!(scanned(&restored, &token, &gtin(1))["product"]["name"], "Brand 1 (Maker)");
+    assert_eq!(
+        scanned(&restored, &token, &gtin(1))["product"]["name"],
+        "Brand 1 (Maker)"
+    );
     let blobs = format!("{data}/blobs");
     std::fs::remove_dir_all(&blobs).unwrap();
     std::fs::create_dir(&blobs).unwrap();
@@ -172,11 +240,23 @@ fn a_load_that_is_killed_leaves_the_list_of_before() {
     let (small, large) = (place.at("small"), place.at("large"));
     release(&small, 3);
     release(&large, 20_000);
-    at(&data, &["products", "load", "dmd", &small, "--release", "old"]);
+    at(
+        &data,
+        &["products", "load", "dmd", &small, "--release", "old"],
+    );
     let mut killed = 0;
     for wait in [20, 60, 120, 240, 480, 900, 1_500, 2_500, 4_000, 6_000] {
         let mut child = theriac()
-            .args(["--data", &data, "products", "load", "dmd", &large, "--release", "new"])
+            .args([
+                "--data",
+                &data,
+                "products",
+                "load",
+                "dmd",
+                &large,
+                "--release",
+                "new",
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -191,14 +271,23 @@ fn a_load_that_is_killed_leaves_the_list_of_before() {
         let listed = at(&data, &["products", "list"]);
         let release = &listed[0]["release"];
         if release == "new" {
-            assert_eq!(listed[0]["products"], "40000", "all of it or nothing: {listed}");
+            assert_eq!(
+                listed[0]["products"], "40000",
+                "all of it or nothing: {listed}"
+            );
             break;
         }
-        assert_eq!((release, &listed[0]["products"]), (&json!("old"), &json!("6")));
+        assert_eq!(
+            (release, &listed[0]["products"]),
+            (&json!("old"), &json!("6"))
+        );
     }
     assert!(killed > 0, "it was always quicker than the kill");
     at(&data, &["doctor"]);
-    let made = at(&data, &["products", "load", "dmd", &large, "--release", "new"]);
+    let made = at(
+        &data,
+        &["products", "load", "dmd", &large, "--release", "new"],
+    );
     assert_eq!(made["products"], 40_000);
     assert_eq!(at(&data, &["verify", &data])["verdict"], "sound");
 }

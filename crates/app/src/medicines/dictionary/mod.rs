@@ -69,7 +69,9 @@ impl Known {
     pub fn gaps(&self) -> Vec<NotChecked> {
         let broken = self.broken.iter();
         broken
-            .map(|(kind, why)| NotChecked::Source(format!("the list of products {kind}"), why.clone()))
+            .map(|(kind, why)| {
+                NotChecked::Source(format!("the list of products {kind}"), why.clone())
+            })
             .collect()
     }
 }

@@ -5,6 +5,7 @@
 use connect::pharmacy::api::unit_of;
 use identity::Interaction;
 use kernel::Categorised as _;
+use medication::dictionary::Dictionary;
 use medication::dictionary::System;
 use medication::ids::{ItemId, LocationId, OrderId, ResidentId};
 use medication::stock::Units;
@@ -68,12 +69,12 @@ fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
 
 /// What is known of a medicine: by the catalogue, by the dictionary.
 pub(super) fn known(
+    dictionary: &Dictionary,
     catalogue: &[Product],
     code: &str,
     item: Option<&ItemId>,
 ) -> Result<Option<Product>, AppError> {
-    let sources = sources()?;
-    let listed = sources.dictionary.by_code(System::Dmd, code);
+    let listed = dictionary.by_code(System::Dmd, code);
     let control = listed.and_then(Control::of);
     let sold = catalogue.iter().find(|own| own.code == code).cloned();
     let mut product = match (sold, listed) {
@@ -129,9 +130,9 @@ impl NewLine {
         })
     }
 
-    fn product(&self, catalogue: &[Product]) -> Result<Product, AppError> {
+    fn product(&self, dictionary: &Dictionary, catalogue: &[Product]) -> Result<Product, AppError> {
         let unit = self.unit.as_deref().map(unit_of);
-        let mut product = match known(catalogue, &self.code, self.item.as_ref())? {
+        let mut product = match known(dictionary, catalogue, &self.code, self.item.as_ref())? {
             Some(product) => product,
             None => self.unlisted()?,
         };
@@ -208,11 +209,12 @@ pub(super) async fn make(
             partner.name
         ));
     }
+    let listed = sources(app).await?;
     let catalogue = partners::catalogue_of(app, caller, &partner.id).await?;
     let catalogue = catalogue.map(|own| own.1).unwrap_or_default();
     let mut products = Vec::with_capacity(new.lines.len());
     for line in &new.lines {
-        products.push(line.product(&catalogue)?);
+        products.push(line.product(&listed.dictionary, &catalogue)?);
     }
     let verb = verb(new, &partner, &products)?;
     let tenant = caller.scope.tenant();

@@ -2,6 +2,7 @@
 
 use identity::Interaction;
 use kernel::Timestamp;
+use medication::dictionary::Dictionary;
 use medication::ids::{IncidentId, ItemId, MovementId, PremisesId};
 use medication::register::{
     Draft, Heading, Incident, Printed, RegisterError, What as Entry, print,
@@ -118,10 +119,11 @@ async fn opened(
             return Err(ruled(RegisterError::Words(what)));
         }
     }
+    let known = crate::medicines::sources(app).await?;
     let drug = item
         .product
         .as_deref()
-        .and_then(drug)
+        .and_then(|product| drug(&known.dictionary, product))
         .unwrap_or_else(|| item.name.clone());
     let head = PageHead {
         id: app.ids().uuid().to_string(),
@@ -156,8 +158,7 @@ async fn opened(
 }
 
 /// The drug of a product: its ingredients.
-fn drug(product: &str) -> Option<String> {
-    let dictionary = crate::medicines::sources().ok()?.dictionary;
+fn drug(dictionary: &Dictionary, product: &str) -> Option<String> {
     let product = dictionary.by_name(product)?;
     let names = product.components.iter().map(|own| own.name.as_str());
     let names: Vec<&str> = names.collect();

@@ -129,7 +129,7 @@ pub(crate) struct Dosed<'a> {
     /// `MedicationRequest/1`.
     pub name: &'a str,
     /// What the order refers to.
-    pub medications: &'a dyn Reference,
+    pub medications: &'a (dyn Reference + Sync),
     pub resident: ResidentId,
     /// The record that is added.
     pub record: &'a Record,
@@ -152,7 +152,8 @@ async fn shelf(app: &App, caller: &Caller, dosed: &Dosed<'_>) -> Result<Option<S
     {
         return Ok(Some(found));
     }
-    let product = facts::product(sources()?.dictionary, dosed.order, dosed.medications);
+    let known = sources(app).await?;
+    let product = facts::product(&known.dictionary, dosed.order, dosed.medications);
     match product {
         Some(product) => {
             let name = product.name.to_lowercase();

@@ -23,7 +23,6 @@ use crate::context::Caller;
 use crate::error::AppError;
 use crate::medicines::ground::Ground;
 use crate::medicines::prescribe::resource_type;
-use crate::medicines::sources;
 use crate::record::search::{SearchRequest, whole};
 
 /// For how long what is at a place lasts.
@@ -243,15 +242,15 @@ async fn ordered(
 }
 
 /// Whether an order is of this medicine.
-fn is_of(shelf: &Shelf, ground: &Ground, order: Value<'_>) -> Result<bool, AppError> {
+fn is_of(shelf: &Shelf, ground: &Ground, order: Value<'_>) -> bool {
     let reference = order.get("medicationReference");
     let reference = reference.and_then(|own| own.get_str("reference"));
     if reference.is_some() && reference.as_deref() == shelf.item.medication.as_deref() {
-        return Ok(true);
+        return true;
     }
-    let dictionary = sources()?.dictionary;
+    let dictionary = &ground.sources().dictionary;
     let product = facts::product(dictionary, order, &ground.regimen.medications);
-    Ok(product.is_some_and(|own| Some(own.name.as_str()) == shelf.item.product.as_deref()))
+    product.is_some_and(|own| Some(own.name.as_str()) == shelf.item.product.as_deref())
 }
 
 async fn of_resident(
@@ -274,7 +273,7 @@ async fn of_resident(
     let mut found = Draws::default();
     for held in &ground.regimen.medicines {
         let name = held.name();
-        if !name.starts_with("MedicationRequest/") || !is_of(shelf, &ground, held.root())? {
+        if !name.starts_with("MedicationRequest/") || !is_of(shelf, &ground, held.root()) {
             continue;
         }
         let own = ground.orders.iter().find(|own| own.name == name);

@@ -124,7 +124,8 @@ struct Found {
 }
 
 async fn found(app: &App, caller: &Caller, keep: &Keep) -> Result<Found, AppError> {
-    let dictionary = sources()?.dictionary;
+    let known = sources(app).await?;
+    let dictionary = &known.dictionary;
     if let Some(id) = &keep.medication {
         let document = plain(app, caller, "Medication", id).await?;
         let Some(document) = document else {
@@ -139,7 +140,7 @@ async fn found(app: &App, caller: &Caller, keep: &Keep) -> Result<Found, AppErro
         };
         let request = json!({ "medicationCodeableConcept": code }).to_string();
         let request = fhir::json::Document::parse(request.into_bytes(), &Default::default())?;
-        let knowledge = sources()?.knowledge;
+        let knowledge = known.knowledge;
         let name = facts::medicine(knowledge, dictionary, request.root(), &()).name;
         return Ok(Found {
             name,

@@ -6,6 +6,7 @@
 use identity::Interaction;
 use jiff::civil::Date;
 use kernel::Timestamp;
+use medication::dictionary::Dictionary;
 use medication::gs1;
 use medication::ids::{ItemId, LocationId, MovementId, OrderId, PartyId};
 use medication::stock::{
@@ -335,7 +336,8 @@ impl Making<'_> {
     ) -> Result<(What, Vec<Line>), AppError> {
         Ok(match wanted {
             Wanted::Receipt { .. } | Wanted::Return { .. } | Wanted::Waste { .. } => {
-                self.in_and_out(shelf, wanted)?
+                let known = sources(self.app).await?;
+                self.in_and_out(shelf, wanted, &known.dictionary)?
             }
             Wanted::Transfer {
                 from,
@@ -387,7 +389,12 @@ impl Making<'_> {
     }
 
     /// What comes into the house and what leaves it.
-    fn in_and_out(&self, shelf: &Shelf, wanted: &Wanted) -> Result<(What, Vec<Line>), AppError> {
+    fn in_and_out(
+        &self,
+        shelf: &Shelf,
+        wanted: &Wanted,
+        products: &Dictionary,
+    ) -> Result<(What, Vec<Line>), AppError> {
         let supplier = |party: &PartyId| Account::Supplier {
             party: party.clone(),
         };
@@ -400,7 +407,7 @@ impl Making<'_> {
                 scan,
                 order,
             } => {
-                let batch = self.received(shelf, batch, scan.as_deref())?;
+                let batch = self.received(shelf, batch, scan.as_deref(), products)?;
                 let lines = vec![line(&batch, *units, supplier(from), to.account())];
                 let order = order.clone();
                 (What::Receipt { order }, lines)
@@ -432,11 +439,17 @@ impl Making<'_> {
 
     /// The batch that is received: what is said and what the pack says must agree, and its last day must
     /// not be over.
-    fn received(&self, shelf: &Shelf, said: &Batch, scan: Option<&str>) -> Result<Batch, AppError> {
+    fn received(
+        &self,
+        shelf: &Shelf,
+        said: &Batch,
+        scan: Option<&str>,
+        products: &Dictionary,
+    ) -> Result<Batch, AppError> {
         let mut batch = said.clone();
         if let Some(scan) = scan {
             let pack = gs1::read(scan, year(self.meta.recorded)).map_err(ruled)?;
-            let known = sources()?.dictionary.by_gtin(pack.gtin);
+            let known = products.by_gtin(pack.gtin);
             if let (Some(known), Some(own)) = (known, &shelf.item.product)
                 && known.name != *own
             {

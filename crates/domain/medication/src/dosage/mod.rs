@@ -4,6 +4,7 @@
 
 mod check;
 mod code;
+pub mod entered;
 pub(crate) mod print;
 pub(crate) mod read;
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::dosage::print::{Object, object};
 pub const DEFINITIONS: &str = include_str!("data/extensions.json");
 
 /// The start of every address below.
-const BASE: &str = "https://theriac.example.org/fhir/StructureDefinition/";
+pub const BASE: &str = "https://theriac.example.org/fhir/StructureDefinition/";
 /// Codes of outcomes.
 pub const OUTCOMES: &str = "https://theriac.example.org/fhir/CodeSystem/medication-outcome";
 /// HL7's reasons for a medicine not given.
@@ -32,7 +32,7 @@ pub const NOT_GIVEN: &str = "http://terminology.hl7.org/CodeSystem/reason-medica
 pub const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 /// Names of the extensions.
-pub const EXTENSIONS: [&str; 21] = [
+pub const EXTENSIONS: [&str; 22] = [
     "administration-outcome",
     "administration-slot",
     "administration-entered",
@@ -49,6 +49,7 @@ pub const EXTENSIONS: [&str; 21] = [
     "order-need-plan",
     "order-covert",
     "order-witness",
+    "order-review",
     "dosage-cycle",
     "paper-review",
     "paper-party",

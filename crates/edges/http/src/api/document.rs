@@ -11,8 +11,7 @@ use utoipa::{Modify, OpenApi};
 use super::{failed, json_text};
 use crate::api::{
     audit, branches, break_glass, clients, erasure, me, medicines, operator, orders, partners,
-    register, relationships, stock,
-    subscriptions, tokens, users,
+    register, relationships, stock, subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;

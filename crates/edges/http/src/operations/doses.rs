@@ -19,10 +19,11 @@ use medication::{Dosage, Quantity};
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::medicines::stored;
 use super::parameters::Parameters;
 use super::record::given;
 use crate::edge::{Arrival, EdgeError, logical_id, resource_type};
-use crate::fhir_routes::{RECEIPT, failed, fhir, put};
+use crate::fhir_routes::{failed, fhir};
 use crate::routing::Route;
 
 /// The routes.
@@ -62,16 +63,7 @@ async fn recorded(mut arrival: Arrival) -> Result<Response, EdgeError> {
         parts.push(json!({ "name": "witness", "valueCode": "not-signed" }));
     }
     let answer = json!({ "resourceType": "Parameters", "parameter": parts });
-    let mut response = fhir(StatusCode::CREATED, answer.to_string());
-    if let Some(receipt) = &bundle.receipt {
-        put(response.headers_mut(), RECEIPT, &receipt.to_string());
-    }
-    put(
-        response.headers_mut(),
-        axum::http::header::LOCATION,
-        &format!("{}/{name}", caller.context.base),
-    );
-    Ok(response)
+    Ok(stored(&answer, &bundle, Some((&caller, &name))))
 }
 
 async fn signed(mut arrival: Arrival) -> Result<Response, EdgeError> {
@@ -96,11 +88,7 @@ async fn signed(mut arrival: Arrival) -> Result<Response, EdgeError> {
     ];
     parts.extend(done.stock.iter().map(Said::part));
     let answer = json!({ "resourceType": "Parameters", "parameter": parts });
-    let mut response = fhir(StatusCode::OK, answer.to_string());
-    if let Some(receipt) = &bundle.receipt {
-        put(response.headers_mut(), RECEIPT, &receipt.to_string());
-    }
-    Ok(response)
+    Ok(stored(&answer, &bundle, None))
 }
 
 async fn charted(mut arrival: Arrival) -> Result<Response, EdgeError> {

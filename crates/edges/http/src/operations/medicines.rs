@@ -1,10 +1,11 @@
 //! Operations on medicines: checking a list, prescribing, the second person's signature.
 
-use app::ResourceKey;
 use app::medicines::check::{CheckAnswer, check};
 use app::medicines::countersign::countersign;
 use app::medicines::issue::{FINGERPRINT, detail, parameters, tier, title};
 use app::medicines::prescribe::{End, Prescription, prescribe};
+use app::record::bundle::BundleAnswer;
+use app::{Caller, ResourceKey};
 use axum::http::StatusCode;
 use axum::response::Response;
 use fhir::json::Value;
@@ -92,16 +93,7 @@ async fn prescribed(mut arrival: Arrival) -> Result<Response, EdgeError> {
                     json!({ "name": "order", "valueReference": { "reference": order } }),
                 );
             }
-            let mut response = fhir(StatusCode::CREATED, answer.to_string());
-            if let Some(receipt) = &bundle.receipt {
-                put(response.headers_mut(), RECEIPT, &receipt.to_string());
-            }
-            put(
-                response.headers_mut(),
-                axum::http::header::LOCATION,
-                &format!("{}/{order}", caller.context.base),
-            );
-            Ok(response)
+            Ok(stored(&answer, &bundle, Some((&caller, &order))))
         }
     }
 }
@@ -116,14 +108,31 @@ async fn countersigned(mut arrival: Arrival) -> Result<Response, EdgeError> {
     given(&mut arrival).await?;
     let done = countersign(arrival.app(), &caller, &key).await?;
     let at = arrival.app().now().to_fhir_instant();
-    let mut response = fhir(
-        StatusCode::OK,
-        self::parameters(&done.checked, &at).to_string(),
-    );
-    if let Some(receipt) = &done.bundle.receipt {
+    let answer = self::parameters(&done.checked, &at);
+    Ok(stored(&answer, &done.bundle, None))
+}
+
+/// The answer of an operation that stored something: its Parameters with the receipt, and the address of what
+/// is new.
+pub(super) fn stored(
+    answer: &serde_json::Value,
+    bundle: &BundleAnswer,
+    new: Option<(&Caller, &str)>,
+) -> Response {
+    let status = if new.is_some() {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut response = fhir(status, answer.to_string());
+    if let Some(receipt) = &bundle.receipt {
         put(response.headers_mut(), RECEIPT, &receipt.to_string());
     }
-    Ok(response)
+    if let Some((caller, name)) = new {
+        let place = format!("{}/{name}", caller.context.base);
+        put(response.headers_mut(), axum::http::header::LOCATION, &place);
+    }
+    response
 }
 
 fn missing(text: &str) -> EdgeError {
@@ -178,7 +187,7 @@ fn outcome(answer: &CheckAnswer, held: &[(usize, String)]) -> serde_json::Value 
                     "text": title(answer, shown),
                 },
                 "diagnostics": format!(
-                    "nothing was stored. {}: {} To go on: {why}",
+                    "the order was not stored. {}: {} To go on: {why}",
                     tier(shown.alert.tier),
                     detail(answer, shown),
                 ),

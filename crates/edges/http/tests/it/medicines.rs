@@ -64,7 +64,7 @@ async fn held_then_overridden_then_signed() {
     assert_eq!(held["resourceType"], "OperationOutcome");
     let said = held["issue"][0]["diagnostics"].as_str().unwrap();
     assert!(
-        said.starts_with("nothing was stored. high: Warfarin"),
+        said.starts_with("the order was not stored. high: Warfarin"),
         "{said}"
     );
     let wrong = overriding(&ibuprofen, &held, "because");

@@ -38,6 +38,12 @@ impl Zone {
         self.zoned(time)
             .map_or(Date::constant(1970, 1, 1), |zoned| zoned.date())
     }
+    /// The clock time in this zone at a point in time: `08:05`.
+    #[must_use]
+    pub fn clock_at(&self, time: kernel::Timestamp) -> String {
+        let zoned = self.zoned(time);
+        zoned.map_or_else(String::new, |zoned| zoned.strftime("%H:%M").to_string())
+    }
     /// The first moment of a date in this zone; `None` where the date is out of range.
     #[must_use]
     pub fn start_of(&self, date: Date) -> Option<kernel::Timestamp> {

@@ -15,6 +15,8 @@ use super::quantity::{dose_number, strength, unit};
 pub enum Standing {
     /// Being taken.
     Current,
+    /// Not signed yet: not to be given.
+    Draft,
     /// Paused.
     Paused,
     /// The record does not say: shown with the current ones, and marked.
@@ -29,6 +31,7 @@ impl Standing {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Current => "Current",
+            Self::Draft => "Not signed yet",
             Self::Paused => "Paused",
             Self::Unknown => "Status not recorded",
             Self::Past => "Past",
@@ -68,7 +71,8 @@ impl MedicationLine {
         let status = text(resource, "status");
         let standing = match status.as_deref() {
             Some("entered-in-error") => return None,
-            Some("active" | "intended" | "draft") => Standing::Current,
+            Some("active" | "intended") => Standing::Current,
+            Some("draft") => Standing::Draft,
             Some("on-hold") => Standing::Paused,
             Some("stopped" | "completed" | "cancelled" | "not-taken") => Standing::Past,
             _ => Standing::Unknown,

@@ -36,6 +36,11 @@ pub async fn of_banners(visit: &Visit, caller: &Caller, banners: Vec<&mut Banner
     put(visit, caller, texts).await;
 }
 
+/// The same for any texts.
+pub async fn of_texts(visit: &Visit, caller: &Caller, texts: Vec<&mut String>) {
+    put(visit, caller, texts).await;
+}
+
 async fn put(visit: &Visit, caller: &Caller, texts: Vec<&mut String>) {
     let mut names: HashMap<String, String> = HashMap::new();
     for type_name in TYPES {

@@ -58,7 +58,8 @@ pub async fn banner(visit: &Visit, id: &LogicalId) -> Option<Banner> {
     Some(banner_of(visit, &caller, &document).await)
 }
 
-async fn banner_of(visit: &Visit, caller: &Caller, document: &Document) -> Banner {
+/// The banner of a patient that was read.
+pub async fn banner_of(visit: &Visit, caller: &Caller, document: &Document) -> Banner {
     let mut banner = Banner::of(document.root(), visit.app().now(), visit.zone());
     names::of_banners(visit, caller, vec![&mut banner]).await;
     banner
@@ -94,7 +95,8 @@ async fn event_part(
     })
 }
 
-async fn allergies(visit: &Visit, caller: &Caller, id: &str) -> Option<AllergyStatus> {
+/// The allergies of a patient; `None` where the role does not show them.
+pub async fn allergies(visit: &Visit, caller: &Caller, id: &str) -> Option<AllergyStatus> {
     let zone = visit.zone();
     match find(
         visit,

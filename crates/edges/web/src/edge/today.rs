@@ -69,7 +69,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn section(id: &str, title: &str, table: Table) -> Section {
+pub fn section(id: &str, title: &str, table: Table) -> Section {
     Section {
         id: id.to_owned(),
         title: title.to_owned(),
@@ -79,7 +79,7 @@ fn section(id: &str, title: &str, table: Table) -> Section {
     }
 }
 
-fn unavailable(id: &str, title: &str, what: &str, error: &AppError) -> Option<Section> {
+pub fn unavailable(id: &str, title: &str, what: &str, error: &AppError) -> Option<Section> {
     if matches!(error, AppError::Denied { .. }) {
         return None; // the role does not show it
     }
@@ -89,7 +89,7 @@ fn unavailable(id: &str, title: &str, what: &str, error: &AppError) -> Option<Se
 }
 
 /// Patients by id, for lists that name them.
-async fn banners(visit: &Visit, ids: impl Iterator<Item = String>) -> BTreeMap<String, Banner> {
+pub async fn banners(visit: &Visit, ids: impl Iterator<Item = String>) -> BTreeMap<String, Banner> {
     let mut ids: Vec<String> = ids.collect();
     ids.sort_unstable();
     ids.dedup();
@@ -114,7 +114,7 @@ async fn banners(visit: &Visit, ids: impl Iterator<Item = String>) -> BTreeMap<S
         .collect()
 }
 
-fn patient_cell(visit: &Visit, id: Option<&str>, banners: &BTreeMap<String, Banner>) -> Cell {
+pub fn patient_cell(visit: &Visit, id: Option<&str>, banners: &BTreeMap<String, Banner>) -> Cell {
     let Some(id) = id else {
         return Cell::text("Patient not named");
     };
@@ -244,7 +244,7 @@ async fn results(visit: &Visit) -> Option<Section> {
     Some(section("results", TITLE, table))
 }
 
-fn subject(value: Value<'_>) -> Option<String> {
+pub fn subject(value: Value<'_>) -> Option<String> {
     let reference = value.get("subject").or_else(|| value.get("patient"))?;
     let target = code::text(reference, "reference")?;
     Some(target.strip_prefix("Patient/")?.to_owned())
@@ -403,7 +403,7 @@ async fn residents(visit: &Visit, figures: &mut Vec<Figure>) -> Option<Section> 
     Some(shown)
 }
 
-fn figure(value: &str, label: &str, href: String, raised: bool) -> Figure {
+pub fn figure(value: &str, label: &str, href: String, raised: bool) -> Figure {
     Figure {
         value: value.to_owned(),
         label: label.to_owned(),

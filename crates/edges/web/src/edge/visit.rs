@@ -395,6 +395,15 @@ impl Visit {
             "revoked" => "The token was revoked. It stops working at once.",
             "reviewed" => "The review was recorded.",
             "ended" => "Your emergency access has ended.",
+            "prescribed" => "The medicine was prescribed.",
+            "waits" => {
+                "The order waits for a second person. It is not to be given until that person signs."
+            }
+            "signed" => "The order was signed and is in force.",
+            "stopped" => "The order was stopped. Nothing of it is due any more.",
+            "held" => "The order is held. Nothing of it is due until it is resumed.",
+            "resumed" => "The order is in force again.",
+            "renewed" => "The order was renewed.",
             _ => return None,
         };
         Some(Notice::new(Tone::Good, "Done", text))
@@ -424,6 +433,9 @@ impl Visit {
         add("Today", "/");
         if self.is_clinical() || self.is(Role::Receptionist) {
             add("Patients", "/patients");
+        }
+        if self.is_clinical() {
+            add("Medicines", "/medicines");
         }
         for (label, below, operation) in [
             ("Emergency access", "/break-glass", Interaction::BreakGlass),

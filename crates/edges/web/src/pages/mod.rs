@@ -4,6 +4,7 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod medicines;
 pub mod message;
 pub mod patients;
 pub mod record;

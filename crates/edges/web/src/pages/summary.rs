@@ -140,6 +140,7 @@ impl SummaryPage {
         };
         [
             ("Current", Standing::Current, false),
+            ("Not signed yet: not to be given", Standing::Draft, false),
             ("Paused", Standing::Paused, false),
             ("Status not recorded", Standing::Unknown, false),
             ("Past", Standing::Past, true),

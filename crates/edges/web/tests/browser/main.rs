@@ -2,4 +2,5 @@
 //! devices and without a network.
 
 mod house;
+mod prescribing;
 mod signing_in;

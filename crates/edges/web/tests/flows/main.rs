@@ -10,6 +10,9 @@ mod house;
 #[expect(dead_code, reason = "the guards read more of a page than the flows")]
 #[path = "../markup/mod.rs"]
 mod markup;
+mod medicine_papers;
+mod medicines;
+mod prescribing;
 mod sign_in;
 mod tool_states;
 mod tools;
