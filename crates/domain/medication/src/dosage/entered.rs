@@ -623,9 +623,12 @@ mod tests {
         for (own, words) in [
             (daily, "1 tablet by mouth 3 times a day."),
             (hours, "1 tablet by mouth every 6 hours."),
-            (times, "1 tablet by mouth at 08:00 and 20:00."),
-            (moments, "1 tablet by mouth at bedtime."),
-            (week, "1 tablet by mouth on Monday and Thursday."),
+            (times, "1 tablet by mouth twice a day at 08:00 and 20:00."),
+            (moments, "1 tablet by mouth once a day before sleep."),
+            (
+                week,
+                "1 tablet by mouth twice a week on Monday and Thursday.",
+            ),
             (once, "1 tablet by mouth once only."),
             (range, "1 to 2 tablets by mouth 3 times a day."),
         ] {

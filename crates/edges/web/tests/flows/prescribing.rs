@@ -96,7 +96,7 @@ async fn warfarin_beside_an_nsaid_wants_a_reason() {
     for part in [
         "1 tablet by mouth once a day.",
         "Warfarin 1mg tablet",
-        "with Ibuprofen 400mg tablet",
+        "Ibuprofen 400mg tablet with Warfarin 1mg tablet",
         "tag tag-warn\">High",
         "To go on, give a reason.",
         "Not checked",
