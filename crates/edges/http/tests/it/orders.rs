@@ -1,6 +1,12 @@
 //! Orders over HTTP, against pharmacies that speak each format: from a draft to what arrived in parts, what
 //! goes wrong on the way out, what comes in signed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

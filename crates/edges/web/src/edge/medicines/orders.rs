@@ -65,7 +65,9 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     let found = use_case::list(visit.app(), &visit.caller, filter).await?;
     let mut page = blank(visit, "Orders of medicines", HERE, "");
     page.back = (visit.href("/medicines"), "Medicines".to_owned());
-    page.lead = "Drafted by one person, approved by another, sent, and booked in as it arrives. Those that wait longest stand first.".to_owned();
+    page.lead = String::from(
+        "Drafted by one person, approved by another, sent, and booked in as it arrives. Those that wait longest stand first.",
+    );
     page.links = [
         ("", "Open"),
         ("?show=chase", "To chase"),
@@ -487,7 +489,9 @@ async fn delivery(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Re
 
 async fn booking(visit: &Visit, id: &OrderId, form: &Form) -> Result<ToolPage, AppError> {
     let (own, mut page) = about(visit, id, ("Book in a delivery", "receive", "Book in")).await?;
-    page.lead = "Say what came of each medicine, as the pack says it. What is missing is chased; what does not belong goes through whoever brought it.".to_owned();
+    page.lead = String::from(
+        "Say what came of each medicine, as the pack says it. What is missing is chased; what does not belong goes through whoever brought it.",
+    );
     page.fields = vec![
         Field::text("note", "Number of the delivery note")
             .value(form.text("note"))
