@@ -176,7 +176,8 @@ pub(super) async fn show(mut arrival: Arrival) -> Result<Response, EdgeError> {
 
 fn sheet(own: &Printed) -> Value {
     let rows = own.rows.iter().map(|row| {
-        let cells = Column::ALL.map(|column| (column.heading().to_owned(), row.cell(column).into()));
+        let cells =
+            Column::ALL.map(|column| (column.heading().to_owned(), row.cell(column).into()));
         Value::Object(cells.into_iter().collect())
     });
     json!({

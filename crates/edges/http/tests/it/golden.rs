@@ -394,8 +394,16 @@ pub const GOLDEN: &[Row] = &[
     at_the_bedside("GET", "/t/{tenant}/api/v1/register/{id}/sheets", 404),
     at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/counts", 404),
     at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/corrections", 404),
-    at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/notes", 404),
-    at_the_bedside("POST", "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/settlement", 404),
+    at_the_bedside(
+        "POST",
+        "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/notes",
+        404,
+    ),
+    at_the_bedside(
+        "POST",
+        "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/settlement",
+        404,
+    ),
     (
         "GET",
         "/t/{tenant}/api/v1/branches",

@@ -46,6 +46,8 @@ mod references;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod stock;
+#[cfg(test)]
 mod terminology;
 #[cfg(test)]
 mod then;
