@@ -1,6 +1,10 @@
 //! Pages of medicines: prescribing, the chart, rounds, stock, the register, orders. Each file has its own
 //! routes, merged here. Must not decide: a page shows what a use-case of `app::medicines` gave.
 
+mod choices;
+mod register;
+mod stock;
+
 use axum::Router;
 
 use super::Web;
@@ -8,4 +12,6 @@ use super::Web;
 /// The routes below `/t/{tenant}`.
 pub(super) fn routes() -> Router<Web> {
     Router::new()
+        .merge(stock::routes())
+        .merge(register::routes())
 }
