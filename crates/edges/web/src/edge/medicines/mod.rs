@@ -13,6 +13,9 @@ mod prescribe;
 mod sheet;
 mod shown;
 mod step;
+mod choices;
+mod register;
+mod stock;
 
 use axum::Router;
 
@@ -30,4 +33,6 @@ pub(super) fn routes() -> Router<Web> {
         .merge(prescribe::routes())
         .merge(step::routes())
         .merge(orders::routes())
+        .merge(stock::routes())
+        .merge(register::routes())
 }
