@@ -488,6 +488,8 @@ const fn is_of_the_house(interaction: Interaction) -> bool {
             | Interaction::ManageStock
             | Interaction::ViewRegister
             | Interaction::SignRegister
+            | Interaction::OrderMedicines
+            | Interaction::ApproveOrders
     )
 }
 

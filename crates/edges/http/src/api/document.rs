@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
@@ -73,6 +73,8 @@ impl Modify for Shared {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let signed = ApiKey::Header(ApiKeyValue::new("webhook-signature"));
+        components.add_security_scheme("webhook", SecurityScheme::ApiKey(signed));
         components.responses.extend(super::problem_responses());
     }
 }

@@ -306,6 +306,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     ),
     request_body(content = String, description = "an ApiEvent of docs/reference/pharmacy-api.json, or a dispense notification where the partner is reached by messages", content_type = "application/json"),
     responses((status = 204, description = "it was taken, now or before"), ProblemResponses),
+    security(("webhook" = [])),
 )]
 pub(super) async fn events(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let (tenant, partner): (String, String) = arrival.path().await?;

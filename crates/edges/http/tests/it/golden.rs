@@ -765,6 +765,13 @@ pub const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 404)),
     ),
     ("POST", "/t/{tenant}/token", None, None),
+    // Signed by the partner; who signs is nobody of the tenant.
+    (
+        "POST",
+        "/t/{tenant}/api/v1/pharmacy/{partner}/events",
+        Some((DOCTOR, 401)),
+        Some((ADMINISTRATOR, 401)),
+    ),
     ("GET", "/healthz", None, None),
     ("GET", "/readyz", None, None),
     ("GET", "/metrics", None, None),

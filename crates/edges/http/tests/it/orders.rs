@@ -9,6 +9,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::medicines::orders::round;
 use base64::Engine as _;
@@ -603,4 +604,35 @@ async fn events_are_signed_fresh_and_of_their_own_orders() {
         "lines": [{ "item": GTIN_CODE, "dispensed": "0001", "quantity": "56" }] });
     assert_eq!(house.event(&key, ("e-3", 0), &lines.to_string()).await, 204);
     assert_eq!(house.state(&id).await, "dispatched");
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_it_sends_orders_nothing_twice() {
+    let pharmacy = Pharmacy::start();
+    let house = House::with(&pharmacy).await;
+    house.partner("api", &pharmacy.base()).await;
+    house.sells(paracetamol()).await;
+    let draft = house.draft("direct", "2026-03").await;
+    let id = draft["id"].as_str().unwrap();
+    house.step(&house.doctor, id, "approve", &json!({})).await;
+    house.step(&house.nurse, id, "submit", &json!({})).await;
+    // The pharmacy took it and is slow to say so; the process ends while it waits.
+    pharmacy.next_after_work(Reply::status(200).after(Duration::from_secs(5)));
+    let dies = tokio::time::timeout(Duration::from_millis(500), house.work()).await;
+    assert!(dies.is_err(), "it waits for the answer");
+    assert_eq!(pharmacy.orders().len(), 1);
+    let order = house.order(id).await;
+    assert_eq!(
+        (&order["state"], &order["sending"][0]["attempts"]),
+        (&json!("approved"), &json!(1))
+    );
+    // Nobody knows that it died: another process waits until the claim is over, and then sends the same.
+    let other = Box::pin(round(&house.server.app, Uuid::from_u128(2)));
+    assert_eq!(other.await.unwrap(), 0);
+    house.server.clock.advance(61);
+    let other = Box::pin(round(&house.server.app, Uuid::from_u128(2)));
+    assert_eq!(other.await.unwrap(), 1);
+    assert_eq!(house.state(id).await, "acknowledged");
+    let held = pharmacy.orders();
+    assert_eq!((held.len(), held[0].sent), (1, 2));
 }

@@ -13,6 +13,7 @@ mod markup;
 mod medicine_papers;
 mod medicines;
 mod prescribing;
+mod orders;
 mod sign_in;
 mod tool_states;
 mod tools;

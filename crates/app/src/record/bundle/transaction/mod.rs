@@ -157,7 +157,7 @@ impl Transaction<'_> {
         let budget = Budget::new(self.app);
         let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;
-        if changes.is_empty() {
+        if changes.is_empty() && self.beside.docs.is_empty() {
             // Guards hold in a commit alone, and there is none.
             if !self.beside.guards.is_empty() {
                 return Err(guard_changed());
@@ -195,13 +195,18 @@ impl Transaction<'_> {
         for doc in &self.beside.docs {
             unit = unit.doc(doc.clone());
         }
-        let Some(mut unit) = unit.changes(changes) else {
-            return Ok(None);
+        let entries = self.beside.entries.clone();
+        // Documents are written also where no resource changes.
+        let unit = if changes.is_empty() {
+            unit.entries(entries)
+        } else {
+            let unit = unit.changes(changes);
+            unit.map(|unit| entries.into_iter().fold(unit, UnitOfWork::entry))
         };
-        for entry in &self.beside.entries {
-            unit = unit.entry(entry.clone());
+        match unit {
+            Some(unit) => unit.commit().await.map(crate::record::first_receipt),
+            None => Ok(None),
         }
-        unit.commit().await.map(crate::record::first_receipt)
     }
 
     // Where nothing changes, that is what the key answers again.
