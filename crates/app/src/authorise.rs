@@ -269,5 +269,6 @@ fn class_of(interaction: Interaction) -> Class {
         Interaction::Backup => Class::Backup,
         Interaction::ManageSettings | Interaction::ViewHealth => Class::Config,
         Interaction::RunJobs => Class::Job,
+        Interaction::OrderMedicines | Interaction::ApproveOrders => Class::Supply,
     }
 }

@@ -222,6 +222,9 @@ pub enum AppError {
     /// A proof could not be made.
     #[error(transparent)]
     Proof(#[from] ledger::proof::ProofError),
+    /// A pharmacy did not take or say something.
+    #[error(transparent)]
+    Pharmacy(connect::pharmacy::PharmacyError),
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -348,6 +351,7 @@ impl Categorised for AppError {
             Self::Entry { source, .. } => source.category(),
             Self::Terminology(error) => error.category(),
             Self::Proof(error) => error.category(),
+            Self::Pharmacy(error) => error.category(),
             Self::Store(error) => error.category(),
             Self::Fault(_) => Category::Fault,
         }

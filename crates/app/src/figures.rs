@@ -77,6 +77,8 @@ pub(crate) struct Board {
     consumers: Mutex<BTreeMap<String, HashMap<TenantId, u64>>>,
     /// Subscriptions.
     pub(crate) subscriptions: crate::subscriptions::board::Board,
+    /// Rings when a message to a partner waits.
+    pub(crate) orders: tokio::sync::Notify,
 }
 
 impl Board {

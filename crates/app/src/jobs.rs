@@ -120,13 +120,14 @@ impl Lease {
 }
 
 /// Operational documents that expire. Leases and cursors stay.
-const SWEPT: [DocKind; 6] = [
+const SWEPT: [DocKind; 7] = [
     DocKind::Session,
     DocKind::AccessToken,
     DocKind::Idempotency,
     DocKind::Assertion,
     DocKind::Delivery,
     DocKind::SubscriptionOwner,
+    DocKind::PharmacyMessage,
 ];
 
 /// Removes expired documents of a tenant; returns how many.
@@ -200,6 +201,8 @@ pub struct Schedule {
     pub sweep: Duration,
     /// Between two looks for bulk jobs that nobody works on.
     pub bulk: Duration,
+    /// Between two looks for messages to partners; one that was just made does not wait for it.
+    pub orders: Duration,
     /// Between two looks at search parameters that tenants define.
     pub search_parameters: Duration,
 }
@@ -210,6 +213,7 @@ impl Default for Schedule {
             checkpoints: Duration::from_secs(10),
             sweep: Duration::from_mins(5),
             bulk: Duration::from_secs(15),
+            orders: Duration::from_secs(5),
             search_parameters: Duration::from_secs(2),
         }
     }
@@ -225,6 +229,7 @@ pub async fn run(
     let mut checkpoints = tokio::time::interval(schedule.checkpoints);
     let mut sweeps = tokio::time::interval(schedule.sweep);
     let mut bulk = tokio::time::interval(schedule.bulk);
+    let mut orders = tokio::time::interval(schedule.orders);
     let mut parameters = tokio::time::interval(schedule.search_parameters);
     tokio::pin!(stop);
     loop {
@@ -238,6 +243,13 @@ pub async fn run(
             _ = bulk.tick() => {
                 if let Err(error) = noted(&app, "bulk", crate::bulk::resume_all(&app)).await {
                     tracing::warn!(%error, "bulk jobs were not looked for");
+                }
+            }
+            () = app.board().orders.notified() => orders.reset_immediately(),
+            _ = orders.tick() => {
+                let work = crate::medicines::orders::round(&app, holder);
+                if let Err(error) = noted(&app, "orders", Box::pin(work)).await {
+                    tracing::warn!(%error, "messages to partners were not looked for");
                 }
             }
             _ = parameters.tick() => {

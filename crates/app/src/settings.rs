@@ -184,6 +184,8 @@ pub struct Settings {
     /// How long a commit may be under way, in milliseconds: a new search parameter is built for stored
     /// versions only when nothing can be under way that does not know it.
     pub reindex_grace_ms: i64,
+    /// The folder with a folder per tenant, by its id, of files that hold partners' secrets.
+    pub partner_secrets: Option<PathBuf>,
 }
 
 impl Settings {
@@ -203,6 +205,7 @@ impl Settings {
             idempotency_s: 24 * 3600,
             subscriptions: crate::subscriptions::SubscriptionSettings::default(),
             reindex_grace_ms: 10_000,
+            partner_secrets: None,
         }
     }
 }

@@ -367,6 +367,11 @@ pub const SETTINGS: &[Setting] = &[
         "WebSockets of subscriptions open at a time in one process",
     ),
     text(
+        "pharmacy.secrets",
+        "",
+        "folder with a folder per tenant, by its id, of files that hold the bearer tokens of pharmacies; a partner names a file; empty: none",
+    ),
+    text(
         "log.level",
         "info",
         "`error`, `warn`, `info`, `debug` or a tracing filter",

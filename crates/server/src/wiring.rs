@@ -320,6 +320,10 @@ fn settings(config: &Config, ring: &dyn KeyRing) -> Result<Settings, Failure> {
     settings.subscriptions.senders = usize::try_from(number("subscriptions.senders")).unwrap_or(64);
     settings.subscriptions.sockets =
         usize::try_from(number("subscriptions.websockets")).unwrap_or(256);
+    settings.partner_secrets = match config.text("pharmacy.secrets") {
+        "" => None,
+        folder => Some(folder.into()),
+    };
     settings.token_audience = format!("{}/t/{{tenant}}/token", public_url(config));
     Ok(settings)
 }

@@ -8,6 +8,7 @@ pub mod countersign;
 pub mod give;
 mod ground;
 pub mod issue;
+pub mod orders;
 pub mod people;
 pub mod prescribe;
 pub mod reasons;

@@ -11,7 +11,7 @@
 //! in the access ledger. Must not open a connection: that is [`connect::Outbound`]'s.
 
 mod admission;
-mod backoff;
+pub(crate) mod backoff;
 pub(crate) mod board;
 mod channel;
 mod criteria;

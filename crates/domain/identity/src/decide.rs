@@ -320,6 +320,9 @@ impl Ask<'_> {
             if *reach == Reach::Tenant {
                 return self.allow((ReasonCode::RoleInTenant, None), Some(*role), None);
             }
+            if is_of_the_house(interaction) {
+                return self.allow((ReasonCode::Narrowed, None), Some(*role), None);
+            }
             let at_branches = matches!(reach, Reach::Branches(branches) if !branches.is_empty());
             if at_branches && is_narrowable(interaction) {
                 return self.allow((ReasonCode::Narrowed, None), Some(*role), None);
@@ -473,6 +476,15 @@ impl Ask<'_> {
 /// Whether an operation can be done with some patients of a tenant; each resource is decided by itself then.
 const fn is_narrowable(interaction: Interaction) -> bool {
     matches!(interaction, Interaction::Export | Interaction::Merge)
+}
+
+/// Whether an operation is with things of the house, such as medicines on a shelf: whoever has the role does
+/// it, and what of it is about a patient is decided by itself.
+const fn is_of_the_house(interaction: Interaction) -> bool {
+    matches!(
+        interaction,
+        Interaction::OrderMedicines | Interaction::ApproveOrders
+    )
 }
 
 /// Whether an operator touches clinical content by it, directly or by making accounts that do.

@@ -61,6 +61,10 @@ pub enum Interaction {
     ViewHealth,
     /// Start, stop and repeat jobs.
     RunJobs,
+    /// Draft, send, follow, call off and book in orders of medicines.
+    OrderMedicines,
+    /// Approve orders of medicines that somebody else drafted.
+    ApproveOrders,
 }
 
 impl Interaction {
@@ -74,7 +78,7 @@ impl Interaction {
         Self::Delete,
     ];
     /// The operations, in table order.
-    pub const OPERATIONS: [Self; 19] = [
+    pub const OPERATIONS: [Self; 21] = [
         Self::ManageOwnAccount,
         Self::BreakGlass,
         Self::ReviewBreakGlass,
@@ -94,6 +98,8 @@ impl Interaction {
         Self::Backup,
         Self::ViewHealth,
         Self::RunJobs,
+        Self::OrderMedicines,
+        Self::ApproveOrders,
     ];
 
     /// The word in documents, logs and policy ids.
@@ -125,6 +131,8 @@ impl Interaction {
             Self::Backup => "backup",
             Self::ViewHealth => "view-health",
             Self::RunJobs => "run-jobs",
+            Self::OrderMedicines => "order-medicines",
+            Self::ApproveOrders => "approve-orders",
         }
     }
 
@@ -157,6 +165,8 @@ impl Interaction {
             Self::Backup => "back up or restore",
             Self::ViewHealth => "see the health of the system",
             Self::RunJobs => "run jobs",
+            Self::OrderMedicines => "order medicines",
+            Self::ApproveOrders => "approve orders of medicines",
         }
     }
 
@@ -333,7 +343,7 @@ mod tests {
             .collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 25);
+        assert_eq!(words.len(), 27);
         for interaction in Interaction::OPERATIONS {
             assert!(!interaction.is_with_resources());
         }

@@ -58,7 +58,7 @@ const TABLE: [(Class, [InteractionSet; COLUMNS]); 22] = [
 
 /// Who may do which operation.
 #[rustfmt::skip]
-const OPERATIONS: [(Interaction, &[Role]); 19] = [
+const OPERATIONS: [(Interaction, &[Role]); 21] = [
     (Interaction::ManageOwnAccount, &[Role::Administrator, Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist, Role::Receptionist, Role::Auditor, Role::Patient, Role::Operator]),
     (Interaction::BreakGlass,       &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
     (Interaction::ReviewBreakGlass, &[Role::Administrator, Role::Auditor]),
@@ -78,6 +78,8 @@ const OPERATIONS: [(Interaction, &[Role]); 19] = [
     (Interaction::Backup,           &[Role::Operator]),
     (Interaction::ViewHealth,       &[Role::Administrator, Role::Operator]),
     (Interaction::RunJobs,          &[Role::Operator]),
+    (Interaction::OrderMedicines,   &[Role::Doctor, Role::Nurse, Role::Carer, Role::Pharmacist]),
+    (Interaction::ApproveOrders,    &[Role::Doctor, Role::Nurse, Role::Pharmacist]),
 ];
 
 /// What a role may do with a class, within its reach.

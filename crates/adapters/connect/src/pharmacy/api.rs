@@ -308,9 +308,34 @@ impl ApiOrder {
 }
 
 impl ApiProduct {
+    /// A product as it is sold.
+    #[must_use]
+    pub fn of(product: &Product) -> Self {
+        let control = product.control.map(|own| match own {
+            Control::No => "0000".to_owned(),
+            Control::Yes(class) => class.demands().category.to_owned(),
+        });
+        let pack = |own: &Pack| ApiPack {
+            holds: own.holds,
+            price: own.price.map(|own| ApiPrice {
+                amount: own.amount(),
+                currency: own.currency().code().to_owned(),
+            }),
+        };
+        Self {
+            code: product.code.clone(),
+            name: product.name.clone(),
+            unit: unit_text(&product.unit),
+            legal: product.legal,
+            control,
+            packs: product.packs.iter().map(pack).collect(),
+        }
+    }
+
     /// As what can be ordered; the code is its id until the home gives it one. None where the code is no id
     /// or a price is none.
-    pub(super) fn read(self) -> Option<Product> {
+    #[must_use]
+    pub fn read(self) -> Option<Product> {
         let control = match self.control.as_deref() {
             None => None,
             Some("0000") => Some(Control::No),

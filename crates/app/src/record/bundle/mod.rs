@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use fhir::json::{Document, Kind, Limits, Value};
-use store::Guard;
+use store::{DocWrite, Entry, Guard};
 use tokio::sync::Semaphore;
 
 use crate::App;
@@ -94,7 +94,8 @@ pub async fn bundle(
     representation: bool,
 ) -> Result<BundleAnswer, AppError> {
     let key = idempotency::Request::of(caller, "bundle", &body);
-    done(app, caller, body, key, Vec::new(), representation).await
+    let beside = Beside::default();
+    done(app, caller, body, key, beside, representation).await
 }
 
 /// Does a transaction made here, if what `guards` saw is still so; [`AppError::Conflict`] where it is not.
@@ -106,7 +107,34 @@ pub(crate) async fn guarded(
     key: Option<idempotency::Request>,
     guards: Vec<Guard>,
 ) -> Result<BundleAnswer, AppError> {
-    done(app, caller, body, key, guards, true).await
+    let beside = Beside {
+        guards,
+        ..Beside::default()
+    };
+    done(app, caller, body, key, beside, true).await
+}
+
+/// What is committed with a transaction's resources, or not at all.
+#[derive(Default)]
+pub(crate) struct Beside {
+    /// What must still be so.
+    pub guards: Vec<Guard>,
+    /// Documents.
+    pub docs: Vec<DocWrite>,
+    /// Entries beside those of the versions.
+    pub entries: Vec<Entry>,
+}
+
+/// The same with documents and their entries in the same commit; [`AppError::Conflict`] where one of them
+/// changed meanwhile.
+pub(crate) async fn guarded_with(
+    app: &App,
+    caller: &Caller,
+    body: Bytes,
+    key: Option<idempotency::Request>,
+    beside: Beside,
+) -> Result<BundleAnswer, AppError> {
+    done(app, caller, body, key, beside, true).await
 }
 
 async fn done(
@@ -114,7 +142,7 @@ async fn done(
     caller: &Caller,
     body: Bytes,
     key: Option<idempotency::Request>,
-    guards: Vec<Guard>,
+    beside: Beside,
     representation: bool,
 ) -> Result<BundleAnswer, AppError> {
     let small = body.len() < SMALL_BYTES;
@@ -131,7 +159,7 @@ async fn done(
                 caller,
                 parsed: &parsed,
                 key: key.as_ref(),
-                guards,
+                beside,
                 representation,
             };
             job.run().await

@@ -70,6 +70,8 @@ words! {
         Client = "client",
         /// A long-lived token was made or withdrawn.
         Token = "token",
+        /// An order of medicines was drafted, or took a step.
+        Supply = "supply",
         /// A relationship between staff and patients was made or changed.
         Relationship = "relationship",
         /// A key was made, rotated or withdrawn.

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
 use crate::api::{
-    audit, branches, break_glass, clients, erasure, me, operator, relationships, subscriptions,
-    tokens, users,
+    audit, branches, break_glass, clients, erasure, me, operator, orders, partners, relationships,
+    subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
@@ -25,7 +25,7 @@ pub(super) fn table() -> Vec<Route> {
 #[openapi(
     info(
         title = "Theriac",
-        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, orders of medicines, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
@@ -41,6 +41,8 @@ pub(super) fn table() -> Vec<Route> {
         break_glass::list, break_glass::request, break_glass::review, break_glass::end,
         erasure::erase,
         subscriptions::list, subscriptions::deliveries_of, subscriptions::replay, subscriptions::signing_key,
+        orders::list, orders::draft, orders::show, orders::approve, orders::submit, orders::cancel, orders::report, orders::status, orders::receive, orders::close,
+        partners::list, partners::put, partners::signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
         operator::set_references,
         operator::set_deletions,
@@ -66,6 +68,8 @@ impl Modify for Shared {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let signed = ApiKey::Header(ApiKeyValue::new("webhook-signature"));
+        components.add_security_scheme("webhook", SecurityScheme::ApiKey(signed));
         components.responses.extend(super::problem_responses());
     }
 }

@@ -10,6 +10,8 @@ pub mod document;
 pub mod erasure;
 pub mod me;
 pub mod operator;
+pub mod orders;
+pub mod partners;
 pub mod relationships;
 pub mod subscriptions;
 pub mod tokens;
@@ -58,6 +60,8 @@ pub fn table() -> Vec<Route> {
         break_glass::table(),
         erasure::table(),
         subscriptions::table(),
+        orders::table(),
+        partners::table(),
         operator::table(),
     ]
     .concat()

@@ -188,6 +188,16 @@ impl House {
                 json!({ "patient": "a", "reason": "other", "text": "a reason in words" })
             }
             "review" => json!({ "outcome": "justified", "note": "seen" }),
+            "orders" => json!({ "kind": "direct", "partner": "none", "location": "a", "cycle": "x",
+                "lines": [{ "code": "1", "quantity": "1" }] }),
+            "cancel" if path.contains("/orders/") => json!({ "reason": "x" }),
+            "report" => json!({ "state": "acknowledged" }),
+            "receive" => json!({ "note": "1", "things": [{ "label": "x", "quantity": "1" }] }),
+            "catalogue" => json!([]),
+            "{id}" if path.ends_with("/partners/{id}") => {
+                json!({ "name": "x", "organization": "a", "way": "letter",
+                "address": "a@b.test", "active": false })
+            }
             "references" => json!({ "references": "off" }),
             "deletions" => json!({ "deletions": "single" }),
             "validation" => json!({ "validation": "off" }),

@@ -54,6 +54,26 @@ const fn clinical(method: &'static str, path: &'static str, status: u16) -> Row 
     )
 }
 
+/// Orders of medicines: not for the desk; what is asked here is of none.
+const fn orders(method: &'static str, path: &'static str, status: u16) -> Row {
+    (
+        method,
+        path,
+        Some((RECEPTIONIST, 403)),
+        Some((DOCTOR, status)),
+    )
+}
+
+/// Partners: set up by an administrator; there is none here.
+const fn partners(method: &'static str, path: &'static str, status: u16) -> Row {
+    (
+        method,
+        path,
+        Some((DOCTOR, 403)),
+        Some((ADMINISTRATOR, status)),
+    )
+}
+
 /// Medicines: not for the desk.
 const fn at_the_bedside(method: &'static str, path: &'static str, status: u16) -> Row {
     (
@@ -548,6 +568,22 @@ pub const GOLDEN: &[Row] = &[
         Some((DOCTOR, 403)),
         Some((ADMINISTRATOR, 200)),
     ),
+    orders("GET", "/t/{tenant}/api/v1/orders", 200),
+    orders("POST", "/t/{tenant}/api/v1/orders", 404),
+    orders("GET", "/t/{tenant}/api/v1/orders/{id}", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/approve", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/submit", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/cancel", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/report", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/status", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/receive", 404),
+    orders("POST", "/t/{tenant}/api/v1/orders/{id}/close", 404),
+    orders("GET", "/t/{tenant}/api/v1/partners", 200),
+    orders("GET", "/t/{tenant}/api/v1/partners/{id}/catalogue", 404),
+    orders("POST", "/t/{tenant}/api/v1/partners/{id}/catalogue", 404),
+    partners("PUT", "/t/{tenant}/api/v1/partners/{id}", 422),
+    partners("PUT", "/t/{tenant}/api/v1/partners/{id}/catalogue", 404),
+    partners("GET", "/t/{tenant}/api/v1/partners/{id}/signing-key", 404),
     (
         "DELETE",
         "/t/{tenant}/fhir/{type}/{id}",
@@ -693,6 +729,13 @@ pub const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 404)),
     ),
     ("POST", "/t/{tenant}/token", None, None),
+    // Signed by the partner; who signs is nobody of the tenant.
+    (
+        "POST",
+        "/t/{tenant}/api/v1/pharmacy/{partner}/events",
+        Some((DOCTOR, 401)),
+        Some((ADMINISTRATOR, 401)),
+    ),
     ("GET", "/healthz", None, None),
     ("GET", "/readyz", None, None),
     ("GET", "/metrics", None, None),

@@ -36,8 +36,10 @@ mod medicines;
 mod medicines_given;
 #[cfg(test)]
 mod operations;
+mod orders;
 #[cfg(test)]
 mod papers;
+#[cfg(test)]
 mod patches;
 #[cfg(test)]
 mod product;

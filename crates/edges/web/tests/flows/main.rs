@@ -10,6 +10,7 @@ mod house;
 #[expect(dead_code, reason = "the guards read more of a page than the flows")]
 #[path = "../markup/mod.rs"]
 mod markup;
+mod orders;
 mod sign_in;
 mod tool_states;
 mod tools;

@@ -22,7 +22,7 @@ use crate::error::AppError;
 use crate::idempotency::{self, Kept, Request as KeyRequest};
 use crate::record::bundle::address::{Address, Item, Method};
 use crate::record::bundle::look::Budget;
-use crate::record::bundle::{BundleAnswer, Done, ORDER, Parsed, outcomes};
+use crate::record::bundle::{Beside, BundleAnswer, Done, ORDER, Parsed, outcomes};
 use crate::record::prepare::Slot;
 use crate::record::render::{self, ResponseEntry};
 use crate::record::{integrity, read};
@@ -101,8 +101,8 @@ pub(super) struct Transaction<'a> {
     pub caller: &'a Caller,
     pub parsed: &'a Arc<Parsed>,
     pub key: Option<&'a KeyRequest>,
-    /// What must still be so, beside what the entries ask.
-    pub guards: Vec<Guard>,
+    /// What must still be so beside what the entries ask, and what is committed with them.
+    pub beside: Beside,
     pub representation: bool,
 }
 
@@ -131,7 +131,9 @@ impl Transaction<'_> {
                     };
                 }
                 // Which of the guards changed is not known: whoever gave some looks again.
-                Attempt::Lost(CommitError::GuardChanged { .. }) if !self.guards.is_empty() => {
+                Attempt::Lost(CommitError::GuardChanged { .. })
+                    if !self.beside.guards.is_empty() =>
+                {
                     return Err(guard_changed());
                 }
                 Attempt::Lost(error) if self.may_repeat(&error) && retry.again().await => {}
@@ -141,7 +143,7 @@ impl Transaction<'_> {
     }
 
     async fn attempt(&self) -> Result<Attempt, AppError> {
-        let mut guards = self.guards.clone();
+        let mut guards = self.beside.guards.clone();
         let targets = self.targets(&mut guards).await?;
         let steps = self.steps(targets).await?;
         let links = Arc::new(self.links(&steps).await?);
@@ -155,9 +157,9 @@ impl Transaction<'_> {
         let budget = Budget::new(self.app);
         let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;
-        if changes.is_empty() {
+        if changes.is_empty() && self.beside.docs.is_empty() {
             // Guards hold in a commit alone, and there is none.
-            if !self.guards.is_empty() {
+            if !self.beside.guards.is_empty() {
                 return Err(guard_changed());
             }
             if let Err(error) = self.keep(&answers).await {
@@ -190,10 +192,21 @@ impl Transaction<'_> {
         if let Some(kept) = self.kept(answers) {
             unit = unit.doc(kept);
         }
-        let Some(unit) = unit.changes(changes) else {
-            return Ok(None);
+        for doc in &self.beside.docs {
+            unit = unit.doc(doc.clone());
+        }
+        let entries = self.beside.entries.clone();
+        // Documents are written also where no resource changes.
+        let unit = if changes.is_empty() {
+            unit.entries(entries)
+        } else {
+            let unit = unit.changes(changes);
+            unit.map(|unit| entries.into_iter().fold(unit, UnitOfWork::entry))
         };
-        unit.commit().await.map(crate::record::first_receipt)
+        match unit {
+            Some(unit) => unit.commit().await.map(crate::record::first_receipt),
+            None => Ok(None),
+        }
     }
 
     // Where nothing changes, that is what the key answers again.

@@ -1,0 +1,213 @@
+//! A delivery held against its order: what fits is booked in, what does not belong is set aside, what is
+//! missing is owed and chased. Each delivery note counts once. Must not put into stock what the order did
+//! not ask for, or a controlled drug without its two signatures.
+
+use identity::Interaction;
+use kernel::{Timestamp, ZoneName};
+use medication::ids::{ItemId, OrderId, ResidentId};
+use medication::stock::{Batch, Units};
+use medication::supply::resources::supply_delivery;
+use medication::supply::{BookedIn, Delivered, Delivery, Moved, Problem, State, book_in};
+use store::DocExpected;
+
+use super::kept::{Kept, Note, Stored, stands};
+use super::mirror;
+use super::permitted;
+use super::send::{Out, What};
+use super::shown::{Shown, shown};
+use super::steps::{Step, change};
+use crate::App;
+use crate::context::Caller;
+use crate::error::AppError;
+
+/// One thing that came.
+#[derive(Debug, Clone)]
+pub struct Arrived {
+    /// Which medicine of the order; none where it is not known.
+    pub item: Option<ItemId>,
+    /// What the label says.
+    pub label: String,
+    /// For whom, by the label.
+    pub resident: Option<ResidentId>,
+    /// How much.
+    pub quantity: Units,
+    /// Its batch.
+    pub batch: Batch,
+}
+
+/// A delivery that came.
+#[derive(Debug, Clone)]
+pub struct NewDelivery {
+    /// The number of the note.
+    pub note: String,
+    /// When; now.
+    pub at: Option<Timestamp>,
+    /// What.
+    pub things: Vec<Arrived>,
+}
+
+/// A problem, in words.
+fn words(problem: &Problem) -> String {
+    match problem {
+        Problem::NotKnown { label } => format!("{label} is not known: set aside"),
+        Problem::WrongItem { label, .. } => format!("nobody asked for {label}: set aside"),
+        Problem::WrongResident { item, labelled } => match labelled {
+            Some(labelled) => format!("{item} is labelled for {labelled}: set aside"),
+            None => format!("{item} is labelled for nobody: set aside"),
+        },
+        Problem::Expired { item, batch } => {
+            let lot = batch.lot.as_deref().unwrap_or("without a number");
+            format!("batch {lot} of {item} is past its last day: set aside")
+        }
+        Problem::TooMuch { item, extra } => {
+            format!("{extra} of {item} more than was asked for: set aside")
+        }
+    }
+}
+
+/// Books a delivery in.
+pub async fn receive(
+    app: &App,
+    caller: &Caller,
+    id: &OrderId,
+    new: &NewDelivery,
+) -> Result<Shown, AppError> {
+    let before = permitted(app, caller, Interaction::OrderMedicines, id).await?;
+    let now = app.now();
+    let note = new.note.trim();
+    let refuse = |text: &str| Err(AppError::Unprocessable(text.to_owned()));
+    if note.is_empty() || note.len() > 100 {
+        return refuse("a delivery note has a number of at most 100 letters: give it");
+    }
+    if new.things.is_empty() {
+        return refuse("nothing is in the delivery: say what came");
+    }
+    if new.at.is_some_and(|at| at > now) {
+        return refuse("a delivery cannot come in the future: correct the time");
+    }
+    let delivery = Delivery {
+        note: note.to_owned(),
+        from: before.of_whom.clone(),
+        at: new.at.unwrap_or(now),
+        things: new.things.iter().map(thing).collect(),
+    };
+    let kept = change(app, caller, id, |stored| {
+        booked(app, caller, stored, &delivery)
+    })
+    .await?;
+    app.board().orders.notify_one();
+    shown(app, caller, kept).await
+}
+
+fn thing(own: &Arrived) -> Delivered {
+    Delivered {
+        item: own.item.clone(),
+        label: own.label.clone(),
+        resident: own.resident.clone(),
+        quantity: own.quantity,
+        batch: own.batch.clone(),
+    }
+}
+
+/// What came was on its way, whether or not somebody said so.
+fn on_its_way(app: &App, own: &mut Kept, stored: &Stored, note: &str) -> Result<(), AppError> {
+    if own.state()? == State::Approved {
+        if stored
+            .waiting(&What::Order)
+            .is_none_or(|out| out.0.attempts == 0)
+        {
+            return Err(AppError::Conflict(
+                "it was not sent: nothing can arrive for it".to_owned(),
+            ));
+        }
+        own.sent(connect::pharmacy::Taken::default(), None, app.now())?;
+    }
+    let mut track = own.order()?.track;
+    let name = format!("came-{note}");
+    track
+        .report(&name, State::Dispatched, app.now())
+        .map_err(stands)?;
+    own.trail = track.trail().to_vec();
+    Ok(())
+}
+
+fn booked(
+    app: &App,
+    caller: &Caller,
+    stored: &Stored,
+    delivery: &Delivery,
+) -> Result<Option<Step>, AppError> {
+    let mut own = stored.kept.clone();
+    if own.notes.iter().any(|known| known.note == delivery.note) {
+        return Ok(None);
+    }
+    on_its_way(app, &mut own, stored, &delivery.note)?;
+    let order = own.order()?;
+    let zone = caller.tenant.time_zone.as_ref();
+    let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
+    let BookedIn {
+        received,
+        problems,
+        chase,
+        event,
+        ..
+    } = book_in(&order, &own.received, delivery, &zone);
+    let problems: Vec<String> = problems.iter().map(words).collect();
+    let by = caller.subject.actor().id;
+    let mut track = order.track.clone();
+    if let Some(event) = event.filter(|_| !received.is_empty()) {
+        let moved = Moved {
+            id: format!("booked-{}", delivery.note),
+            event,
+            at: app.now(),
+            by: Some(by),
+        };
+        track.take(moved).map_err(stands)?;
+    }
+    own.trail = track.trail().to_vec();
+    own.received.extend(received.iter().cloned());
+    own.notes.push(Note {
+        note: delivery.note.clone(),
+        at: delivery.at,
+        by,
+        problems: problems.clone(),
+    });
+    let mut step = Step::of(own.clone(), "order-receive");
+    step.detail = format!("note {}, {} to chase", delivery.note, chase.len());
+    step.more = deliveries(&order, delivery)?;
+    let what = What::Receipt {
+        number: own.notes.len(),
+        note: delivery.note.clone(),
+        at: delivery.at,
+        received,
+        problems,
+    };
+    let out = Out::new(app, caller, &own, what);
+    step.docs.push(out.write(app, DocExpected::Absent)?);
+    if let Some((out, version)) = stored.waiting(&What::Order) {
+        step.docs.push(out.gone(app, *version)?);
+    }
+    Ok(Some(step))
+}
+
+/// What came, as the record has it: everything, with what was set aside.
+fn deliveries(
+    order: &medication::supply::Order,
+    delivery: &Delivery,
+) -> Result<Vec<serde_json::Value>, AppError> {
+    let mut all = Vec::with_capacity(delivery.things.len());
+    for thing in &delivery.things {
+        let line = order
+            .verb
+            .lines()
+            .iter()
+            .find(|own| Some(&own.item) == thing.item.as_ref());
+        let unit = line.map_or_else(
+            || medication::quantity::Unit::named("unit"),
+            |own| own.unit.clone(),
+        );
+        let text = supply_delivery(&order.id, delivery, thing, &unit, order.verb.location());
+        all.push(mirror::post("SupplyDelivery", &text)?);
+    }
+    Ok(all)
+}
