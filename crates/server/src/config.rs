@@ -312,12 +312,12 @@ pub const SETTINGS: &[Setting] = &[
     text(
         "knowledge.sources",
         "",
-        "sources of drug knowledge, a list of `NAME openfda|drugbank|formulary URL [key=FILE] [region=us|ca|eu] [within=MS] [fresh=HOURS] [keep=DAYS] [tenants=A+B]`, whose addresses egress.allow must list; empty: the built-in knowledge alone. See the guide on drug knowledge",
+        "sources of drug knowledge, a list of `NAME KIND URL [word=value]`, of the kinds `openfda`, `drugbank` and `formulary`, whose addresses egress.allow must list; empty: the built-in knowledge alone. See the guide on drug knowledge",
     ),
     text(
         "knowledge.severity_file",
         "",
-        "file of lines `kind | word | tier` that say how a source's words are shown; empty: the built-in map",
+        "file that says how the words of sources are shown, in the form of the built-in one; empty: that one",
     ),
     text(
         "mail.server",

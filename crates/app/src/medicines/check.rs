@@ -94,8 +94,7 @@ pub async fn of_order(
 ) -> Result<(CheckAnswer, Vec<Override>), AppError> {
     let regimen = without(app, caller, patient, order).await?;
     let sources = sources(app).await?;
-    let when = (&[order][..], When::Now);
-    let checked = judge(app, caller, &sources, &regimen, when).await;
+    let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let mut overrides = standing(app, caller, &checked, &regimen, For::Order).await?;
     let signed = signed(app, caller, order).await?;
     overrides.extend(signed.into_iter().flat_map(|one| one.given));

@@ -106,7 +106,7 @@ pub(super) fn unsigned<'a>(
 pub(super) struct Signed {
     /// `DetectedIssue/1`.
     name: String,
-    /// Once for each fingerprint that it holds for.
+    /// What was given, once for each fingerprint that it holds for.
     pub(super) given: Vec<Override>,
     /// The first person's Practitioner, where there is one.
     practitioner: Option<String>,

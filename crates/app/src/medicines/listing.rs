@@ -70,7 +70,7 @@ pub async fn list(app: &App, caller: &Caller, patient: &ResourceKey) -> Result<L
     authorise(app, caller, &Ask::of_type(Interaction::Search, ty)).await?;
     let regimen = regimen::load(app, caller, patient, "medicines").await?;
     let sources = sources(app).await?;
-    let checked = judge(app, caller, &sources, &regimen, (&[], When::Now)).await;
+    let checked = judge(app, caller, &sources, &regimen, (&[], When::AtBedside)).await;
     let overrides = standing(app, caller, &checked, &regimen, For::Dose).await?;
     let mut medicines = Vec::new();
     for ty in ["MedicationRequest", "MedicationStatement"] {

@@ -509,22 +509,13 @@ pub(super) fn ended(
     })))
 }
 
-/// The order as it is stored: signed by whoever writes it, a draft while it waits for a second person.
-fn drafted(
-    order: Value<'_>,
-    waits: bool,
-    at: &str,
-    by: &serde_json::Value,
-) -> Result<serde_json::Value, AppError> {
-    let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
-    if waits {
-        set(&mut resource, "status", "draft");
+/// An entry that stores something new, with the address it has inside its transaction.
+fn post(ty: &str, full: Option<&str>, resource: &serde_json::Value) -> serde_json::Value {
+    let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });
+    if let Some(full) = full {
+        set(&mut entry, "fullUrl", full);
     }
-    if resource.get("authoredOn").is_none() {
-        set(&mut resource, "authoredOn", at);
-    }
-    set(&mut resource, "requester", by.clone());
-    Ok(resource)
+    entry
 }
 
 fn transaction(
@@ -537,15 +528,15 @@ fn transaction(
     let waits = waits(answers);
     let at = app.now().to_fhir_instant();
     let by = signer(caller);
-    let mut resource = drafted(order, waits, &at, &by)?;
+    let mut resource: serde_json::Value = serde_json::from_slice(order.raw())?;
+    if waits {
+        set(&mut resource, "status", "draft");
+    }
+    if resource.get("authoredOn").is_none() {
+        set(&mut resource, "authoredOn", at.as_str());
+    }
+    set(&mut resource, "requester", by.clone());
     let mut targets = vec![json!({ "reference": ORDER })];
-    let post = |ty: &str, full: Option<&str>, resource: serde_json::Value| {
-        let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });
-        if let Some(full) = full {
-            set(&mut entry, "fullUrl", full);
-        }
-        entry
-    };
     let mut issues = Vec::new();
     for (number, (shown, given)) in answers.iter().enumerate() {
         let stand = Stand {
@@ -556,7 +547,7 @@ fn transaction(
         let full = format!("urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a2f{number:04x}");
         let issue = detected_issue(checked, shown, &stand);
         targets.push(json!({ "reference": full }));
-        issues.push(post("DetectedIssue", Some(&full), issue));
+        issues.push(post("DetectedIssue", Some(&full), &issue));
     }
     // What a source did not tell stays with the order.
     let stand = Stand {
@@ -567,7 +558,7 @@ fn transaction(
     for (number, issue) in unchecked(checked, &stand).into_iter().enumerate() {
         let full = format!("urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a3f{number:04x}");
         targets.push(json!({ "reference": full }));
-        issues.push(post("DetectedIssue", Some(&full), issue));
+        issues.push(post("DetectedIssue", Some(&full), &issue));
     }
     let references: Vec<serde_json::Value> = targets.iter().skip(1).cloned().collect();
     // With the patient, whose it is for those who reach their patients only.
@@ -585,9 +576,9 @@ fn transaction(
             "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "author",
         }]}, "who": by }],
     });
-    let mut entries = vec![post("MedicationRequest", Some(ORDER), resource)];
+    let mut entries = vec![post("MedicationRequest", Some(ORDER), &resource)];
     entries.extend(issues);
-    entries.push(post("Provenance", None, provenance));
+    entries.push(post("Provenance", None, &provenance));
     entries.extend(ended);
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
     Ok(bundle.to_string().into())

@@ -161,8 +161,7 @@ async fn again(
 ) -> Result<(CheckAnswer, Vec<Guard>), AppError> {
     let regimen = without(app, caller, patient, order).await?;
     let sources = sources(app).await?;
-    let when = (&[order][..], When::Now);
-    let checked = judge(app, caller, &sources, &regimen, when).await;
+    let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
     let signed = signed(app, caller, order).await?;
     if let Some(shown) = unsigned(&checked, &signed, &standing) {

@@ -59,33 +59,47 @@ pub async fn run(config: &Config, what: &Products, printer: Printer) -> Result<u
                 install::remove(app, &caller, word(*kind)).await?;
                 printer.object(&json!({ "removed": word(*kind) }));
             }
-            Products::Recall {
-                gtin,
-                batch,
-                notice,
-            } => {
-                let what = (gtin.as_str(), batch.as_deref(), notice.as_str());
-                let made = install::recall(app, &caller, what).await?;
-                printer.object(&json!({
-                    "gtin": made.gtin, "batch": made.batch, "notice": made.notice,
-                }));
-            }
-            Products::Recalls => {
-                let kept = install::recalls(app, &caller).await?;
-                let rows: Vec<Vec<String>> = kept
-                    .into_iter()
-                    .map(|own| vec![own.gtin, own.batch.unwrap_or_default(), own.notice])
-                    .collect();
-                printer.rows(&["gtin", "batch", "notice"], &rows);
-            }
-            Products::EndRecall { gtin, batch } => {
-                install::end_recall(app, &caller, (gtin, batch.as_deref())).await?;
-                printer.object(&json!({ "ended": gtin, "batch": batch }));
-            }
+            other => recalls(app, &caller, other, printer).await?,
         }
         Ok(())
     })
     .await
+}
+
+/// The commands on recalls.
+async fn recalls(
+    app: &app::App,
+    caller: &app::Caller,
+    what: &Products,
+    printer: Printer,
+) -> Result<(), Failure> {
+    match what {
+        Products::Recall {
+            gtin,
+            batch,
+            notice,
+        } => {
+            let what = (gtin.as_str(), batch.as_deref(), notice.as_str());
+            let made = install::recall(app, caller, what).await?;
+            printer.object(&json!({
+                "gtin": made.gtin, "batch": made.batch, "notice": made.notice,
+            }));
+        }
+        Products::Recalls => {
+            let kept = install::recalls(app, caller).await?;
+            let rows: Vec<Vec<String>> = kept
+                .into_iter()
+                .map(|own| vec![own.gtin, own.batch.unwrap_or_default(), own.notice])
+                .collect();
+            printer.rows(&["gtin", "batch", "notice"], &rows);
+        }
+        Products::EndRecall { gtin, batch } => {
+            install::end_recall(app, caller, (gtin, batch.as_deref())).await?;
+            printer.object(&json!({ "ended": gtin, "batch": batch }));
+        }
+        Products::Load(_) | Products::List | Products::Remove { .. } => {}
+    }
+    Ok(())
 }
 
 const fn word(kind: ProductsKind) -> &'static str {
@@ -146,7 +160,7 @@ fn lacking(file: &str) -> Failure {
 }
 
 fn knowledge() -> Result<&'static medication::knowledge::Knowledge, Failure> {
-    medication::knowledge::builtin::built_in().map_err(|error| Failure::from_error(error))
+    medication::knowledge::builtin::built_in().map_err(Failure::from_error)
 }
 
 fn read_dmd(releases: &mut [Release], step: &mut dyn FnMut(u64)) -> Result<Vec<Product>, Failure> {

@@ -230,6 +230,15 @@ fn a_backup_holds_the_list_and_a_lost_one_is_said() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("products dmd"), "{said}");
+    // Until it is loaded again, checks say that it was not used.
+    let server = Server::start(&data);
+    let patient = r#"{"resourceType":"Patient","id":"p","birthDate":"1950-01-01"}"#;
+    let made = server.send("PUT", "/t/rosewood/fhir/Patient/p", &token, patient);
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    let checked = server.get("/t/rosewood/fhir/Patient/p/$medication-check", &token);
+    server.end();
+    let says = "the list of products dmd did not answer: it has lost its blob";
+    assert!(checked.contains(says), "{checked}");
 }
 
 #[cfg(unix)]

@@ -8,7 +8,7 @@ pub mod pack;
 pub mod rxnorm;
 pub mod stored;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use builtin::built_in;
@@ -172,6 +172,8 @@ pub struct Dictionary {
     gtins: HashMap<Gtin, Option<usize>>,
     /// The strictest schedule of a product that holds an ingredient.
     strictest: HashMap<IngredientId, Schedule>,
+    /// Names of ingredients, each once.
+    parts: BTreeSet<String>,
     /// What answers where this one has nothing.
     below: Option<Arc<Dictionary>>,
 }
@@ -196,6 +198,7 @@ impl Dictionary {
                 own.codes.insert(code.clone(), at);
             }
             let parts = product.components.iter();
+            own.parts.extend(parts.clone().map(|one| one.name.clone()));
             for id in parts.filter_map(|one| one.ingredient) {
                 if let Some(schedule) = product.schedule {
                     let strictest = own.strictest.entry(id).or_insert(schedule);
@@ -219,6 +222,20 @@ impl Dictionary {
     #[must_use]
     pub fn products(&self) -> &[Product] {
         &self.products
+    }
+    /// Every product of this list and of those below it.
+    pub fn all(&self) -> impl Iterator<Item = &Product> {
+        let lists = core::iter::successors(Some(self), |own| own.below.as_deref());
+        lists.flat_map(|own| &own.products)
+    }
+    /// The names of all ingredients, each once and in order.
+    #[must_use]
+    pub fn ingredient_names(&self) -> BTreeSet<&str> {
+        let lists = core::iter::successors(Some(self), |own| own.below.as_deref());
+        lists
+            .flat_map(|own| &own.parts)
+            .map(String::as_str)
+            .collect()
     }
     /// By trade item number.
     #[must_use]
