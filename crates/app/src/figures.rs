@@ -21,6 +21,8 @@ pub struct Figures {
     pub consumers: Vec<(String, u64)>,
     /// Notifications.
     pub subscriptions: crate::subscriptions::Figures,
+    /// Questions to sources of drug knowledge, by source and outcome.
+    pub knowledge: Vec<(String, &'static str, u64)>,
 }
 
 /// How a job stands.
@@ -145,6 +147,7 @@ impl App {
             jobs,
             consumers: consumers.collect(),
             subscriptions: board.subscriptions.figures(),
+            knowledge: self.caches().elsewhere.figures(),
         }
     }
 }

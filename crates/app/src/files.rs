@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use identity::{Interaction, SystemTask};
 use kernel::TenantId;
-use store::blob::Blobs;
+use store::blob::{BlobName, Blobs};
 use store::{CommitError, DocExpected, DocKind, DocWrite};
 
 use crate::App;
@@ -13,7 +13,8 @@ use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::init::system_caller;
-use crate::terminology::install::{self, InstalledSystem};
+use crate::medicines::dictionary::install as products;
+use crate::terminology::install as terminology;
 
 /// The name, in the place of files and in the store, under which both say which place it is.
 const PLACE: &str = "place-id";
@@ -106,19 +107,32 @@ pub async fn claim(app: &App) -> Result<Sharing, AppError> {
     }
 }
 
-/// Code systems that are installed, and whether their content can be read.
+/// Code systems and lists of products that are installed, and whether their content can be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
     /// How many can be read.
     pub whole: u64,
-    /// URL and reason of those that cannot.
+    /// Name and reason of those that cannot.
     pub lost: Vec<(String, String)>,
 }
 
-async fn content(app: &App, place: &Blobs, one: &InstalledSystem) -> Result<Bytes, String> {
+/// Everything that is installed: what people call it, and its blob.
+async fn installed(app: &App) -> Result<Vec<(String, Option<BlobName>)>, AppError> {
+    let systems = terminology::all(app).await?;
+    let systems = systems
+        .into_iter()
+        .map(|one| (one.url.clone(), terminology::blob_of(&one)));
+    let lists = products::all(app).await?;
+    let lists = lists
+        .into_iter()
+        .map(|one| (format!("products {}", one.kind), products::blob_of(&one)));
+    Ok(systems.chain(lists).collect())
+}
+
+async fn content(app: &App, place: &Blobs, name: Option<BlobName>) -> Result<Bytes, String> {
     let caller = system_caller(app, TenantId::INSTANCE, SystemTask::Backup);
     let caller = caller.map_err(|error| error.to_string())?;
-    let name = install::blob_of(one).ok_or("its document names no blob")?;
+    let name = name.ok_or("its document names no blob")?;
     let found = place.get(&caller.scope, name).await;
     found
         .map_err(|error| error.to_string())?
@@ -134,10 +148,10 @@ pub async fn check(app: &App, caller: &Caller, place: Option<&Blobs>) -> Result<
     let own = app.files()?.clone();
     let place = place.unwrap_or(&own);
     let mut found = Content::default();
-    for one in install::all(app).await? {
-        match content(app, place, &one).await {
+    for (called, blob) in installed(app).await? {
+        match content(app, place, blob).await {
             Ok(_) => found.whole += 1,
-            Err(why) => found.lost.push((one.url, why)),
+            Err(why) => found.lost.push((called, why)),
         }
     }
     Ok(found)
@@ -150,13 +164,13 @@ pub async fn check(app: &App, caller: &Caller, place: Option<&Blobs>) -> Result<
 pub async fn copy(app: &App, caller: &Caller, into: &Blobs) -> Result<Content, AppError> {
     authorise(app, caller, &Ask::operation(Interaction::Backup)).await?;
     let mut found = Content::default();
-    for one in install::all(app).await? {
-        match content(app, app.files()?, &one).await {
+    for (called, blob) in installed(app).await? {
+        match content(app, app.files()?, blob).await {
             Ok(bytes) => {
                 into.put(&caller.scope, bytes).await?;
                 found.whole += 1;
             }
-            Err(why) => found.lost.push((one.url, why)),
+            Err(why) => found.lost.push((called, why)),
         }
     }
     Ok(found)

@@ -120,13 +120,14 @@ impl Lease {
 }
 
 /// Operational documents that expire. Leases and cursors stay.
-const SWEPT: [DocKind; 6] = [
+const SWEPT: [DocKind; 7] = [
     DocKind::Session,
     DocKind::AccessToken,
     DocKind::Idempotency,
     DocKind::Assertion,
     DocKind::Delivery,
     DocKind::SubscriptionOwner,
+    DocKind::KnowledgeAnswer,
 ];
 
 /// Removes expired documents of a tenant; returns how many.

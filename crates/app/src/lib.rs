@@ -60,6 +60,7 @@ struct Inner {
     board: figures::Board,
     bulk: bulk::Board,
     outbound: OnceLock<Arc<dyn Outbound>>,
+    elsewhere: OnceLock<Arc<medicines::elsewhere::Elsewhere>>,
 }
 
 /// What is remembered between requests. Nothing here decides: all of it can be lost.
@@ -84,6 +85,10 @@ struct Caches {
     terminology: terminology::Board,
     /// Profiles in force.
     profiles: profiles::shelf::Shelf,
+    /// Answers of sources of drug knowledge.
+    elsewhere: medicines::elsewhere::Board,
+    /// Products that are installed.
+    products: medicines::dictionary::Board,
 }
 
 impl App {
@@ -112,6 +117,8 @@ impl App {
             principals: sign_in::cache::Principals::default(),
             terminology: terminology::Board::default(),
             profiles: profiles::shelf::Shelf::default(),
+            elsewhere: medicines::elsewhere::Board::default(),
+            products: medicines::dictionary::Board::default(),
         };
         Ok(Self(Arc::new(Inner {
             store,
@@ -124,6 +131,7 @@ impl App {
             board: figures::Board::default(),
             bulk: bulk::Board::default(),
             outbound: OnceLock::new(),
+            elsewhere: OnceLock::new(),
         })))
     }
 

@@ -32,10 +32,10 @@ pub struct Summary {
     pub tenants: u64,
     /// Ledger entries that were verified in what was read back.
     pub entries: u64,
-    /// Code systems whose content is in it.
-    pub code_systems: u64,
-    /// Code systems that are installed and whose content could not be read: load them again.
-    pub code_systems_lost: Vec<String>,
+    /// Installed code systems and lists of products whose content is in it.
+    pub installed: u64,
+    /// Installed ones whose content could not be read: load them again.
+    pub installed_lost: Vec<String>,
 }
 
 /// Why a backup cannot be read.

@@ -90,6 +90,9 @@ pub enum Command {
     /// Code systems for all tenants: load a release you license, list, remove
     #[command(subcommand)]
     Terminology(Terminology),
+    /// Medicinal products for all tenants: load a release you hold, list, remove; recalls of packs
+    #[command(subcommand)]
+    Products(Products),
     /// Destroy a patient's key: the data becomes unreadable in every copy, the ledger stays sound
     Erase(Erase),
     /// Write an encrypted, verified backup while serving
@@ -157,6 +160,63 @@ pub enum TerminologyKind {
     Dmd,
     /// ICD-10, ClaML or a table with the columns code, display and parent
     Icd10,
+}
+
+/// Commands on installed lists of products.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Products {
+    /// Read a release and install it in place of the one of its kind
+    Load(LoadProducts),
+    /// Installed lists
+    List,
+    /// Remove an installed list; the built-in one stays
+    Remove {
+        /// Which
+        kind: ProductsKind,
+    },
+    /// Keep a recall: a scanned pack of it blocks a dose
+    Recall {
+        /// Number of the pack: 8, 12, 13 or 14 digits
+        gtin: String,
+        /// Batch; left out, every batch
+        #[arg(long)]
+        batch: Option<String>,
+        /// Where it was published
+        #[arg(long)]
+        notice: String,
+    },
+    /// Recalls that are kept
+    Recalls,
+    /// End a recall
+    EndRecall {
+        /// Number of the pack
+        gtin: String,
+        /// Batch, as it was kept
+        #[arg(long)]
+        batch: Option<String>,
+    },
+}
+
+/// Flags of `products load`.
+#[derive(Debug, Clone, Args)]
+pub struct LoadProducts {
+    /// What it is
+    pub kind: ProductsKind,
+    /// Folders, zip archives or files of the release
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Its name, in place of the first path's last name
+    #[arg(long)]
+    pub release: Option<String>,
+}
+
+/// Lists of products that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProductsKind {
+    /// NHS dictionary of medicines and devices, XML files, with the file of trade item numbers
+    Dmd,
+    /// RxNorm prescribable content, RRF files
+    Rxnorm,
 }
 
 /// Flags of `demo`.

@@ -310,6 +310,16 @@ pub const SETTINGS: &[Setting] = &[
         "PEM file of authorities that outbound calls trust; empty: the system's",
     ),
     text(
+        "knowledge.sources",
+        "",
+        "sources of drug knowledge, a list of `NAME KIND URL [word=value]`, of the kinds `openfda`, `drugbank` and `formulary`, whose addresses egress.allow must list; empty: the built-in knowledge alone. See the guide on drug knowledge",
+    ),
+    text(
+        "knowledge.severity_file",
+        "",
+        "file that says how the words of sources are shown, in the form of the built-in one; empty: that one",
+    ),
+    text(
         "mail.server",
         "",
         "`host` or `host:port` of the mail submission server, which egress.allow must list as smtp:// or smtps://; empty: no mail",

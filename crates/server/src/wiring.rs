@@ -5,14 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::medicines::elsewhere::Elsewhere;
 use app::{App, Settings};
 use axum::Router;
+use connect::knowledge::{KnowledgeSource, SourceSetting};
 use connect::{
     Client, ClientSettings, EgressPolicy, Limits, MailSecurity, MailSettings, Outbound,
     SystemResolver,
 };
 use http_edge::{Edge, EdgeSettings, Metrics};
 use kernel::{Category, Clock, Ids};
+use medication::checks::elsewhere::Severities;
 use sha2::{Digest, Sha256};
 use store::blob::Blobs;
 use store::keys::{FileKeyRing, KeyRing};
@@ -175,6 +178,10 @@ async fn open_store(
         Some(outside) => app.reaching_out(outside),
         None => app,
     };
+    let app = match elsewhere(config)? {
+        Some(elsewhere) => app.consulting(elsewhere),
+        None => app,
+    };
     let instance = Instance {
         app,
         store,
@@ -332,6 +339,39 @@ fn validation(config: &Config) -> Result<identity::ValidationMode, Failure> {
             format!("record.profiles is {word:?}: set it to off, warn or enforce"),
         )
     })
+}
+
+// Sources of drug knowledge, where any are named, with their keys.
+fn elsewhere(config: &Config) -> Result<Option<Arc<Elsewhere>>, Failure> {
+    let entries = config.list("knowledge.sources")?;
+    let severities = match config.text("knowledge.severity_file") {
+        "" => Severities::built_in().cloned().map_err(Clone::clone),
+        file => {
+            let path = Path::new(file);
+            let text = std::fs::read_to_string(path);
+            Severities::read(&text.map_err(|error| Failure::file(path, &error))?)
+        }
+    };
+    let severities = severities.map_err(|error| Failure::from_error(&error))?;
+    let mut sources: Vec<Box<dyn KnowledgeSource>> = Vec::new();
+    for entry in &entries {
+        let mut setting =
+            SourceSetting::parse(entry).map_err(|error| Failure::from_error(&error))?;
+        let mut names = sources.iter().map(|own| own.setting().name.as_str());
+        if names.any(|own| own == setting.name) {
+            return Err(Failure::new(
+                Category::Invalid,
+                format!("setting knowledge.sources names {} twice", setting.name),
+            ));
+        }
+        if let Some(file) = &setting.key_file {
+            let key = crate::commands::secret_file(file)?;
+            setting.key = Some(Zeroizing::new(key.to_string()));
+        }
+        sources.push(connect::knowledge::source(setting));
+    }
+    let any = !sources.is_empty();
+    Ok(any.then(|| Arc::new(Elsewhere::new(sources, severities))))
 }
 
 // The way out, where anything may be called.

@@ -7,11 +7,13 @@ mod breaker;
 mod client;
 mod dial;
 mod error;
+pub mod knowledge;
 mod mail;
 mod outbound;
 pub mod pharmacy;
 mod pins;
 mod policy;
+mod query;
 mod resolve;
 pub mod signature;
 

@@ -173,7 +173,7 @@ fn alert(issue: Value<'_>, fingerprint: String) -> Option<Alert> {
         .unwrap_or(&patient)
         .to_owned();
     let outcome = match issue.get_str("status").as_deref() {
-        Some("final") => Outcome::Overridden(given(issue)?.reason),
+        Some("final") => Outcome::Overridden(given(issue).first()?.reason),
         Some("preliminary") => Outcome::Accepted,
         _ => return None,
     };

@@ -4,13 +4,15 @@
 use fhir::json::Value;
 use kernel::ZoneName;
 use medication::checks::merge::{Alert, Merged, merge};
-use medication::checks::overrides::{Fingerprint, Override, fingerprint};
+use medication::checks::overrides::{Fingerprint, Override, fingerprints};
 use medication::checks::{Medicine, NotChecked, check as list};
+use medication::dictionary::alike::{self, Alike};
 use medication::facts::{Recorded, allergies, medicine, patient as facts};
-use medication::knowledge::{DrugKnowledge as _, Facts, Release};
+use medication::knowledge::{DrugKnowledge as _, Facts, Knowledge, Release};
 use store::ResourceKey;
 
 use super::countersign::signed;
+use super::elsewhere::{Consulted, When, consult};
 use super::prescribe::{For, standing};
 use super::regimen::{self, Held, Regimen};
 use super::{Sources, sources};
@@ -34,6 +36,19 @@ pub struct Shown {
     pub alert: Alert,
     /// What an override holds for.
     pub fingerprint: Fingerprint,
+    /// What it holds for where a source is away.
+    pub also: Vec<Fingerprint>,
+}
+
+/// Two names that are taken for each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookAlike {
+    /// The name that is ordered, with differing letters raised where the pair is known.
+    pub ordered: String,
+    /// What it is taken for.
+    pub other: String,
+    /// Whether the patient takes that too.
+    pub taken: bool,
 }
 
 /// What came of a check.
@@ -49,8 +64,12 @@ pub struct CheckAnswer {
     pub alerts: Vec<Shown>,
     /// What could not be checked.
     pub not_checked: Vec<NotChecked>,
+    /// Names of proposed medicines that are easily taken for others.
+    pub alike: Vec<LookAlike>,
     /// What it rests on.
     pub release: Release,
+    /// The sources elsewhere that took part, or should have.
+    pub sources: Vec<Consulted>,
 }
 
 /// Checks the list of a patient. With `proposed` orders, answers what concerns any of them.
@@ -62,8 +81,8 @@ pub async fn check(
 ) -> Result<CheckAnswer, AppError> {
     let mut regimen = regimen::load(app, caller, patient, "$medication-check").await?;
     regimen::extend(app, caller, &mut regimen, proposed).await?;
-    let sources = sources()?;
-    Ok(judge(app, caller, &sources, &regimen, proposed))
+    let sources = sources(app).await?;
+    Ok(judge(app, caller, &sources, &regimen, (proposed, When::Now)).await)
 }
 
 /// Checks one order of the record as if it were new, with the overrides that were given for it and still fit.
@@ -74,10 +93,11 @@ pub async fn of_order(
     order: Value<'_>,
 ) -> Result<(CheckAnswer, Vec<Override>), AppError> {
     let regimen = without(app, caller, patient, order).await?;
-    let checked = judge(app, caller, &sources()?, &regimen, &[order]);
+    let sources = sources(app).await?;
+    let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let mut overrides = standing(app, caller, &checked, &regimen, For::Order).await?;
     let signed = signed(app, caller, order).await?;
-    overrides.extend(signed.into_iter().map(|one| one.given));
+    overrides.extend(signed.into_iter().flat_map(|one| one.given));
     Ok((checked, overrides))
 }
 
@@ -96,13 +116,13 @@ pub(super) async fn without(
     Ok(regimen)
 }
 
-/// The decision, from what was loaded.
-pub(super) fn judge(
+/// The decision, from what was loaded, with what sources elsewhere say.
+pub(super) async fn judge(
     app: &App,
     caller: &Caller,
     sources: &Sources,
     regimen: &Regimen,
-    proposed: &[Value<'_>],
+    (proposed, when): (&[Value<'_>], When),
 ) -> CheckAnswer {
     let knowledge = sources.knowledge;
     let Recorded {
@@ -112,20 +132,27 @@ pub(super) fn judge(
     let facts = about(app, caller, regimen);
     let medicines = medicines(sources, regimen, proposed);
     let plain: Vec<Medicine> = medicines.iter().map(|one| one.medicine.clone()).collect();
-    let report = list(knowledge, &facts, &known, &plain);
+    let mut report = list(knowledge, &facts, &known, &plain);
+    report.not_checked.extend(sources.gaps());
+    let heard = consult(app, caller, knowledge, &plain, when).await;
+    report.not_checked.extend(heard.gaps);
     let Merged {
         alerts,
         not_checked,
-    } = merge(knowledge, report, Vec::new());
+    } = merge(knowledge, report, heard.answers);
     let first_new = plain.len() - proposed.len();
     let concerns =
         |places: &[usize]| proposed.is_empty() || places.iter().any(|at| *at >= first_new);
     let shown = alerts
         .into_iter()
         .filter(|alert| concerns(&alert.medicines))
-        .map(|alert| Shown {
-            fingerprint: fingerprint(knowledge, &alert, &plain, &known),
-            alert,
+        .filter_map(|alert| {
+            let mut prints = fingerprints(knowledge, &alert, &plain, &known).into_iter();
+            Some(Shown {
+                fingerprint: prints.next()?,
+                also: prints.collect(),
+                alert,
+            })
         });
     let named = names
         .into_iter()
@@ -138,9 +165,53 @@ pub(super) fn judge(
             .into_iter()
             .filter(|gap| gap.medicine().is_none_or(|at| concerns(&[at])))
             .collect(),
+        alike: look_alikes(knowledge, &plain, first_new),
         release: Release::clone(knowledge.release()),
+        sources: heard.sources,
         medicines,
     }
+}
+
+/// Names of new medicines' ingredients against the names of those that are taken, and against the pairs that
+/// are known to be confused.
+fn look_alikes(knowledge: &Knowledge, all: &[Medicine], first_new: usize) -> Vec<LookAlike> {
+    let names = |list: &[Medicine]| -> Vec<String> {
+        let parts = list.iter().flat_map(|own| &own.parts);
+        let known = parts.filter_map(|part| knowledge.name(part.ingredient));
+        let unknown = list.iter().flat_map(|own| own.unresolved.iter().cloned());
+        known.map(str::to_owned).chain(unknown).collect()
+    };
+    let (held, new) = all.split_at_checked(first_new).unwrap_or((all, &[]));
+    let held = names(held);
+    let mut found: Vec<LookAlike> = Vec::new();
+    let mut put = |one: LookAlike| {
+        let known = |own: &LookAlike| own.other.eq_ignore_ascii_case(&one.other);
+        if !found.iter().any(known) {
+            found.push(one);
+        }
+    };
+    for name in names(new) {
+        for other in &held {
+            let (ordered, other) = match alike::alike(&name, other) {
+                Some(Alike::Known(one, other)) => (one.to_owned(), other.to_owned()),
+                Some(Alike::Similar(_)) => (name.clone(), other.clone()),
+                None => continue,
+            };
+            put(LookAlike {
+                ordered,
+                other,
+                taken: true,
+            });
+        }
+        for (ordered, other) in alike::known(&name) {
+            put(LookAlike {
+                ordered: ordered.to_owned(),
+                other: other.to_owned(),
+                taken: false,
+            });
+        }
+    }
+    found
 }
 
 /// The facts of the patient.
@@ -161,7 +232,7 @@ fn medicines(sources: &Sources, regimen: &Regimen, proposed: &[Value<'_>]) -> Ve
     let read = |resource: Value<'_>, reference: Option<String>| Checked {
         medicine: medicine(
             sources.knowledge,
-            sources.dictionary,
+            &sources.dictionary,
             resource,
             &regimen.medications,
         ),

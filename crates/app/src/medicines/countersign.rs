@@ -10,6 +10,7 @@ use serde_json::json;
 use store::ResourceKey;
 
 use super::check::{CheckAnswer, Shown, judge};
+use super::elsewhere::When;
 use super::issue::{set, title};
 use super::prescribe::{For, account, ended, given, resource_type, signer, standing, subject};
 use super::{regimen, sources};
@@ -68,7 +69,8 @@ pub async fn countersign(
     }
     let mut regimen = regimen::load(app, caller, &patient, "$countersign").await?;
     regimen::extend(app, caller, &mut regimen, &[order]).await?;
-    let checked = judge(app, caller, &sources()?, &regimen, &[order]);
+    let sources = sources(app).await?;
+    let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
     if let Some(shown) = unsigned(&checked, &signed, &standing) {
         return Err(AppError::Conflict(format!(
@@ -94,7 +96,7 @@ pub(super) fn unsigned<'a>(
         shown.alert.tier.interrupts()
             && !signed
                 .iter()
-                .map(|one| &one.given)
+                .flat_map(|one| &one.given)
                 .chain(standing)
                 .any(|one| stands(one, &shown.fingerprint))
     })
@@ -104,8 +106,8 @@ pub(super) fn unsigned<'a>(
 pub(super) struct Signed {
     /// `DetectedIssue/1`.
     name: String,
-    /// What was given.
-    pub(super) given: Override,
+    /// What was given, once for each fingerprint that it holds for.
+    pub(super) given: Vec<Override>,
     /// The first person's Practitioner, where there is one.
     practitioner: Option<String>,
 }
@@ -113,7 +115,7 @@ pub(super) struct Signed {
 impl Signed {
     fn is(&self, caller: &Caller, own: &serde_json::Value) -> bool {
         let practitioner = own.get("reference").and_then(serde_json::Value::as_str);
-        self.given.by == account(caller)
+        self.given.iter().any(|own| own.by == account(caller))
             || (practitioner.is_some() && practitioner == self.practitioner.as_deref())
     }
 }
@@ -145,9 +147,10 @@ pub(super) async fn signed(
         let version = read::vread(app, caller, &key, VersionId::FIRST).await?;
         let body = version.body.unwrap_or_default();
         let document = Document::parse(body.to_vec(), &Limits::default())?;
-        let Some(given) = given(document.root()) else {
+        let given = given(document.root());
+        if given.is_empty() {
             continue;
-        };
+        }
         let mitigation = document.root().get("mitigation");
         let author = mitigation.and_then(|list| list.items().next()?.get("author"));
         found.push(Signed {

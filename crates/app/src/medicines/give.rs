@@ -8,7 +8,7 @@ use identity::Interaction;
 use kernel::Timestamp;
 use medication::Quantity;
 use medication::administration::{
-    Book, Correction, Decision, Giving, NeedRecord, Outcome, PackState, Policy, Record, Refused,
+    Book, Correction, Decision, Giving, How, NeedRecord, Outcome, Policy, Record, Refused, Right,
     SlotState, Verified, decide_giving,
 };
 use medication::dosage::Amount;
@@ -24,6 +24,7 @@ use super::issue::set;
 use super::people::{self, Say};
 use super::prescribe::{resource_type, signer, stored, subject};
 use super::regimen::{self, Held};
+use super::scan::AtBedside;
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -61,6 +62,8 @@ pub struct Dose {
     pub done: bool,
     /// What it corrects.
     pub corrects: Option<Correction>,
+    /// What was scanned from the pack.
+    pub scan: Option<String>,
 }
 
 /// What came of it.
@@ -90,11 +93,7 @@ pub async fn give(
     {
         let empty = Bytes::from_static(br#"{"resourceType":"Bundle","type":"transaction"}"#);
         let bundle = guarded(app, caller, empty, request, Vec::new()).await?;
-        let name = stored(&bundle, "MedicationAdministration")?;
-        return Ok(Given {
-            decision: None,
-            stored: Some((name, bundle)),
-        });
+        return recorded(None, bundle);
     }
     let mut retry = Retry::new();
     loop {
@@ -142,6 +141,7 @@ async fn once(
     let since = dose.since(&limits, app.now());
     let records = ground.records(app, caller, since).await?;
     missing.extend(records.gaps(&own.article));
+    let pack = AtBedside::read(app, caller, &ground, &own.article, dose.scan.as_deref())?;
     let making = Making {
         app,
         caller,
@@ -149,6 +149,7 @@ async fn once(
         home: &ground.home,
         records: &records,
         dose,
+        pack: &pack,
     };
     let (record, due) = making.record(&mut missing)?;
     let said = making.papers(&patient, &record, &mut missing).await?;
@@ -168,7 +169,7 @@ async fn once(
             allergies: ground.allergies,
             covert: said.covert.as_ref(),
             self_care: said.alone.as_ref(),
-            pack: PackState::NotScanned,
+            pack: pack.state,
             policy: &Policy::default(),
             now: app.now(),
             zone: &ground.home.zone,
@@ -181,10 +182,16 @@ async fn once(
         });
     }
     let bundle = making.transaction(&own, &held, &patient, record)?;
-    let mut guards = std::mem::take(&mut ground.regimen.guards);
-    guards.push(records.guard);
-    guards.extend(said.guards);
-    let bundle = guarded(app, caller, bundle, request, guards).await?;
+    let guards = ground.regimen.guards.into_iter().chain([records.guard]);
+    let guards = guards.chain(said.guards).collect();
+    recorded(
+        decision,
+        guarded(app, caller, bundle, request, guards).await?,
+    )
+}
+
+/// What a transaction recorded.
+fn recorded(decision: Option<Decision>, bundle: BundleAnswer) -> Result<Given, AppError> {
     let name = stored(&bundle, "MedicationAdministration")?;
     Ok(Given {
         decision,
@@ -227,6 +234,7 @@ struct Making<'a> {
     home: &'a Home,
     records: &'a Records,
     dose: &'a Dose,
+    pack: &'a AtBedside,
 }
 
 fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
@@ -305,12 +313,26 @@ impl Making<'_> {
             dose: much,
             contents,
             product: self.order.article.name.clone(),
-            rights: dose.rights.clone(),
+            rights: self.rights(),
             device: None,
             corrects: dose.corrects.clone(),
         };
         self.follows(&record)?;
         Ok((record, due))
+    }
+
+    /// The rights as they were verified; a pack that fits verifies the medicine.
+    fn rights(&self) -> Vec<Verified> {
+        let mut rights = self.dose.rights.clone();
+        let scanned = |own: &Verified| own.right == Right::Medicine && own.how == How::Scan;
+        if self.pack.fits() && !rights.iter().any(scanned) {
+            rights.push(Verified {
+                right: Right::Medicine,
+                how: How::Scan,
+                fits: true,
+            });
+        }
+        rights
     }
 
     /// What it was needed for, and when its effect is asked for where it was taken.
@@ -465,6 +487,13 @@ impl Making<'_> {
             let mut concept = concept.clone();
             set(&mut concept, "text", own.article.name.as_str());
             set(&mut resource, "medicationCodeableConcept", concept);
+        }
+        if let Some(pack) = self.pack.extension()
+            && let Some(list) = resource
+                .get_mut("extension")
+                .and_then(|own| own.as_array_mut())
+        {
+            list.push(pack);
         }
         set(&mut resource, "performer", self.performers(&plain));
         let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{

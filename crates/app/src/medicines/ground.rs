@@ -2,6 +2,8 @@
 //! that a limit may look at, the alerts that stand and who signed them. Must not leave out what cannot be
 //! read: it makes the decision unknown.
 
+use std::sync::Arc;
+
 use fhir::json::{Document, Limits, Value};
 use kernel::{Timestamp, ZoneName};
 use medication::administration::{Alerts, AllergyState, Book};
@@ -19,6 +21,7 @@ use medication::schedule::Rounds;
 use store::{Guard, ResourceKey};
 
 use super::check::{CheckAnswer, about, judge};
+use super::elsewhere::When;
 use super::prescribe::{For, resource_type, standing};
 use super::regimen::{self, Held, Regimen, every};
 use super::{Sources, sources};
@@ -69,7 +72,7 @@ pub(super) struct Ground {
     pub home: Home,
     pub orders: Vec<Ordered>,
     pub allergies: AllergyState,
-    sources: Sources,
+    sources: Arc<Sources>,
     facts: Facts,
     overrides: Vec<Override>,
     taken: Vec<IngredientId>,
@@ -91,8 +94,9 @@ impl Ground {
         purpose: &str,
     ) -> Result<Self, AppError> {
         let regimen = regimen::load(app, caller, patient, purpose).await?;
-        let sources = sources()?;
-        let checked = judge(app, caller, &sources, &regimen, &[]);
+        let sources = sources(app).await?;
+        let when = (&[][..], When::AtBedside);
+        let checked = judge(app, caller, &sources, &regimen, when).await;
         let overrides = standing(app, caller, &checked, &regimen, For::Dose).await?;
         let zone = caller.tenant.time_zone.as_ref();
         let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
@@ -141,51 +145,14 @@ impl Ground {
         }
     }
 
-    /// What the medicine of a resource holds. Where no product is known, the strictest schedule of those
-    /// that hold one of its ingredients counts: it may be that one.
+    /// What the medicine of a resource holds.
     fn article(&self, resource: Value<'_>) -> Article {
-        let Sources {
-            knowledge,
-            dictionary,
-        } = self.sources;
-        let others: &dyn Reference = &self.regimen.medications;
-        let named = facts::medicine(knowledge, dictionary, resource, others);
-        if let Some(product) = facts::product(dictionary, resource, others) {
-            let mut article = Article::of(product, knowledge);
-            article.name = named.name;
-            return article;
-        }
-        let known = named.parts.iter().filter_map(|part| {
-            let name = knowledge.name(part.ingredient)?;
-            Some(Ingredient {
-                substance: Substance::named(name, knowledge),
-                known: Some(part.ingredient),
-                strength: None,
-            })
-        });
-        let mut ingredients: Vec<Ingredient> = known.collect();
-        if !ingredients.is_empty() {
-            ingredients.extend(named.unresolved.iter().map(|name| Ingredient {
-                substance: Substance::named(name, knowledge),
-                known: None,
-                strength: None,
-            }));
-        }
-        let holds = |id: Option<IngredientId>| {
-            id.is_some() && ingredients.iter().any(|own| own.known == id)
-        };
-        let products = dictionary.products().iter();
-        let schedule = products
-            .filter(|product| product.components.iter().any(|own| holds(own.ingredient)))
-            .filter_map(|product| product.schedule)
-            .min();
-        Article {
-            name: named.name,
-            ingredients,
-            form: None,
-            route: named.route.map(|route| route.name),
-            schedule,
-        }
+        article(&self.sources, &self.regimen.medications, resource)
+    }
+
+    /// What it all rests on.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The limits for a dose of an order, and what keeps them from being told.
@@ -303,6 +270,47 @@ impl Ground {
             second,
             not_checked: gaps.map(|gap| gap.words(&plain)).collect(),
         })
+    }
+}
+
+/// What the medicine of a resource holds. Where no product is known, the strictest schedule of those that
+/// hold one of its ingredients counts: it may be that one.
+pub(super) fn article(sources: &Sources, others: &dyn Reference, resource: Value<'_>) -> Article {
+    let Sources {
+        knowledge,
+        dictionary,
+        ..
+    } = sources;
+    let named = facts::medicine(knowledge, dictionary, resource, others);
+    if let Some(product) = facts::product(dictionary, resource, others) {
+        let mut article = Article::of(product, *knowledge);
+        article.name = named.name;
+        return article;
+    }
+    let known = named.parts.iter().filter_map(|part| {
+        let name = knowledge.name(part.ingredient)?;
+        Some(Ingredient {
+            substance: Substance::named(name, *knowledge),
+            known: Some(part.ingredient),
+            strength: None,
+        })
+    });
+    let mut ingredients: Vec<Ingredient> = known.collect();
+    if !ingredients.is_empty() {
+        ingredients.extend(named.unresolved.iter().map(|name| Ingredient {
+            substance: Substance::named(name, *knowledge),
+            known: None,
+            strength: None,
+        }));
+    }
+    let known = ingredients.iter().filter_map(|own| own.known);
+    let schedule = known.filter_map(|id| dictionary.strictest(id)).min();
+    Article {
+        name: named.name,
+        ingredients,
+        form: None,
+        route: named.route.map(|route| route.name),
+        schedule,
     }
 }
 

@@ -1,12 +1,16 @@
 //! Alerts and gaps as FHIR: DetectedIssue resources, and the Parameters that the operations answer. Must
 //! not decide what is shown: everything that was found is here.
 
-use medication::checks::Finding;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use medication::checks::overrides::Override;
+use medication::checks::{Finding, NotChecked};
 use medication::knowledge::{Kind, Tier};
 use serde_json::{Map, Value, json};
 
 use super::check::{CheckAnswer, Shown};
+use super::elsewhere::Consulted;
 
 /// System of the identifiers by which an alert is known again: what an override holds for.
 pub const FINGERPRINT: &str = "https://theriac.example.org/fhir/alert-fingerprint";
@@ -87,6 +91,11 @@ pub fn detail(answer: &CheckAnswer, shown: &Shown) -> String {
     let mut text = format!("{}.", title(answer, shown));
     for finding in &shown.alert.findings {
         let rule = &finding.rule;
+        // Our own words need no name; those of others are theirs.
+        if rule.release.source != answer.release.source {
+            let (source, version) = (&rule.release.source, &rule.release.version);
+            let _ = write!(text, " {source} ({version}):");
+        }
         for part in [&rule.effect, &rule.mechanism, &rule.management] {
             if !part.is_empty() {
                 text.push(' ');
@@ -127,7 +136,7 @@ pub fn detected_issue(answer: &CheckAnswer, shown: &Shown, stand: &Stand<'_>) ->
     let mut issue = json!({
         "resourceType": "DetectedIssue",
         "extension": extensions,
-        "identifier": [{ "system": FINGERPRINT, "value": shown.fingerprint.0 }],
+        "identifier": identifiers(shown),
         "status": if stand.overridden.is_some() { "final" } else { "preliminary" },
         "code": code,
         "severity": severity(alert.tier),
@@ -145,6 +154,48 @@ pub fn detected_issue(answer: &CheckAnswer, shown: &Shown, stand: &Stand<'_>) ->
         );
     }
     issue
+}
+
+fn identifiers(shown: &Shown) -> Vec<Value> {
+    let all = core::iter::once(&shown.fingerprint).chain(&shown.also);
+    all.map(|print| json!({ "system": FINGERPRINT, "value": print.0 }))
+        .collect()
+}
+
+/// Extension of DetectedIssue: the source that did not tell.
+pub const SOURCE: &str = "https://theriac.example.org/fhir/StructureDefinition/not-checked-source";
+
+/// What sources elsewhere did not tell of a list, to be kept with the order: one DetectedIssue for each
+/// source, with every reason.
+pub(super) fn unchecked(answer: &CheckAnswer, stand: &Stand<'_>) -> Vec<Value> {
+    let plain: Vec<_> = answer
+        .medicines
+        .iter()
+        .map(|one| one.medicine.clone())
+        .collect();
+    let mut sources: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for gap in &answer.not_checked {
+        if let NotChecked::Source(source, _) | NotChecked::Elsewhere(_, source, _) = gap {
+            let words = sources.entry(source).or_default();
+            words.push(gap.words(&plain));
+        }
+    }
+    let issues = sources.into_iter().map(|(source, words)| {
+        let mut issue = json!({
+            "resourceType": "DetectedIssue",
+            "extension": [{ "url": SOURCE, "valueString": source }],
+            "status": "final",
+            "code": { "text": "Not checked" },
+            "patient": { "reference": format!("Patient/{}", answer.patient.id.as_str()) },
+            "identifiedDateTime": stand.at,
+            "detail": words.join(". "),
+        });
+        if let Some(order) = stand.order {
+            set(&mut issue, "implicated", json!([{ "reference": order }]));
+        }
+        issue
+    });
+    issues.collect()
 }
 
 fn implicated(answer: &CheckAnswer, shown: &Shown, order: Option<&str>) -> Vec<Value> {
@@ -207,6 +258,27 @@ fn mitigation(given: &Override, by: &Value, at: &str) -> Value {
     json!({ "action": action, "date": at, "author": by })
 }
 
+/// A source elsewhere and its part in a check.
+fn source(own: &Consulted) -> Value {
+    let mut parts = vec![
+        json!({ "name": "name", "valueString": own.name }),
+        json!({ "name": "state", "valueCode": own.how.code() }),
+    ];
+    for (name, value) in [
+        ("version", &own.version),
+        ("effective", &own.effective),
+        ("licence", &own.licence),
+    ] {
+        if !value.is_empty() {
+            parts.push(json!({ "name": name, "valueString": value }));
+        }
+    }
+    if let Some(at) = own.at {
+        parts.push(json!({ "name": "answered", "valueInstant": at.to_fhir_instant() }));
+    }
+    json!({ "name": "source", "part": parts })
+}
+
 /// The Parameters that tell what came of a check.
 #[must_use]
 pub fn parameters(answer: &CheckAnswer, at: &str) -> Value {
@@ -234,6 +306,14 @@ pub fn parameters(answer: &CheckAnswer, at: &str) -> Value {
             { "name": "interrupts", "valueBoolean": shown.alert.tier.interrupts() },
             { "name": "fingerprint", "valueString": shown.fingerprint.0 },
             { "name": "issue", "resource": detected_issue(answer, shown, &stand) },
+        ]})
+    }));
+    parts.extend(answer.sources.iter().map(source));
+    parts.extend(answer.alike.iter().map(|own| {
+        json!({ "name": "look-alike", "part": [
+            { "name": "ordered", "valueString": own.ordered },
+            { "name": "other", "valueString": own.other },
+            { "name": "taken", "valueBoolean": own.taken },
         ]})
     }));
     let plain: Vec<_> = answer

@@ -13,6 +13,7 @@ use medication::resources::read_administration;
 use store::ResourceKey;
 
 use super::check::{CheckAnswer, judge};
+use super::elsewhere::When;
 use super::prescribe::{For, resource_type, standing};
 use super::regimen::{self, Held, every, is_order};
 use super::sources;
@@ -68,7 +69,8 @@ pub async fn list(app: &App, caller: &Caller, patient: &ResourceKey) -> Result<L
     let ty = resource_type(app, "MedicationAdministration")?;
     authorise(app, caller, &Ask::of_type(Interaction::Search, ty)).await?;
     let regimen = regimen::load(app, caller, patient, "medicines").await?;
-    let checked = judge(app, caller, &sources()?, &regimen, &[]);
+    let sources = sources(app).await?;
+    let checked = judge(app, caller, &sources, &regimen, (&[], When::AtBedside)).await;
     let overrides = standing(app, caller, &checked, &regimen, For::Dose).await?;
     let mut medicines = Vec::new();
     for ty in ["MedicationRequest", "MedicationStatement"] {

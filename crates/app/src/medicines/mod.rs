@@ -6,6 +6,8 @@ pub mod analytics;
 pub mod chart;
 pub mod check;
 pub mod countersign;
+pub mod dictionary;
+pub mod elsewhere;
 pub mod give;
 mod ground;
 pub mod issue;
@@ -15,34 +17,10 @@ pub mod prescribe;
 pub mod products;
 pub mod reasons;
 mod regimen;
+pub mod scan;
 pub mod status;
 pub mod timeline;
 pub mod typed;
 pub mod witness;
 
-use medication::dictionary::{Dictionary, DictionaryError};
-use medication::knowledge::Knowledge;
-use std::sync::OnceLock;
-
-use crate::error::AppError;
-
-/// The knowledge and the products that are built in.
-pub(crate) struct Sources {
-    pub knowledge: &'static Knowledge,
-    pub dictionary: &'static Dictionary,
-}
-
-/// What the checks rest on, read once.
-pub(crate) fn sources() -> Result<Sources, AppError> {
-    static PRODUCTS: OnceLock<Result<Dictionary, DictionaryError>> = OnceLock::new();
-    let knowledge = medication::knowledge::builtin::built_in()
-        .map_err(|error| AppError::Fault(error.to_string()))?;
-    let dictionary = PRODUCTS
-        .get_or_init(|| medication::dictionary::built_in(knowledge))
-        .as_ref()
-        .map_err(|error| AppError::Fault(error.to_string()))?;
-    Ok(Sources {
-        knowledge,
-        dictionary,
-    })
-}
+pub(crate) use dictionary::{Known as Sources, known as sources};

@@ -9,14 +9,15 @@ use bytes::Bytes;
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
 use kernel::{LogicalId, Timestamp};
-use medication::checks::overrides::{Override, Reason, accept, stands};
+use medication::checks::overrides::{Fingerprint, Override, Reason, accept, stands};
 use medication::dosage::{Dosage, Weight};
 use medication::knowledge::Tier;
 use serde_json::json;
 use store::ResourceKey;
 
 use super::check::{CheckAnswer, Shown, check, judge, replaces};
-use super::issue::{FINGERPRINT, REASON, Stand, detected_issue, set};
+use super::elsewhere::When;
+use super::issue::{FINGERPRINT, REASON, Stand, detected_issue, set, unchecked};
 use super::regimen::Regimen;
 use super::status::stop;
 use super::{regimen, sources};
@@ -105,8 +106,8 @@ pub async fn prescribe(
     loop {
         let mut regimen = regimen::load(app, caller, &patient, "$prescribe").await?;
         regimen::extend(app, caller, &mut regimen, &[order]).await?;
-        let sources = sources()?;
-        let checked = judge(app, caller, &sources, &regimen, &[order]);
+        let sources = sources(app).await?;
+        let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
         let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
         let answers = match answered(caller, &checked, &request.overrides, &standing) {
             Ok(answers) => answers,
@@ -353,7 +354,7 @@ pub(super) async fn standing(
         for issue in issues {
             let Some(body) = issue.body else { continue };
             let document = Document::parse(body.to_vec(), &Limits::default())?;
-            found.extend(given(document.root()).filter(|own| {
+            found.extend(given(document.root()).into_iter().filter(|own| {
                 let lasts = purpose == For::Dose || own.reason != Reason::ShortCourse;
                 lasts && still_about(regimen, document.root())
             }));
@@ -383,16 +384,30 @@ fn still_about(regimen: &Regimen, issue: Value<'_>) -> bool {
         })
 }
 
-/// The override that a DetectedIssue holds.
-pub(super) fn given(issue: Value<'_>) -> Option<Override> {
-    if issue.get_str("status").as_deref() != Some("final") {
-        return None;
-    }
-    let fingerprint = issue.get("identifier")?.items().find_map(|identifier| {
+/// The override that a DetectedIssue holds, once for each fingerprint that it holds for.
+pub(super) fn given(issue: Value<'_>) -> Vec<Override> {
+    let identifiers = issue.get("identifier").into_iter().flat_map(Value::items);
+    let prints = identifiers.filter_map(|identifier| {
         let own = identifier.get_str("system").as_deref() == Some(FINGERPRINT);
         own.then(|| identifier.get_str("value"))?
             .map(Cow::into_owned)
-    })?;
+    });
+    let Some(first) = override_of(issue) else {
+        return Vec::new();
+    };
+    prints
+        .map(|print| Override {
+            fingerprint: Fingerprint(print),
+            ..first.clone()
+        })
+        .collect()
+}
+
+/// The override of a final issue, without what it holds for.
+fn override_of(issue: Value<'_>) -> Option<Override> {
+    if issue.get_str("status").as_deref() != Some("final") {
+        return None;
+    }
     let mitigation = issue.get("mitigation")?.items().next()?;
     let action = mitigation.get("action")?;
     let code = action.get("coding")?.items().find_map(|coding| {
@@ -402,7 +417,7 @@ pub(super) fn given(issue: Value<'_>) -> Option<Override> {
     let author = mitigation.get("author")?;
     let by = author.get("identifier")?.get_str("value")?;
     Some(Override {
-        fingerprint: medication::checks::overrides::Fingerprint(fingerprint),
+        fingerprint: Fingerprint(String::new()),
         reason: serde_json::from_value(code.into()).ok()?,
         text: action.get_str("text").map(Cow::into_owned),
         by: by.into_owned(),
@@ -494,6 +509,15 @@ pub(super) fn ended(
     })))
 }
 
+/// An entry that stores something new, with the address it has inside its transaction.
+fn post(ty: &str, full: Option<&str>, resource: &serde_json::Value) -> serde_json::Value {
+    let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });
+    if let Some(full) = full {
+        set(&mut entry, "fullUrl", full);
+    }
+    entry
+}
+
 fn transaction(
     app: &App,
     caller: &Caller,
@@ -513,13 +537,6 @@ fn transaction(
     }
     set(&mut resource, "requester", by.clone());
     let mut targets = vec![json!({ "reference": ORDER })];
-    let post = |ty: &str, full: Option<&str>, resource: serde_json::Value| {
-        let mut entry = json!({ "request": { "method": "POST", "url": ty }, "resource": resource });
-        if let Some(full) = full {
-            set(&mut entry, "fullUrl", full);
-        }
-        entry
-    };
     let mut issues = Vec::new();
     for (number, (shown, given)) in answers.iter().enumerate() {
         let stand = Stand {
@@ -530,9 +547,23 @@ fn transaction(
         let full = format!("urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a2f{number:04x}");
         let issue = detected_issue(checked, shown, &stand);
         targets.push(json!({ "reference": full }));
-        issues.push(post("DetectedIssue", Some(&full), issue));
+        issues.push(post("DetectedIssue", Some(&full), &issue));
+    }
+    // What a source did not tell stays with the order.
+    let stand = Stand {
+        order: Some(ORDER),
+        overridden: None,
+        at: &at,
+    };
+    for (number, issue) in unchecked(checked, &stand).into_iter().enumerate() {
+        let full = format!("urn:uuid:6f1f0a1e-0d5c-4f0e-9c43-0b1c7a3f{number:04x}");
+        targets.push(json!({ "reference": full }));
+        issues.push(post("DetectedIssue", Some(&full), &issue));
     }
     let references: Vec<serde_json::Value> = targets.iter().skip(1).cloned().collect();
+    // With the patient, whose it is for those who reach their patients only.
+    let patient = format!("Patient/{}", checked.patient.id.as_str());
+    targets.push(json!({ "reference": patient }));
     if !references.is_empty() {
         set(&mut resource, "detectedIssue", references);
     }
@@ -545,9 +576,9 @@ fn transaction(
             "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "author",
         }]}, "who": by }],
     });
-    let mut entries = vec![post("MedicationRequest", Some(ORDER), resource)];
+    let mut entries = vec![post("MedicationRequest", Some(ORDER), &resource)];
     entries.extend(issues);
-    entries.push(post("Provenance", None, provenance));
+    entries.push(post("Provenance", None, &provenance));
     entries.extend(ended);
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
     Ok(bundle.to_string().into())

@@ -5,6 +5,7 @@ use medication::dictionary::alike::{Alike, alike};
 use medication::dictionary::{Dictionary, Product, Schedule};
 
 use super::sources;
+use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
 
@@ -52,15 +53,8 @@ fn confused(dictionary: &Dictionary, product: &Product) -> Vec<String> {
         .iter()
         .map(|one| one.name.as_str())
         .collect();
-    let mut names: Vec<&str> = dictionary
-        .products()
-        .iter()
-        .flat_map(|other| &other.components)
-        .map(|one| one.name.as_str())
-        .filter(|name| !own.contains(name))
-        .collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut names = dictionary.ingredient_names();
+    names.retain(|name| !own.contains(name));
     let mut found = Vec::new();
     for (mine, other) in own
         .iter()
@@ -85,8 +79,9 @@ fn offered(dictionary: &Dictionary, product: &Product) -> Offered {
 }
 
 /// Products of which every typed word begins a word of the name or of an ingredient.
-pub fn find(_caller: &Caller, typed: &str) -> Result<Found, AppError> {
-    let dictionary = sources()?.dictionary;
+pub async fn find(app: &App, _caller: &Caller, typed: &str) -> Result<Found, AppError> {
+    let known = sources(app).await?;
+    let dictionary = &*known.dictionary;
     let wanted: Vec<String> = typed.split_whitespace().map(str::to_lowercase).collect();
     let begins = |text: &str, word: &str| {
         let mut words = text.split(|c: char| !c.is_alphanumeric());
@@ -103,7 +98,7 @@ pub fn find(_caller: &Caller, typed: &str) -> Result<Found, AppError> {
     let mut found: Vec<&Product> = if wanted.is_empty() {
         Vec::new()
     } else {
-        dictionary.products().iter().filter(fits).collect()
+        dictionary.all().filter(fits).collect()
     };
     found.sort_by_key(|product| {
         let name = product.name.to_lowercase();
@@ -121,7 +116,8 @@ pub fn find(_caller: &Caller, typed: &str) -> Result<Found, AppError> {
 }
 
 /// The product of a name; none where no list has it.
-pub fn named(_caller: &Caller, name: &str) -> Result<Option<Offered>, AppError> {
-    let dictionary = sources()?.dictionary;
+pub async fn named(app: &App, _caller: &Caller, name: &str) -> Result<Option<Offered>, AppError> {
+    let known = sources(app).await?;
+    let dictionary = &*known.dictionary;
     Ok(dictionary.by_name(name).map(|own| offered(dictionary, own)))
 }

@@ -97,7 +97,22 @@ pub fn words(why: &Why) -> String {
         Why::NeedGap { gap } => format!("the order does not say its {}", plain(gap)),
         Why::Covert { gap } => covert(*gap).to_owned(),
         Why::NotAssessed { gap } => alone(*gap).to_owned(),
-        Why::Pack { what } => format!("the pack is {what}"),
+        Why::Pack { what } => pack(what).to_owned(),
+    }
+}
+
+/// What is the matter with a scanned pack.
+fn pack(what: &str) -> &'static str {
+    match what {
+        "other" => "the pack holds another medicine than ordered",
+        "other-strength" => "the pack holds another strength than ordered",
+        "other-form" => "the pack holds another form than ordered: say why it may be given",
+        "expired" => "the pack is out of date",
+        "recalled" => "the pack is of a batch that was recalled, or may be",
+        "unlisted" => {
+            "the pack's number is in no list of products here: read what it is and say so"
+        }
+        _ => "what was scanned is no code of a pack: scan again, or read what it is and say so",
     }
 }
 

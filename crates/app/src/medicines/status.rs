@@ -13,6 +13,7 @@ use store::{Guard, ResourceKey};
 
 use super::check::{CheckAnswer, judge, without};
 use super::countersign::{signed, unsigned};
+use super::elsewhere::When;
 use super::issue::{set, title};
 use super::prescribe::{
     For, Prescribed, Prescription, prescribe, resource_type, signer, standing, subject,
@@ -159,7 +160,8 @@ async fn again(
     order: Value<'_>,
 ) -> Result<(CheckAnswer, Vec<Guard>), AppError> {
     let regimen = without(app, caller, patient, order).await?;
-    let checked = judge(app, caller, &sources()?, &regimen, &[order]);
+    let sources = sources(app).await?;
+    let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
     let signed = signed(app, caller, order).await?;
     if let Some(shown) = unsigned(&checked, &signed, &standing) {

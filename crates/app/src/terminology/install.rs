@@ -9,7 +9,8 @@ use store::{DocExpected, DocKind, DocWrite, Log};
 use terminology::system::CodeSystem;
 
 pub use super::installed::InstalledSystem;
-use super::installed::{blob_name, docs, list, look_again};
+pub(crate) use super::installed::blob_name;
+use super::installed::{docs, list, look_again};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;

@@ -194,7 +194,7 @@ async fn fetch(app: &App, one: &InstalledSystem) -> Result<Arc<CodeSystem>, Stri
         .map_err(|error| broken(&format!("cannot be unpacked ({error})")))
 }
 
-pub(super) fn blob_name(text: &str) -> Option<BlobName> {
+pub(crate) fn blob_name(text: &str) -> Option<BlobName> {
     let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?;
     Some(BlobName(bytes.try_into().ok()?))
 }

@@ -106,6 +106,7 @@ fn dose(outcome: Outcome) -> Dose {
         need: None,
         done: false,
         corrects: None,
+        scan: None,
     }
 }
 

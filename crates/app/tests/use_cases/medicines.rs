@@ -391,3 +391,26 @@ async fn a_key_prescribes_once() {
     }
     assert_eq!(names[0], names[1]);
 }
+
+#[tokio::test]
+async fn names_that_are_taken_for_each_other_are_shown() {
+    let (house, doctor) = ward(&[none_known(), stored("Carbimazole 5mg tablet", "m1")]).await;
+    let answer = looked_at(&house, &doctor, &[order("Carbamazepine 200mg tablet")])
+        .await
+        .unwrap();
+    let pairs: Vec<(&str, &str, bool)> = answer
+        .alike
+        .iter()
+        .map(|own| (own.ordered.as_str(), own.other.as_str(), own.taken))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("carBAMazepine", "carBIMazole", true),
+            ("carBAMazepine", "OXcarbazepine", false)
+        ]
+    );
+    // Looking at the list alone warns of nothing: nobody chooses a name.
+    let answer = looked_at(&house, &doctor, &[]).await.unwrap();
+    assert!(answer.alike.is_empty());
+}

@@ -6,6 +6,7 @@
 pub mod administration;
 pub mod chart;
 pub mod checks;
+mod codes;
 pub mod content;
 pub mod dictionary;
 pub mod dosage;

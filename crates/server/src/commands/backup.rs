@@ -184,8 +184,8 @@ pub async fn write_backup(
         bytes,
         tenants,
         entries,
-        code_systems: content.whole,
-        code_systems_lost: content.lost.into_iter().map(|(url, _)| url).collect(),
+        installed: content.whole,
+        installed_lost: content.lost.into_iter().map(|(url, _)| url).collect(),
     })
 }
 
@@ -210,7 +210,7 @@ fn own_caller(instance: &Instance) -> Result<app::Caller, Failure> {
     )
 }
 
-// The content of installed code systems; files of jobs are made again.
+// The content of installed code systems and lists of products; files of jobs are made again.
 async fn copy_files(instance: &Instance, copy: &Path) -> Result<Content, Failure> {
     let into = Blobs::in_folder(&copy.join(wiring::BLOBS))?;
     let caller = own_caller(instance)?;
@@ -219,7 +219,7 @@ async fn copy_files(instance: &Instance, copy: &Path) -> Result<Content, Failure
         tracing::error!(
             url,
             why,
-            "the content of an installed code system is not in the backup"
+            "the content of something installed is not in the backup"
         );
     }
     Ok(content)

@@ -377,9 +377,9 @@ async fn file_checks(config: &Config, instance: &Instance) -> Vec<Row> {
         "mount the folder blobs that the other replicas use",
     );
     const CONTENT: Place = (
-        "code systems",
-        "questions about one whose content is lost are answered with an error",
-        "load it again with `theriac terminology load`, or put its blob back from a backup",
+        "installed lists",
+        "questions about a code system or a list of products whose content is lost are answered with an error or as not checked",
+        "load it again with `theriac terminology load` or `theriac products load`, or put its blob back from a backup",
     );
     let folder = config.data_folder().join(wiring::BLOBS);
     let mut rows = Vec::new();

@@ -10,6 +10,8 @@ mod export;
 mod import;
 mod init;
 mod package;
+mod products;
+mod release;
 mod restore;
 pub mod serve;
 mod settings;
@@ -52,6 +54,7 @@ pub fn run(cli: Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Client(what) => later(client::run(&config(&global)?, &what, printer)),
         Command::Token(what) => later(token::run(&config(&global)?, &what, printer)),
         Command::Terminology(what) => later(terminology::run(&config(&global)?, &what, printer)),
+        Command::Products(what) => later(products::run(&config(&global)?, &what, printer)),
         Command::Erase(arguments) => later(erase::run(&config(&global)?, &arguments, printer)),
         Command::Backup(arguments) => later(backup::run(&config(&global)?, &arguments, printer)),
         Command::Restore(arguments) => later(restore::run(config(&global)?, arguments, printer)),

@@ -2,9 +2,6 @@
 //! release is read whole and packed before anything is installed: a load that is stopped leaves all as it
 //! was, and a running server sees a new release within seconds.
 
-mod archive;
-mod release;
-
 use std::sync::Arc;
 
 use app::terminology::install::{self, Source};
@@ -12,7 +9,7 @@ use serde_json::json;
 use terminology::load::{LoadError, Report, Wish};
 use terminology::system::CodeSystem;
 
-use self::release::Release;
+use super::release::{Release, last_name};
 use crate::cli::{LoadTerminology, Terminology, TerminologyKind};
 use crate::config::Config;
 use crate::console;
@@ -72,13 +69,6 @@ pub async fn run(config: &Config, what: &Terminology, printer: Printer) -> Resul
     .await
 }
 
-fn last_name(path: &std::path::Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}
-
 async fn load(
     arguments: &LoadTerminology,
     printer: Printer,
@@ -91,7 +81,7 @@ async fn load(
         languages: arguments.language.clone(),
     };
     let mut release = Release::open(&arguments.path)?;
-    let total = release.bytes(arguments.kind);
+    let total = release.bytes(|name| is_read(arguments.kind, name));
     let mut progress = printer.progress("MiB", total.div_ceil(1 << 20).max(1), Arc::clone(clock));
     let kind = arguments.kind;
     let work = move || {

@@ -16,6 +16,8 @@ mod place;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod products;
+#[cfg(test)]
 mod reindexing;
 #[cfg(test)]
 mod service;

@@ -205,7 +205,7 @@ fn a_backup_holds_what_is_installed() {
     let healthy = at(&data, &["doctor"]);
     let check = |found: &serde_json::Value| -> (String, String) {
         let rows = found["checks"].as_array().unwrap();
-        let row = rows.iter().find(|row| row["check"] == "code systems");
+        let row = rows.iter().find(|row| row["check"] == "installed lists");
         let text = |name: &str| row.unwrap()[name].as_str().unwrap().to_owned();
         (text("result"), text("found"))
     };
@@ -213,8 +213,8 @@ fn a_backup_holds_what_is_installed() {
 
     let backup = ["backup", &file, "--passphrase-file", &phrase];
     let made = at(&data, &backup);
-    assert_eq!(made["code_systems"], 1, "{made}");
-    assert_eq!(made["code_systems_lost"], serde_json::json!([]), "{made}");
+    assert_eq!(made["installed"], 1, "{made}");
+    assert_eq!(made["installed_lost"], serde_json::json!([]), "{made}");
     let restored = place.at("restored");
     let words = ["restore", &file, "--passphrase-file", &phrase];
     let placed = at(&restored, &words);
@@ -242,7 +242,7 @@ fn a_backup_holds_what_is_installed() {
     let poorer = place.at("c.backup");
     let made = at(&data, &["backup", &poorer, "--passphrase-file", &phrase]);
     assert_eq!(
-        made["code_systems_lost"],
+        made["installed_lost"],
         serde_json::json!(["http://loinc.org"]),
         "{made}"
     );

@@ -16,6 +16,7 @@ use super::{
     failed, looks_like,
 };
 use crate::outbound::Answer;
+use crate::query::escape;
 
 /// A pharmacy that answers our interface.
 pub struct Api<'a>(pub Reach<'a>);
@@ -200,19 +201,6 @@ impl PharmacyConnector for Api<'_> {
         match failed(&answer, problem) {
             Some(error) => Err(error),
             None => Ok(()),
-        }
-    }
-}
-
-/// A value in a query, percent-encoded (RFC 3986, unreserved characters stay).
-pub(super) fn escape(text: &str, into: &mut String) {
-    use core::fmt::Write as _;
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            // Writing into a String does not fail.
-            let _ = write!(into, "%{byte:02X}");
         }
     }
 }

@@ -10,12 +10,12 @@ use medication::supply::resources::{
     Answered, Content, NUMBER, message, read_answer, read_standing, short_form,
 };
 
-use super::http_api::escape;
 use super::{
     Asked, CalledOff, PharmacyConnector, PharmacyError, Reach, Receipt, Report, Taken, failed,
     looks_like,
 };
 use crate::outbound::Answer;
+use crate::query::escape;
 
 const FHIR: &str = "application/fhir+json";
 /// What the service knows a request again by, in its logs.

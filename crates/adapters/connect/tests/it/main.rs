@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod knowledge;
+#[cfg(test)]
 mod mails;
 #[cfg(test)]
 mod pharmacies;

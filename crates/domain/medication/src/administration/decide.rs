@@ -59,12 +59,63 @@ pub enum PackState {
     NotScanned,
     /// It is what was ordered, in date.
     Fits,
-    /// It is something else.
+    /// It is another medicine.
     Other,
+    /// The medicine in another strength.
+    OtherStrength,
+    /// The medicine in that strength, in another form.
+    OtherForm,
     /// It is out of date.
     Expired,
     /// Its batch was recalled.
     Recalled,
+    /// Its number is in no list of products here.
+    Unlisted,
+    /// What was read is no code of a pack.
+    Unreadable,
+}
+
+impl PackState {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::NotScanned,
+        Self::Fits,
+        Self::Other,
+        Self::OtherStrength,
+        Self::OtherForm,
+        Self::Expired,
+        Self::Recalled,
+        Self::Unlisted,
+        Self::Unreadable,
+    ];
+
+    /// The code: `other-strength`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotScanned => "not-scanned",
+            Self::Fits => "fits",
+            Self::Other => "other",
+            Self::OtherStrength => "other-strength",
+            Self::OtherForm => "other-form",
+            Self::Expired => "expired",
+            Self::Recalled => "recalled",
+            Self::Unlisted => "unlisted",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// What it brings: another form is often what a pharmacy had instead, and an unknown number says
+    /// nothing, so that somebody decides.
+    const fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::NotScanned | Self::Fits => None,
+            Self::OtherForm | Self::Unlisted | Self::Unreadable => Some(Verdict::Unknown),
+            Self::Other | Self::OtherStrength | Self::Expired | Self::Recalled => {
+                Some(Verdict::Block)
+            }
+        }
+    }
 }
 
 /// Everything a decision rests on.
@@ -218,7 +269,7 @@ pub enum Why {
     },
     /// The pack is not the right one.
     Pack {
-        /// `other`, `expired`, `recalled`.
+        /// The code of the [`PackState`].
         what: &'static str,
     },
 }
@@ -475,13 +526,10 @@ impl Weighing<'_> {
                 self.ask(Need::Rights, Verdict::Block, Why::RightMissing { right });
             }
         }
-        let what = match self.giving.pack {
-            PackState::NotScanned | PackState::Fits => return,
-            PackState::Other => "other",
-            PackState::Expired => "expired",
-            PackState::Recalled => "recalled",
-        };
-        self.add(Verdict::Block, Why::Pack { what });
+        let pack = self.giving.pack;
+        if let Some(verdict) = pack.verdict() {
+            self.add(verdict, Why::Pack { what: pack.code() });
+        }
     }
 
     fn alerts(&mut self) {

@@ -332,6 +332,22 @@ fn every_fact_has_its_effect() {
             None,
         ),
         (
+            "the right pack in another strength",
+            |c| c.pack = PackState::OtherStrength,
+            Block,
+            false,
+            "Pack",
+            None,
+        ),
+        (
+            "a pack that nobody knows",
+            |c| c.pack = PackState::Unlisted,
+            Unknown,
+            false,
+            "Pack",
+            Some(Need::Reason),
+        ),
+        (
             "a high alert",
             |c| c.alerts.tier = Some(crate::knowledge::Tier::High),
             Block,

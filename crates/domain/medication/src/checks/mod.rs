@@ -4,6 +4,7 @@
 
 mod allergy;
 pub mod analytics;
+pub mod elsewhere;
 mod list;
 pub mod merge;
 pub mod overrides;
@@ -119,6 +120,8 @@ pub enum NotChecked {
     Dose(usize, Arc<Rule>),
     /// A source that did not answer.
     Source(String, String),
+    /// A medicine that a source elsewhere told nothing of: its place, the source and why.
+    Elsewhere(usize, String, String),
 }
 
 impl NotChecked {
@@ -126,7 +129,10 @@ impl NotChecked {
     #[must_use]
     pub const fn medicine(&self) -> Option<usize> {
         match self {
-            Self::Medicine(at, _) | Self::Fact(at, ..) | Self::Dose(at, _) => Some(*at),
+            Self::Medicine(at, _)
+            | Self::Fact(at, ..)
+            | Self::Dose(at, _)
+            | Self::Elsewhere(at, ..) => Some(*at),
             Self::Allergies | Self::Allergy(_) | Self::Source(..) => None,
         }
     }
@@ -169,6 +175,9 @@ impl NotChecked {
                 )
             }
             Self::Source(source, why) => format!("{source} did not answer: {why}"),
+            Self::Elsewhere(at, source, why) => {
+                format!("{} was not checked with {source}: {why}", name(at))
+            }
         }
     }
 }

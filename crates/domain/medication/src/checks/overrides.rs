@@ -1,11 +1,13 @@
 //! Going on in spite of an alert: who may, with which reason, and for how long. Must not outlive what it
 //! was given for: another dose, route, medicine or release asks again.
 
+use std::collections::BTreeMap;
+
 use kernel::{Categorised, Category};
 use sha2::{Digest as _, Sha256};
 
 use super::merge::Alert;
-use super::{Allergen, Allergies, Medicine};
+use super::{Allergen, Allergies, Finding, Medicine};
 use crate::knowledge::builtin::digits;
 use crate::knowledge::{IngredientId, Knowledge, Measured, Tier};
 
@@ -77,6 +79,47 @@ impl Categorised for OverrideError {
     fn category(&self) -> Category {
         Category::Unprocessable
     }
+}
+
+/// The fingerprints by which an alert is known, the one it is shown with first: of our own findings where
+/// one of them is as loud as the alert, else of the loudest source by name; then of each other source that
+/// interrupts. An override holds for all of them, so that it stands when a source is not reached later, and
+/// for none that is louder.
+#[must_use]
+pub fn fingerprints(
+    knowledge: &Knowledge,
+    alert: &Alert,
+    medicines: &[Medicine],
+    allergies: &Allergies,
+) -> Vec<Fingerprint> {
+    let mut sources: BTreeMap<(bool, &str), Vec<&Finding>> = BTreeMap::new();
+    for finding in &alert.findings {
+        let source = finding.rule.release.source.as_str();
+        let elsewhere = source != knowledge.release.source;
+        sources
+            .entry((elsewhere, source))
+            .or_default()
+            .push(finding);
+    }
+    let tier = |own: &[&Finding]| own.iter().map(|one| one.tier).max();
+    let mut groups: Vec<Vec<&Finding>> = sources.into_values().collect();
+    // Stable: within a tier our own come first.
+    groups.sort_by_key(|own| core::cmp::Reverse(tier(own)));
+    if !alert.tier.interrupts() {
+        // What does not interrupt is overridden by nobody; it is known by everything that it says.
+        return vec![fingerprint(knowledge, alert, medicines, allergies)];
+    }
+    let loud = groups
+        .into_iter()
+        .filter(|own| tier(own).is_some_and(Tier::interrupts));
+    loud.map(|own| {
+        let part = Alert {
+            findings: own.into_iter().cloned().collect(),
+            ..alert.clone()
+        };
+        fingerprint(knowledge, &part, medicines, allergies)
+    })
+    .collect()
 }
 
 /// The fingerprint of an alert in its list, and among the allergies it may be about.

@@ -57,6 +57,22 @@ pub fn alike(one: &str, other: &str) -> Option<Alike> {
     (measure >= 70).then_some(Alike::Similar(measure))
 }
 
+/// What a name is known to be taken for: the name and the other, with the differing letters raised.
+#[must_use]
+pub fn known(name: &str) -> Vec<(&'static str, &'static str)> {
+    let name = name.trim().to_lowercase();
+    let pairs = PAIRS.iter().filter_map(|(left, right)| {
+        if left.to_lowercase() == name {
+            Some((*left, *right))
+        } else if right.to_lowercase() == name {
+            Some((*right, *left))
+        } else {
+            None
+        }
+    });
+    pairs.collect()
+}
+
 /// Shared pairs of neighbouring letters (Dice), in hundredths; ends count, as readers look there first.
 #[must_use]
 pub fn similarity(one: &str, other: &str) -> u8 {

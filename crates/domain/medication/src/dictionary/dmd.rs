@@ -58,6 +58,39 @@ pub struct Counts {
     pub numbers: usize,
 }
 
+/// The files of a release that are read, by the start of their names; the first five must be there.
+const FILES: [&str; 7] = [
+    "f_vmp2",
+    "f_amp2",
+    "f_ampp2",
+    "f_ingredient2",
+    "f_lookup2",
+    "f_gtin2",
+    "f_vtm2",
+];
+
+/// Whether a file of a release is read, by its name.
+#[must_use]
+pub fn is_read(name: &str) -> bool {
+    start(name).is_some()
+}
+
+fn start(name: &str) -> Option<&'static str> {
+    let last = name.rsplit(['/', '\\']).next()?.to_ascii_lowercase();
+    let own = FILES.into_iter().find(|start| last.starts_with(start))?;
+    last.rsplit_once('.')
+        .is_some_and(|(_, kind)| kind == "xml")
+        .then_some(own)
+}
+
+/// The first file that a release lacks.
+#[must_use]
+pub fn missing(names: &[String]) -> Option<&'static str> {
+    let there: Vec<&str> = names.iter().filter_map(|name| start(name)).collect();
+    let mut needed = FILES.into_iter().take(5);
+    needed.find(|own| !there.contains(own))
+}
+
 /// Counts lines as they are read.
 struct Counted<R> {
     reader: R,

@@ -4,9 +4,12 @@
 pub mod alike;
 mod builtin;
 pub mod dmd;
+pub mod pack;
 pub mod rxnorm;
+pub mod stored;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 pub use builtin::built_in;
 use kernel::{Categorised, Category};
@@ -28,6 +31,9 @@ pub enum DictionaryError {
         /// What is wrong.
         what: String,
     },
+    /// A stored list that is not whole.
+    #[error("the stored list of products {0}: load it again")]
+    Damaged(String),
 }
 
 impl Categorised for DictionaryError {
@@ -87,6 +93,18 @@ impl Strength {
             "ug" => self.value.checked_div(Decimal::ONE_THOUSAND),
             "g" => self.value.checked_mul(Decimal::ONE_THOUSAND),
             _ => None,
+        }
+    }
+}
+
+/// As on a label: `250 mg/5 mL`.
+impl core::fmt::Display for Strength {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {}", self.value.normalize(), self.unit)?;
+        match &self.per {
+            Some((value, unit)) if *value == Decimal::ONE => write!(f, "/{unit}"),
+            Some((value, unit)) => write!(f, "/{} {unit}", value.normalize()),
+            None => Ok(()),
         }
     }
 }
@@ -152,6 +170,12 @@ pub struct Dictionary {
     names: HashMap<String, Option<usize>>,
     codes: HashMap<(System, String), usize>,
     gtins: HashMap<Gtin, Option<usize>>,
+    /// The strictest schedule of a product that holds an ingredient.
+    strictest: HashMap<IngredientId, Schedule>,
+    /// Names of ingredients, each once.
+    parts: BTreeSet<String>,
+    /// What answers where this one has nothing.
+    below: Option<Arc<Dictionary>>,
 }
 
 impl Dictionary {
@@ -173,31 +197,77 @@ impl Dictionary {
             for code in &product.codes {
                 own.codes.insert(code.clone(), at);
             }
+            let parts = product.components.iter();
+            own.parts.extend(parts.clone().map(|one| one.name.clone()));
+            for id in parts.filter_map(|one| one.ingredient) {
+                if let Some(schedule) = product.schedule {
+                    let strictest = own.strictest.entry(id).or_insert(schedule);
+                    *strictest = schedule.min(*strictest);
+                }
+            }
         }
         own.products = products;
         own
     }
 
-    /// All products.
+    /// Puts it over another, which answers where this one has nothing. What two products of this one share
+    /// finds neither, whatever is below.
+    #[must_use]
+    pub fn over(mut self, below: Arc<Dictionary>) -> Self {
+        self.below = Some(below);
+        self
+    }
+
+    /// The products of this list, without those below it.
     #[must_use]
     pub fn products(&self) -> &[Product] {
         &self.products
     }
+    /// Every product of this list and of those below it.
+    pub fn all(&self) -> impl Iterator<Item = &Product> {
+        let lists = core::iter::successors(Some(self), |own| own.below.as_deref());
+        lists.flat_map(|own| &own.products)
+    }
+    /// The names of all ingredients, each once and in order.
+    #[must_use]
+    pub fn ingredient_names(&self) -> BTreeSet<&str> {
+        let lists = core::iter::successors(Some(self), |own| own.below.as_deref());
+        lists
+            .flat_map(|own| &own.parts)
+            .map(String::as_str)
+            .collect()
+    }
     /// By trade item number.
     #[must_use]
     pub fn by_gtin(&self, gtin: Gtin) -> Option<&Product> {
-        self.products.get((*self.gtins.get(&gtin)?)?)
+        match self.gtins.get(&gtin) {
+            Some(at) => self.products.get((*at)?),
+            None => self.below.as_deref()?.by_gtin(gtin),
+        }
     }
     /// By code.
     #[must_use]
     pub fn by_code(&self, system: System, code: &str) -> Option<&Product> {
-        self.products
-            .get(*self.codes.get(&(system, code.to_owned()))?)
+        match self.codes.get(&(system, code.to_owned())) {
+            Some(at) => self.products.get(*at),
+            None => self.below.as_deref()?.by_code(system, code),
+        }
     }
     /// By name, whatever its case and spaces.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Product> {
-        self.products.get((*self.names.get(&fold(name))?)?)
+        match self.names.get(&fold(name)) {
+            Some(at) => self.products.get((*at)?),
+            None => self.below.as_deref()?.by_name(name),
+        }
+    }
+    /// The strictest schedule of the products that hold an ingredient, in this list and below it.
+    #[must_use]
+    pub fn strictest(&self, ingredient: IngredientId) -> Option<Schedule> {
+        let own = self.strictest.get(&ingredient).copied();
+        let below = self.below.as_deref();
+        let below = below.and_then(|below| below.strictest(ingredient));
+        own.into_iter().chain(below).min()
     }
 }
 

@@ -108,6 +108,20 @@ impl File {
     }
 }
 
+impl File {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Concepts, Self::Relationships, Self::Attributes];
+
+    /// Which of them a file of a release is, by its name; the copies in the folder of the prescribable
+    /// content have the same names.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let last = name.rsplit(['/', '\\']).next()?;
+        let mut all = Self::ALL.into_iter();
+        all.find(|own| own.name().eq_ignore_ascii_case(last))
+    }
+}
+
 /// What a release held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {

@@ -114,3 +114,19 @@ proptest! {
         prop_assert!(similarity(&one, &other) <= 100);
     }
 }
+
+#[test]
+fn what_a_name_is_known_to_be_taken_for() {
+    assert_eq!(
+        super::alike::known(" Carbamazepine"),
+        [
+            ("carBAMazepine", "OXcarbazepine"),
+            ("carBAMazepine", "carBIMazole")
+        ]
+    );
+    assert_eq!(
+        super::alike::known("azithromycin"),
+        [("aziTHROMYCIN", "azaTHIOPRINE")]
+    );
+    assert!(super::alike::known("paracetamol").is_empty());
+}

@@ -1,26 +1,7 @@
 //! The code tables of a Timing: units of time, days of the week, events of the day and abbreviations.
 //! Must not know what a home's rounds are.
 
-/// A table of codes as an enumeration.
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $code:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$each])* #[serde(rename = $code)] $variant,)+ }
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-            /// The code.
-            #[must_use]
-            pub const fn code(self) -> &'static str { match self { $(Self::$variant => $code,)+ } }
-            /// By code.
-            #[must_use]
-            pub fn of(code: &str) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
+use crate::codes::codes;
 
 codes! {
     /// A unit of time (FHIR R4 value set units-of-time).

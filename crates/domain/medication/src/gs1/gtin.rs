@@ -32,6 +32,18 @@ impl Gtin {
         Ok(Self(number))
     }
 
+    /// As a number.
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The number of a list that was checked when it was read; none where its check digit is wrong.
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        let whole = (1..=99_999_999_999_999).contains(&number);
+        let good = u64::from(check_digit(number / 10)) == number % 10;
+        (whole && good).then_some(Self(number))
+    }
+
     /// The 14 digits.
     #[must_use]
     pub fn digits(self) -> String {

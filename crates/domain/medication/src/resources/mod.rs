@@ -41,6 +41,7 @@ pub const EXTENSIONS: [&str; 21] = [
     "administration-content",
     "administration-corrects",
     "administration-need",
+    "administration-pack",
     "order-stop",
     "order-pause",
     "order-window",

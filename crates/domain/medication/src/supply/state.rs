@@ -3,27 +3,9 @@
 
 use kernel::{ActorId, Categorised, Category, Timestamp};
 
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $code:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$each])* #[serde(rename = $code)] $variant,)+ }
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-            /// The code.
-            #[must_use]
-            pub const fn code(self) -> &'static str { match self { $(Self::$variant => $code,)+ } }
-            /// By code.
-            #[must_use]
-            pub fn of(code: &str) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
+use crate::codes::codes;
 
-named! {
+codes! {
     /// Where it stands.
     State {
         /// Being written.
@@ -57,7 +39,7 @@ named! {
     }
 }
 
-named! {
+codes! {
     /// What moves it.
     Event {
         /// A person says yes.
@@ -89,7 +71,7 @@ named! {
     }
 }
 
-named! {
+codes! {
     /// What is asked of whom.
     Kind {
         /// A prescription, of the prescriber.
@@ -406,7 +388,7 @@ fn way(from: State, to: State, kind: Kind, by: &[Event]) -> Option<Vec<Event>> {
     None
 }
 
-named! {
+codes! {
     /// What became of one item, in the codes of the electronic prescription service.
     Dispensed {
         /// All of it was dispensed.

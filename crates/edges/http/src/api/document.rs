@@ -10,8 +10,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
 use crate::api::{
-    audit, branches, break_glass, clients, erasure, me, operator, relationships, subscriptions,
-    tokens, users,
+    audit, branches, break_glass, clients, erasure, me, medicines, operator, relationships,
+    subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
@@ -25,12 +25,13 @@ pub(super) fn table() -> Vec<Route> {
 #[openapi(
     info(
         title = "Theriac",
-        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, packs of medicines, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
         openapi,
         me::show,
+        medicines::scanned,
         audit::entries, audit::about_patient,
         branches::list, branches::create, branches::open, branches::close,
         users::list, users::create, users::show, users::enable, users::disable, users::set_roles,

@@ -9,6 +9,7 @@ pub mod clients;
 pub mod document;
 pub mod erasure;
 pub mod me;
+pub mod medicines;
 pub mod operator;
 pub mod relationships;
 pub mod subscriptions;
@@ -49,6 +50,7 @@ pub fn table() -> Vec<Route> {
     [
         document::table(),
         me::table(),
+        medicines::table(),
         audit::table(),
         branches::table(),
         users::table(),

@@ -202,8 +202,15 @@ pub(super) const SOCKETS: Family = family(
     "WebSockets of subscriptions that are open in this process",
 );
 
+pub(super) const KNOWLEDGE: Family = family(
+    "theriac_knowledge_questions_total",
+    Counter,
+    &["source", "outcome"],
+    "Checks of lists by source of drug knowledge: `answered`, `kept` (nothing had to be asked), and failures: `late`, `resting`, `unreachable`, `key`, `refused`, `status`, `unreadable`",
+);
+
 /// All of them, as the reference page lists them.
-pub const FAMILIES: [Family; 24] = [
+pub const FAMILIES: [Family; 25] = [
     BUILD,
     REQUESTS,
     DURATIONS,
@@ -228,6 +235,7 @@ pub const FAMILIES: [Family; 24] = [
     SUBSCRIPTIONS,
     WAITING,
     SOCKETS,
+    KNOWLEDGE,
 ];
 
 /// The reference page, generated.
@@ -247,6 +255,6 @@ pub fn reference() -> String {
         );
         page.push_str(&row);
     }
-    page.push_str("\n## What to watch\n- `theriac_store_writer_queue` that stays above 0 with a growing `theriac_store_commit_wait_seconds`: the disk is the limit (`theriac_store_commit_sync_seconds`), or one tenant writes more than one writer can take.\n- `theriac_store_journal_looks` that grows: looks are recorded faster than they reach the access ledger; beyond 20,000 in a tenant, answers wait.\n- `theriac_ledger_staged_entries` that stays above 0: the sequencer does not come by its entries; after 5 s `/readyz` fails with the reason in the log.\n- `theriac_jobs{state=\"failed\"}` above 0: the log says why. `theriac_job_done_age_seconds{job=\"checkpoints\"}` above a minute on every replica: tenants' checkpoints no longer reach the instance log.\n- `theriac_store_commits_total{outcome=\"failed\"}` that grows: a full or failing disk, or a database that is away.\n- `theriac_subscription_waiting_events` that grows: an endpoint is slower than the changes it asks for, or down; `GET /t/{tenant}/api/v1/subscriptions` says which. `theriac_subscription_notifications_total{outcome=\"dead\"}` that grows: notifications were given up; see the guide on subscriptions.\n");
+    page.push_str("\n## What to watch\n- `theriac_store_writer_queue` that stays above 0 with a growing `theriac_store_commit_wait_seconds`: the disk is the limit (`theriac_store_commit_sync_seconds`), or one tenant writes more than one writer can take.\n- `theriac_store_journal_looks` that grows: looks are recorded faster than they reach the access ledger; beyond 20,000 in a tenant, answers wait.\n- `theriac_ledger_staged_entries` that stays above 0: the sequencer does not come by its entries; after 5 s `/readyz` fails with the reason in the log.\n- `theriac_jobs{state=\"failed\"}` above 0: the log says why. `theriac_job_done_age_seconds{job=\"checkpoints\"}` above a minute on every replica: tenants' checkpoints no longer reach the instance log.\n- `theriac_store_commits_total{outcome=\"failed\"}` that grows: a full or failing disk, or a database that is away.\n- `theriac_subscription_waiting_events` that grows: an endpoint is slower than the changes it asks for, or down; `GET /t/{tenant}/api/v1/subscriptions` says which. `theriac_subscription_notifications_total{outcome=\"dead\"}` that grows: notifications were given up; see the guide on subscriptions.\n- `theriac_knowledge_questions_total` with another outcome than `answered` and `kept` that grows: prescribers read \"not checked\" with that source; the log says why.\n");
     page
 }

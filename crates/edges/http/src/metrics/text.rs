@@ -72,6 +72,11 @@ pub(super) fn write(figures: &Figures) -> String {
         text.sample(f::LAG.name, &[("consumer", consumer)], *behind as f64);
     }
     subscriptions(&mut text, figures);
+    text.family(&f::KNOWLEDGE);
+    for (source, outcome, count) in &figures.knowledge {
+        let labels = [("source", source.as_str()), ("outcome", *outcome)];
+        text.sample(f::KNOWLEDGE.name, &labels, *count as f64);
+    }
     text.0
 }
 

@@ -142,6 +142,7 @@ fn dose(parameters: &Parameters) -> Result<Dose, EdgeError> {
         need: text("asNeeded"),
         done: parameters.flag("done")?.unwrap_or(false),
         corrects: corrects.map(|(_, part)| correction(part)).transpose()?,
+        scan: text("scan"),
     })
 }
 

@@ -114,6 +114,9 @@ impl House {
         if path.ends_with("/{type}") && matches!(method, "PUT" | "PATCH" | "DELETE") {
             address.push_str("?identifier=urn:mrn%7Cconditional");
         }
+        if path.ends_with("/medicines/scan") {
+            address.push_str("?text=2000000000107");
+        }
         if path.ends_with("/$lastn") {
             address.push_str("?patient=a");
         }

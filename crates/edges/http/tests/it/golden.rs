@@ -356,6 +356,7 @@ pub const GOLDEN: &[Row] = &[
         None,
         Some((RECEPTIONIST, 200)),
     ),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/medicines/scan", 200),
     (
         "GET",
         "/t/{tenant}/api/v1/audit/entries",

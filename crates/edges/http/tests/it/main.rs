@@ -33,6 +33,8 @@ mod logs;
 #[cfg(test)]
 mod medicines;
 #[cfg(test)]
+mod medicines_elsewhere;
+#[cfg(test)]
 mod medicines_given;
 #[cfg(test)]
 mod operations;

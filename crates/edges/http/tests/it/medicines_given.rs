@@ -4,7 +4,7 @@
 use identity::Role;
 use serde_json::{Value, json};
 
-use crate::server::{Call, ROSEWOOD, TestServer};
+use crate::server::{Answer, Call, ROSEWOOD, TestServer};
 
 const BASE: &str = "/t/rosewood/fhir";
 
@@ -182,4 +182,132 @@ async fn a_witness_signs_with_a_sign_in_of_their_own() {
         let call = Call::post(sign.clone()).bearer(who);
         server.send(call.json(&nothing)).await.expect(status);
     }
+}
+
+/// The number of a built-in product, as an element string.
+fn pack(gtin: &str, more: &str) -> String {
+    format!("(01)0{gtin}{more}")
+}
+
+#[tokio::test]
+async fn a_scanned_pack_is_part_of_the_decision_and_of_the_record() {
+    let (server, carer, _) = home("Paracetamol 500mg tablet").await;
+    let give = |scan: &str| {
+        let more = [
+            part("asNeeded", "valueString", json!("headache")),
+            part("reason", "valueString", json!("weighs about 70 kg")),
+            part("scan", "valueString", json!(scan)),
+        ];
+        let call = Call::post(format!("{BASE}/MedicationRequest/o/$give")).bearer(&carer);
+        server.send(call.json(&dose("given", &more)))
+    };
+    for (scan, says) in [
+        (
+            pack("2000000001005", ""),
+            "the pack holds another medicine than ordered",
+        ),
+        (
+            pack("2000000000206", ""),
+            "the pack holds another strength than ordered",
+        ),
+        (
+            pack("2000000000107", "(17)250101"),
+            "the pack is out of date",
+        ),
+    ] {
+        let held = give(&scan).await.expect(422).text();
+        assert!(held.contains(says), "{scan}: {held}");
+    }
+    kept_with_the_record(
+        &server,
+        &carer,
+        give("]d20102000000000107172801311020260A\u{1d}21S1"),
+    )
+    .await;
+}
+
+/// The element string is as a reader sends it, with its prefix and the separator.
+async fn kept_with_the_record(
+    server: &TestServer,
+    carer: &str,
+    given: impl Future<Output = Answer>,
+) {
+    let given = given.await.expect(201).json();
+    let name = named(&given, "administration")[0]["valueReference"]["reference"].clone();
+    let call = Call::get(format!("{BASE}/{}", name.as_str().unwrap())).bearer(carer);
+    let stored = server.send(call).await.expect(200).json();
+    let kept = stored["extension"].as_array().unwrap();
+    let own = kept
+        .iter()
+        .find(|one| {
+            one["url"]
+                .as_str()
+                .unwrap()
+                .ends_with("administration-pack")
+        })
+        .unwrap();
+    let values: Vec<&str> = own["extension"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| {
+            let mut members = part.as_object().unwrap().values();
+            members.nth(1).unwrap().as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(
+        values,
+        ["fits", "02000000000107", "20260A", "S1", "2028-01-31"]
+    );
+    let scanned = kept.iter().any(|one| {
+        one["url"]
+            .as_str()
+            .unwrap()
+            .ends_with("administration-right")
+            && one.to_string().contains("scan")
+    });
+    assert!(scanned, "the scan verified the medicine: {stored}");
+}
+
+#[tokio::test]
+async fn a_scan_is_resolved_for_pages() {
+    let (server, carer, _) = home("Paracetamol 500mg tablet").await;
+    let ask = |query: &str| {
+        let path = format!("/t/rosewood/api/v1/medicines/scan?{query}");
+        server.send(Call::get(path).bearer(&carer))
+    };
+    let found = ask("text=(01)02000000000107(17)280131(10)A&order=o")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        found,
+        json!({
+            "gtin": "02000000000107", "batch": "A", "serial": null, "expiry": "2028-01-31",
+            "expired": false, "recall": null,
+            "product": {
+                "name": "Paracetamol 500mg tablet", "form": "tablet", "route": "oral", "schedule": null,
+                "ingredients": [{ "name": "paracetamol", "strength": "500 mg" }],
+            },
+            "state": "fits",
+        })
+    );
+    let other = ask("text=2000000001005&order=o").await.expect(200).json();
+    assert_eq!(other["state"], "other");
+    let unlisted = ask("text=5012345678900").await.expect(200).json();
+    assert_eq!(
+        (&unlisted["product"], &unlisted["state"]),
+        (&Value::Null, &Value::Null)
+    );
+    // A separator as it comes, and what is no code.
+    let given = ask("text=%5Dd2010200000000010710A%1D21S")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(given["serial"], "S");
+    for wrong in ["text=5012345678901", "text=hello", "text="] {
+        ask(wrong).await.expect(422);
+    }
+    ask("order=o").await.expect(400);
+    ask("text=2000000001005&order=nobody").await.expect(404);
 }

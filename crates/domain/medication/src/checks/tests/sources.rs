@@ -250,3 +250,33 @@ fn an_override_for_one_allergy_is_none_for_another() {
     assert_ne!(class, print(Allergen::Ingredient(id("amoxicillin"))));
     assert_eq!(class, print(Allergen::Class("penicillins".to_owned())));
 }
+
+#[test]
+fn an_override_stands_when_a_source_is_away_and_for_nothing_louder() {
+    let merged = |tiers: &[(&str, Tier)]| {
+        let (medicines, own) = pair("warfarin", "ibuprofen");
+        let first = own.findings[0].clone();
+        let answers = tiers.iter().map(|(source, tier)| Answer {
+            source: (*source).to_owned(),
+            findings: Ok(vec![elsewhere(&first, source, *tier)]),
+        });
+        let alert = merge(known(), own, answers.collect()).alerts.remove(0);
+        let prints = overrides::fingerprints(known(), &alert, &medicines, &Allergies::NoneKnown);
+        (alert.tier, prints)
+    };
+    let (_, alone) = merged(&[]);
+    assert_eq!(alone.len(), 1);
+    // As loud or less loud elsewhere: it is known by our own.
+    for others in [
+        &[("formulary", Tier::High)][..],
+        &[("labels", Tier::Low), ("formulary", Tier::Moderate)],
+    ] {
+        assert_eq!(merged(others).1[0], alone[0], "{others:?}");
+    }
+    // Louder elsewhere: another alert, whose override holds for ours too.
+    let (tier, louder) = merged(&[("formulary", Tier::Contraindicated)]);
+    assert_eq!(tier, Tier::Contraindicated);
+    assert_ne!(louder[0], alone[0]);
+    assert!(louder.contains(&alone[0]));
+    assert!(!alone.contains(&louder[0]));
+}

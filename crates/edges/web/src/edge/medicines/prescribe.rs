@@ -169,7 +169,7 @@ impl<'a> Asked<'a> {
         let found = if wanted.is_empty() {
             None
         } else {
-            Some(products::find(&self.caller, wanted)?)
+            Some(products::find(visit.app(), &self.caller, wanted).await?)
         };
         let page = FindPage {
             shell: visit.shell_about("Prescribe a medicine", &self.patient),
@@ -203,7 +203,7 @@ impl<'a> Asked<'a> {
     async fn first(&self) -> Result<Response, AppError> {
         let query = &self.visit.query;
         let name = query.text("medicine").to_owned();
-        let product = products::named(&self.caller, &name)?;
+        let product = products::named(self.visit.app(), &self.caller, &name).await?;
         let mut filled = Filled::of(&name, product.as_ref());
         filled.replaces = query.text("replaces").to_owned();
         filled.key = self.visit.app().ids().uuid().to_string();
@@ -290,7 +290,7 @@ impl<'a> Asked<'a> {
     async fn submitted(&self, body: &str) -> Result<Response, AppError> {
         let form = self.visit.form(body)?;
         let mut filled = Filled::from(&form);
-        let product = products::named(&self.caller, &filled.medicine)?;
+        let product = products::named(self.visit.app(), &self.caller, &filled.medicine).await?;
         match form.text("do") {
             "add" => filled.add(),
             "less" => filled.less(),

@@ -1,12 +1,12 @@
-//! The files of a release: a folder, a zip archive or one file. Read as streams, with progress.
+//! The files of a release of code systems or products: a folder, a zip archive or one file. Read as streams, with progress.
+
+mod archive;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::archive::{Archive, Member};
-use super::is_read;
-use crate::cli::TerminologyKind;
+use self::archive::{Archive, Member};
 use crate::failure::Failure;
 
 /// How deep folders are looked into.
@@ -68,15 +68,15 @@ impl Release {
         }
     }
 
-    /// How many bytes will be read.
-    pub fn bytes(&self, kind: TerminologyKind) -> u64 {
+    /// How many bytes will be read, of the files that are.
+    pub fn bytes(&self, is_read: impl Fn(&str) -> bool) -> u64 {
         match &self.place {
             Place::Files(files) => {
-                let read = files.iter().filter(|(name, ..)| is_read(kind, name));
+                let read = files.iter().filter(|(name, ..)| is_read(name));
                 read.map(|(.., bytes)| bytes).sum()
             }
             Place::Archive(archive) => {
-                let read = |member: &&Member| is_read(kind, &member.name);
+                let read = |member: &&Member| is_read(&member.name);
                 archive
                     .members()
                     .iter()
@@ -109,6 +109,14 @@ impl Release {
         };
         Ok(Box::new(BufReader::with_capacity(1 << 16, counted)))
     }
+}
+
+/// The last name of a path, by which a source is kept.
+pub fn last_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn collect(
