@@ -31,6 +31,7 @@ struct House {
 }
 
 async fn house() -> House {
+    use Role::{Administrator, Auditor, Doctor, Receptionist};
     let server = TestServer::start_with(|settings| settings.bulk.jobs = 20).await;
     let mut tokens = BTreeMap::new();
     tokens.insert(
@@ -50,12 +51,7 @@ async fn house() -> House {
             )
             .await,
     );
-    for role in [
-        Role::Administrator,
-        Role::Doctor,
-        Role::Auditor,
-        Role::Receptionist,
-    ] {
+    for role in [Administrator, Doctor, Auditor, Receptionist] {
         tokens.insert(Who::Person(role), server.person(ROSEWOOD, role).await);
     }
     tokens.insert(

@@ -52,7 +52,11 @@ pub(super) fn signatures(form: &Form) -> Vec<Field> {
                 .value(form.text(&name))
                 .autocomplete("off")
                 .hint(hint),
-            Field::password(&format!("{key}-password"), &format!("{who}: password"), "off"),
+            Field::password(
+                &format!("{key}-password"),
+                &format!("{who}: password"),
+                "off",
+            ),
             Field::code(&format!("{key}-code"), &format!("{who}: code"))
                 .optional()
                 .hint("Only with a second step"),
@@ -93,7 +97,11 @@ pub(super) fn number(form: &Form, name: &str, label: &str) -> Result<Decimal, Ap
 }
 
 /// An id of a form.
-pub(super) fn id<T: std::str::FromStr>(form: &Form, name: &str, label: &str) -> Result<T, AppError> {
+pub(super) fn id<T: std::str::FromStr>(
+    form: &Form,
+    name: &str,
+    label: &str,
+) -> Result<T, AppError> {
     form.text(name)
         .parse()
         .map_err(|_| wrong(format!("{label} is missing: choose one")))

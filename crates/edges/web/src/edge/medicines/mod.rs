@@ -4,17 +4,17 @@
 mod alerts;
 mod builder;
 mod card;
+mod choices;
 mod history;
 mod home;
 mod list;
 mod order;
 mod orders;
 mod prescribe;
+mod register;
 mod sheet;
 mod shown;
 mod step;
-mod choices;
-mod register;
 mod stock;
 
 use axum::Router;

@@ -3,7 +3,7 @@
 
 use app::AppError;
 use app::medicines::register::pages::{self, Begin, Correct, Count};
-use app::medicines::register::{incidents, PageHead};
+use app::medicines::register::{PageHead, incidents};
 use app::medicines::stock::look;
 use axum::Router;
 use axum::extract::Path;
@@ -32,10 +32,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/medicines/register/{id}", get(show))
         .route("/medicines/register/{id}/print", get(print))
         .route("/medicines/register/{id}/{step}", get(step_form).post(step))
-        .route(
-            "/medicines/register/{id}/incidents/{incident}",
-            post(note),
-        )
+        .route("/medicines/register/{id}/incidents/{incident}", post(note))
         .route(
             "/medicines/register/{id}/incidents/{incident}/settle",
             get(settle_form).post(settle),
@@ -61,7 +58,9 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
         let href = visit.href(&format!("/medicines/register/{}", page.id));
         let own = page.heading.class.demands();
         let class = format!("Schedule {}", own.schedule as u8 + 1);
-        let counted = page.counted.map(|own| Cell::when(When::at(own, visit.zone())));
+        let counted = page
+            .counted
+            .map(|own| Cell::when(When::at(own, visit.zone())));
         let state = if page.open.is_empty() {
             Cell::tag(Tone::Good, "In order")
         } else {
@@ -69,13 +68,20 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
         };
         table = table.row(vec![
             Cell::link(&href, &title(page)).minor(&class),
-            Cell::text(&format!("{} {}", page.balance.normalize(), page.unit.name())),
+            Cell::text(&format!(
+                "{} {}",
+                page.balance.normalize(),
+                page.unit.name()
+            )),
             counted.unwrap_or_else(|| Cell::text("Never")),
             state,
         ]);
     }
     let signs = visit.offers(Interaction::SignRegister);
-    let begin = (visit.href("/medicines/register/new"), "Begin a page".to_owned());
+    let begin = (
+        visit.href("/medicines/register/new"),
+        "Begin a page".to_owned(),
+    );
     let page = ListPage {
         shell: visit.shell("Controlled-drug register"),
         lead: "Receipts, doses, returns and destruction are entered with the movement of stock; two people sign.".to_owned(),
@@ -123,7 +129,11 @@ fn stage_words(own: &Incident) -> (Tone, &'static str) {
 
 const TOLD: [(Notified, &str, &str); 4] = [
     (Notified::Manager, "manager", "Manager"),
-    (Notified::AccountableOfficer, "accountable_officer", "Accountable officer"),
+    (
+        Notified::AccountableOfficer,
+        "accountable_officer",
+        "Accountable officer",
+    ),
     (Notified::Police, "police", "Police"),
     (Notified::Regulator, "regulator", "Regulator"),
 ];
@@ -212,7 +222,10 @@ async fn show_page(visit: &Visit, id: &str, printed: bool) -> Result<Response, A
     let back = if printed {
         (href(""), "Back to the page".to_owned())
     } else {
-        (visit.href("/medicines/register"), "Controlled-drug register".to_owned())
+        (
+            visit.href("/medicines/register"),
+            "Controlled-drug register".to_owned(),
+        )
     };
     let page = ToolPage {
         shell: visit.shell(&title(&head)),
@@ -397,11 +410,7 @@ fn movement(visit: &Visit, form: &Form) -> (String, String) {
     ("movement".to_owned(), own)
 }
 
-async fn step(
-    visit: Visit,
-    Path(params): Path<Vec<(String, String)>>,
-    body: String,
-) -> Response {
+async fn step(visit: Visit, Path(params): Path<Vec<(String, String)>>, body: String) -> Response {
     let asked = (param(&params, "id"), param(&params, "step"));
     let result = step_of(&visit, asked, &body).await;
     visit.answer(result)
@@ -419,7 +428,9 @@ async fn step_of(
         corrected(visit, page, &form).await
     };
     match done {
-        Ok(()) => Ok(redirect(&visit.href(&format!("/medicines/register/{page}?done=saved")))),
+        Ok(()) => Ok(redirect(
+            &visit.href(&format!("/medicines/register/{page}?done=saved")),
+        )),
         Err(error) if is_of_form(&error) => {
             step_page(visit, (page, step), &form, Some(&error)).await
         }
@@ -450,11 +461,7 @@ async fn corrected(visit: &Visit, page: &str, form: &Form) -> Result<(), AppErro
     Ok(())
 }
 
-async fn note(
-    visit: Visit,
-    Path(params): Path<Vec<(String, String)>>,
-    body: String,
-) -> Response {
+async fn note(visit: Visit, Path(params): Path<Vec<(String, String)>>, body: String) -> Response {
     let which = (param(&params, "id"), param(&params, "incident"));
     let result = note_of(&visit, which, &body).await;
     visit.answer(result)
@@ -471,7 +478,9 @@ async fn note_of(
         incidents::Note::Told(*whom)
     });
     incidents::note(visit.app(), &visit.caller, (page, incident), note).await?;
-    Ok(redirect(&visit.href(&format!("/medicines/register/{page}?done=saved"))))
+    Ok(redirect(
+        &visit.href(&format!("/medicines/register/{page}?done=saved")),
+    ))
 }
 
 async fn settle_form(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
@@ -497,16 +506,26 @@ async fn settle_page(
         }
     }
     let mut fields = vec![
-        Field::text("found", &format!("What is there, in {}", open.head.unit.name()))
-            .value(form.text("found")),
+        Field::text(
+            "found",
+            &format!("What is there, in {}", open.head.unit.name()),
+        )
+        .value(form.text("found")),
         Field::area("finding", "What was found out").value(form.text("finding")),
-        select("there", "Which stock is put right", &there, form.text("there")),
+        select(
+            "there",
+            "Which stock is put right",
+            &there,
+            form.text("there"),
+        ),
     ];
     fields.extend(signatures(form));
     let asked = Asked {
         title: "Settle a discrepancy",
         lead: "The balance changes by the difference that was found, and the stock with it.",
-        action: visit.href(&format!("/medicines/register/{page}/incidents/{incident}/settle")),
+        action: visit.href(&format!(
+            "/medicines/register/{page}/incidents/{incident}/settle"
+        )),
         back: visit.href(&format!("/medicines/register/{page}")),
         fields,
         hidden: vec![movement(visit, form)],
@@ -515,11 +534,7 @@ async fn settle_page(
     Ok(form_page(visit, asked))
 }
 
-async fn settle(
-    visit: Visit,
-    Path(params): Path<Vec<(String, String)>>,
-    body: String,
-) -> Response {
+async fn settle(visit: Visit, Path(params): Path<Vec<(String, String)>>, body: String) -> Response {
     let which = (param(&params, "id"), param(&params, "incident"));
     let result = settle_of(&visit, which, &body).await;
     visit.answer(result)
@@ -552,9 +567,7 @@ async fn settle_of(visit: &Visit, which: (&str, &str), body: &str) -> Result<Res
             let below = format!("/medicines/register/{}?done=saved", which.0);
             Ok(redirect(&visit.href(&below)))
         }
-        Err(error) if is_of_form(&error) => {
-            settle_page(visit, which, &form, Some(&error)).await
-        }
+        Err(error) if is_of_form(&error) => settle_page(visit, which, &form, Some(&error)).await,
         Err(error) => Err(error),
     }
 }

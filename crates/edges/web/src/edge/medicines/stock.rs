@@ -74,7 +74,9 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
         if seen.usable != seen.total {
             held = held.minor(&format!("{} may be used", amount(seen.usable, item)));
         }
-        let soonest = seen.soonest.map(|own| Cell::when(When::at(own, visit.zone())));
+        let soonest = seen
+            .soonest
+            .map(|own| Cell::when(When::at(own, visit.zone())));
         let (tone, words) = status_words(seen.status);
         table = table.row(vec![
             name,
@@ -107,7 +109,9 @@ fn there_table(visit: &Visit, seen: &look::Seen) -> Table {
     for own in &seen.there {
         let place = format!("Location/{}", own.place.location);
         let resident = own.place.resident.as_ref();
-        let of = resident.map(|own| format!("of Patient/{own}")).unwrap_or_default();
+        let of = resident
+            .map(|own| format!("of Patient/{own}"))
+            .unwrap_or_default();
         let until = own.until.map(|own| Cell::when(When::at(own, visit.zone())));
         let mut until = until.unwrap_or_else(|| Cell::text("Not known: read the pack"));
         if let Some(why) = own.unusable {
@@ -241,7 +245,7 @@ async fn show_page(visit: &Visit, text: &str) -> Result<Response, AppError> {
     let (_, status) = status_words(seen.status);
     let mut lead = format!("{} held. {status}.", amount(seen.total, &seen.item));
     if let Some(threshold) = seen.item.threshold {
-        lead.push_str(&format!(" Low at {}.", amount(threshold, &seen.item)));
+        lead = format!("{lead} Low at {}.", amount(threshold, &seen.item));
     }
     let moving = visit.offers(Interaction::MoveStock);
     let links = STEPS.iter().filter(|_| moving).map(|(step, words)| {
@@ -251,7 +255,10 @@ async fn show_page(visit: &Visit, text: &str) -> Result<Response, AppError> {
     let section = |id: &str, title: &str, table| (id.to_owned(), title.to_owned(), table);
     let page = ToolPage {
         shell: visit.shell(&seen.item.name),
-        back: (visit.href("/medicines/stock"), "Stock of medicines".to_owned()),
+        back: (
+            visit.href("/medicines/stock"),
+            "Stock of medicines".to_owned(),
+        ),
         crumbs: Vec::new(),
         tree: None,
         lead,
@@ -306,14 +313,21 @@ fn keep_form(visit: &Visit, form: &Form, problem: Option<&AppError>) -> Response
             .value(form.text("product"))
             .hint("As the dictionary names it, such as Paracetamol 500mg tablet"),
         Field::text("unit", "Counted in")
-            .value(if form.text("unit").is_empty() { "{tablet}" } else { form.text("unit") })
+            .value(if form.text("unit").is_empty() {
+                "{tablet}"
+            } else {
+                form.text("unit")
+            })
             .hint("A unit such as {tablet}, {capsule} or mL"),
         Field::text("threshold", "Low at")
             .optional()
             .value(form.text("threshold"))
             .hint("At so much or less it is to be ordered"),
     ];
-    let back = (visit.href("/medicines/stock"), "Stock of medicines".to_owned());
+    let back = (
+        visit.href("/medicines/stock"),
+        "Stock of medicines".to_owned(),
+    );
     let action = visit.href("/medicines/stock/new");
     let words = ("Keep a medicine", "", "Keep it");
     form_page(visit, words, (action, back), (fields, Vec::new()), problem)
@@ -352,7 +366,9 @@ async fn create_of(visit: &Visit, body: &str) -> Result<Response, AppError> {
         Err(error) => Err(error),
     };
     match made {
-        Ok(item) => Ok(redirect(&visit.href(&format!("/medicines/stock/{}?done=saved", item.id)))),
+        Ok(item) => Ok(redirect(
+            &visit.href(&format!("/medicines/stock/{}?done=saved", item.id)),
+        )),
         Err(error) if is_of_form(&error) => Ok(keep_form(visit, &form, Some(&error))),
         Err(error) => Err(error),
     }
@@ -413,13 +429,21 @@ fn how_much(seen: &look::Seen, form: &Form) -> Field {
     Field::text("units", &label).value(form.text("units"))
 }
 
+/// What may be chosen: value and words.
+type Choices<'a> = &'a [(String, String)];
+
 fn receive_fields(
     seen: &look::Seen,
     form: &Form,
-    (locations, suppliers): (&[(String, String)], &[(String, String)]),
+    (locations, suppliers): (Choices<'_>, Choices<'_>),
 ) -> Vec<Field> {
     vec![
-        select("location", "Where it is put", locations, form.text("location")),
+        select(
+            "location",
+            "Where it is put",
+            locations,
+            form.text("location"),
+        ),
         Field::text("resident", "Of which resident")
             .optional()
             .value(form.text("resident"))
@@ -446,7 +470,12 @@ fn count_fields(seen: &look::Seen, form: &Form) -> Vec<Field> {
             .optional()
             .value(form.text(&name))
     });
-    let why = words("reason", "Why it differs", &DIFFERENCES, form.text("reason"));
+    let why = words(
+        "reason",
+        "Why it differs",
+        &DIFFERENCES,
+        form.text("reason"),
+    );
     each.chain([why]).collect()
 }
 
@@ -524,14 +553,16 @@ async fn step_page(
     );
     let hidden = vec![("movement".to_owned(), movement)];
     let texts = (title.as_str(), lead, words);
-    Ok(form_page(visit, texts, (action, back), (fields, hidden), problem))
+    Ok(form_page(
+        visit,
+        texts,
+        (action, back),
+        (fields, hidden),
+        problem,
+    ))
 }
 
-async fn step(
-    visit: Visit,
-    Path(params): Path<Vec<(String, String)>>,
-    body: String,
-) -> Response {
+async fn step(visit: Visit, Path(params): Path<Vec<(String, String)>>, body: String) -> Response {
     let asked = (param(&params, "id"), param(&params, "step"));
     let result = Box::pin(step_of(&visit, asked, &body)).await;
     visit.answer(result)
@@ -671,7 +702,9 @@ async fn step_of(
         Err(error) => Err(error),
     };
     match made {
-        Ok(_) => Ok(redirect(&visit.href(&format!("/medicines/stock/{medicine}?done=saved")))),
+        Ok(_) => Ok(redirect(
+            &visit.href(&format!("/medicines/stock/{medicine}?done=saved")),
+        )),
         Err(error) if is_of_form(&error) => {
             step_page(visit, (medicine, step), (&form, Some(&error))).await
         }
