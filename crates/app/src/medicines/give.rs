@@ -33,7 +33,7 @@ use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::idempotency;
-use crate::record::bundle::{Beside, BundleAnswer, guarded, guarded_with};
+use crate::record::bundle::{BundleAnswer, guarded, guarded_with};
 use crate::record::name_of;
 use crate::retry::Retry;
 
@@ -196,11 +196,7 @@ async fn once(
     let mut guards = std::mem::take(&mut ground.regimen.guards);
     guards.push(records.guard);
     guards.extend(said.guards);
-    let beside = Beside {
-        guards,
-        docs: effect.staged.docs,
-        entries: effect.staged.entries,
-    };
+    let beside = effect.staged.beside(guards);
     let bundle = guarded_with(app, caller, bundle, request, beside).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
     Ok(Given {

@@ -20,7 +20,7 @@ use super::stock::dose::{Dosed, Effect, Said, is_named, links, stage};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::record::bundle::{Beside, BundleAnswer, guarded_with};
+use crate::record::bundle::{BundleAnswer, guarded_with};
 use crate::record::name_of;
 use crate::retry::Retry;
 
@@ -132,11 +132,7 @@ async fn once(
         { "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{version}\"") }, "resource": resource },
         { "request": { "method": "POST", "url": "Provenance" }, "resource": provenance },
     ]});
-    let beside = Beside {
-        guards: Vec::new(),
-        docs: effect.staged.docs,
-        entries: effect.staged.entries,
-    };
+    let beside = effect.staged.beside(Vec::new());
     let bundle = guarded_with(app, caller, bundle.to_string().into(), None, beside).await?;
     Ok(Witnessed {
         bundle,

@@ -37,6 +37,8 @@ mod reaching;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod register;
+#[cfg(test)]
 mod remote_imports;
 #[cfg(test)]
 mod resuming;

@@ -4,7 +4,7 @@
 
 use fhir::json::Value;
 use medication::administration::{Outcome, Record};
-use medication::facts::{self, Reference};
+use medication::facts;
 use medication::ids::{ItemId, MovementId, RecordId, ResidentId};
 use medication::quantity::Quantity;
 use medication::stock::{Account, Meta, Units, WasteReason, What, units_of};
@@ -18,6 +18,7 @@ use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::medicines::ground::Records;
+use crate::medicines::regimen::Medications;
 use crate::medicines::register::Signers;
 use crate::medicines::sources;
 
@@ -129,7 +130,7 @@ pub(crate) struct Dosed<'a> {
     /// `MedicationRequest/1`.
     pub name: &'a str,
     /// What the order refers to.
-    pub medications: &'a (dyn Reference + Sync),
+    pub medications: &'a Medications,
     pub resident: ResidentId,
     /// The record that is added.
     pub record: &'a Record,

@@ -6,7 +6,7 @@ use ledger::leaf::Class;
 use medication::ids::{ItemId, MovementId, ResidentId};
 use medication::stock::{Book, Crossing, Meta, Recorded, Status, Step, Taken, What, crossing};
 use medication::stock::{Line, StockError};
-use store::{CommitError, DocExpected, DocKind, DocWrite, Entry, Log};
+use store::{CommitError, DocExpected, DocKind, DocWrite, Entry, Guard, Log};
 
 use super::{Entered, Item, Moved, ruled};
 use crate::App;
@@ -15,6 +15,7 @@ use crate::context::Caller;
 use crate::entry::house_entry;
 use crate::error::AppError;
 use crate::medicines::register::Folio;
+use crate::record::bundle::Beside;
 use crate::unit::UnitOfWork;
 
 /// The look-up of movements by their sender's id.
@@ -44,6 +45,15 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    /// To be committed with resources, if what `guards` saw is still so.
+    pub fn beside(self, guards: Vec<Guard>) -> Beside {
+        Beside {
+            guards,
+            docs: self.docs,
+            entries: self.entries,
+        }
+    }
+
     /// Adds another part of the same commit; a head that both write is written as the later one has it.
     pub fn and(&mut self, other: Self) {
         for doc in other.docs {

@@ -50,6 +50,8 @@ mod references;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod stock;
+#[cfg(test)]
 mod terminology;
 #[cfg(test)]
 mod then;

@@ -8,14 +8,14 @@ use crate::server::{Answer, Call, ROSEWOOD, TestServer};
 
 const BASE: &str = "/t/rosewood/fhir";
 
-fn part(name: &str, value: &str, of: Value) -> Value {
+pub fn part(name: &str, value: &str, of: Value) -> Value {
     let mut part = json!({ "name": name });
     part[value] = of;
     part
 }
 
 /// A dose with every right verified.
-fn dose(outcome: &str, more: &[Value]) -> Value {
+pub fn dose(outcome: &str, more: &[Value]) -> Value {
     let mut parts = vec![part("outcome", "valueCode", json!(outcome))];
     for right in ["resident", "medicine", "dose", "route", "time", "decline"] {
         parts.push(json!({ "name": "right", "part": [
@@ -28,7 +28,7 @@ fn dose(outcome: &str, more: &[Value]) -> Value {
 }
 
 /// A patient with one order for what is needed, a carer and a nurse.
-async fn home(product: &str) -> (TestServer, String, String) {
+pub async fn home(product: &str) -> (TestServer, String, String) {
     let server = TestServer::start().await;
     let program = server.program(ROSEWOOD).await;
     let (north, ward) = server.branch(ROSEWOOD, "north").await;
@@ -54,7 +54,7 @@ async fn home(product: &str) -> (TestServer, String, String) {
     (server, carer, nurse)
 }
 
-fn named<'a>(answer: &'a Value, name: &str) -> Vec<&'a Value> {
+pub fn named<'a>(answer: &'a Value, name: &str) -> Vec<&'a Value> {
     let parts = answer["parameter"].as_array().unwrap();
     parts.iter().filter(|part| part["name"] == name).collect()
 }
