@@ -173,7 +173,7 @@ pub async fn meant(visit: &Visit, asked: Asked) -> Result<Meant, AppError> {
 }
 
 /// Kinds of entries as people ask for them.
-const KINDS: [(&str, &str, &[Class]); 10] = [
+const KINDS: [(&str, &str, &[Class]); 11] = [
     (
         "looks",
         "Looks at records",
@@ -214,6 +214,11 @@ const KINDS: [(&str, &str, &[Class]); 10] = [
             Class::Token,
             Class::Relationship,
         ],
+    ),
+    (
+        "medicines",
+        "Stock of medicines, controlled-drug register",
+        &[Class::Stock, Class::Register],
     ),
     (
         "house",

@@ -4,15 +4,18 @@
 mod alerts;
 mod builder;
 mod card;
+mod choices;
 mod history;
 mod home;
 mod list;
 mod order;
 mod orders;
 mod prescribe;
+mod register;
 mod sheet;
 mod shown;
 mod step;
+mod stock;
 
 use axum::Router;
 
@@ -30,4 +33,6 @@ pub(super) fn routes() -> Router<Web> {
         .merge(prescribe::routes())
         .merge(step::routes())
         .merge(orders::routes())
+        .merge(stock::routes())
+        .merge(register::routes())
 }
