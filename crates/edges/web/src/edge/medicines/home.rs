@@ -22,14 +22,24 @@ use crate::pages::medicines::HomePage;
 use crate::pages::patients::identity_cells;
 use crate::pages::today::{Figure, Section};
 
-/// Pages of the area: address below the organisation's, name, what it is for, and what a role must be
-/// allowed to do for the link to be shown. A page that is added stands here.
-const PAGES: &[(&str, &str, &str, (Interaction, Class))] = &[(
-    "/medicines/alerts",
-    "Alerts and overrides",
-    "What was shown, and why people went on",
-    (Interaction::Update, Class::Prescriptions),
-)];
+/// Address below the organisation's, name, what it is for, and to whom the link is shown.
+type Below = (&'static str, &'static str, &'static str, fn(&Visit) -> bool);
+
+/// Pages of the area. A page that is added stands here.
+const PAGES: &[Below] = &[
+    (
+        "/medicines/orders",
+        "Orders",
+        "What is ordered of pharmacies, and what is to be chased",
+        |visit| visit.offers(Interaction::OrderMedicines),
+    ),
+    (
+        "/medicines/alerts",
+        "Alerts and overrides",
+        "What was shown, and why people went on",
+        |visit| visit.may(Interaction::Update, Class::Prescriptions),
+    ),
+];
 
 pub(super) fn routes() -> Router<Web> {
     Router::new().route("/medicines", get(page))
@@ -44,7 +54,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     let own = visit.is(Role::Patient);
     let links = PAGES
         .iter()
-        .filter(|(_, _, _, (interaction, class))| visit.may(*interaction, *class))
+        .filter(|(.., shown)| shown(visit))
         .map(|(below, name, what, _)| (visit.href(below), (*name).to_owned(), (*what).to_owned()));
     let mut page = HomePage {
         shell: visit.shell(if own { "My medicines" } else { "Medicines" }),
