@@ -9,6 +9,7 @@ mod home;
 mod list;
 mod order;
 mod orders;
+mod papers;
 mod prescribe;
 mod sheet;
 mod shown;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Router<Web> {
         .merge(card::routes())
         .merge(sheet::routes())
         .merge(list::routes())
+        .merge(papers::routes())
         .merge(history::routes())
         .merge(prescribe::routes())
         .merge(step::routes())
