@@ -234,6 +234,10 @@ pub struct Demo {
     /// Stop after loading instead of serving
     #[arg(long)]
     pub load_only: bool,
+    /// Play a scripted story instead of serving, each step with its entry of the ledger, and verify the
+    /// ledger (exit 0: all as expected and sound); of a folder that is new only the house is loaded
+    #[arg(long, value_name = "STORY")]
+    pub scenario: Option<crate::scenario::Scenario>,
 }
 
 /// Flags of `serve`.

@@ -18,6 +18,7 @@ mod log_folder;
 mod logging;
 mod output;
 mod ports;
+mod scenario;
 mod serving;
 mod tenancy;
 mod wiring;

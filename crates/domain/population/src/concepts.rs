@@ -105,15 +105,15 @@ pub(crate) mod units {
     pub(crate) const RATIO: Unit = unit("ratio", "{INR}");
     pub(crate) const KG_M2: Unit = unit("kg/m2", "kg/m2");
     pub(crate) const MG: Unit = unit("mg", "mg");
-    pub(crate) const GRAM: Unit = unit("g", "g");
     pub(crate) const MICROGRAM: Unit = unit("micrograms", "ug");
-    pub(crate) const MICROGRAM_H: Unit = unit("micrograms/hour", "ug/h");
     pub(crate) const IU: Unit = unit("units", "[iU]");
     pub(crate) const PUFF: Unit = unit("puff", "{puff}");
     pub(crate) const SACHET: Unit = unit("sachet", "{sachet}");
-    pub(crate) const TABLET: Unit = unit("tablet", "{tbl}");
+    pub(crate) const TABLET: Unit = unit("tablet", "{tablet}");
     pub(crate) const CAPSULE: Unit = unit("capsule", "{capsule}");
-    pub(crate) const APPLICATION: Unit = unit("application", "{application}");
+    pub(crate) const PATCH: Unit = unit("patch", "{patch}");
+    pub(crate) const DROP: Unit = unit("drop", "[drp]");
+    pub(crate) const MILLILITRE: Unit = unit("mL", "mL");
 }
 
 /// Observations.
@@ -328,7 +328,7 @@ pub(crate) mod others {
     pub(crate) const INHALED: Concept = sct("447694001", "Respiratory tract route");
     pub(crate) const SUBCUTANEOUS: Concept = sct("34206005", "Subcutaneous route");
     pub(crate) const TRANSDERMAL: Concept = sct("45890007", "Transdermal route");
-    pub(crate) const TOPICAL: Concept = sct("6064005", "Topical route");
+    pub(crate) const EYE: Concept = sct("54485002", "Ophthalmic route");
     pub(crate) const NO_KNOWN_ALLERGY: Concept = sct("716186003", "No known allergy");
     pub(crate) const PENICILLIN: Concept = sct("91936005", "Allergy to penicillin");
     pub(crate) const RASH: Concept = sct("271807003", "Eruption of skin");

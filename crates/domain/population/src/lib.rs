@@ -20,6 +20,8 @@ mod outpatient_visit;
 mod random;
 mod resident;
 mod resident_care;
+mod resident_doses;
+mod resident_papers;
 mod staff;
 
 pub use calendar::Day;
@@ -68,7 +70,7 @@ impl Tenant {
         }
     }
 
-    /// What the demo loads: 40 residents or 120 patients, 12 months, 14 days of administrations.
+    /// What the demo loads: 40 residents or 120 patients, 12 months, 28 days of administrations.
     #[must_use]
     pub const fn profile(self) -> Profile {
         Profile {
@@ -77,7 +79,8 @@ impl Tenant {
                 Self::HarbourClinic => 120,
             },
             months: 12,
-            mar_days: 14,
+            mar_days: 28,
+            today: 0,
         }
     }
 
@@ -129,6 +132,8 @@ pub struct Profile {
     pub months: u16,
     /// Days of medicine administrations before the reference day; Rosewood House only.
     pub mar_days: u16,
+    /// Minutes of the reference day up to which administrations are recorded; 0: none of that day.
+    pub today: u16,
 }
 
 /// One bundle, ready to be sent.

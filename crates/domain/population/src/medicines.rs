@@ -28,6 +28,13 @@ pub(crate) struct Medicine {
     pub(crate) route: Concept,
     pub(crate) how: &'static str,
     pub(crate) schedule: Schedule,
+    /// Minutes between two doses, what one should bring about and after how many minutes, of a medicine
+    /// given when needed.
+    pub(crate) plan: Option<(u16, &'static str, u16)>,
+    /// Whether minutes matter.
+    pub(crate) critical: bool,
+    /// Whether a second person watches: a controlled drug of schedule 2 or 3.
+    pub(crate) controlled: bool,
 }
 
 const MORNING: &[u16] = &[480];
@@ -54,7 +61,20 @@ const fn tablet(
         route: others::ORAL,
         how: "by mouth",
         schedule,
+        plan: None,
+        critical: false,
+        controlled: false,
     }
+}
+
+const fn counted(
+    name: &'static str,
+    atc: &'static str,
+    count: i32,
+    unit: Unit,
+    times: &'static [u16],
+) -> Medicine {
+    tablet(name, atc, count, unit, Schedule::Daily(times))
 }
 
 const fn milligrams(
@@ -73,6 +93,24 @@ impl Medicine {
     const fn tenths(self) -> Self {
         Self { places: 1, ..self }
     }
+    const fn apart(self, minutes: u16, expected: &'static str, effect: u16) -> Self {
+        Self {
+            plan: Some((minutes, expected, effect)),
+            ..self
+        }
+    }
+    const fn critical(self) -> Self {
+        Self {
+            critical: true,
+            ..self
+        }
+    }
+    const fn controlled(self) -> Self {
+        Self {
+            controlled: true,
+            ..self
+        }
+    }
     const fn by(self, route: Concept, how: &'static str) -> Self {
         Self { route, how, ..self }
     }
@@ -87,79 +125,150 @@ const fn inhaled(
     tablet(name, atc, puffs, units::PUFF, schedule).by(others::INHALED, "inhaled")
 }
 
-pub(crate) const PARACETAMOL: Medicine = tablet(
-    "Paracetamol 500mg tablets",
+pub(crate) const PARACETAMOL: Medicine = counted(
+    "Paracetamol 500mg tablet",
     "N02BE01",
-    1,
-    units::GRAM,
-    Schedule::Daily(FOUR),
+    2,
+    units::TABLET,
+    THRICE,
 )
 .dmd("42109611000001109");
 pub(crate) const PARACETAMOL_PRN: Medicine = tablet(
-    "Paracetamol 500mg tablets",
+    "Paracetamol 500mg tablet",
     "N02BE01",
-    1,
-    units::GRAM,
-    Schedule::Needed("pain", 4),
+    2,
+    units::TABLET,
+    Schedule::Needed("pain", 3),
 )
-.dmd("42109611000001109");
-pub(crate) const AMLODIPINE: Medicine = milligrams("Amlodipine 5mg tablets", "C08CA01", 5, MORNING);
-pub(crate) const RAMIPRIL: Medicine = milligrams("Ramipril 5mg capsules", "C09AA05", 5, MORNING);
-pub(crate) const LOSARTAN: Medicine = milligrams("Losartan 50mg tablets", "C09CA01", 50, MORNING);
+.dmd("42109611000001109")
+.apart(240, "less pain", 60);
+pub(crate) const AMLODIPINE: Medicine = counted(
+    "Amlodipine 5mg tablet",
+    "C08CA01",
+    1,
+    units::TABLET,
+    MORNING,
+);
+pub(crate) const RAMIPRIL: Medicine = counted(
+    "Ramipril 5mg capsule",
+    "C09AA05",
+    1,
+    units::CAPSULE,
+    MORNING,
+);
+pub(crate) const LOSARTAN: Medicine =
+    counted("Losartan 50mg tablet", "C09CA01", 1, units::TABLET, MORNING);
 pub(crate) const TELMISARTAN: Medicine =
     milligrams("Telmisartan 40mg tablets", "C09CA07", 40, MORNING);
-pub(crate) const BISOPROLOL: Medicine =
-    milligrams("Bisoprolol 2.5mg tablets", "C07AB07", 25, MORNING).tenths();
-pub(crate) const FUROSEMIDE: Medicine =
-    milligrams("Furosemide 40mg tablets", "C03CA01", 40, MORNING);
-pub(crate) const ATORVASTATIN: Medicine =
-    milligrams("Atorvastatin 20mg tablets", "C10AA05", 20, NIGHT);
-pub(crate) const ATORVASTATIN_HIGH: Medicine =
-    milligrams("Atorvastatin 80mg tablets", "C10AA05", 80, NIGHT);
-pub(crate) const APIXABAN: Medicine = milligrams("Apixaban 5mg tablets", "B01AF02", 5, TWICE);
+pub(crate) const BISOPROLOL: Medicine = counted(
+    "Bisoprolol 2.5mg tablet",
+    "C07AB07",
+    1,
+    units::TABLET,
+    MORNING,
+);
+pub(crate) const FUROSEMIDE: Medicine = counted(
+    "Furosemide 40mg tablet",
+    "C03CA01",
+    1,
+    units::TABLET,
+    MORNING,
+);
+pub(crate) const ATORVASTATIN: Medicine = counted(
+    "Atorvastatin 20mg tablet",
+    "C10AA05",
+    1,
+    units::TABLET,
+    NIGHT,
+);
+pub(crate) const ATORVASTATIN_HIGH: Medicine = counted(
+    "Atorvastatin 80mg tablet",
+    "C10AA05",
+    1,
+    units::TABLET,
+    NIGHT,
+);
+pub(crate) const APIXABAN: Medicine =
+    counted("Apixaban 5mg tablet", "B01AF02", 1, units::TABLET, TWICE);
 pub(crate) const APIXABAN_LOW: Medicine =
-    milligrams("Apixaban 2.5mg tablets", "B01AF02", 25, TWICE).tenths();
-pub(crate) const WARFARIN: Medicine = milligrams("Warfarin 3mg tablets", "B01AA03", 3, TEATIME);
-pub(crate) const CLOPIDOGREL: Medicine =
-    milligrams("Clopidogrel 75mg tablets", "B01AC04", 75, MORNING);
-pub(crate) const METFORMIN: Medicine = milligrams("Metformin 500mg tablets", "A10BA02", 500, TWICE);
-pub(crate) const GLICLAZIDE: Medicine =
-    milligrams("Gliclazide 80mg tablets", "A10BB09", 80, MORNING);
+    counted("Apixaban 2.5mg tablet", "B01AF02", 1, units::TABLET, TWICE);
+pub(crate) const WARFARIN: Medicine =
+    counted("Warfarin 3mg tablet", "B01AA03", 1, units::TABLET, TEATIME);
+pub(crate) const CLOPIDOGREL: Medicine = counted(
+    "Clopidogrel 75mg tablet",
+    "B01AC04",
+    1,
+    units::TABLET,
+    MORNING,
+);
+pub(crate) const METFORMIN: Medicine =
+    counted("Metformin 500mg tablet", "A10BA02", 1, units::TABLET, TWICE);
+pub(crate) const GLICLAZIDE: Medicine = counted(
+    "Gliclazide 80mg tablet",
+    "A10BB09",
+    1,
+    units::TABLET,
+    MORNING,
+);
 pub(crate) const GLIMEPIRIDE: Medicine =
     milligrams("Glimepiride 2mg tablets", "A10BB12", 2, MORNING);
-pub(crate) const SITAGLIPTIN: Medicine =
-    milligrams("Sitagliptin 100mg tablets", "A10BH01", 100, MORNING);
+pub(crate) const SITAGLIPTIN: Medicine = counted(
+    "Sitagliptin 100mg tablet",
+    "A10BH01",
+    1,
+    units::TABLET,
+    MORNING,
+);
 pub(crate) const GLARGINE: Medicine = tablet(
-    "Insulin glargine 100units/ml solution for injection 3ml pre-filled disposable devices",
+    "Insulin glargine 100 units/ml solution for injection",
     "A10AE04",
     14,
     units::IU,
     Schedule::Daily(NIGHT),
 )
 .by(others::SUBCUTANEOUS, "under the skin");
-pub(crate) const DONEPEZIL: Medicine = milligrams("Donepezil 10mg tablets", "N06DA02", 10, NIGHT);
-pub(crate) const MEMANTINE: Medicine = milligrams("Memantine 20mg tablets", "N06DX01", 20, MORNING);
-pub(crate) const SERTRALINE: Medicine =
-    milligrams("Sertraline 50mg tablets", "N06AB06", 50, MORNING);
-pub(crate) const MIRTAZAPINE: Medicine =
-    milligrams("Mirtazapine 15mg tablets", "N06AX11", 15, NIGHT);
-pub(crate) const LEVOTHYROXINE: Medicine = tablet(
-    "Levothyroxine sodium 50microgram tablets",
-    "H03AA01",
-    50,
-    units::MICROGRAM,
-    Schedule::Daily(&[420]),
-);
-pub(crate) const OMEPRAZOLE: Medicine = milligrams(
-    "Omeprazole 20mg gastro-resistant capsules",
-    "A02BC01",
-    20,
+pub(crate) const DONEPEZIL: Medicine =
+    counted("Donepezil 10mg tablet", "N06DA02", 1, units::TABLET, NIGHT);
+pub(crate) const MEMANTINE: Medicine = counted(
+    "Memantine 20mg tablet",
+    "N06DX01",
+    1,
+    units::TABLET,
     MORNING,
 );
-pub(crate) const LANSOPRAZOLE: Medicine = milligrams(
-    "Lansoprazole 15mg gastro-resistant capsules",
+pub(crate) const SERTRALINE: Medicine = counted(
+    "Sertraline 50mg tablet",
+    "N06AB06",
+    1,
+    units::TABLET,
+    MORNING,
+);
+pub(crate) const MIRTAZAPINE: Medicine = counted(
+    "Mirtazapine 15mg tablet",
+    "N06AX11",
+    1,
+    units::TABLET,
+    NIGHT,
+);
+pub(crate) const LEVOTHYROXINE: Medicine = counted(
+    "Levothyroxine 50 micrograms tablet",
+    "H03AA01",
+    1,
+    units::TABLET,
+    &[420],
+);
+pub(crate) const OMEPRAZOLE: Medicine = counted(
+    "Omeprazole 20mg capsule",
+    "A02BC01",
+    1,
+    units::CAPSULE,
+    MORNING,
+);
+pub(crate) const LANSOPRAZOLE: Medicine = counted(
+    "Lansoprazole 15mg capsule",
     "A02BC03",
-    15,
+    1,
+    units::CAPSULE,
     MORNING,
 );
 pub(crate) const PANTOPRAZOLE: Medicine = milligrams(
@@ -168,33 +277,27 @@ pub(crate) const PANTOPRAZOLE: Medicine = milligrams(
     40,
     MORNING,
 );
-pub(crate) const MACROGOL: Medicine = tablet(
-    "Macrogol compound oral powder sachets NPF sugar free",
-    "A06AD65",
-    1,
-    units::SACHET,
-    Schedule::Daily(MORNING),
-);
 pub(crate) const SENNA: Medicine = tablet(
-    "Senna 7.5mg tablets",
+    "Senna 7.5mg tablet",
     "A06AB06",
-    15,
-    units::MG,
+    2,
+    units::TABLET,
     Schedule::Needed("constipation", 1),
-);
+)
+.apart(1_200, "bowels open", 720);
 pub(crate) const ALENDRONIC: Medicine = tablet(
-    "Alendronic acid 70mg tablets",
+    "Alendronic acid 70mg tablet",
     "M05BA04",
-    70,
-    units::MG,
+    1,
+    units::TABLET,
     Schedule::Weekly(6, 420),
 );
-pub(crate) const COLECALCIFEROL: Medicine = tablet(
-    "Colecalciferol 800unit capsules",
+pub(crate) const COLECALCIFEROL: Medicine = counted(
+    "Colecalciferol 800 units capsule",
     "A11CC05",
-    800,
-    units::IU,
-    Schedule::Daily(MORNING),
+    1,
+    units::CAPSULE,
+    MORNING,
 );
 pub(crate) const COLECALCIFEROL_WEEKLY: Medicine = tablet(
     "Colecalciferol 60,000unit capsules",
@@ -203,77 +306,120 @@ pub(crate) const COLECALCIFEROL_WEEKLY: Medicine = tablet(
     units::CAPSULE,
     Schedule::Weekly(6, 540),
 );
-pub(crate) const TIOTROPIUM: Medicine = inhaled(
-    "Tiotropium bromide 2.5micrograms/dose inhalation solution cartridge with device CFC free",
-    "R03BB04",
-    2,
-    Schedule::Daily(MORNING),
-);
 pub(crate) const SALBUTAMOL: Medicine = inhaled(
-    "Salbutamol 100micrograms/dose inhaler CFC free",
+    "Salbutamol 100 micrograms/dose inhaler",
     "R03AC02",
     2,
     Schedule::Needed("breathlessness", 4),
 )
-.dmd("39113611000001102");
+.dmd("39113611000001102")
+.apart(240, "easier breathing", 30);
 pub(crate) const BUDESONIDE_FORMOTEROL: Medicine = inhaled(
     "Budesonide 200micrograms/dose / Formoterol 6micrograms/dose dry powder inhaler",
     "R03AK07",
     1,
     Schedule::Daily(TWICE),
 );
-pub(crate) const CO_CARELDOPA: Medicine = tablet(
-    "Co-careldopa 25mg/100mg tablets",
+pub(crate) const CO_CARELDOPA: Medicine = counted(
+    "Co-careldopa 100mg/25mg tablet",
     "N04BA02",
     1,
     units::TABLET,
-    Schedule::Daily(&[420, 660, 900, 1_140]),
-);
-pub(crate) const LEVETIRACETAM: Medicine =
-    milligrams("Levetiracetam 500mg tablets", "N03AX14", 500, TWICE);
-pub(crate) const TAMSULOSIN: Medicine = tablet(
-    "Tamsulosin 400microgram modified-release capsules",
-    "G04CA02",
-    400,
-    units::MICROGRAM,
-    Schedule::Daily(MORNING),
-);
-pub(crate) const BUPRENORPHINE: Medicine = tablet(
-    "Buprenorphine 5micrograms/hour transdermal patches",
-    "N02AE01",
-    5,
-    units::MICROGRAM_H,
-    Schedule::Weekly(1, 600),
+    &[420, 660, 900, 1_140],
 )
-.by(others::TRANSDERMAL, "applied to the skin");
-pub(crate) const LORAZEPAM: Medicine = tablet(
-    "Lorazepam 1mg tablets",
-    "N05BA06",
-    5,
-    units::MG,
-    Schedule::Needed("distress", 2),
-)
-.tenths();
-pub(crate) const EMOLLIENT: Medicine = tablet(
-    "White soft paraffin 50% / Liquid paraffin 50% ointment",
-    "D02AC",
+.critical();
+pub(crate) const LEVETIRACETAM: Medicine = counted(
+    "Levetiracetam 500mg tablet",
+    "N03AX14",
     1,
-    units::APPLICATION,
-    Schedule::Daily(TWICE),
-)
-.by(others::TOPICAL, "to dry skin");
-pub(crate) const AMOXICILLIN: Medicine =
-    milligrams("Amoxicillin 500mg capsules", "J01CA04", 500, THRICE).dmd("39732411000001106");
-pub(crate) const DOXYCYCLINE: Medicine =
-    milligrams("Doxycycline 100mg capsules", "J01AA02", 100, MORNING);
-pub(crate) const NITROFURANTOIN: Medicine = milligrams(
-    "Nitrofurantoin 100mg modified-release capsules",
-    "J01XE01",
-    100,
+    units::TABLET,
     TWICE,
 );
-pub(crate) const TRIMETHOPRIM: Medicine =
-    milligrams("Trimethoprim 200mg tablets", "J01EA01", 200, TWICE);
+pub(crate) const TAMSULOSIN: Medicine = counted(
+    "Tamsulosin 400 micrograms modified-release capsule",
+    "G04CA02",
+    1,
+    units::CAPSULE,
+    MORNING,
+);
+pub(crate) const BUPRENORPHINE: Medicine = tablet(
+    "Buprenorphine 5 micrograms/hour transdermal patch",
+    "N02AE01",
+    1,
+    units::PATCH,
+    Schedule::Weekly(1, 600),
+)
+.by(others::TRANSDERMAL, "applied to the skin")
+.controlled();
+pub(crate) const LORAZEPAM: Medicine = tablet(
+    "Lorazepam 1mg tablet",
+    "N05BA06",
+    5,
+    units::TABLET,
+    Schedule::Needed("distress", 2),
+)
+.tenths()
+.apart(360, "calmer", 60);
+pub(crate) const TIOTROPIUM: Medicine = tablet(
+    "Tiotropium 18 micrograms inhalation powder capsule",
+    "R03BB04",
+    1,
+    units::CAPSULE,
+    Schedule::Daily(MORNING),
+)
+.by(others::INHALED, "inhaled");
+pub(crate) const LACTULOSE: Medicine = tablet(
+    "Lactulose 3.35g/5ml oral solution",
+    "A06AD11",
+    15,
+    units::MILLILITRE,
+    Schedule::Daily(TWICE),
+);
+pub(crate) const HYPROMELLOSE: Medicine = tablet(
+    "Hypromellose 3mg/ml eye drops",
+    "S01KA02",
+    1,
+    units::DROP,
+    Schedule::Daily(FOUR),
+)
+.by(others::EYE, "in each eye");
+pub(crate) const MORPHINE: Medicine = counted(
+    "Morphine 10mg modified-release tablet",
+    "N02AA01",
+    1,
+    units::TABLET,
+    TWICE,
+)
+.controlled();
+pub(crate) const AMOXICILLIN: Medicine = counted(
+    "Amoxicillin 500mg capsule",
+    "J01CA04",
+    1,
+    units::CAPSULE,
+    THRICE,
+)
+.dmd("39732411000001106");
+pub(crate) const DOXYCYCLINE: Medicine = counted(
+    "Doxycycline 100mg capsule",
+    "J01AA02",
+    1,
+    units::CAPSULE,
+    MORNING,
+);
+pub(crate) const NITROFURANTOIN: Medicine = counted(
+    "Nitrofurantoin 100mg modified-release capsule",
+    "J01XE01",
+    1,
+    units::CAPSULE,
+    TWICE,
+);
+pub(crate) const TRIMETHOPRIM: Medicine = counted(
+    "Trimethoprim 200mg tablet",
+    "J01EA01",
+    1,
+    units::TABLET,
+    TWICE,
+);
 pub(crate) const AZITHROMYCIN: Medicine =
     milligrams("Azithromycin 500mg tablets", "J01FA10", 500, MORNING);
 pub(crate) const IBUPROFEN: Medicine =

@@ -236,6 +236,8 @@ fn order(
         minute: seat.start.minute,
         end,
         status,
+        stop: None,
+        covert: false,
         by: patient.doctor,
         condition: Some(condition),
         encounter: Some(seat.encounter),

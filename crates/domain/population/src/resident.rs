@@ -7,7 +7,7 @@ use crate::concepts::{Concept, others, plain, problems as p};
 use crate::establishment::{ROOMS, room};
 use crate::medicines::{self as m, Medicine};
 use crate::random::Draw;
-use crate::{Branch, Population, names, nhs_number, resident_care};
+use crate::{Branch, Population, names, nhs_number, resident_care, resident_papers};
 
 /// The doctor who looks after the home.
 pub(crate) const DOCTOR: &str = "rh-s-doctor";
@@ -91,6 +91,7 @@ pub(crate) fn write(population: &Population, index: u32, buffer: Vec<u8>) -> (Ve
     allergies(&mut chart, &mut resident);
     diagnose(&mut chart, &mut resident, female);
     treat(&mut chart, &mut resident);
+    resident_papers::record(&mut chart, &resident);
     resident_care::record(&mut chart, &mut resident, population);
     chart.finish()
 }
@@ -219,12 +220,14 @@ fn residence(
     });
 }
 
-/// Asked and none known: every fifth; never recorded: every seventh; the rest have one or two.
+/// Asked and none known: every fifth; never recorded: every seventh; refuted by a test: one of
+/// thirty-five; the rest have one or two.
 fn allergies(chart: &mut Chart, resident: &mut Resident) {
     let asked = resident.admitted;
     match (resident.number % 5, resident.number % 7) {
         (4, _) => chart.no_known_allergy(asked, NURSE),
         (_, 6) => {}
+        (3, 3) => chart.refuted_allergy(&others::PENICILLIN, asked, NURSE),
         _ if chart.draw.chance(40) => chart.no_known_allergy(asked, NURSE),
         _ => {
             for _ in 0..=chart.draw.below(2) {
@@ -316,12 +319,15 @@ fn diagnose(chart: &mut Chart, resident: &mut Resident, female: bool) {
         1 => &[p::DIABETES_2, p::AF, p::HYPERTENSION, p::OSTEOARTHRITIS],
         2 => &[p::COPD, p::HEART_FAILURE, p::CKD_3],
         3 => &[p::PARKINSON, p::FALLS, p::CONSTIPATION],
+        // Those who are given a medicine covertly, see `resident_papers`.
+        7 | 22 => &[p::ALZHEIMER, p::DEPRESSION],
         _ => &[],
     };
     let draw = &mut chart.draw;
     let mut found = vec![p::FRAILTY];
-    if resident.number == 1 || draw.chance(60) {
-        found.push(if draw.chance(62) {
+    let always_vague = matches!(resident.number, 7 | 22);
+    if resident.number == 1 || always_vague || draw.chance(60) {
+        found.push(if draw.chance(62) || always_vague {
             p::ALZHEIMER
         } else {
             p::VASCULAR_DEMENTIA
@@ -366,13 +372,13 @@ fn regimen(concept: &Concept) -> &'static [(u32, &'static [&'static Medicine])] 
         p::PARKINSON => &[(100, &[&m::CO_CARELDOPA])],
         p::DEPRESSION => &[(90, &[&m::SERTRALINE, &m::MIRTAZAPINE])],
         p::HYPOTHYROID => &[(100, &[&m::LEVOTHYROXINE])],
-        p::CONSTIPATION => &[(80, &[&m::MACROGOL]), (45, &[&m::SENNA])],
+        p::CONSTIPATION => &[(80, &[&m::LACTULOSE]), (45, &[&m::SENNA])],
         p::REFLUX => &[(92, &[&m::OMEPRAZOLE, &m::LANSOPRAZOLE])],
         p::EPILEPSY => &[(100, &[&m::LEVETIRACETAM])],
         p::PROSTATE => &[(75, &[&m::TAMSULOSIN])],
         p::ALZHEIMER => &[(55, &[&m::DONEPEZIL]), (25, &[&m::MEMANTINE])],
         p::VASCULAR_DEMENTIA => &[(22, &[&m::LORAZEPAM])],
-        p::FRAILTY => &[(40, &[&m::EMOLLIENT])],
+        p::FRAILTY => &[(40, &[&m::HYPROMELLOSE])],
         _ => &[],
     }
 }
@@ -394,10 +400,18 @@ fn treat(chart: &mut Chart, resident: &mut Resident) {
         let condition = resident.condition(&p::STROKE).map(str::to_owned);
         start(chart, resident, &m::CLOPIDOGREL, condition.as_deref());
     }
+    if is_in_pain(resident.number) {
+        start(chart, resident, &m::MORPHINE, None);
+    }
     let regular = |taken: &Prescribed| taken.medicine.atc == m::PARACETAMOL.atc;
     if !resident.medicines.iter().any(regular) {
         start(chart, resident, &m::PARACETAMOL_PRN, None);
     }
+}
+
+/// Three of forty take a controlled drug twice a day.
+const fn is_in_pain(number: u32) -> bool {
+    number % 16 == 5
 }
 
 fn start(
@@ -415,6 +429,8 @@ fn start(
         minute: 600,
         end: None,
         status: if resident.died { "stopped" } else { "active" },
+        stop: end,
+        covert: resident_papers::is_covert(resident.number, medicine),
         by: DOCTOR,
         condition,
         encounter: None,

@@ -1,13 +1,12 @@
-//! What is recorded about a resident over time: rounds of vital signs, weights, blood results, doses
-//! given, visits, infections, vaccinations, plans and what is booked.
+//! What is recorded about a resident over time: rounds of vital signs, weights, blood results, visits, infections, vaccinations, plans and what is booked.
 
-use crate::Population;
 use crate::calendar::{Day, Zone};
-use crate::chart::{Booking, Chart, Dose, Note, Order, Outcome, Plan, Report, Seen, Visit, Vitals};
+use crate::chart::{Booking, Chart, Note, Order, Plan, Report, Seen, Visit, Vitals};
 use crate::concepts::{cvx, measures, others, plain, problems as p};
 use crate::establishment::{room, team_of};
-use crate::medicines::{self as m, Medicine, Schedule};
+use crate::medicines::{self as m, Medicine};
 use crate::resident::{DOCTOR, NURSE, Prescribed, Resident};
+use crate::{Population, resident_doses};
 
 const LABORATORY: &str = "rh-org-laboratory";
 
@@ -19,7 +18,7 @@ pub(crate) fn record(chart: &mut Chart, resident: &mut Resident, population: &Po
     weights(chart, resident);
     bloods(chart, resident);
     visits(chart, resident);
-    doses(chart, resident, i32::from(population.profile.mar_days));
+    resident_doses::record(chart, resident, population);
     vaccines(chart, resident);
     plans(chart, resident);
     if !resident.died {
@@ -35,7 +34,7 @@ fn seen(day: Day, minute: i32, by: &str) -> Seen<'_> {
     }
 }
 
-fn carer(resident: &Resident) -> &'static str {
+pub(crate) fn carer(resident: &Resident) -> &'static str {
     if resident.number.is_multiple_of(2) {
         "rh-s-carer-2"
     } else {
@@ -277,6 +276,8 @@ fn infections(chart: &mut Chart, resident: &mut Resident) {
                 (false, true) => "stopped",
                 (false, false) => "active",
             },
+            stop: (!over && resident.died).then_some(resident.until),
+            covert: false,
             by: DOCTOR,
             condition: Some(&condition),
             encounter: None,
@@ -288,56 +289,6 @@ fn infections(chart: &mut Chart, resident: &mut Resident) {
             end: Some(last),
         });
     }
-}
-
-fn doses(chart: &mut Chart, resident: &Resident, days: i32) {
-    let medicines = resident.medicines.iter();
-    for taken in medicines {
-        for ago in (0..days).rev() {
-            let day = resident.until.plus(-ago);
-            if day < taken.start || taken.end.is_some_and(|end| day > end) {
-                continue;
-            }
-            match taken.medicine.schedule {
-                Schedule::Daily(times) => {
-                    for minute in times {
-                        dose(chart, resident, taken, (day, *minute));
-                    }
-                }
-                Schedule::Weekly(weekday, minute) if day.weekday() == weekday => {
-                    dose(chart, resident, taken, (day, minute));
-                }
-                Schedule::Needed(..) if chart.draw.chance(22) => {
-                    let minute = chart.draw.between(500, 1_290) as u16;
-                    dose(chart, resident, taken, (day, minute));
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-fn dose(chart: &mut Chart, resident: &Resident, taken: &Prescribed, (day, due): (Day, u16)) {
-    let outcome = match (chart.draw.below(100), &taken.medicine.schedule) {
-        _ if resident.is_away(day) => Outcome::Away,
-        (0..=2, Schedule::Daily(_)) => Outcome::Refused,
-        (3, Schedule::Daily(_)) => Outcome::Asleep,
-        (4, Schedule::Daily(_)) => Outcome::Away,
-        _ => Outcome::Given,
-    };
-    let by = if due >= 1_200 {
-        "rh-s-nurse-2"
-    } else {
-        carer(resident)
-    };
-    let late = chart.draw.below(35) as u16;
-    chart.administer(&Dose {
-        medicine: taken.medicine,
-        request: &taken.request,
-        at: day.at(due, Zone::London).later(late),
-        by,
-        outcome,
-    });
 }
 
 fn vaccines(chart: &mut Chart, resident: &Resident) {

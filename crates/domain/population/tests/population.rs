@@ -82,7 +82,8 @@ fn references(resource: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk(resource, &mut Vec::new(), &mut |path, value| {
         if path.last() == Some(&"reference") {
-            found.push(value.as_str().unwrap().to_owned());
+            // A Consent holds references in a member of that name.
+            found.extend(value.as_str().map(str::to_owned));
         }
     });
     found
@@ -133,7 +134,7 @@ fn dates(resource: &Value, reference: &str, (born, died): (&str, &str)) {
         }
         let planned = matches!(
             (kind, path),
-            ("Appointment", ["start" | "end"]) | ("MedicationRequest", [.., "end"])
+            ("Appointment", ["start" | "end"]) | ("MedicationRequest" | "Consent", [.., "end"])
         );
         assert!(
             planned || (&text[..10] < reference && &text[..10] >= born && &text[..10] <= died),
@@ -159,8 +160,8 @@ fn filled(resource: &Value) {
 
 #[test]
 fn the_demo_is_the_same_bytes_for_ever() {
-    insta::assert_snapshot!(fingerprint(&demo(Tenant::RosewoodHouse)), @"d83d2c0e009f0291");
-    insta::assert_snapshot!(fingerprint(&demo(Tenant::HarbourClinic)), @"2b1f8d4c0f583758");
+    insta::assert_snapshot!(fingerprint(&demo(Tenant::RosewoodHouse)), @"7a1e3a3baf2cf763");
+    insta::assert_snapshot!(fingerprint(&demo(Tenant::HarbourClinic)), @"09d35e8bd5d6c569");
 }
 
 #[test]
@@ -211,21 +212,22 @@ fn counts_per_type() {
         );
     }
     insta::assert_snapshot!(lines.join("\n"), @r"
-    rosewood-house 12766
+    rosewood-house 17738
       AllergyIntolerance 43
-      Appointment 55
-      CarePlan 83
+      Appointment 60
+      CarePlan 84
       CareTeam 2
-      Condition 303
+      Condition 308
+      Consent 6
       Coverage 40
       DiagnosticReport 184
-      DocumentReference 313
-      Encounter 353
-      Immunization 194
+      DocumentReference 314
+      Encounter 354
+      Immunization 190
       Location 43
-      MedicationAdministration 4042
-      MedicationRequest 271
-      Observation 6544
+      MedicationAdministration 8985
+      MedicationRequest 272
+      Observation 6557
       Organization 8
       Patient 40
       Practitioner 9
@@ -311,6 +313,51 @@ fn allergies_are_known_known_to_be_none_or_not_recorded() {
 }
 
 #[test]
+fn a_month_of_doses_holds_everything_that_happens_in_a_home() {
+    let all = resources(&demo(Tenant::RosewoodHouse));
+    let extension = |own: &Value, name: &str| -> Option<Value> {
+        let list = own["extension"].as_array()?.iter();
+        let mut own = list.filter(|own| own["url"].as_str().unwrap().ends_with(name));
+        own.next().cloned()
+    };
+    let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
+    let (mut corrected, mut witnessed, mut needed, mut days) = (0, 0, 0, HashSet::new());
+    for own in of_type(&all, "MedicationAdministration") {
+        let outcome = extension(own, "administration-outcome").unwrap();
+        let outcome = outcome["valueCode"].as_str().unwrap().to_owned();
+        *outcomes.entry(outcome).or_default() += 1;
+        corrected += u32::from(extension(own, "administration-corrects").is_some());
+        needed += u32::from(extension(own, "administration-need").is_some());
+        witnessed += u32::from(own["performer"].as_array().unwrap().len() == 2);
+        days.insert(own["effectiveDateTime"].as_str().unwrap()[..10].to_owned());
+    }
+    assert_eq!(outcomes.len(), 10, "{outcomes:?}");
+    assert!(outcomes.values().all(|count| *count >= 5), "{outcomes:?}");
+    assert!(corrected >= 10 && needed >= 100 && witnessed >= 100);
+    assert!(days.len() >= 28, "{}", days.len());
+    // Of a morning medicine there is a record for most days, and for some there is none.
+    let controlled = of_type(&all, "MedicationAdministration").filter(|own| {
+        let text = &own["medicationCodeableConcept"]["text"];
+        text == "Morphine 10mg modified-release tablet" && own["status"] == "completed"
+    });
+    for own in controlled {
+        assert_eq!(own["performer"].as_array().unwrap().len(), 2, "{own}");
+    }
+    let rest = Profile {
+        today: 700,
+        ..Tenant::RosewoodHouse.profile()
+    };
+    let morning = Population::new(Tenant::RosewoodHouse, 1, reference(), rest);
+    let today = resources(&morning);
+    let today = of_type(&today, "MedicationAdministration").filter_map(|own| {
+        let at = own["effectiveDateTime"].as_str().unwrap();
+        at.starts_with("2026-11-23").then(|| at[11..16].to_owned())
+    });
+    let last = today.max().unwrap();
+    assert!(last.as_str() < "11:40" && last.as_str() > "07:00", "{last}");
+}
+
+#[test]
 fn records_are_coherent() {
     for tenant in Tenant::ALL {
         let population = Population::new(
@@ -321,6 +368,7 @@ fn records_are_coherent() {
                 patients: 150,
                 months: 12,
                 mar_days: 2,
+                today: 0,
             },
         );
         let all = resources(&population);
@@ -357,6 +405,7 @@ fn records_are_coherent() {
         assert_eq!(having("44054006"), measured);
         let allergic: HashSet<String> = of_type(&all, "AllergyIntolerance")
             .filter(|a| a["code"]["coding"][0]["code"] == "91936005")
+            .filter(|a| a["verificationStatus"]["coding"][0]["code"] != "refuted")
             .map(|a| of(a, "patient"))
             .collect();
         assert!(!allergic.is_empty() && allergic.is_disjoint(&taking("J01CA")));
@@ -492,7 +541,7 @@ proptest! {
         let tenant = if harbour { Tenant::HarbourClinic } else { Tenant::RosewoodHouse };
         let reference = Day::from_civil(1990, 1, 1).unwrap().plus(days);
         let (year, month, day) = reference.civil();
-        let profile = Profile { patients, months, mar_days };
+        let profile = Profile { patients, months, mar_days, today: 0 };
         let population = Population::new(tenant, seed, reference, profile);
         check(&population, &format!("{year:04}-{month:02}-{day:02}"));
         valid(&population);

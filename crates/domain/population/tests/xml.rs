@@ -36,7 +36,7 @@ proptest! {
     fn json_to_xml_to_json_is_the_same(seed in any::<u64>(), is_clinic in any::<bool>()) {
         let definitions = Definitions::r4();
         let tenant = if is_clinic { Tenant::HarbourClinic } else { Tenant::RosewoodHouse };
-        let profile = Profile { patients: 2, months: 2, mar_days: 1 };
+        let profile = Profile { patients: 2, months: 2, mar_days: 1, today: 0 };
         let day = Day::from_civil(2026, 11, 23).unwrap();
         let mut count = 0;
         for written in Population::new(tenant, seed, day, profile).bundles() {

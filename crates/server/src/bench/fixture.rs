@@ -135,6 +135,7 @@ impl Fixture {
             patients,
             months: 12,
             mar_days: 14,
+            today: 0,
         };
         Population::new(Tenant::HarbourClinic, 1, day, profile)
     }

@@ -1,6 +1,6 @@
 //! `theriac demo`: an embedded instance in a folder with two synthetic organisations, loaded through the
 //! bundle use-case, and then served. A second start finds everything there; one that was killed while
-//! loading goes on where it stopped.
+//! loading goes on where it stopped. With `--scenario` a story is played instead.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use app::init::{self, NewOperator};
 use futures_util::StreamExt as _;
 use identity::{BranchKind, SystemTask, TokenOwner};
 use kernel::Category;
-use population::{Day, Population};
+use population::{Day, Population, Profile};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -20,6 +20,7 @@ use crate::config::{Config, Origin};
 use crate::failure::Failure;
 use crate::import::Loader;
 use crate::output::Printer;
+use crate::scenario::{self, Scenario};
 use crate::wiring::{self, Instance, Opening};
 use crate::{console, logging, tenancy, words};
 
@@ -49,6 +50,9 @@ pub async fn run(global: &Global, arguments: &Demo, printer: Printer) -> Result<
     logging::begin(&config)?;
     let folder = config.data_folder();
     std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, &error))?;
+    if let Some(scenario) = arguments.scenario {
+        return play(&config, arguments, (scenario, &folder), printer).await;
+    }
     let listener = if arguments.load_only {
         None
     } else {
@@ -70,6 +74,32 @@ pub async fn run(global: &Global, arguments: &Demo, printer: Printer) -> Result<
     Ok(0)
 }
 
+/// Plays a scenario in the care home. Its residents come with the story: of a new folder no others are
+/// loaded.
+async fn play(
+    config: &Config,
+    arguments: &Demo,
+    (scenario, folder): (Scenario, &Path),
+    printer: Printer,
+) -> Result<u8, Failure> {
+    let tenant = population::Tenant::RosewoodHouse;
+    let instance = wiring::open(config, Opening::OrNew).await?;
+    let played = async {
+        let notes = begin(&instance, arguments, folder).await?;
+        let id = ensure_tenant(&instance, tenant, &notes).await?;
+        if !notes.loaded.iter().any(|slug| slug == tenant.slug()) {
+            let caller = console::task(&instance.app, id, SystemTask::Jobs)?;
+            let loader = Loader::new(instance.app.clone(), caller);
+            load_one(&loader, Arc::new(population(tenant, &notes)), 0).await?;
+            ensure_people(&instance, tenant, id, &notes).await?;
+        }
+        scenario::play(&instance, scenario, (tenant.slug(), folder), printer).await
+    };
+    let played = played.await;
+    wiring::close(&instance).await;
+    played
+}
+
 fn config(global: &Global, arguments: &Demo) -> Result<Config, Failure> {
     let mut config = super::config(global)?;
     let folder = arguments.folder.clone().or_else(|| global.data.clone());
@@ -87,12 +117,8 @@ fn config(global: &Global, arguments: &Demo) -> Result<Config, Failure> {
     Ok(config)
 }
 
-async fn prepare(
-    instance: &Instance,
-    arguments: &Demo,
-    folder: &Path,
-    printer: Printer,
-) -> Result<Notes, Failure> {
+/// An instance with its operator, and the notes of it.
+async fn begin(instance: &Instance, arguments: &Demo, folder: &Path) -> Result<Notes, Failure> {
     let path = folder.join(NOTES);
     let mut notes = read_notes(&path)?.unwrap_or_else(|| Notes {
         seed: arguments.seed,
@@ -128,6 +154,17 @@ async fn prepare(
         };
         init::instance(&instance.app, operator).await?;
     }
+    Ok(notes)
+}
+
+async fn prepare(
+    instance: &Instance,
+    arguments: &Demo,
+    folder: &Path,
+    printer: Printer,
+) -> Result<Notes, Failure> {
+    let mut notes = begin(instance, arguments, folder).await?;
+    let path = folder.join(NOTES);
     for tenant in population::Tenant::ALL {
         if notes.loaded.iter().any(|slug| slug == tenant.slug()) {
             continue;
@@ -212,6 +249,18 @@ async fn ensure_tenant(
     Ok(made.tenant.id)
 }
 
+fn population(tenant: population::Tenant, notes: &Notes) -> Population {
+    let begun = kernel::Timestamp::from_millis(notes.reference_ms);
+    let day = Day::from_timestamp(begun);
+    // The rounds of the day on which the demo begins have been gone as far as they are due.
+    let midnight = begun.as_millis().rem_euclid(86_400_000) / 60_000;
+    let profile = Profile {
+        today: u16::try_from(midnight).unwrap_or(0),
+        ..tenant.profile()
+    };
+    Population::new(tenant, notes.seed, day, profile)
+}
+
 async fn load(
     instance: &Instance,
     tenant: population::Tenant,
@@ -219,8 +268,7 @@ async fn load(
     notes: &Notes,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let day = Day::from_timestamp(kernel::Timestamp::from_millis(notes.reference_ms));
-    let population = Arc::new(Population::new(tenant, notes.seed, day, tenant.profile()));
+    let population = Arc::new(population(tenant, notes));
     let caller = console::task(&instance.app, id, SystemTask::Jobs)?;
     let loader = Loader::new(instance.app.clone(), caller);
     let mut progress = printer.progress(

@@ -159,10 +159,18 @@ impl ExportSink for Folder {
     }
 }
 
-async fn ledger(instance: &Instance, arguments: &Export, printer: Printer) -> Result<(), Failure> {
-    let into = arguments.into.as_path();
+/// A row of what was written: tenant, log, entries.
+pub(crate) type Row = Vec<serde_json::Value>;
+
+/// Writes the ledger of one tenant, or of all, below a folder; answers what was written and whether tenants
+/// were left out.
+pub(crate) async fn write_ledger(
+    instance: &Instance,
+    into: &Path,
+    tenant: Option<&str>,
+) -> Result<(Vec<Row>, bool), Failure> {
     let all = tenancy::tenants(instance).await?;
-    let tenants = match arguments.tenant.as_deref() {
+    let tenants = match tenant {
         None => all.clone(),
         named => vec![tenancy::tenant(instance, named).await?],
     };
@@ -191,12 +199,14 @@ async fn ledger(instance: &Instance, arguments: &Export, printer: Printer) -> Re
     let policy = app::audit::export::policy(&instance.app)?;
     let path = into.join(ledger::export::KEYS);
     std::fs::write(&path, policy.to_string()).map_err(|error| Failure::file(&path, &error))?;
+    Ok((rows, tenants.len() < all.len()))
+}
+
+async fn ledger(instance: &Instance, arguments: &Export, printer: Printer) -> Result<(), Failure> {
+    let into = arguments.into.as_path();
+    let (rows, partial) = write_ledger(instance, into, arguments.tenant.as_deref()).await?;
     printer.cells(&["tenant", "log", "entries"], &rows);
-    let partial = if tenants.len() < all.len() {
-        " --partial"
-    } else {
-        ""
-    };
+    let partial = if partial { " --partial" } else { "" };
     printer.note(&format!(
         "\nhint: theriac verify {}{partial}",
         into.display()

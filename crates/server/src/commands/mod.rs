@@ -6,7 +6,7 @@ pub mod client;
 mod demo;
 mod doctor;
 mod erase;
-mod export;
+pub mod export;
 mod import;
 mod init;
 mod package;

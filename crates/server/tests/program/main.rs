@@ -20,6 +20,8 @@ mod products;
 #[cfg(test)]
 mod reindexing;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod subscriptions;

@@ -4,6 +4,7 @@
 
 pub mod carers;
 pub mod file;
+pub mod overview;
 
 use fhir::json::Value;
 use identity::Interaction;

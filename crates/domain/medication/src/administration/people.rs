@@ -308,15 +308,26 @@ impl Papers {
     /// How much of an order the resident takes alone at a time; none where nobody assessed it.
     #[must_use]
     pub fn self_care(&self, order: &PrescriptionId, at: Timestamp) -> Option<SelfCare> {
-        let own = self.holding(PaperKind::SelfAdministration, order, at)?;
-        let Says::Alone(level) = own.says else {
-            return None;
-        };
-        Some(SelfCare {
-            level,
-            assessed: own.at,
-            review: own.review.unwrap_or(own.at),
-        })
+        self_care(self.holding(PaperKind::SelfAdministration, order, at)?)
+    }
+
+    /// How much the resident takes alone at a time, by the papers that are about every medicine.
+    #[must_use]
+    pub fn alone(&self, at: Timestamp) -> Option<SelfCare> {
+        let kind = PaperKind::SelfAdministration;
+        self_care(self.newest(kind, at, |own| own.orders.is_empty())?)
+    }
+
+    /// Whether a paper is the one that holds at a time, for any of what it is about.
+    #[must_use]
+    pub fn stands(&self, paper: &Paper, at: Timestamp) -> bool {
+        let kind = paper.kind();
+        let is = |found: Option<&Paper>| found == Some(paper);
+        if paper.orders.is_empty() {
+            return is(self.newest(kind, at, |own| own.orders.is_empty()));
+        }
+        let mut orders = paper.orders.iter();
+        orders.any(|order| is(self.holding(kind, order, at)))
     }
 
     /// Whether the resident has capacity in general at a time; none where nobody assessed it.
@@ -328,6 +339,17 @@ impl Papers {
             _ => None,
         }
     }
+}
+
+fn self_care(paper: &Paper) -> Option<SelfCare> {
+    let Says::Alone(level) = paper.says else {
+        return None;
+    };
+    Some(SelfCare {
+        level,
+        assessed: paper.at,
+        review: paper.review.unwrap_or(paper.at),
+    })
 }
 
 #[cfg(test)]

@@ -74,6 +74,18 @@ impl Chart {
         });
     }
 
+    /// An allergy that was told and that a test refuted.
+    pub(crate) fn refuted_allergy(&mut self, substance: &Concept, recorded: Day, by: &str) {
+        self.put("AllergyIntolerance", "al", |j, patient| {
+            let status = "allergyintolerance-verification";
+            hl7(j, "verificationStatus", status, "refuted");
+            j.concept("code", substance);
+            j.refer("patient", "Patient", patient);
+            j.date("recordedDate", recorded);
+            j.refer("recorder", "Practitioner", by);
+        });
+    }
+
     /// An AllergyIntolerance.
     pub(crate) fn allergy(&mut self, allergy: &Allergy, recorded: Day, by: &str) {
         self.put("AllergyIntolerance", "al", |j, patient| {

@@ -4,7 +4,7 @@
 use core::fmt::Write as _;
 
 use super::{Chart, encounter};
-use crate::calendar::{Day, Moment};
+use crate::calendar::{Day, Moment, Zone};
 use crate::concepts::{Unit, plain};
 use crate::json::{Decimal, Json};
 use crate::medicines::{Medicine, Schedule};
@@ -19,19 +19,63 @@ pub(crate) struct Order<'a> {
     /// Last day of the course; open for repeat medicines.
     pub(crate) end: Option<Day>,
     pub(crate) status: &'static str,
+    /// Last day of an order that was stopped.
+    pub(crate) stop: Option<Day>,
+    /// Given without the resident knowing.
+    pub(crate) covert: bool,
     pub(crate) by: &'a str,
     /// The Condition it is for.
     pub(crate) condition: Option<&'a str>,
     pub(crate) encounter: Option<&'a str>,
 }
 
-/// What happened to one dose.
+/// What became of one dose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Given,
+    SelfAdministered,
     Refused,
+    Withheld,
+    NotAvailable,
     Asleep,
     Away,
+    Vomited,
+    Destroyed,
+    Other,
+}
+
+impl Outcome {
+    /// Its code, and whether the resident took the medicine.
+    const fn code(self) -> (&'static str, bool) {
+        match self {
+            Self::Given => ("given", true),
+            Self::SelfAdministered => ("self-administered", true),
+            Self::Refused => ("refused", false),
+            Self::Withheld => ("withheld", false),
+            Self::NotAvailable => ("not-available", false),
+            Self::Asleep => ("asleep", false),
+            Self::Away => ("away", false),
+            Self::Vomited => ("vomited", true),
+            Self::Destroyed => ("destroyed", false),
+            Self::Other => ("other", false),
+        }
+    }
+
+    /// HL7's code and words for a dose that was not taken.
+    const fn hl7(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Asleep => Some(("c", "Asleep")),
+            Self::Away => Some(("b", "Away")),
+            _ => None,
+        }
+    }
+}
+
+/// The record that a record corrects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Corrects<'a> {
+    pub(crate) of: &'a str,
+    pub(crate) reason: &'static str,
 }
 
 /// One dose of a prescription.
@@ -39,16 +83,33 @@ pub(crate) enum Outcome {
 pub(crate) struct Dose<'a> {
     pub(crate) medicine: &'a Medicine,
     pub(crate) request: &'a str,
+    /// When it was due; none where it was given when needed.
+    pub(crate) due: Option<Moment>,
     pub(crate) at: Moment,
+    pub(crate) entered: Moment,
     pub(crate) by: &'a str,
+    pub(crate) witness: Option<&'a str>,
     pub(crate) outcome: Outcome,
+    /// Why, in words.
+    pub(crate) why: Option<&'a str>,
+    /// What it was needed for.
+    pub(crate) need: Option<&'a str>,
+    pub(crate) corrects: Option<Corrects<'a>>,
 }
+
+/// The start of the addresses of extensions.
+const BASE: &str = "https://theriac.example.org/fhir/StructureDefinition/";
+const OUTCOMES: &str = "https://theriac.example.org/fhir/CodeSystem/medication-outcome";
+const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 impl Chart {
     /// A MedicationRequest; gives its id.
     pub(crate) fn prescribe(&mut self, order: &Order<'_>) -> String {
         let zone = self.zone;
         self.put("MedicationRequest", "mr", |j, patient| {
+            if order.is_extended() {
+                j.list("extension", |j| order_extensions(j, order, zone));
+            }
             j.text("status", order.status);
             j.text("intent", "order");
             product(j, order.medicine);
@@ -72,33 +133,51 @@ impl Chart {
         })
     }
 
-    /// A MedicationAdministration: a dose given, or not given and why.
-    pub(crate) fn administer(&mut self, dose: &Dose<'_>) {
+    /// A MedicationAdministration: what became of a dose; gives its id.
+    pub(crate) fn administer(&mut self, dose: &Dose<'_>) -> String {
+        let (code, taken) = dose.outcome.code();
         self.put("MedicationAdministration", "ma", |j, patient| {
-            let given = dose.outcome == Outcome::Given;
-            j.text("status", if given { "completed" } else { "not-done" });
-            match dose.outcome {
-                Outcome::Given => {}
-                Outcome::Refused => {
-                    j.concepts("statusReason", &plain("Refused by the resident"));
-                }
-                Outcome::Asleep => reason(j, "c", "Asleep"),
-                Outcome::Away => reason(j, "b", "Away"),
+            j.list("extension", |j| extensions(j, dose, code));
+            j.text("status", if taken { "completed" } else { "not-done" });
+            if !taken {
+                j.one("statusReason", |j| {
+                    j.list("coding", |j| {
+                        j.coding(OUTCOMES, code, "");
+                        if let Some((code, display)) = dose.outcome.hl7() {
+                            j.coding(NOT_GIVEN, code, display);
+                        }
+                    });
+                    if let Some(why) = dose.why {
+                        j.text("text", why);
+                    }
+                });
             }
             product(j, dose.medicine);
             j.refer("subject", "Patient", patient);
             j.time("effectiveDateTime", dose.at);
-            j.one("performer", |j| {
-                j.refer("actor", "Practitioner", dose.by);
+            j.list("performer", |j| {
+                let own = [
+                    Some(("giver", dose.by)),
+                    dose.witness.map(|by| ("witness", by)),
+                ];
+                for (function, by) in own.into_iter().flatten() {
+                    j.object(|j| {
+                        j.status("function", FUNCTIONS, function);
+                        j.refer("actor", "Practitioner", by);
+                    });
+                }
             });
+            if let Some(need) = dose.need {
+                j.one("reasonCode", |j| j.text("text", need));
+            }
             j.refer("request", "MedicationRequest", dose.request);
-            if given {
+            if taken {
                 j.obj("dosage", |j| {
                     j.concept("route", &dose.medicine.route);
                     j.quantity("dose", amount(dose.medicine), &dose.medicine.unit);
                 });
             }
-        });
+        })
     }
 }
 
@@ -114,10 +193,106 @@ const WEEKDAYS: [(&str, &str); 7] = [
     ("sun", "Sunday"),
 ];
 
-fn reason(j: &mut Json, code: &str, display: &str) {
-    j.one("statusReason", |j| {
-        j.list("coding", |j| j.coding(NOT_GIVEN, code, display));
+fn simple(j: &mut Json, name: &str, fill: impl FnOnce(&mut Json)) {
+    j.object(|j| {
+        j.joined("url", &[BASE, name]);
+        fill(j);
     });
+}
+
+/// A part of a complex extension: its url and what writes its value.
+type Part<'a> = (&'static str, &'a dyn Fn(&mut Json));
+
+fn complex(j: &mut Json, name: &str, parts: &[Part<'_>]) {
+    simple(j, name, |j| {
+        j.list("extension", |j| {
+            for (url, fill) in parts {
+                j.object(|j| {
+                    j.text("url", url);
+                    fill(j);
+                });
+            }
+        });
+    });
+}
+
+fn extensions(j: &mut Json, dose: &Dose<'_>, code: &str) {
+    simple(j, "administration-outcome", |j| j.text("valueCode", code));
+    simple(j, "administration-entered", |j| {
+        j.time("valueInstant", dose.entered);
+    });
+    if let Some(due) = dose.due {
+        let mut at = Vec::new();
+        due.write(&mut at);
+        let at = String::from_utf8(at).unwrap_or_default();
+        simple(j, "administration-slot", |j| {
+            j.joined("valueString", &[dose.request, "/0/", &at, "/0"]);
+        });
+    }
+    if let Some(why) = dose.why {
+        simple(j, "administration-reason", |j| j.text("valueString", why));
+    }
+    if let Some(own) = dose.corrects {
+        complex(
+            j,
+            "administration-corrects",
+            &[
+                ("of", &|j| j.text("valueId", own.of)),
+                ("reason", &|j| j.text("valueString", own.reason)),
+                ("void", &|j| j.flag("valueBoolean", false)),
+            ],
+        );
+    }
+    if let Some(need) = dose.need {
+        let after = dose.medicine.plan.map_or(60, |(_, _, after)| after);
+        complex(
+            j,
+            "administration-need",
+            &[
+                ("reason", &|j| j.text("valueString", need)),
+                ("effectDue", &|j| {
+                    j.time("valueInstant", dose.at.later(after));
+                }),
+            ],
+        );
+    }
+}
+
+/// What an order says that R4 has no place for.
+fn order_extensions(j: &mut Json, order: &Order<'_>, zone: Zone) {
+    let medicine = order.medicine;
+    if let Some(stop) = order.stop {
+        simple(j, "order-stop", |j| {
+            j.time("valueDateTime", stop.at(1_439, zone));
+        });
+    }
+    if medicine.critical {
+        let flag = |j: &mut Json| j.flag("valueBoolean", true);
+        complex(j, "order-window", &[("critical", &flag)]);
+    }
+    if let Some((apart, expected, after)) = medicine.plan {
+        simple(j, "order-apart", |j| {
+            j.int("valueInteger", i64::from(apart));
+        });
+        complex(
+            j,
+            "order-need-plan",
+            &[
+                ("expected", &|j| j.text("valueString", expected)),
+                ("effectAfter", &|j| j.int("valueInteger", i64::from(after))),
+            ],
+        );
+    }
+    if order.covert {
+        simple(j, "order-covert", |j| j.flag("valueBoolean", true));
+    }
+}
+
+impl Order<'_> {
+    fn is_extended(&self) -> bool {
+        let medicine = self.medicine;
+        self.stop.is_some() || self.covert || medicine.critical || medicine.plan.is_some()
+    }
 }
 
 const fn amount(medicine: &Medicine) -> Decimal {
@@ -261,12 +436,15 @@ mod tests {
         for (medicine, expected) in [
             (
                 medicines::PARACETAMOL,
-                "1 g by mouth every day at 08:00, 12:00, 17:00 and 22:00",
+                "2 tablets by mouth every day at 08:00, 14:00 and 22:00",
             ),
-            (medicines::BISOPROLOL, "2.5 mg by mouth every day at 08:00"),
+            (
+                medicines::BISOPROLOL,
+                "1 tablet by mouth every day at 08:00",
+            ),
             (
                 medicines::ALENDRONIC,
-                "70 mg by mouth once a week on Sunday at 07:00",
+                "1 tablet by mouth once a week on Sunday at 07:00",
             ),
             (
                 medicines::SALBUTAMOL,
@@ -274,7 +452,7 @@ mod tests {
             ),
             (
                 medicines::LORAZEPAM,
-                "0.5 mg by mouth when needed for distress, at most 2 doses in 24 hours",
+                "0.5 tablet by mouth when needed for distress, at most 2 doses in 24 hours",
             ),
         ] {
             assert_eq!(sentence(&medicine), expected);

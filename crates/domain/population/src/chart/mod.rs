@@ -5,13 +5,15 @@ mod findings;
 mod medication;
 mod observations;
 mod orders;
+mod papers;
 mod person;
 mod visits;
 
 pub(crate) use findings::{Allergy, Plan};
-pub(crate) use medication::{Dose, Order, Outcome};
+pub(crate) use medication::{Corrects, Dose, Order, Outcome};
 pub(crate) use observations::{Seen, Vitals};
 pub(crate) use orders::{Bill, Picture, Report};
+pub(crate) use papers::Filed;
 pub(crate) use person::{Cover, Person, Relative};
 pub(crate) use visits::{Booking, Note, Visit};
 

@@ -6,6 +6,7 @@ pub mod account;
 pub mod audit;
 pub mod medicines;
 pub mod message;
+pub mod papers;
 pub mod patients;
 pub mod record;
 pub mod search;

@@ -10,6 +10,7 @@ mod home;
 mod list;
 mod order;
 mod orders;
+mod papers;
 mod prescribe;
 mod register;
 mod sheet;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Web> {
         .merge(card::routes())
         .merge(sheet::routes())
         .merge(list::routes())
+        .merge(papers::routes())
         .merge(history::routes())
         .merge(prescribe::routes())
         .merge(step::routes())
