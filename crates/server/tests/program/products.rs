@@ -1,6 +1,11 @@
 //! Lists of products loaded from releases: a small one is read, installed, found by a scan, replaced, kept
 //! by a backup and removed; a load that is refused or killed leaves what was there.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
+
 use std::process::Stdio;
 use std::time::Duration;
 

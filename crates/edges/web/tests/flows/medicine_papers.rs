@@ -1,5 +1,10 @@
 //! The report on alerts, the history, the chart on paper, today's doses and the card, after something happened.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
+
 use identity::{Role, RoleAssignment};
 use serde_json::json;
 

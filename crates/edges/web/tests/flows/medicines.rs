@@ -1,5 +1,10 @@
 //! The pages of medicines through forms and links, without scripts.
 
+#![expect(
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
+
 use crate::house::House;
 
 const LIST: &str = "/t/ash/patients/ash-p1/medicines";

@@ -1,5 +1,10 @@
 //! An order on pages: approved by another, sent by mail, told of by telephone, booked in with something owed.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
+
 use std::sync::{Arc, Mutex};
 
 use app::medicines::orders::{self, NewLine, NewOrder, partners};
