@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::too_many_lines,
     reason = "a test fails by panicking, and tells its story in one piece"
 )]
 

@@ -1,5 +1,11 @@
 //! Prescribing through forms alone: what interrupts, who signs, what is refused before anything is stored.
 
+#![expect(
+    clippy::too_many_lines,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
+
 use serde_json::json;
 
 use crate::browser::{Answer, Browser};
