@@ -205,11 +205,8 @@ fn counts_per_type() {
         }
         let total: u32 = counts.values().sum();
         lines.push(format!("{} {total}", tenant.slug()));
-        lines.extend(
-            counts
-                .iter()
-                .map(|(name, count)| format!("  {name} {count}")),
-        );
+        let each = counts.iter();
+        lines.extend(each.map(|(name, count)| format!("  {name} {count}")));
     }
     insta::assert_snapshot!(lines.join("\n"), @r"
     rosewood-house 17738
