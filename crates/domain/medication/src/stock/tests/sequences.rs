@@ -206,9 +206,11 @@ proptest! {
                 }
             }
             let (whole, folded) = (act(&mut book, number, one), act(&mut light, number, one));
-            match (&whole, &folded) {
-                (Err(StockError::Corrected(a)), Err(StockError::Unknown(b))) => prop_assert_eq!(a, b),
-                _ => prop_assert_eq!(&whole, &folded),
+            if let (Err(StockError::Corrected(a)), Err(StockError::Unknown(b))) = (&whole, &folded)
+            {
+                prop_assert_eq!(a, b);
+            } else {
+                prop_assert_eq!(&whole, &folded);
             }
             if whole.is_ok() {
                 prop_assert_eq!(book.movements().last(), light.movements().last());
