@@ -28,6 +28,18 @@ type Below = (&'static str, &'static str, &'static str, fn(&Visit) -> bool);
 /// Pages of the area. A page that is added stands here.
 const PAGES: &[Below] = &[
     (
+        "/medicines/stock",
+        "Stock",
+        "What is kept where, batches, and what runs low",
+        |visit| visit.offers(Interaction::ViewStock),
+    ),
+    (
+        "/medicines/register",
+        "Controlled-drug register",
+        "Every entry with its balance and two signatures",
+        |visit| visit.offers(Interaction::ViewRegister),
+    ),
+    (
         "/medicines/orders",
         "Orders",
         "What is ordered of pharmacies, and what is to be chased",
