@@ -65,7 +65,11 @@ pub async fn event(
     partner: &str,
     sent: &Sent<'_>,
 ) -> Result<bool, AppError> {
-    let tenant = tenants::by_slug(app, slug).await?;
+    // Nor which tenants there are.
+    let tenant = match tenants::by_slug(app, slug).await {
+        Err(AppError::NotFound { .. }) => return Err(AppError::SignIn(SignInError::Token)),
+        found => found?,
+    };
     let caller = system_caller(app, tenant.id, SystemTask::Jobs)?;
     let key = partners::event_key(app, &caller, partner);
     let near = (app.now().as_micros() / 1_000_000 - sent.timestamp).abs() <= TOLERANCE_S;

@@ -292,7 +292,7 @@ async fn an_override_of_what_two_sources_say_stands_while_one_is_away() {
     let held = ward.prescribe(&spironolactone).await.expect(422).json();
     let said = held["issue"][0]["diagnostics"].as_str().unwrap();
     assert!(
-        said.starts_with("nothing was stored. contraindicated"),
+        said.starts_with("the order was not stored. contraindicated"),
         "{said}"
     );
     let mut body = overriding(&spironolactone, &held);

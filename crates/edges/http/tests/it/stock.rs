@@ -42,7 +42,7 @@ fn signed(mut body: Value) -> Value {
 /// A home that keeps morphine, with a page of the register.
 async fn keeping() -> (TestServer, String, String, String) {
     let (server, carer, nurse) = home(MORPHINE).await;
-    let program = server.program(ROSEWOOD).await;
+    let program = server.program_with(ROSEWOOD, "estates", &[]).await;
     let patient = server
         .send(Call::get("/t/rosewood/fhir/Patient/p").bearer(&program))
         .await
