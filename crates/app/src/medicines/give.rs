@@ -19,6 +19,7 @@ use medication::resources::{FUNCTIONS, administration, person};
 use serde_json::json;
 use store::ResourceKey;
 
+use super::brought::{Offline, fresh, is_known};
 use super::ground::{Ground, Ordered, Records, names, unknown};
 use super::issue::set;
 use super::people::{self, Say};
@@ -73,12 +74,14 @@ pub struct Dose {
     pub late: Option<String>,
     /// What was scanned from the pack.
     pub scan: Option<String>,
+    /// What a device recorded of it without a network.
+    pub offline: Option<Offline>,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub struct Given {
-    /// The decision; none where a key repeats what was stored before, or a record is only withdrawn.
+    /// The decision; none where what is sent again was stored before, or a record is only withdrawn.
     pub decision: Option<Decision>,
     /// The address and the answer of the transaction; none where nothing was stored.
     pub stored: Option<(String, BundleAnswer)>,
@@ -86,6 +89,18 @@ pub struct Given {
     pub stock: Vec<Said>,
     /// Whether the witness signed with it.
     pub witnessed: bool,
+}
+
+impl Given {
+    /// What was taken in before.
+    const fn known() -> Self {
+        Self {
+            decision: None,
+            stored: None,
+            stock: Vec::new(),
+            witnessed: false,
+        }
+    }
 }
 
 /// Decides on a dose and records it, or says what keeps it.
@@ -161,6 +176,9 @@ async fn once(
     let since = dose.since(&limits, app.now());
     let records = ground.records(app, caller, since).await?;
     missing.extend(records.gaps(&own.article));
+    if is_known(app, caller, &records, dose).await? {
+        return Ok(Given::known());
+    }
     let pack = AtBedside::read(app, caller, &ground, &own.article, dose.scan.as_deref())?;
     let making = Making {
         app,
@@ -194,8 +212,9 @@ async fn once(
         .await?;
     let bundle = making.transaction(&own, &held, &patient, record, &effect.links)?;
     let mut guards = std::mem::take(&mut ground.regimen.guards);
-    guards.push(records.guard);
     guards.extend(said.guards);
+    guards.extend(records.guard);
+    guards.extend(fresh(app, dose)?);
     let beside = effect.staged.beside(guards);
     let bundle = guarded_with(app, caller, bundle, request, beside).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
@@ -213,6 +232,12 @@ const DAY: i64 = 86_400;
 const AROUND: i64 = 7 * DAY;
 
 impl Dose {
+    /// Who gave it: who brings it, unless another did.
+    fn gave(&self, me: &PersonId) -> PersonId {
+        let other = self.offline.as_ref().and_then(|own| own.giver.as_ref());
+        other.map_or_else(|| me.clone(), |(giver, _)| giver.clone())
+    }
+
     /// Since when records matter; `None`: all of them.
     fn since(&self, limits: &[limits::Limit], now: Timestamp) -> Option<Timestamp> {
         let reach = limits.iter().map(limits::reach).max().unwrap_or(0);
@@ -246,7 +271,12 @@ struct Making<'a> {
     pack: &'a AtBedside,
 }
 
-fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
+fn record_id(app: &App) -> Result<RecordId, AppError> {
+    let id = app.ids().uuid().to_string().parse();
+    id.map_err(|_| AppError::Fault("an id is none".to_owned()))
+}
+
+pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T, AppError> {
     Err(AppError::Unprocessable(text.into()))
 }
 
@@ -333,12 +363,14 @@ impl Making<'_> {
         let Some(me) = own.first().cloned() else {
             return Err(AppError::Fault("the caller has no id".to_owned()));
         };
-        let id = self.app.ids().uuid().to_string().parse();
-        let id: RecordId = id.map_err(|_| AppError::Fault("an id is none".to_owned()))?;
+        let (id, entered) = match &dose.offline {
+            Some(own) => (own.id.clone(), own.entered),
+            None => (record_id(self.app)?, now),
+        };
         let original = self.original()?;
         let before = original.map(|own| own.happened);
         let happened = dose.happened.or(before).unwrap_or(now);
-        let giver = original.map_or_else(|| me.clone(), |own| own.giver.clone());
+        let giver = original.map_or_else(|| dose.gave(&me), |own| own.giver.clone());
         let enterer = Some(me).filter(|me| *me != giver);
         if let (Some(original), Some(correction)) = (original, &dose.corrects)
             && correction.void
@@ -356,8 +388,8 @@ impl Making<'_> {
         }
         let due = self.due(happened, original, missing)?;
         let taken = dose.outcome.is_taken();
-        let much = dose.dose.clone().filter(|_| taken);
-        let much = much.or_else(|| self.ordered(due.as_ref()).filter(|_| taken));
+        let much = dose.dose.clone().or_else(|| self.ordered(due.as_ref()));
+        let much = much.filter(|_| taken);
         let contents = if taken {
             limits::counted(&self.order.article, much.as_ref())
         } else {
@@ -371,7 +403,7 @@ impl Making<'_> {
             outcome: dose.outcome,
             reason: dose.reason.clone(),
             happened,
-            entered: now,
+            entered,
             witness: self.witness(&own, &giver)?,
             giver,
             enterer,
@@ -379,7 +411,7 @@ impl Making<'_> {
             contents,
             product: self.order.article.name.clone(),
             rights: self.rights(),
-            device: None,
+            device: dose.offline.as_ref().map(|own| own.device.clone()),
             corrects: dose.corrects.clone(),
         };
         self.follows(&record)?;
@@ -471,7 +503,12 @@ impl Making<'_> {
     ) -> Result<Option<DueSlot>, AppError> {
         let corrected = original.and_then(|own| own.slot.as_ref().map(ToString::to_string));
         if let Some(asked) = self.dose.slot.clone().or(corrected) {
-            return self.asked(&asked).map(Some);
+            let known = self.dose.offline.as_ref().and_then(|own| own.due.clone());
+            return match self.asked(&asked) {
+                // The order was changed since the device took it along: it was given as it stood then.
+                Err(_) if known.is_some() => Ok(known),
+                due => due.map(Some),
+            };
         }
         let needed = self.order.is_needed() && self.dose.need.is_some();
         if !self.order.is_scheduled() || needed || original.is_some() {
@@ -548,7 +585,18 @@ impl Making<'_> {
         };
         let text = administration(&plain, &resident);
         let mut resource: serde_json::Value = serde_json::from_str(&text)?;
-        if let Some(members) = resource.as_object_mut() {
+        let mut request = json!({ "method": "POST", "url": "MedicationAdministration" });
+        if let Some(offline) = &self.dose.offline {
+            let url = format!("MedicationAdministration/{}", offline.id);
+            request = json!({ "method": "PUT", "url": url });
+            let device = format!("urn:uuid:{}", offline.device);
+            let device =
+                json!([{ "identifier": { "system": "urn:ietf:rfc:3986", "value": device } }]);
+            set(&mut resource, "device", device);
+            if let Some(note) = &offline.note {
+                set(&mut resource, "note", json!([{ "text": note }]));
+            }
+        } else if let Some(members) = resource.as_object_mut() {
             members.remove("id");
         }
         let order: serde_json::Value = serde_json::from_slice(held.root().raw())?;
@@ -569,7 +617,7 @@ impl Making<'_> {
         let place = format!("urn:uuid:{}", self.app.ids().uuid());
         let mut entries = vec![json!({
             "fullUrl": place,
-            "request": { "method": "POST", "url": "MedicationAdministration" }, "resource": resource,
+            "request": request, "resource": resource,
         })];
         if let Some(witness) = &self.signers.witness {
             let who = signer(witness.caller());
@@ -596,7 +644,13 @@ impl Making<'_> {
                     list.push(performer("enterer", me));
                 }
             }
-            None => list.push(performer("giver", me)),
+            None => match self.dose.offline.as_ref().and_then(|own| own.giver.clone()) {
+                Some((_, giver)) => {
+                    list.push(performer("giver", giver));
+                    list.push(performer("enterer", me));
+                }
+                None => list.push(performer("giver", me)),
+            },
         }
         match &self.signers.witness {
             Some(witness) => list.push(performer(SIGNED, signer(witness.caller()))),

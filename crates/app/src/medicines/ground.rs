@@ -61,8 +61,8 @@ pub(crate) struct Records {
     pub held: Vec<Held>,
     /// Those that were not.
     pub unread: Vec<Unread>,
-    /// What must still be so.
-    pub guard: Guard,
+    /// What must still be so when something is written that rests on these.
+    pub guard: Option<Guard>,
 }
 
 /// Everything but the records.
@@ -94,10 +94,16 @@ impl Ground {
         purpose: &str,
     ) -> Result<Self, AppError> {
         let regimen = regimen::load(app, caller, patient, purpose).await?;
+        let mut own = Self::of(app, caller, regimen).await?;
+        own.overrides = standing(app, caller, &own.checked, &own.regimen, For::Dose).await?;
+        Ok(own)
+    }
+
+    /// The same from what was loaded, without the overrides: what is decided on alerts needs them.
+    pub async fn of(app: &App, caller: &Caller, regimen: Regimen) -> Result<Self, AppError> {
         let sources = sources(app).await?;
         let when = (&[][..], When::AtBedside);
         let checked = judge(app, caller, &sources, &regimen, when).await;
-        let overrides = standing(app, caller, &checked, &regimen, For::Dose).await?;
         let zone = caller.tenant.time_zone.as_ref();
         let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
         let known: Vec<Value<'_>> = regimen.allergies.iter().map(Held::root).collect();
@@ -116,7 +122,7 @@ impl Ground {
             orders: Vec::new(),
             allergies,
             checked,
-            overrides,
+            overrides: Vec::new(),
             sources,
             regimen,
         };
@@ -180,6 +186,38 @@ impl Ground {
         (all_limits(&orders, &known), missing)
     }
 
+    /// How many seconds the limits of the orders in force look back; [`i64::MAX`] where for ever.
+    pub fn reach(&self) -> i64 {
+        let limits = self.orders.iter().map(|own| self.limits(own).0);
+        let reach = limits.flatten().map(|own| limits::reach(&own)).max();
+        reach.unwrap_or(0)
+    }
+
+    /// The limits for all orders, and what keeps them from being told.
+    pub fn all_limits(&self) -> (Vec<Limit>, Vec<Reason>) {
+        let mut known: Vec<Limit> = Vec::new();
+        let mut missing = Vec::new();
+        for own in &self.orders {
+            let (more, gaps) = self.limits(own);
+            for limit in more {
+                if !known.contains(&limit) {
+                    known.push(limit);
+                }
+            }
+            for gap in gaps {
+                if !missing.contains(&gap) {
+                    missing.push(gap);
+                }
+            }
+        }
+        (known, missing)
+    }
+
+    /// SHA-256 of the knowledge that set the limits.
+    pub fn release(&self) -> String {
+        self.checked.release.sha256.clone()
+    }
+
     /// The records of doses: since a time, or all.
     pub async fn records(
         &mut self,
@@ -198,6 +236,11 @@ impl Ground {
         let (held, guard) = every(app, caller, &patient, asked, MOST).await?;
         let roots: Vec<Value<'_>> = held.iter().map(Held::root).collect();
         regimen::extend(app, caller, &mut self.regimen, &roots).await?;
+        Ok(self.read(held, Some(guard)))
+    }
+
+    /// Records as they can be read, once the Medication resources they refer to are there.
+    pub fn read(&self, held: Vec<Held>, guard: Option<Guard>) -> Records {
         let mut book = Book::default();
         let mut unread = Vec::new();
         for own in &held {
@@ -224,12 +267,12 @@ impl Ground {
                 }),
             }
         }
-        Ok(Records {
+        Records {
             book,
             held,
             unread,
             guard,
-        })
+        }
     }
 
     /// What the checks say of an order, who overrode it and who signed as the second.

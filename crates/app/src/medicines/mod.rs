@@ -3,6 +3,7 @@
 //! and must not leave out what it could not load.
 
 pub mod analytics;
+pub mod brought;
 pub mod chart;
 pub mod check;
 pub mod countersign;
@@ -19,6 +20,7 @@ pub mod products;
 pub mod reasons;
 mod regimen;
 pub mod register;
+pub mod rounds;
 pub mod scan;
 pub mod status;
 pub mod stock;

@@ -2,6 +2,7 @@
 //! measurements. Everything or an error: a list cut short would look like a shorter list.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
@@ -20,7 +21,7 @@ use crate::record::search::{SearchRequest, whole};
 use crate::record::{name_of, read};
 
 /// What of a patient is looked at.
-const LOOKED_AT: [&str; 4] = [
+pub(super) const LOOKED_AT: [&str; 4] = [
     "AllergyIntolerance",
     "MedicationRequest",
     "MedicationStatement",
@@ -56,12 +57,21 @@ pub(crate) struct Regimen {
 }
 
 /// Medication resources by their reference.
-#[derive(Default)]
-pub(crate) struct Medications(HashMap<String, Document>);
+#[derive(Default, Clone)]
+pub(crate) struct Medications(HashMap<String, Arc<Document>>);
+
+impl Medications {
+    /// Adds those of another list.
+    pub(super) fn add(&mut self, more: &Self) {
+        let more = more.0.iter();
+        self.0
+            .extend(more.map(|(name, own)| (name.clone(), Arc::clone(own))));
+    }
+}
 
 impl Reference for Medications {
     fn medication<'a>(&'a self, reference: &str) -> Option<Value<'a>> {
-        self.0.get(reference).map(Document::root)
+        self.0.get(reference).map(|own| own.root())
     }
 }
 
@@ -80,7 +90,7 @@ async fn reaches(app: &App, caller: &Caller, patients: &[LogicalId]) -> Result<(
 }
 
 /// The criterion of observations: nothing older is used.
-fn since(app: &App) -> String {
+pub(super) fn since(app: &App) -> String {
     let since = app.now().plus_seconds(-400 * 86_400).to_fhir_instant();
     format!("ge{}", since.get(..10).unwrap_or(&since))
 }
@@ -137,7 +147,7 @@ pub(crate) async fn load(
     );
     let observations = of.observations().await?;
     let medications = of
-        .medications(medicines.iter().map(|held| held.document.root()))
+        .medications(referred(medicines.iter().map(Held::root)))
         .await?;
     Ok(Regimen {
         patient: held(person)?,
@@ -162,9 +172,32 @@ pub(crate) async fn extend(
         caller,
         patient: &patient,
     };
-    let more = of.medications(orders.iter().copied()).await?;
+    let more = of.medications(referred(orders.iter().copied())).await?;
     regimen.medications.0.extend(more.0);
     Ok(())
+}
+
+/// The ids of the Medication resources that orders refer to.
+pub(super) fn referred<'a>(orders: impl Iterator<Item = Value<'a>>) -> BTreeSet<String> {
+    orders
+        .filter_map(|order| order.get("medicationReference")?.get_str("reference"))
+        .filter_map(|reference| reference.strip_prefix("Medication/").map(str::to_owned))
+        .collect()
+}
+
+/// Medication resources by id.
+pub(super) async fn medications(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    ids: BTreeSet<String>,
+) -> Result<Medications, AppError> {
+    let of = Asked {
+        app,
+        caller,
+        patient,
+    };
+    of.medications(ids).await
 }
 
 /// Every resource of a type that `criteria` find of a patient, at most `most` of them, with what must still
@@ -199,7 +232,7 @@ pub(super) fn is_order(request: Value<'_>) -> bool {
 }
 
 /// Whether a statement says what a request says already.
-fn rests_on(statement: Value<'_>, requests: &BTreeSet<String>) -> bool {
+pub(super) fn rests_on(statement: Value<'_>, requests: &BTreeSet<String>) -> bool {
     ["basedOn", "derivedFrom"].iter().any(|member| {
         let list = statement.get(member).into_iter().flat_map(Value::items);
         list.filter_map(|one| one.get_str("reference"))
@@ -259,14 +292,7 @@ impl Asked<'_> {
         whole(self.app, self.caller, &request, most).await
     }
 
-    async fn medications(
-        &self,
-        orders: impl Iterator<Item = Value<'_>>,
-    ) -> Result<Medications, AppError> {
-        let ids: BTreeSet<String> = orders
-            .filter_map(|order| order.get("medicationReference")?.get_str("reference"))
-            .filter_map(|reference| reference.strip_prefix("Medication/").map(str::to_owned))
-            .collect();
+    async fn medications(&self, ids: BTreeSet<String>) -> Result<Medications, AppError> {
         let mut found = Medications::default();
         let ids: Vec<String> = ids.into_iter().collect();
         for part in ids.chunks(100) {
@@ -275,7 +301,7 @@ impl Asked<'_> {
                 .await?;
             for version in versions {
                 let held = held(version)?;
-                found.0.insert(held.name(), held.document);
+                found.0.insert(held.name(), Arc::new(held.document));
             }
         }
         Ok(found)

@@ -185,7 +185,8 @@ async fn waited(
     stage(app, caller, &dosed).await
 }
 
-fn patient(app: &App, own: Value<'_>) -> Result<ResourceKey, AppError> {
+/// Whom a record is about.
+pub(super) fn patient(app: &App, own: Value<'_>) -> Result<ResourceKey, AppError> {
     let reference = own.get("subject").and_then(|own| own.get_str("reference"));
     let id = reference
         .as_deref()

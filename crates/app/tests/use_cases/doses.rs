@@ -112,6 +112,7 @@ pub fn dose(outcome: Outcome) -> Dose {
         signing: Signing::default(),
         late: None,
         scan: None,
+        offline: None,
     }
 }
 

@@ -43,6 +43,8 @@ mod remote_imports;
 #[cfg(test)]
 mod resuming;
 #[cfg(test)]
+mod rounds;
+#[cfg(test)]
 mod search_parameters;
 #[cfg(test)]
 mod searches;

@@ -76,11 +76,13 @@ pub enum SystemTask {
     Health,
     /// Making an instance or a tenant, with its first administrator.
     Setup,
+    /// Pointing out what is wrong among records that others made, such as a dose that two people gave.
+    Findings,
 }
 
 impl SystemTask {
     /// Every task.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SignIn,
         Self::Ledger,
         Self::Migration,
@@ -90,6 +92,7 @@ impl SystemTask {
         Self::Backup,
         Self::Health,
         Self::Setup,
+        Self::Findings,
     ];
 
     /// The word in entries.
@@ -105,6 +108,7 @@ impl SystemTask {
             Self::Backup => "backup",
             Self::Health => "health",
             Self::Setup => "setup",
+            Self::Findings => "findings",
         }
     }
 
@@ -121,7 +125,12 @@ impl SystemTask {
     pub const fn touches_content(self) -> bool {
         matches!(
             self,
-            Self::Migration | Self::Retention | Self::Jobs | Self::Consumers | Self::Backup
+            Self::Migration
+                | Self::Retention
+                | Self::Jobs
+                | Self::Consumers
+                | Self::Backup
+                | Self::Findings
         )
     }
 }
@@ -132,7 +141,7 @@ impl SystemTask {
     pub const fn may_operate(self, operation: Interaction) -> bool {
         use Interaction as I;
         match self {
-            Self::SignIn | Self::Migration | Self::Consumers => false,
+            Self::SignIn | Self::Migration | Self::Consumers | Self::Findings => false,
             Self::Ledger => matches!(operation, I::VerifyLedger),
             Self::Retention => matches!(operation, I::Erase),
             Self::Jobs => matches!(operation, I::Import | I::Export | I::RunJobs),

@@ -1,6 +1,15 @@
 // Enhancement only: every page does its whole work without this file. Nothing is fetched, nothing
 // is stored, nothing of the page is evaluated.
 
+// Who signs out leaves no round on this device; doses that were not sent stay until they are.
+document.addEventListener("submit", (event) => {
+  const place = /^\/t\/([^/]+)\/sign-out$/.exec(new URL(event.target.action, location.href).pathname);
+  if (!place || !("indexedDB" in window)) return;
+  const asked = indexedDB.open(`theriac-round-${place[1]}`, 1);
+  asked.onupgradeneeded = () => asked.transaction.abort();
+  asked.onsuccess = () => asked.result.transaction("pack", "readwrite").objectStore("pack").clear();
+});
+
 const typing = (target) =>
   target instanceof HTMLElement &&
   (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));

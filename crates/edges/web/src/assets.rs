@@ -15,7 +15,7 @@ pub struct Asset {
 }
 
 /// Every asset.
-pub const ASSETS: [Asset; 4] = [
+pub const ASSETS: [Asset; 7] = [
     Asset {
         name: "theriac.css",
         content_type: "text/css; charset=utf-8",
@@ -32,11 +32,29 @@ pub const ASSETS: [Asset; 4] = [
         bytes: include_bytes!("../assets/prescribe.js"),
     },
     Asset {
+        name: "round.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/round.js"),
+    },
+    Asset {
+        name: "round-limits.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/round-limits.js"),
+    },
+    Asset {
+        name: "round-store.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/round-store.js"),
+    },
+    Asset {
         name: "icon.svg",
         content_type: "image/svg+xml",
         bytes: include_bytes!("../assets/icon.svg"),
     },
 ];
+
+/// The service worker of rounds, without what it keeps: it is served where it works.
+pub const WORKER: &str = include_str!("../assets/round-worker.js");
 
 /// FNV-1a over all assets: enough to tell builds apart, in 16 hex digits.
 static FINGERPRINT: LazyLock<String> = LazyLock::new(|| {

@@ -15,6 +15,7 @@ use kernel::Timestamp;
 
 pub use derive::{counted, of_ceilings, of_order};
 pub use window::reach;
+pub(crate) use window::{amount, applies};
 
 use crate::content::{Content, Substance, Unmeasured};
 use crate::ids::{PrescriptionId, RecordId};

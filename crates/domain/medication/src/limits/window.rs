@@ -34,7 +34,7 @@ impl Found {
 }
 
 /// Whether a limit is of this dose.
-pub(super) fn applies(limit: &Limit, dose: &Entry) -> bool {
+pub(crate) fn applies(limit: &Limit, dose: &Entry) -> bool {
     match &limit.scope {
         Scope::Ingredient(substance) => dose.contents.iter().any(|own| own.substance == *substance),
         Scope::Order(order) => dose.order.as_ref() == Some(order),
@@ -56,7 +56,7 @@ pub const fn reach(limit: &Limit) -> i64 {
 }
 
 /// The amount of a dose that a limit adds up, in its unit.
-fn amount(scope: &Scope, entry: &Entry, unit: &Unit) -> Result<Decimal, Box<Why>> {
+pub(crate) fn amount(scope: &Scope, entry: &Entry, unit: &Unit) -> Result<Decimal, Box<Why>> {
     let unmeasured = |what| {
         Box::new(Why::Unmeasured {
             entry: entry.id.clone(),

@@ -313,6 +313,15 @@ pub fn person(reference: Value<'_>) -> Option<String> {
     })
 }
 
+/// The device: a resource, or by the UUID that it gave itself.
+fn device(value: Value<'_>) -> Option<String> {
+    let own = value.get("device")?.items().next()?;
+    referred(own, "Device").or_else(|| {
+        let own = own.get("identifier")?.get_str("value")?;
+        own.strip_prefix("urn:uuid:").map(str::to_owned)
+    })
+}
+
 fn words(value: Option<Value<'_>>) -> Option<String> {
     let first = value?.items().next()?;
     first.get_str("text").map(Cow::into_owned)
@@ -351,8 +360,7 @@ pub fn read_administration(value: Value<'_>) -> Result<Record, ReadError> {
     let product = value.get("medicationCodeableConcept");
     let product = product.and_then(|own| read::concept(own, "").ok());
     let product = product.and_then(|own| own.words().map(str::to_owned));
-    let device = value.get("device").and_then(|own| own.items().next());
-    let device = device.and_then(|own| referred(own, "Device"));
+    let device = device(value);
     let person = |function: &str| {
         let own = performers(value, function);
         own.map(|own| id(Some(own), "performer")).transpose()

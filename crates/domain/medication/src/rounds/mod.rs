@@ -2,12 +2,14 @@
 //! pack that a device takes where there is no network. Must not leave a resident or an order out because
 //! something about it cannot be told: it stands there and says so.
 
+mod device;
 mod pack;
 #[cfg(test)]
 mod tests;
 
 use kernel::Timestamp;
 
+pub use device::{Counted, DeviceDose, DeviceLimit, DeviceLimits, Kind};
 pub use pack::{ClockReading, Clocks, Merged, Pack, PackLine, PackVisit, Return, Skew, merge};
 
 use crate::administration::Book;

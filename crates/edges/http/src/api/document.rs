@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use super::{failed, json_text};
 use crate::api::{
     audit, branches, break_glass, clients, erasure, me, medicines, operator, orders, partners,
-    register, relationships, stock, subscriptions, tokens, users,
+    register, relationships, rounds, stock, subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
@@ -25,7 +25,7 @@ pub(super) fn table() -> Vec<Route> {
 #[openapi(
     info(
         title = "Theriac",
-        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, packs of medicines, stock and the controlled-drug register, orders of medicines, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, packs of medicines, stock and the controlled-drug register, orders of medicines, medication rounds, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
@@ -48,6 +48,7 @@ pub(super) fn table() -> Vec<Route> {
         register::note, register::settle,
         orders::list, orders::draft, orders::show, orders::approve, orders::submit, orders::cancel, orders::report, orders::status, orders::receive, orders::close,
         partners::list, partners::put, partners::signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
+        rounds::now, rounds::take, rounds::bring_back, rounds::effects, rounds::effect, rounds::handover,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
         operator::set_references,
         operator::set_deletions,

@@ -15,6 +15,7 @@ pub mod orders;
 pub mod partners;
 pub mod register;
 pub mod relationships;
+pub mod rounds;
 pub mod stock;
 pub mod subscriptions;
 pub mod tokens;
@@ -63,6 +64,7 @@ pub fn table() -> Vec<Route> {
         tokens::table(),
         break_glass::table(),
         erasure::table(),
+        rounds::table(),
         subscriptions::table(),
         stock::table(),
         register::table(),

@@ -163,6 +163,7 @@ fn dose(parameters: &Parameters) -> Result<Dose, EdgeError> {
         signing: signing(parameters)?,
         late: text("late"),
         scan: text("scan"),
+        offline: None,
     })
 }
 

@@ -177,6 +177,12 @@ impl House {
             "users" => {
                 json!({ "signInName": "new.one", "displayName": "New", "roles": [{ "role": "nurse" }], "password": "quiet otter under 7 ferns" })
             }
+            "rounds" => json!({ "device": "d1", "hours": 4, "clock": "2026-03-05T08:00:00Z" }),
+            "return" => json!({ "signature": "x", "return": {
+                "pack": self.ids.get("rounds"), "device": "d1", "records": [],
+                "clocks": { "taken": { "server": 0, "device": 0 }, "back": { "server": 0, "device": 0 } },
+            }}),
+            "{id}" if path.contains("/rounds/effects/") => json!({ "effect": "helped" }),
             "roles" => json!({ "roles": [{ "role": "carer" }] }),
             "branches" => json!({ "name": "New", "kind": "ward" }),
             "clients" => json!({ "name": "New", "roles": [{ "role": "integration-service" }] }),

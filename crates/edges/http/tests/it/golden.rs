@@ -425,6 +425,14 @@ pub const GOLDEN: &[Row] = &[
         "/t/{tenant}/api/v1/register/{id}/incidents/{incident}/settlement",
         404,
     ),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/rounds/now", 200),
+    at_the_bedside("POST", "/t/{tenant}/api/v1/rounds", 201),
+    // Another signature than the round was taken with.
+    at_the_bedside("POST", "/t/{tenant}/api/v1/rounds/{id}/return", 422),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/rounds/effects", 200),
+    // No such dose.
+    at_the_bedside("POST", "/t/{tenant}/api/v1/rounds/effects/{id}", 404),
+    at_the_bedside("GET", "/t/{tenant}/api/v1/rounds/handover", 200),
     (
         "GET",
         "/t/{tenant}/api/v1/branches",

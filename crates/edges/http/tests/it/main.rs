@@ -48,6 +48,8 @@ mod product;
 #[cfg(test)]
 mod references;
 #[cfg(test)]
+mod rounds;
+#[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod stock;

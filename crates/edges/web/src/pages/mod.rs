@@ -9,6 +9,7 @@ pub mod message;
 pub mod papers;
 pub mod patients;
 pub mod record;
+pub mod rounds;
 pub mod search;
 pub mod shell;
 pub mod sign_in;

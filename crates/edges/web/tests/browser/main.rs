@@ -2,5 +2,7 @@
 //! devices and without a network.
 
 mod house;
+mod limits;
 mod prescribing;
+mod rounds;
 mod signing_in;

@@ -5,20 +5,25 @@ mod alerts;
 mod builder;
 mod card;
 mod choices;
+mod device;
+mod handover;
 mod history;
 mod home;
 mod list;
+mod mar;
 mod order;
 mod orders;
 mod papers;
 mod prescribe;
 mod register;
+mod round;
 mod sheet;
 mod shown;
 mod step;
 mod stock;
 
 use axum::Router;
+use axum::routing::{get, post};
 
 use super::Web;
 
@@ -37,4 +42,22 @@ pub(super) fn routes() -> Router<Web> {
         .merge(orders::routes())
         .merge(stock::routes())
         .merge(register::routes())
+        .merge(rounds())
+}
+
+/// Rounds and the chart.
+fn rounds() -> Router<Web> {
+    Router::new()
+        .route("/medicines/round", get(round::page))
+        .route("/medicines/round/device", get(device::page))
+        .route("/medicines/round/device/worker.js", get(device::worker))
+        .route("/medicines/round/device/state", get(device::state))
+        .route("/medicines/round/device/take", post(device::taken))
+        .route("/medicines/round/device/return", post(device::returned))
+        .route(
+            "/medicines/round/{id}",
+            get(round::stop).post(round::record),
+        )
+        .route("/medicines/handover", get(handover::page))
+        .route("/patients/{id}/medicines/chart", get(mar::page))
 }

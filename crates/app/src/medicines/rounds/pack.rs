@@ -1,0 +1,369 @@
+//! Taking a round along: everything that a device needs to decide for some hours, signed so that what comes
+//! back can be held against it. Must not hold more than the round: no notes, no results, no addresses.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use kernel::Timestamp;
+use ledger::leaf::Class;
+use medication::ids::{DeviceId, PackId, RecordId, ResidentId};
+use medication::limits::{self, Entry, Reason};
+use medication::order::Order;
+use medication::rounds::{ClockReading, DeviceDose, DeviceLimits, Pack, PackLine, PackVisit};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use store::{DocExpected, DocKind, DocWrite, Log};
+
+use super::RoundRequest;
+use super::load::{Person, Whom, people};
+use super::today::{Stop, doses, lately, stops, visits};
+use crate::App;
+use crate::context::Caller;
+use crate::entry::house_entry;
+use crate::error::AppError;
+use crate::medicines::ground::names;
+use crate::medicines::prescribe::signer;
+use crate::medicines::reasons;
+use crate::unit::UnitOfWork;
+
+/// The most hours a pack may be used.
+pub const MOST_HOURS: i64 = 12;
+/// Days after which the server forgets a pack that did not come back.
+const KEPT_DAYS: i64 = 60;
+
+/// What is taken along.
+#[derive(Debug, Clone)]
+pub struct Taking {
+    /// Which patients; `ahead` is set by the hours.
+    pub round: RoundRequest,
+    /// The device, by the UUID it gave itself.
+    pub device: DeviceId,
+    /// For how many hours, 1 to [`MOST_HOURS`].
+    pub hours: i64,
+    /// What the device's clock says.
+    pub clock: Timestamp,
+}
+
+/// A dose that the device may record, as the limits see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    /// The amount in words.
+    pub text: String,
+    /// The amount.
+    pub dose: medication::Quantity,
+    /// What it holds, as it is recorded.
+    pub contents: Vec<medication::content::Content>,
+    /// What each limit counts of it.
+    pub counts: DeviceDose,
+}
+
+/// A medicine in a pack, beside its line on the round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// The id of the order.
+    pub order: String,
+    /// Its slot, where it is of a due dose.
+    pub slot: Option<String>,
+    /// The amounts.
+    pub planned: Vec<Planned>,
+    /// What the knowledge could not decide for want of a fact, in words.
+    pub missing: Vec<String>,
+    /// Minutes after which the effect is asked for.
+    pub effect_after: Option<u32>,
+}
+
+/// A patient in a pack.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Carried {
+    /// As on a round.
+    pub stop: Stop,
+    /// The limits and the doses they look back at.
+    pub limits: DeviceLimits,
+    /// What may be given.
+    pub offers: Vec<Offer>,
+}
+
+/// A round as a device takes it along.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taken {
+    /// The id of the pack.
+    pub id: String,
+    /// The pack as it was signed.
+    pub pack: Pack,
+    /// The server's signature of the pack.
+    pub signature: String,
+    /// The clocks when it was taken.
+    pub clock: ClockReading,
+    /// Who took it.
+    pub by: String,
+    /// The midnights of the house around its time, for limits by day, in microseconds.
+    pub midnights: Vec<Timestamp>,
+    /// The patients, as one walks.
+    pub people: Vec<Carried>,
+}
+
+/// A pack as the server keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kept {
+    /// The pack.
+    pub pack: Pack,
+    /// Who took it, as records name them.
+    pub person: medication::ids::PersonId,
+    /// The same as a FHIR Reference.
+    pub by: serde_json::Value,
+    /// The clocks when it was taken.
+    pub taken: ClockReading,
+    /// When it came back, each time.
+    #[serde(default)]
+    pub returned: Vec<Timestamp>,
+}
+
+/// The signature of a pack: HMAC-SHA-256 under the instance's secret.
+pub(super) fn signature(app: &App, caller: &Caller, pack: &Pack) -> Result<String, AppError> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(app.settings().secret.as_slice())
+        .map_err(|error| AppError::Fault(error.to_string()))?;
+    mac.update(b"theriac round pack v1\0");
+    mac.update(caller.scope.tenant().as_uuid().as_bytes());
+    mac.update(&serde_json::to_vec(pack)?);
+    Ok(data_encoding::BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()))
+}
+
+/// Takes a round along.
+pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, AppError> {
+    if !(1..=MOST_HOURS).contains(&taking.hours) {
+        return Err(AppError::Invalid(format!(
+            "a round is taken along for 1 to {MOST_HOURS} hours: correct hours"
+        )));
+    }
+    let id = app.ids().uuid().to_string();
+    let purpose = format!("medication-round/pack/{id}");
+    let whom = Whom::House(taking.round.organization.as_ref());
+    let people = people(app, caller, whom, lately(app), &purpose).await?;
+    let wanted = |own: &&Person| match &taking.round.location {
+        Some(place) => own.location.iter().any(|part| part == place),
+        None => true,
+    };
+    let people: Vec<&Person> = people.iter().filter(wanted).collect();
+    let seconds = taking.hours * 3600;
+    let made = app.now();
+    let zone = caller.tenant.time_zone.clone();
+    let pack = Pack {
+        id: id.as_str().parse::<PackId>().map_err(|_| no_id())?,
+        device: taking.device.clone(),
+        made,
+        until: made.plus_seconds(seconds),
+        zone: zone.unwrap_or_else(|| app.settings().time_zone.clone()),
+        knowledge: people
+            .first()
+            .map(|own| own.ground.release())
+            .unwrap_or_default(),
+        visits: packed(&people, made, seconds),
+    };
+    let clock = ClockReading {
+        server: made,
+        device: taking.clock,
+    };
+    let stops = stops(app, &people, seconds);
+    let carried = stops.into_iter().filter_map(|stop| {
+        let person = people
+            .iter()
+            .find(|own| own.id().as_str() == stop.patient)?;
+        Some(person.carried(stop, made))
+    });
+    let taken = Taken {
+        id,
+        signature: signature(app, caller, &pack)?,
+        people: carried.collect(),
+        midnights: midnights(&people, made),
+        by: caller.subject.actor().name.clone(),
+        clock,
+        pack,
+    };
+    keep(app, caller, &taken).await?;
+    Ok(taken)
+}
+
+fn no_id() -> AppError {
+    AppError::Fault("an id is none".to_owned())
+}
+
+async fn keep(app: &App, caller: &Caller, taken: &Taken) -> Result<(), AppError> {
+    let person = names(caller).into_iter().next().ok_or_else(no_id)?;
+    let kept = Kept {
+        pack: taken.pack.clone(),
+        person,
+        by: signer(caller),
+        taken: taken.clock,
+        returned: Vec::new(),
+    };
+    let detail = format!(
+        "{} with {} patients for device {} until {}",
+        taken.pack.id,
+        taken.pack.visits.len(),
+        taken.pack.device,
+        taken.pack.until
+    );
+    let entry = house_entry(
+        app,
+        caller,
+        Log::Changes,
+        Class::Read,
+        "round-take",
+        Some(detail),
+    );
+    UnitOfWork::begin(app, &caller.scope)
+        .doc(write(app, &kept, DocExpected::Absent)?)
+        .entry(entry)
+        .commit()
+        .await?;
+    Ok(())
+}
+
+pub(super) fn write(app: &App, kept: &Kept, expected: DocExpected) -> Result<DocWrite, AppError> {
+    Ok(DocWrite {
+        kind: DocKind::RoundPack,
+        id: kept.pack.id.to_string(),
+        expected,
+        body: Some(serde_json::to_vec(kept)?),
+        time: app.now(),
+        expires: Some(kept.pack.made.plus_seconds(KEPT_DAYS * 86_400)),
+        lookups: Vec::new(),
+    })
+}
+
+/// A pack as it was taken, for who took it or brings it back in the same tenant.
+pub async fn pack(
+    app: &App,
+    caller: &Caller,
+    id: &PackId,
+) -> Result<Option<(Kept, u32)>, AppError> {
+    let store = app.store();
+    let doc = store
+        .doc(&caller.scope, DocKind::RoundPack, id.as_str())
+        .await?;
+    let Some(doc) = doc else { return Ok(None) };
+    Ok(Some((serde_json::from_slice(&doc.body)?, doc.version)))
+}
+
+fn packed(people: &[&Person], made: Timestamp, seconds: i64) -> Vec<PackVisit> {
+    let Some(home) = people.first().map(|own| &own.ground.home) else {
+        return Vec::new();
+    };
+    let visits = visits(people, home, made, seconds);
+    let packed = visits.into_iter().map(|(visit, person)| {
+        let lines = visit.iter().flat_map(|own| &own.lines);
+        let lines = lines.filter_map(|line| {
+            let (ordered, order) = person.ordered(line.order.as_str())?;
+            let medicines = person.ground.regimen.medicines.iter();
+            let version = medicines
+                .filter(|held| held.name() == ordered.name)
+                .map(|held| held.version.0)
+                .next()?;
+            Some(PackLine {
+                order: line.order.clone(),
+                version,
+                name: line.name.clone(),
+                text: medication::dosage::regimen(&order.dosages).text,
+                due: line.due.clone(),
+                dose: line.dose.clone(),
+            })
+        });
+        PackVisit {
+            resident: ResidentId(person.id().clone()),
+            name: person.name(),
+            location: person.location.clone(),
+            lines: lines.collect(),
+            limits: person.limits(),
+            history: person.history(made),
+        }
+    });
+    packed.collect()
+}
+
+/// Midnights of the house from three days before to two days after.
+fn midnights(people: &[&Person], made: Timestamp) -> Vec<Timestamp> {
+    let Some(zone) = people.first().map(|own| own.ground.home.zone.clone()) else {
+        return Vec::new();
+    };
+    let at = jiff::Timestamp::from_microsecond(made.as_micros()).unwrap_or_default();
+    let today = zone.to_datetime(at).date();
+    let days = -3..=2_i64;
+    days.filter_map(|days| {
+        let span = jiff::Span::new().try_days(days).ok()?;
+        let day = today.checked_add(span).ok()?;
+        medication::dosage::Moment::parse(&day.to_string()).map(|own| own.starts(&zone))
+    })
+    .collect()
+}
+
+impl Person {
+    /// Every limit of knowledge and orders.
+    fn limits(&self) -> Vec<limits::Limit> {
+        medication::rounds::all_limits(&self.readable(), &self.ground.all_limits().0)
+    }
+
+    /// The doses that the limits look back at.
+    fn history(&self, now: Timestamp) -> Vec<Entry> {
+        let reach = self.limits().iter().map(limits::reach).max().unwrap_or(0);
+        let since = now.plus_seconds(reach.saturating_neg());
+        let history = self.records.book.history_since(since);
+        history.entries().to_vec()
+    }
+
+    fn carried(&self, stop: Stop, now: Timestamp) -> Carried {
+        let limits = self.limits();
+        let offers = stop.lines.iter().filter_map(|line| {
+            let (ordered, order) = self.ordered(&line.order)?;
+            let place = line.due.as_ref().map_or(0, |due| due.slot.dosage);
+            let choices = doses(order, place).into_iter();
+            let choices = choices.map(|choice| planned(order, choice, &limits, now));
+            let mut missing = self.ground.limits(ordered).1;
+            missing.extend(self.records.gaps(&ordered.article));
+            Some(Offer {
+                order: line.order.clone(),
+                slot: line.slot.clone(),
+                planned: choices.collect(),
+                missing: missing.iter().map(said).collect(),
+                effect_after: order.need.effect_after,
+            })
+        });
+        let offers = offers.collect();
+        Carried {
+            limits: DeviceLimits::of(&limits, &self.history(now)),
+            offers,
+            stop,
+        }
+    }
+}
+
+fn planned(
+    order: &Order,
+    choice: super::Choice,
+    limits: &[limits::Limit],
+    now: Timestamp,
+) -> Planned {
+    let contents = limits::counted(&order.article, Some(&choice.dose));
+    let entry = Entry {
+        id: RecordId(order.id.0.clone()),
+        order: Some(order.id.clone()),
+        at: now,
+        name: order.article.name.clone(),
+        dose: Some(choice.dose.clone()),
+        contents: contents.clone(),
+    };
+    Planned {
+        text: choice.text,
+        counts: DeviceDose::of(&entry, limits),
+        dose: choice.dose,
+        contents,
+    }
+}
+
+fn said(reason: &Reason) -> String {
+    let why = medication::administration::Why::Limit {
+        reason: reason.why.clone(),
+    };
+    reasons::words(&why)
+}

@@ -1,0 +1,352 @@
+//! Rounds in a real browser: two devices without a network that give the same dose, a controlled drug with
+//! a witness, a dose too early, and one ingredient in two products over midnight.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its house is built in one go"
+)]
+
+use app::medicines::give::{Dose, give};
+use app::medicines::register::Signing;
+use app::medicines::stock::From;
+use app::record::search::{SearchRequest, search};
+use identity::{Role, RoleAssignment};
+use kernel::Timestamp;
+use medication::administration::{How, Outcome, Right, Verified};
+use serde_json::{Value, json};
+use testkit::browser::{Browser, Device, Page};
+use testkit::clock::FixedClock;
+use testkit::peers::required;
+
+use crate::house::{House, PASSWORD};
+
+fn order(id: &str, name: &str, dosage: &Value) -> Value {
+    json!({
+        "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
+        "medicationCodeableConcept": { "text": name }, "subject": { "reference": "Patient/p1" },
+        "authoredOn": "2026-03-01T00:00:00Z", "dosageInstruction": [dosage],
+    })
+}
+
+fn at(times: &[&str], tablets: u32) -> Value {
+    json!({
+        "timing": { "repeat": { "timeOfDay": times } },
+        "doseAndRate": [{ "doseQuantity": { "value": tablets, "unit": "tablet" } }],
+    })
+}
+
+fn needed() -> Value {
+    json!({
+        "asNeededCodeableConcept": { "text": "pain" },
+        "timing": { "repeat": { "frequency": 1, "period": 4, "periodUnit": "h" } },
+        "doseAndRate": [{ "doseQuantity": { "value": 2, "unit": "tablet" } }],
+        "maxDosePerPeriod": { "numerator": { "value": 8, "unit": "tablet" },
+            "denominator": { "value": 1, "system": "http://unitsofmeasure.org", "code": "d" } },
+    })
+}
+
+/// A resident of 70 kg without allergies in room 4, with these orders.
+async fn home(now: Timestamp, orders: &[Value]) -> House {
+    let house = House::start_at(now).await;
+    let ward = format!("Organization/{}", house.ward);
+    for resource in [
+        json!({ "resourceType": "Patient", "id": "p1", "birthDate": "1941-03-05",
+            "name": [{ "family": "Ashworth", "given": ["Edith"] }],
+            "managingOrganization": { "reference": ward } }),
+        json!({ "resourceType": "AllergyIntolerance", "id": "none", "patient": { "reference": "Patient/p1" },
+            "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active" }] },
+            "code": { "coding": [{ "system": "http://snomed.info/sct", "code": "716186003" }] } }),
+        json!({ "resourceType": "Observation", "id": "weight", "status": "final",
+            "code": { "coding": [{ "system": "http://loinc.org", "code": "29463-7" }] },
+            "subject": { "reference": "Patient/p1" }, "effectiveDateTime": "2026-03-01T08:00:00Z",
+            "valueQuantity": { "value": 70, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg" } }),
+        json!({ "resourceType": "Encounter", "id": "stay", "status": "in-progress",
+            "class": { "system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP" },
+            "subject": { "reference": "Patient/p1" }, "location": [{ "location": { "display": "Room 4" } }] }),
+    ]
+    .iter()
+    .chain(orders)
+    {
+        house.put(resource).await;
+    }
+    house
+}
+
+/// How far the device's clock must be set so that it shows the house's time.
+fn shift(house: &House) -> i64 {
+    use kernel::Clock as _;
+    let real = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_millis();
+    house.clock.now().as_millis() - i64::try_from(real).unwrap()
+}
+
+async fn found(house: &House, ty: &str) -> Vec<Value> {
+    let doctor = house.caller("doctor").await;
+    let request = SearchRequest {
+        ty: house.app.definitions().resource(ty).unwrap(),
+        params: vec![("patient".to_owned(), "Patient/p1".to_owned())],
+        lenient: false,
+    };
+    let found = search(&house.app, &doctor, &request).await.unwrap();
+    let bodies = found.matches.into_iter().map(|own| own.body.unwrap());
+    bodies
+        .map(|own| serde_json::from_slice(&own).unwrap())
+        .collect()
+}
+
+async fn taken_along(house: &House, device: &Device, name: &str) -> Page {
+    device.clock_ahead(shift(house));
+    let page = house.signed_in(device, name, "/medicines/round").await;
+    page.wait_for_text("Ashworth, Edith").await;
+    page.follow("a[href$='/medicines/round/device']").await;
+    page.wait_until(
+        "the page to be kept",
+        "document.body.dataset.kept === 'yes'",
+    )
+    .await;
+    page.click("#round-steps button").await;
+    page.wait_for_text("Round for 1 patient").await;
+    page
+}
+
+/// Fills the first form of the device and records.
+async fn given_on(page: &Page) {
+    page.click("#round-people summary").await;
+    for right in ["resident", "medicine", "dose", "route", "time", "decline"] {
+        page.click(&format!("#p0-0-{right}")).await;
+    }
+    page.click("#round-people form button").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_devices_without_a_network_give_the_same_dose() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let orders = [order(
+        "fixed",
+        "Paracetamol 500mg tablet",
+        &at(&["08:00:00", "20:00:00"], 2),
+    )];
+    let house = home(FixedClock::START, &orders).await;
+    let (phone, tablet) = (
+        browser.device(390, 844).await,
+        browser.device(768, 1024).await,
+    );
+    let one = taken_along(&house, &phone, "nurse").await;
+    let other = taken_along(&house, &tablet, "carer").await;
+    for (device, page) in [(&phone, &one), (&tablet, &other)] {
+        device.offline(true).await;
+        // The page comes from what the device keeps, with what it holds.
+        page.reload().await;
+        page.wait_for_text("No network.").await;
+        given_on(page).await;
+        page.wait_for_text("1 dose waits to be sent.").await;
+        assert!(found(&house, "MedicationAdministration").await.len() < 2);
+    }
+    // Recorded once on a device, it is not offered there again.
+    assert!(!one.has("#p0-0-outcome").await);
+    phone.offline(false).await;
+    one.wait_for_text("Everything is sent.").await;
+    tablet.offline(false).await;
+    other.wait_for_text("Possible double dose").await;
+    other.wait_for_text("Everything is sent.").await;
+    let records = found(&house, "MedicationAdministration").await;
+    assert_eq!(records.len(), 2, "both are kept");
+    assert_eq!(found(&house, "DetectedIssue").await.len(), 1);
+    assert_eq!(found(&house, "Task").await.len(), 1);
+    // Somebody must look: the handover says it first.
+    house.clock.advance(600);
+    other
+        .go(&house.address("/t/rosewood/medicines/handover"))
+        .await;
+    other.wait_for_text("Possible double dose").await;
+    // Who signs out leaves no round behind.
+    one.follow("a[href$='/medicines/round']").await;
+    one.follow("form[action$='/sign-out'] button").await;
+    one.wait_until(
+        "the round to be gone",
+        "new Promise((done) => { const asked = indexedDB.open('theriac-round-rosewood'); asked.onsuccess = () => { const all = asked.result.transaction('pack').objectStore('pack').count(); all.onsuccess = () => done(all.result === 0); }; })",
+    )
+    .await;
+    one.clean();
+    other.clean();
+}
+
+async fn recorded(page: &Page, key: &str, more: &[(&str, &str)]) {
+    let line = format!("#line-{key}");
+    if !page.has(&format!("{line} details[open]")).await {
+        page.click(&format!("{line} summary")).await;
+    }
+    for number in 0..6 {
+        let tick = format!("#rights-{key}-{number}");
+        if page
+            .run(&format!("document.querySelector('{tick}').checked"))
+            .await
+            == json!(false)
+        {
+            page.click(&tick).await;
+        }
+    }
+    for (field, value) in more {
+        page.fill(&format!("#{field}-{key}"), value).await;
+    }
+    page.follow(&format!("{line} form button")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controlled_drug_is_given_beside_a_witness() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let orders = [order(
+        "morphine",
+        "Morphine 10mg modified-release tablet",
+        &at(&["08:00:00"], 1),
+    )];
+    let house = home(FixedClock::START, &orders).await;
+    let device = browser.device(390, 844).await;
+    let page = house.signed_in(&device, "nurse", "/medicines/round").await;
+    page.follow(".round-go a").await;
+    page.wait_for_text("A witness signs for it.").await;
+    recorded(&page, "m0", &[("reason", "known here")]).await;
+    page.wait_for_text("This dose wants a witness").await;
+    let own = [("witness", "nurse"), ("proof", PASSWORD)];
+    recorded(&page, "m0", &own).await;
+    page.wait_for("#line-m0 details[open]").await;
+    recorded(
+        &page,
+        "m0",
+        &[("witness", "carer"), ("proof", "not this one")],
+    )
+    .await;
+    page.wait_for("#line-m0 details[open]").await;
+    assert!(found(&house, "MedicationAdministration").await.is_empty());
+    recorded(&page, "m0", &[("witness", "carer"), ("proof", PASSWORD)]).await;
+    page.wait_for_text("Saved.").await;
+    let stored = found(&house, "MedicationAdministration").await;
+    assert_eq!(
+        stored[0]["performer"][1]["function"]["coding"][0]["code"],
+        "witness"
+    );
+    // Every refusal is an answer with status 422, which the browser writes down.
+    assert!(
+        page.errors().iter().all(|own| own.contains("422")),
+        "{:?}",
+        page.errors()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_needed_too_early_is_held_with_its_time() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let orders = [order("needed", "Paracetamol 500mg tablet", &needed())];
+    let house = home(FixedClock::START, &orders).await;
+    let device = browser.device(390, 844).await;
+    let page = house
+        .signed_in(&device, "carer", "/medicines/round/p1")
+        .await;
+    let filled = [("need", "headache"), ("reason", "known here")];
+    recorded(&page, "m0", &filled).await;
+    page.wait_for_text("Saved.").await;
+    house.clock.advance(3600);
+    // An hour later the session has ended.
+    let page = house
+        .signed_in(&device, "carer", "/medicines/round/p1")
+        .await;
+    page.wait_for_text("Not before 05-Mar-2026 12:00").await;
+    recorded(&page, "m0", &filled).await;
+    page.wait_for("details[open]").await;
+    page.wait_for_text("Too close").await;
+    assert_eq!(found(&house, "MedicationAdministration").await.len(), 1);
+    page.go(&house.address("/t/rosewood/patients/p1/medicines/chart"))
+        .await;
+    page.wait_for_text("Last dose 05-Mar-2026 08:00").await;
+    page.wait_for_text("Not before 05-Mar-2026 12:00").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_ingredient_in_two_products_counts_over_midnight() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let orders = [
+        order(
+            "para",
+            "Paracetamol 500mg tablet",
+            &at(&["12:00:00", "16:00:00", "20:00:00", "23:00:00"], 2),
+        ),
+        order("cod", "Co-codamol 500mg/8mg tablet", &needed()),
+    ];
+    let start = Timestamp::from_rfc3339("2026-03-05T12:00:00Z").unwrap();
+    let house = home(start, &orders).await;
+    let nurse = house.caller("nurse").await;
+    let key = app::ResourceKey {
+        ty: house
+            .app
+            .definitions()
+            .resource("MedicationRequest")
+            .unwrap(),
+        id: "para".parse().unwrap(),
+    };
+    for (wait, slot) in [(0, "12:00"), (4, "16:00"), (4, "20:00"), (3, "23:00")] {
+        house.clock.advance(wait * 3600);
+        let rights = Right::ALL.map(|right| Verified {
+            right,
+            how: How::Read,
+            fits: true,
+        });
+        let dose = Dose {
+            outcome: Outcome::Given,
+            dose: None,
+            reason: Some("known here".to_owned()),
+            happened: None,
+            slot: Some(format!("2026-03-05T{slot}:00Z")),
+            rights: rights.to_vec(),
+            witness: None,
+            need: None,
+            done: true,
+            corrects: None,
+            from: From::default(),
+            signing: Signing::default(),
+            late: None,
+            scan: None,
+            offline: None,
+        };
+        let given = give(&house.app, &nurse, &key, &dose).await.unwrap();
+        assert!(given.stored.is_some(), "{:?}", given.decision);
+    }
+    // Half past three in the night: another day, the same 24 hours.
+    house.clock.advance(4 * 3600 + 1800);
+    let device = browser.device(390, 844).await;
+    let page = house
+        .signed_in(&device, "nurse", "/medicines/round/p1")
+        .await;
+    page.wait_for_text("Co-codamol").await;
+    let filled = [("need", "pain"), ("reason", "known here")];
+    let place = "[...document.querySelectorAll('.round-line')].findIndex((own) => own.innerText.includes('Co-codamol'))";
+    let place = page.run(place).await;
+    recorded(&page, &format!("m{place}"), &filled).await;
+    page.wait_for("details[open]").await;
+    page.wait_for_text("Too much").await;
+    assert_eq!(found(&house, "MedicationAdministration").await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_part_in_rounds_sees_none() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let house = home(FixedClock::START, &[]).await;
+    house
+        .person("desk", RoleAssignment::of(Role::Receptionist))
+        .await;
+    let device = browser.device(390, 844).await;
+    let page = house.signed_in(&device, "desk", "/medicines/round").await;
+    page.wait_for_text("do not allow").await;
+    assert!(!page.has(".round").await);
+}
