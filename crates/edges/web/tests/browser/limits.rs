@@ -3,6 +3,8 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
     reason = "a test fails by panicking, and its cases are made in one go"
 )]
 

@@ -2,6 +2,7 @@
 //! a witness, a dose too early, and one ingredient in two products over midnight.
 
 #![expect(
+    clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and its house is built in one go"
 )]
