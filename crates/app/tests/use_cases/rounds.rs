@@ -1,6 +1,8 @@
 //! Rounds against the record: who is on one, taking it along, two devices that bring back the same dose,
 //! clocks that were wrong, orders that changed meanwhile, effects, and handing over.
 
+#![expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
+
 use app::medicines::give::{Dose, give};
 use app::medicines::register::Signing;
 use app::medicines::rounds::{
