@@ -68,6 +68,7 @@ async function hand() {
   await working(async () => {
     const pack = await held.pack();
     const doses = (await held.doses()).filter((own) => !own.refused);
+    note = "";
     for (let first = 0; first < doses.length; first += 10) {
       const part = doses.slice(first, first + 10);
       const { csrf, now } = await server();
@@ -92,14 +93,21 @@ async function hand() {
   });
 }
 
-// One thing at a time; what goes wrong is said.
+// One thing at a time; what goes wrong is said. A network that has just come back may not carry yet: what
+// waits is sent again after a while.
+let wait = 2000;
+let again = 0;
 async function working(work) {
   if (busy) return;
   busy = true;
+  clearTimeout(again);
   try {
     await work();
+    wait = 2000;
   } catch (error) {
     note = navigator.onLine ? error.message : "";
+    again = setTimeout(async () => { if (navigator.onLine && (await held.doses()).some((own) => !own.refused)) await hand(); }, wait);
+    wait = Math.min(wait * 2, 60000);
   } finally {
     busy = false;
     await show();

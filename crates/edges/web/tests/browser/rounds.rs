@@ -259,15 +259,18 @@ async fn as_needed_too_early_is_held_with_its_time() {
     let page = house
         .signed_in(&device, "carer", "/medicines/round/p1")
         .await;
-    page.wait_for_text("Not before 05-Mar-2026 12:00").await;
+    page.wait_for_text("Not before 05\u{2011}Mar\u{2011}2026 12:00")
+        .await;
     recorded(&page, "m0", &filled).await;
     page.wait_for("details[open]").await;
     page.wait_for_text("Too close").await;
     assert_eq!(found(&house, "MedicationAdministration").await.len(), 1);
     page.go(&house.address("/t/rosewood/patients/p1/medicines/chart"))
         .await;
-    page.wait_for_text("Last dose 05-Mar-2026 08:00").await;
-    page.wait_for_text("Not before 05-Mar-2026 12:00").await;
+    page.wait_for_text("Last dose 05\u{2011}Mar\u{2011}2026 08:00")
+        .await;
+    page.wait_for_text("Not before 05\u{2011}Mar\u{2011}2026 12:00")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -405,10 +405,15 @@ async fn recorded(visit: &Visit, id: &str, form: Form) -> Result<Response, AppEr
     }
     let order = key(visit, "MedicationRequest", form.text("order"))?;
     let line = form.text("line").to_owned();
+    let named = !form.text(&format!("witness-{line}")).is_empty();
     let problem = match dose(visit, &caller, &patient, &order, &form, &line).await {
         Ok(Ok(())) => return Ok(redirect(&done)),
         Ok(Err(problem)) => problem,
         Err(error @ (AppError::Unprocessable(_) | AppError::SignIn(_))) => {
+            vec![sentence(&error.to_string())]
+        }
+        // Of the witness, where one is named: who gives may ask another.
+        Err(error) if named && answer::status_of(&error) == StatusCode::FORBIDDEN => {
             vec![sentence(&error.to_string())]
         }
         Err(error) => return Err(error),
