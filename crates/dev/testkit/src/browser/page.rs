@@ -205,11 +205,16 @@ impl Page {
              if (!top || !(own.contains(top) || top.contains(own) || (own.labels && [...own.labels].some((l) => l.contains(top))))) return null; \
              return [x, y]; }})()"
         );
-        let what = format!("{selector} to be where it can be clicked");
+        let what = format!("{selector} to stand still where it can be clicked");
+        let mut before = None;
+        // A page that still scrolls, or grows, would move it away from under the mouse.
         let at = within(&what, async || {
             let at = self.try_run(&place).await.ok()?;
             let place = |nth: usize| at.get(nth).and_then(Value::as_f64);
-            Some((place(0)?, place(1)?))
+            let now = Some((place(0)?, place(1)?));
+            let still = now == before;
+            before = now;
+            now.filter(|_| still)
         });
         let (x, y) = at.await;
         for kind in ["mousePressed", "mouseReleased"] {
