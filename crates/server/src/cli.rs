@@ -572,6 +572,8 @@ pub enum Measure {
     Export,
     /// Searches of the shapes that clients send, one at a time
     Shapes,
+    /// Rounds, charts and lists of medicines of a care home
+    Medicines,
     /// The offline verifier
     Verify,
     /// Start time and idle memory

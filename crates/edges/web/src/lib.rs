@@ -13,4 +13,4 @@ pub mod narrative;
 pub mod pages;
 pub mod xml;
 
-pub use edge::{WebSettings, router, router_with};
+pub use edge::{SESSION_COOKIE, WebSettings, router, router_with};

@@ -81,7 +81,7 @@ pub(super) fn fault(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Category::Fault, error.to_string())
 }
 
-fn refused(measured: &Measured) -> Result<(), Failure> {
+pub(super) fn refused(measured: &Measured) -> Result<(), Failure> {
     match &measured.first_refusal {
         None => Ok(()),
         Some(answer) => Err(Failure::new(
@@ -235,7 +235,7 @@ pub async fn create(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     )])
 }
 
-fn row(
+pub(super) fn row(
     fixture: &Fixture,
     measure: String,
     measured: &Measured,

@@ -7,6 +7,7 @@ mod export;
 mod fixture;
 mod load;
 mod measures;
+mod medicines;
 mod shapes;
 mod start;
 
@@ -21,13 +22,14 @@ use crate::failure::Failure;
 use crate::output::Printer;
 
 /// Every measure, in the order they are taken: reads and searches need what the import loaded.
-const ALL: [Measure; 9] = [
+const ALL: [Measure; 10] = [
     Measure::Import,
     Measure::Create,
     Measure::Read,
     Measure::Search,
     Measure::Export,
     Measure::Shapes,
+    Measure::Medicines,
     Measure::Verify,
     Measure::Start,
     Measure::Growth,
@@ -89,6 +91,7 @@ async fn of_store(
             Measure::Search => rows.extend(measures::search(&fixture).await?),
             Measure::Export => rows.extend(export::export(&fixture).await?),
             Measure::Shapes => rows.extend(shapes::shapes(&fixture).await?),
+            Measure::Medicines => rows.extend(medicines::medicines(&fixture).await?),
             Measure::Verify => rows.extend(measures::verify(&fixture).await?),
             Measure::Growth => {
                 let (from, to) = (arguments.resources, arguments.grow_to);

@@ -18,7 +18,7 @@ mod settings;
 pub mod tenant;
 mod terminology;
 mod token;
-mod user;
+pub mod user;
 pub mod verify;
 
 use std::future::Future;

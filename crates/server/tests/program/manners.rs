@@ -34,7 +34,7 @@ fn fails_as(arguments: &[&str], code: i32, says: &str) {
 
 /// Every command that ends by itself, in an order in which each finds what it needs; `{}` stands for the
 /// value that an earlier answer had under the name.
-const COMMANDS: [(&str, &[&str], &str); 35] = [
+const COMMANDS: [(&str, &[&str], &str); 39] = [
     (
         "init --data {data}",
         &["operator", "password", "verifier"],
@@ -54,6 +54,18 @@ const COMMANDS: [(&str, &[&str], &str); 35] = [
     ("tenant set main --time-zone Europe/London", &["tenant"], ""),
     ("package list", &[], ""),
     ("terminology list", &[], ""),
+    ("products list", &[], ""),
+    (
+        "products recall 2000000000107 --batch B1 --notice withdrawn",
+        &["gtin", "batch", "notice"],
+        "",
+    ),
+    ("products recalls", &["0/gtin", "0/batch", "0/notice"], ""),
+    (
+        "products end-recall 2000000000107 --batch B1",
+        &["ended", "batch"],
+        "",
+    ),
     ("tenant list", &["0/tenant", "1/created"], ""),
     (
         "branch create --tenant main Wing",

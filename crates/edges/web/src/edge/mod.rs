@@ -36,6 +36,8 @@ mod users;
 mod validation;
 mod visit;
 
+pub use visit::SESSION_COOKIE;
+
 use std::sync::Arc;
 
 use app::App;
