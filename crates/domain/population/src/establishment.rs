@@ -76,6 +76,14 @@ fn organisations(bundle: &mut Bundle, tenant: Tenant) {
     }
 }
 
+/// Where the pharmacy is: a register of controlled drugs says from where they came.
+const fn street(id: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    match id.as_bytes() {
+        b"rh-org-pharmacy" => Some(("4 Market Street", "Fairmere", "ZZ1 4AB")),
+        _ => None,
+    }
+}
+
 fn organization(bundle: &mut Bundle, id: &str, name: &str, kind: &str, part_of: Option<&str>) {
     bundle.put("Organization", id, |j| {
         j.identifier("https://theriac.example/organisations", id);
@@ -84,6 +92,13 @@ fn organization(bundle: &mut Bundle, id: &str, name: &str, kind: &str, part_of: 
             j.object(|j| j.list("coding", |j| j.coding(ORGANISATION_TYPE, kind, "")));
         });
         j.text("name", name);
+        if let Some((line, city, code)) = street(id) {
+            j.one("address", |j| {
+                j.list("line", |j| j.item(line));
+                j.text("city", city);
+                j.text("postalCode", code);
+            });
+        }
         if let Some(part_of) = part_of {
             j.refer("partOf", "Organization", part_of);
         }

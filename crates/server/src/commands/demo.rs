@@ -20,7 +20,7 @@ use crate::config::{Config, Origin};
 use crate::failure::Failure;
 use crate::import::Loader;
 use crate::output::Printer;
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, House, Scenario, Town};
 use crate::wiring::{self, Instance, Opening};
 use crate::{console, logging, tenancy, words};
 
@@ -83,8 +83,12 @@ async fn play(
     printer: Printer,
 ) -> Result<u8, Failure> {
     let tenant = population::Tenant::RosewoodHouse;
-    let instance = wiring::open(config, Opening::OrNew).await?;
+    let town = Town::open().await?;
+    let mut config = config.clone();
+    town.reachable(&mut config)?;
+    let instance = wiring::open(&config, Opening::OrNew).await?;
     let played = async {
+        town.consulted_by(&instance)?;
         let notes = begin(&instance, arguments, folder).await?;
         let id = ensure_tenant(&instance, tenant, &notes).await?;
         if !notes.loaded.iter().any(|slug| slug == tenant.slug()) {
@@ -93,7 +97,15 @@ async fn play(
             load_one(&loader, Arc::new(population(tenant, &notes)), 0).await?;
             ensure_people(&instance, tenant, id, &notes).await?;
         }
-        scenario::play(&instance, scenario, (tenant.slug(), folder), printer).await
+        let passwords = |name: &str| password(&notes, tenant, name);
+        let house = House {
+            instance: &instance,
+            slug: tenant.slug(),
+            folder,
+            passwords: &passwords,
+            town: &town,
+        };
+        scenario::play(house, scenario, printer).await
     };
     let played = played.await;
     wiring::close(&instance).await;

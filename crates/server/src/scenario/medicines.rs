@@ -9,18 +9,33 @@ use super::residents::{
     New, admit, created, daily, dose, for_pain, instant, order, prescribe, prescription, text,
 };
 use super::stage::{Answer, Expect, Stage, Stop, Who};
+use super::town::{FORMULARY, Town};
+
+/// A capsule by mouth once a day.
+fn capsule(at: &str) -> Value {
+    let mut own = daily(1, at);
+    if let Some(members) = own.as_object_mut() {
+        let one = json!([{ "doseQuantity": { "value": 1, "unit": "capsule" } }]);
+        members.insert("doseAndRate".to_owned(), one);
+    }
+    own
+}
 
 const PRESCRIBE: (Method, &str) = (Method::POST, "MedicationRequest/$prescribe");
 
 /// Plays it.
-pub async fn play(stage: &mut Stage) -> Result<(), Stop> {
+pub async fn play(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
     anticoagulant(stage).await?;
     allergy(stage).await?;
     midnight(stage).await?;
     controlled(stage).await?;
     twice(stage).await?;
+    super::rounds::play(stage).await?;
+    super::supply::play(stage, town).await?;
+    super::shelf::play(stage).await?;
     alone_and_covert(stage).await?;
-    unknown(stage).await
+    unknown(stage).await?;
+    away(stage, town).await
 }
 
 /// A step that an answer names something of.
@@ -161,7 +176,7 @@ async fn midnight(stage: &mut Stage) -> Result<(), Stop> {
 }
 
 /// The due dose of an order that waits, as its key.
-async fn slot(stage: &Stage, patient: &str, order: &str) -> Result<String, Stop> {
+pub async fn slot(stage: &Stage, patient: &str, order: &str) -> Result<String, Stop> {
     let address = format!("{patient}/$medication-chart?days=1");
     let chart = stage
         .ask(Who::Nurse, (Method::GET, &address), &Value::Null)
@@ -412,6 +427,49 @@ async fn unknown(stage: &mut Stage) -> Result<(), Stop> {
     let title = "Every later look says so, and never that there is nothing";
     stage
         .step(title, Who::Nurse, call, expect(200, &["not-checked"]))
+        .await?;
+    Ok(())
+}
+
+/// A source of knowledge goes down: what it would have said is not taken for nothing.
+async fn away(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
+    stage.chapter("A source of knowledge that is down");
+    let new = New {
+        name: ("Dunmore", "Agnes"),
+        allergy: None,
+    };
+    let patient = admit(stage, &new).await?;
+    let now = stage.now();
+    let own = order(&patient, "Ramipril 5mg capsule", now, &capsule("08:00:00"));
+    prescribe(stage, "Ramipril is prescribed", &own).await?;
+    let own = order(&patient, "Senna 7.5mg tablet", now, &daily(1, "22:00:00"));
+    let body = prescription(&own, None);
+    let title = "Senna is prescribed; the regional formulary was asked and knows no interaction";
+    let made = stage
+        .step(title, Who::Doctor, (PRESCRIBE, &body), expect(201, &[]))
+        .await?;
+    if made.words().contains(FORMULARY) {
+        let text = format!("the formulary answered, and yet: {}", made.words());
+        return Err(Stop::Unexpected(text));
+    }
+    town.formulary_goes_down();
+    let own = order(
+        &patient,
+        "Loratadine 10mg tablet",
+        now,
+        &daily(1, "08:00:00"),
+    );
+    let body = prescription(&own, None);
+    let title = "The formulary is down; loratadine is prescribed with what could not be checked";
+    let words = ["not-checked", FORMULARY];
+    stage
+        .step(title, Who::Doctor, (PRESCRIBE, &body), expect(201, &words))
+        .await?;
+    let check = format!("{patient}/$medication-check");
+    let call = ((Method::GET, check.as_str()), &Value::Null);
+    let title = "The list says which source did not answer";
+    stage
+        .step(title, Who::Nurse, call, expect(200, &words))
         .await?;
     Ok(())
 }

@@ -5,7 +5,11 @@
 mod clock;
 mod medicines;
 mod residents;
+mod rounds;
+mod shelf;
 mod stage;
+mod supply;
+mod town;
 
 use std::path::Path;
 
@@ -19,7 +23,23 @@ use crate::failure::Failure;
 use crate::log_folder::LogFolder;
 use crate::output::Printer;
 use crate::wiring::Instance;
-use stage::Stage;
+use stage::{Passwords, Stage};
+pub use town::Town;
+
+/// The house that a scenario is played in.
+#[derive(Clone, Copy)]
+pub struct House<'a> {
+    /// The instance.
+    pub instance: &'a Instance,
+    /// The tenant's name in addresses.
+    pub slug: &'a str,
+    /// Where the ledger is exported to.
+    pub folder: &'a Path,
+    /// The passwords of its people.
+    pub passwords: Passwords<'a>,
+    /// The town around it.
+    pub town: &'a Town,
+}
 
 /// A scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -30,15 +50,13 @@ pub enum Scenario {
 
 /// Plays a scenario in a tenant of the demo and verifies what it wrote. 0: every step came out as expected
 /// and the ledger is sound; 1 otherwise.
-pub async fn play(
-    instance: &Instance,
-    scenario: Scenario,
-    (slug, folder): (&str, &Path),
-    printer: Printer,
-) -> Result<u8, Failure> {
-    let mut stage = Stage::open(instance, slug, printer).await?;
+pub async fn play(house: House<'_>, scenario: Scenario, printer: Printer) -> Result<u8, Failure> {
+    let House {
+        instance, folder, ..
+    } = house;
+    let mut stage = Stage::open(&house, printer).await?;
     let outcome = match scenario {
-        Scenario::Medicines => medicines::play(&mut stage).await,
+        Scenario::Medicines => medicines::play(&mut stage, house.town).await,
     };
     let unexpected = match outcome {
         Ok(()) => None,

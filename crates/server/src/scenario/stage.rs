@@ -2,7 +2,9 @@
 //! token of their own, and every step told as it happens.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use app::App;
 use app::admin::tokens;
 use app::init::acting_as;
 use axum::Router;
@@ -10,14 +12,16 @@ use axum::body::Body;
 use axum::http::{Method, Request, header};
 use http_body_util::BodyExt as _;
 use identity::TokenOwner;
-use kernel::{Category, PurposeOfUse, Timestamp, UserId};
+use kernel::{Category, Ids, PurposeOfUse, Timestamp, UserId};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use zeroize::Zeroizing;
 
 use super::clock::Clocks;
 use crate::failure::Failure;
 use crate::output::Printer;
-use crate::wiring::{self, Instance};
+use crate::scenario::House;
+use crate::wiring;
 
 /// The header that names the ledger's entry of a change.
 const RECEIPT: &str = "audit-receipt";
@@ -50,10 +54,18 @@ pub enum Who {
     Nurse,
     /// Gives.
     Carer,
+    /// Sets the house up, and treats nobody.
+    Administrator,
 }
 
 impl Who {
-    const ALL: [Self; 4] = [Self::Doctor, Self::Pharmacist, Self::Nurse, Self::Carer];
+    const ALL: [Self; 5] = [
+        Self::Doctor,
+        Self::Pharmacist,
+        Self::Nurse,
+        Self::Carer,
+        Self::Administrator,
+    ];
 
     const fn role(self) -> &'static str {
         match self {
@@ -61,6 +73,7 @@ impl Who {
             Self::Pharmacist => "pharmacist",
             Self::Nurse => "nurse",
             Self::Carer => "carer",
+            Self::Administrator => "administrator",
         }
     }
 
@@ -142,6 +155,7 @@ impl Answer {
         let not_checked = self.parts("not-checked");
         let not_checked = not_checked.filter_map(|part| part.get("valueString")?.as_str());
         words.extend(not_checked.map(|own| format!("not checked: {own}")));
+        words.extend(self.plain());
         if words.is_empty() {
             let ty = self.body.get("resourceType").and_then(Value::as_str);
             let id = self.body.get("id").and_then(Value::as_str);
@@ -149,6 +163,36 @@ impl Answer {
         }
         words.dedup();
         words.join("; ")
+    }
+}
+
+/// What an answer of the product's API says in words of its own, by where it stands.
+const SAID: [(&str, &str); 11] = [
+    ("/detail", ""),
+    ("/movement/what/kind", "movement: "),
+    ("/stock/held", "held: "),
+    ("/held", "held: "),
+    ("/reorder", "reorder: "),
+    ("/state", "state: "),
+    ("/chase/0/missing", "missing: "),
+    ("/entries", "entries: "),
+    ("/balance", "balance: "),
+    ("/records/0/state", "record: "),
+    ("/doubles/0/records", "possible double dose: records "),
+];
+
+impl Answer {
+    /// What an answer of the product's API says; nothing of a resource.
+    fn plain(&self) -> Vec<String> {
+        if self.body.get("resourceType").is_some() {
+            return Vec::new();
+        }
+        let said = SAID.iter().filter_map(|(at, what)| {
+            let own = self.body.pointer(at)?;
+            let own = own.as_str().map_or_else(|| own.to_string(), str::to_owned);
+            Some(format!("{what}{own}"))
+        });
+        said.collect()
     }
 }
 
@@ -161,11 +205,18 @@ pub struct Expect<'a> {
     pub words: &'a [&'a str],
 }
 
+/// The password of a sign-in.
+pub type Passwords<'a> = &'a (dyn Fn(&str) -> Option<Zeroizing<String>> + Sync);
+
 /// The stage.
 pub struct Stage {
     router: Router,
     tokens: BTreeMap<Who, String>,
+    passwords: BTreeMap<Who, Zeroizing<String>>,
+    app: App,
+    ids: Arc<dyn Ids>,
     base: String,
+    api: String,
     clocks: Clocks,
     printer: Printer,
     told: Vec<Value>,
@@ -173,8 +224,15 @@ pub struct Stage {
 
 impl Stage {
     /// Opens it in a tenant, with a token for everybody who plays.
-    pub async fn open(instance: &Instance, slug: &str, printer: Printer) -> Result<Self, Failure> {
+    pub async fn open(house: &House<'_>, printer: Printer) -> Result<Self, Failure> {
+        let House {
+            instance,
+            slug,
+            passwords,
+            ..
+        } = *house;
         let mut tokens = BTreeMap::new();
+        let mut proofs = BTreeMap::new();
         for who in Who::ALL {
             let missing = || {
                 let text = format!("the demo has no {}: remove its folder", who.role());
@@ -192,11 +250,16 @@ impl Stage {
             };
             let made = tokens::create(&instance.app, &caller, new).await?;
             tokens.insert(who, made.text.as_str().to_owned());
+            proofs.insert(who, passwords(person.sign_in).unwrap_or_default());
         }
         Ok(Self {
             router: wiring::routes(instance)?,
             tokens,
+            passwords: proofs,
+            app: instance.app.clone(),
+            ids: Arc::clone(&instance.ids),
             base: format!("/t/{slug}/fhir"),
+            api: format!("/t/{slug}/api/v1"),
             clocks: Clocks::of(instance, slug).await?,
             printer,
             told: Vec::new(),
@@ -206,6 +269,29 @@ impl Stage {
     /// The clocks of the house.
     pub const fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// An address of the product's API.
+    pub fn api(&self, below: &str) -> String {
+        format!("{}/{below}", self.api)
+    }
+
+    /// An id that nothing has yet.
+    pub fn fresh(&self) -> String {
+        self.ids.uuid().to_string()
+    }
+
+    /// Sign-in and password, by which a person proves to be there.
+    pub fn proof(&self, who: Who) -> Value {
+        let name = who.staff().map_or("", |own| own.sign_in);
+        let password = self.passwords.get(&who).map(|own| own.as_str());
+        json!({ "name": name, "password": password })
+    }
+
+    /// Sends what waits for partners, as the job of a running instance does.
+    pub async fn send_what_waits(&self) -> Result<(), Failure> {
+        app::medicines::orders::round(&self.app, self.ids.uuid()).await?;
+        Ok(())
     }
 
     /// Now.
@@ -282,8 +368,9 @@ impl Stage {
         (call, body): ((Method, &str), &Value),
         expect: Expect<'_>,
     ) -> Result<Answer, Stop> {
+        let wrote = call.1.starts_with('/') && call.0 != Method::GET;
         let answer = self.ask(who, call, body).await?;
-        self.tell(title, who, &answer);
+        self.tell(title, who, &answer, wrote);
         let text = answer.body.to_string();
         let missing = expect.words.iter().find(|words| !text.contains(*words));
         if answer.status != expect.status {
@@ -303,20 +390,25 @@ impl Stage {
         Ok(answer)
     }
 
-    fn tell(&mut self, title: &str, who: Who, answer: &Answer) {
+    fn tell(&mut self, title: &str, who: Who, answer: &Answer, wrote: bool) {
         let number = self.told.len() + 1;
         let words = answer.words();
         let entry = answer.receipt.clone();
         self.told.push(json!({
             "step": number, "title": title, "who": who.named(), "status": answer.status,
-            "decided": words, "entry": entry,
+            "decided": words, "entry": entry, "of_api": wrote,
         }));
         let mut shown: String = words.chars().take(SHOWN).collect();
         if shown.len() < words.len() {
             shown.push('…');
         }
         let entry = entry.map_or_else(
-            || "nothing was stored; the look stands in the access log".to_owned(),
+            || match (wrote, answer.status) {
+                (true, ..=299) => {
+                    "entry of the same commit; the answer does not name it".to_owned()
+                }
+                _ => "nothing was stored; the look stands in the access log".to_owned(),
+            },
             |own| format!("entry {own}"),
         );
         self.printer.text(&format!(
