@@ -4,8 +4,7 @@
 use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
 use kernel::LogicalId;
-use medication::administration::Record;
-use medication::ids::PersonId;
+use medication::ids::{PersonId, same_person};
 use medication::resources::{person, read_administration};
 use serde_json::json;
 use store::ResourceKey;
@@ -77,8 +76,8 @@ pub async fn witness(
     };
     let me = names(caller);
     let giver = who(root, "giver")?;
-    let gave = [giver.clone(), who(root, "enterer")?];
-    if gave.iter().flatten().any(|own| me.contains(own)) {
+    let gave = giver.iter().cloned().chain(who(root, "enterer")?);
+    if same_person(&me, &gave.collect::<Vec<PersonId>>()) {
         return refuse("the witness is the giver: ask another person to sign");
     }
     if !me.contains(&asked) {
@@ -171,11 +170,8 @@ async fn waited(
         medications: &ground.regimen.medications,
         resident: medication::ids::ResidentId(patient.id.clone()),
         ordered: None,
-        record: &Record {
-            // What a correction undid is undone already; this is what stands.
-            corrects: None,
-            ..record
-        },
+        // With what it corrects: what that one took is put back with it, unless it was before.
+        record: &record,
         records: &records,
         from: &with.from,
         signers,

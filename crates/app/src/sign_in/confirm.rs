@@ -6,6 +6,7 @@ use identity::lockout::LockOut;
 use identity::{AuthenticationLevel, Pending, Subject, User};
 use kernel::{Actor, ActorId, Timestamp};
 use ledger::leaf::Class;
+use medication::ids::PersonId;
 use medication::register::{Method, Signature};
 use store::CommitError;
 use zeroize::Zeroizing;
@@ -74,6 +75,7 @@ impl Confirmed {
     pub fn signature(&self) -> Signature {
         Signature {
             person: self.actor.id,
+            practitioner: self.subject().practitioner().cloned().map(PersonId),
             name: self.actor.name.clone(),
             role: self.actor.role.clone(),
             proved: self.at,

@@ -39,6 +39,8 @@ mod records;
 #[cfg(test)]
 mod register;
 #[cfg(test)]
+mod register_laws;
+#[cfg(test)]
 mod remote_imports;
 #[cfg(test)]
 mod resuming;

@@ -21,11 +21,11 @@ use crate::stock::{
     transfer, two, units,
 };
 
-const MORPHINE: &str = "Morphine 10mg modified-release tablet";
+pub const MORPHINE: &str = "Morphine 10mg modified-release tablet";
 
 #[expect(clippy::too_many_lines, reason = "with a table of who does not sign")]
 /// A home with morphine on a page of its register, 28 brought in by two people.
-async fn controlled() -> (House, Caller, Item, String) {
+pub async fn controlled() -> (House, Caller, Item, String) {
     let (house, nurse) = home(&[order("m1", MORPHINE, &scheduled(1))]).await;
     house.caller("ash", Role::Carer).await;
     let item = kept(&house, &nurse, MORPHINE).await;
@@ -108,7 +108,7 @@ async fn controlled() -> (House, Caller, Item, String) {
 }
 
 /// The page and the shelf say the same; answers the balance.
-async fn agreed(house: &House, nurse: &Caller, item: &Item, page: &str) -> u32 {
+pub async fn agreed(house: &House, nurse: &Caller, item: &Item, page: &str) -> u32 {
     let open = pages::read(&house.app, nurse, page).await.unwrap();
     let seen = look::read(&house.app, nurse, &item.id).await.unwrap();
     assert_eq!(open.head.balance, seen.total);
@@ -117,14 +117,14 @@ async fn agreed(house: &House, nurse: &Caller, item: &Item, page: &str) -> u32 {
     total(&seen)
 }
 
-fn reasoned(slot: &str) -> Dose {
+pub fn reasoned(slot: &str) -> Dose {
     Dose {
         reason: Some("the dose is known here".to_owned()),
         ..due(slot)
     }
 }
 
-fn said(given: &Given) -> &[Said] {
+pub fn said(given: &Given) -> &[Said] {
     assert!(given.stored.is_some(), "{given:?}");
     &given.stock
 }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::doses::{MORNING, dose, due, name, order, record, scheduled, ward};
 use crate::house::{House, PASSWORD, patient};
 
-const PARACETAMOL: &str = "Paracetamol 500mg tablet";
+pub const PARACETAMOL: &str = "Paracetamol 500mg tablet";
 
 pub fn units(number: u32) -> Units {
     Units::new(number.into()).unwrap()
@@ -96,7 +96,7 @@ pub fn transfer(from: &str, to: &str, amount: u32) -> Wanted {
     }
 }
 
-fn count(of: &str, found: u32, reason: Option<VarianceReason>) -> Wanted {
+pub fn count(of: &str, found: u32, reason: Option<VarianceReason>) -> Wanted {
     Wanted::Count {
         of: at(of),
         counted: vec![Counted {

@@ -62,3 +62,10 @@ ids! {
     /// A pack for a round without a network.
     PackId,
 }
+
+/// Whether two are one person, each by the names they go by: their Practitioner and their account. Nobody is
+/// two people by having two accounts.
+#[must_use]
+pub fn same_person(one: &[PersonId], other: &[PersonId]) -> bool {
+    one.iter().any(|own| other.contains(own))
+}

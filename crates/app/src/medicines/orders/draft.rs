@@ -7,7 +7,7 @@ use identity::Interaction;
 use kernel::Categorised as _;
 use medication::dictionary::Dictionary;
 use medication::dictionary::System;
-use medication::ids::{ItemId, LocationId, OrderId, ResidentId};
+use medication::ids::{ItemId, LocationId, OrderId, PersonId, ResidentId};
 use medication::stock::Units;
 use medication::supply::{
     Control, IdempotencyKey, Kind, Money, Packs, Product, Verb, Why, order_supply, request_repeat,
@@ -275,6 +275,7 @@ impl Made {
             key: self.key,
             cost: self.cost,
             drafted_by: caller.subject.actor().id,
+            drafter: caller.subject.practitioner().cloned().map(PersonId),
             drafted: app.now(),
             automatic: self.automatic,
             trail: Vec::new(),

@@ -3,7 +3,7 @@
 
 use connect::pharmacy::Taken;
 use kernel::{ActorId, Timestamp};
-use medication::ids::{LocationId, OrderId, PartyId, ResidentId};
+use medication::ids::{LocationId, OrderId, PartyId, PersonId, ResidentId};
 use medication::supply::{
     Chase, Event, IdempotencyKey, Kind, Line, Money, Moved, Order, Received, State, Track, Verb,
     Why,
@@ -74,6 +74,9 @@ pub struct Kept {
     pub cost: Option<Money>,
     /// Who drafted it; a program where `automatic` says so.
     pub drafted_by: ActorId,
+    /// Their Practitioner, where they have one: who approves is another person, not another account.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drafter: Option<PersonId>,
     /// When.
     pub drafted: Timestamp,
     /// Why a program drafted it and did not send it, where one did.
@@ -94,6 +97,12 @@ pub struct Kept {
 const MOST_SAID: usize = 200;
 
 impl Kept {
+    /// The names that who drafted it goes by.
+    pub(super) fn drafters(&self) -> Vec<PersonId> {
+        let account = self.drafted_by.as_uuid().to_string().parse();
+        self.drafter.clone().into_iter().chain(account).collect()
+    }
+
     /// As an order.
     pub(super) fn order(&self) -> Result<Order, AppError> {
         let verb = Verb::kept(

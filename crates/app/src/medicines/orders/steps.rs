@@ -3,7 +3,7 @@
 
 use identity::Interaction;
 use kernel::ActorKind;
-use medication::ids::OrderId;
+use medication::ids::{OrderId, same_person};
 use medication::supply::{Event, Moved, State};
 use store::{DocExpected, DocWrite};
 
@@ -15,6 +15,7 @@ use super::{commit, entry, permitted};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::ground::names;
 use crate::retry::Retry;
 
 /// What a step comes to.
@@ -107,7 +108,7 @@ pub async fn approve(app: &App, caller: &Caller, id: &OrderId) -> Result<Shown, 
     }
     let kept = change(app, caller, id, |stored| {
         let own = &stored.kept;
-        let same = own.drafted_by == caller.subject.actor().id;
+        let same = same_person(&own.drafters(), &names(caller));
         let Some(next) = take(app, caller, own, ("approve", Event::Approve))? else {
             return Ok(None);
         };

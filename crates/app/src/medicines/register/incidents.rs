@@ -14,7 +14,9 @@ use crate::admin::{allow, changed};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::medicines::stock::moves::{adjusted, is_race};
-use crate::medicines::stock::{Entered, Place, Shelf, Staged, With, committed, refuse, ruled};
+use crate::medicines::stock::{
+    Entered, Place, Shelf, Staged, With, committed, of_house, refuse, ruled,
+};
 use crate::retry::Retry;
 
 /// What is noted on a discrepancy.
@@ -100,9 +102,10 @@ pub async fn settle(
     settle: &Settle,
 ) -> Result<Open, AppError> {
     allow(app, caller, Interaction::SignRegister).await?;
-    own(app, caller, page).await?;
+    let head = own(app, caller, page).await?.head;
     let why = format!("settlement of discrepancy {id} on register page {page}");
     let signers = Signers::prove(app, caller, &settle.signing, &why).await?;
+    of_house(app, caller, (&signers, &head.premises)).await?;
     let mut retry = Retry::busy();
     loop {
         let (folio, staged) = settled(app, caller, (page, id), (settle, &signers)).await?;
@@ -171,6 +174,6 @@ async fn settled(
     let lines = vec![adjusted(&account, &adjust.batch, by)?];
     let meta = meta(&adjust.movement, caller, signers, now);
     let (_, more) = shelf.record(app, caller, meta, (what, lines), with)?;
-    staged.and(more);
+    staged.and(more)?;
     Ok((folio, staged))
 }

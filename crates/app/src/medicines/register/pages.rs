@@ -19,7 +19,8 @@ use crate::entry::house_entry;
 use crate::error::AppError;
 use crate::medicines::stock::moves::{adjusted, is_race};
 use crate::medicines::stock::{
-    Entered, Moved, Place, Shelf, Staged, With, committed, known_premises, refuse, ruled,
+    Entered, Moved, Place, Shelf, Staged, With, belongs, committed, known_premises, of_house,
+    refuse, ruled,
 };
 use crate::retry::Retry;
 
@@ -75,11 +76,12 @@ impl Open {
 pub async fn begin(app: &App, caller: &Caller, begin: &Begin) -> Result<Open, AppError> {
     allow(app, caller, Interaction::SignRegister).await?;
     known_premises(app, caller, &begin.premises).await?;
-    if !belongs(app, caller, &begin.premises).await? {
+    if !belongs(app, caller, (&caller.subject, &begin.premises)).await? {
         return refuse("these premises are of another branch: begin pages of your own");
     }
     let why = format!("register page of {}", begin.item);
     let signers = Signers::prove(app, caller, &begin.signing, &why).await?;
+    of_house(app, caller, (&signers, &begin.premises)).await?;
     let mut retry = Retry::busy();
     loop {
         let mut shelf = Shelf::open(app, caller, &begin.item).await?;
@@ -228,7 +230,7 @@ async fn open_with(
     };
     let meta = meta(&opening.id, caller, signers, now);
     let (_, moved) = shelf.record(app, caller, meta, (count, Vec::new()), with)?;
-    staged.and(moved);
+    staged.and(moved)?;
     Ok(staged)
 }
 
@@ -243,28 +245,10 @@ pub(super) fn meta(id: &MovementId, caller: &Caller, signers: &Signers, now: Tim
     }
 }
 
-/// Whether somebody belongs to premises: to the whole tenant, or to the branch whose Organization runs them.
-async fn belongs(app: &App, caller: &Caller, premises: &PremisesId) -> Result<bool, AppError> {
-    let mut of = vec![premises.clone()];
-    let location = medication::ids::LocationId(premises.0.clone());
-    of.extend(crate::medicines::stock::premises(app, caller, &location).await?);
-    Ok(caller
-        .subject
-        .standings()
-        .iter()
-        .any(|own| match &own.reach {
-            identity::Reach::Tenant => true,
-            identity::Reach::Branches(links) => links
-                .iter()
-                .any(|link| of.iter().any(|own| own.0 == link.organization)),
-            identity::Reach::OwnRecord(_) => false,
-        }))
-}
-
 /// A page of premises that the caller belongs to; any other is as if it were not there.
 pub(super) async fn own(app: &App, caller: &Caller, id: &str) -> Result<Folio, AppError> {
     let folio = Folio::open(app, caller, id).await?;
-    if belongs(app, caller, &folio.head.premises).await? {
+    if belongs(app, caller, (&caller.subject, &folio.head.premises)).await? {
         Ok(folio)
     } else {
         Err(AppError::not_found(format!("register page {id}")))
@@ -277,7 +261,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<PageHead>, AppError>
     let found = all::<PageHead>(app, &caller.scope, DocKind::RegisterPage).await?;
     let mut pages: Vec<PageHead> = Vec::new();
     for page in found {
-        if belongs(app, caller, &page.value.premises).await? {
+        if belongs(app, caller, (&caller.subject, &page.value.premises)).await? {
             pages.push(page.value);
         }
     }
@@ -362,9 +346,10 @@ pub async fn count(
     count: &Count,
 ) -> Result<(Line, Option<Incident>), AppError> {
     allow(app, caller, Interaction::SignRegister).await?;
-    own(app, caller, id).await?;
+    let page = own(app, caller, id).await?.head;
     let why = format!("count of register page {id}");
     let signers = Signers::prove(app, caller, &count.signing, &why).await?;
+    of_house(app, caller, (&signers, &page.premises)).await?;
     let mut retry = Retry::busy();
     loop {
         let now = app.now();
@@ -412,9 +397,10 @@ pub async fn correct(
     correct: &Correct,
 ) -> Result<Line, AppError> {
     allow(app, caller, Interaction::SignRegister).await?;
-    own(app, caller, id).await?;
+    let page = own(app, caller, id).await?.head;
     let why = format!("correction of No. {} on register page {id}", correct.of);
     let signers = Signers::prove(app, caller, &correct.signing, &why).await?;
+    of_house(app, caller, (&signers, &page.premises)).await?;
     let mut retry = Retry::busy();
     loop {
         let (folio, staged) = corrected(app, caller, id, (correct, &signers)).await?;
@@ -481,7 +467,7 @@ async fn corrected(
     let lines = vec![adjusted(&of, &batch, after - before)?];
     let meta = meta(&correct.movement, caller, signers, now);
     let (_, more) = shelf.record(app, caller, meta, (adjust, lines), with)?;
-    staged.and(more);
+    staged.and(more)?;
     Ok((folio, staged))
 }
 

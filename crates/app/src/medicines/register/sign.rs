@@ -1,14 +1,16 @@
 //! The people who sign: each proves to be there with name, password and, where they have one, a code. Must
 //! not take somebody's session for a proof, or one person for two.
 
-use identity::Interaction;
+use identity::{Interaction, Subject};
 use kernel::{ActorId, ActorKind, Timestamp};
+use medication::ids::same_person;
 use medication::register::{RegisterError, Signed};
 
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::ground::names;
 use crate::medicines::stock::{refuse, ruled};
 use crate::sign_in::{Confirmed, Proof, confirm};
 
@@ -65,15 +67,19 @@ impl Signers {
             authorise(app, person.caller(), &ask).await?;
             *place = Some(person);
         }
-        let first = own.by(caller);
-        if own
-            .witness
-            .as_ref()
-            .is_some_and(|own| own.person() == first)
-        {
+        let first = names(own.by.as_ref().map_or(caller, Confirmed::caller));
+        let witness = own.witness.as_ref().map(|own| names(own.caller()));
+        if witness.is_some_and(|own| same_person(&own, &first)) {
             return Err(ruled(RegisterError::SamePerson));
         }
         Ok(own)
+    }
+
+    /// Everybody who has to belong to a house whose register is written: who asks, and who signs.
+    pub fn everybody<'a>(&'a self, caller: &'a Caller) -> impl Iterator<Item = &'a Subject> {
+        let signed = [&self.by, &self.witness].into_iter().flatten();
+        let signed = signed.map(Confirmed::subject);
+        core::iter::once(&*caller.subject).chain(signed)
     }
 
     /// Who did it.

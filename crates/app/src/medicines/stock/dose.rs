@@ -10,9 +10,10 @@ use medication::quantity::Quantity;
 use medication::stock::{Account, Meta, Units, WasteReason, What, units_of};
 use serde_json::json;
 
-use super::given::{From, take};
-use super::register::{Entering, Given, enter};
-use super::shelf::{MEDICATION, PRODUCT, Shelf, Staged, With};
+use super::given::{self, From, take};
+use super::places;
+use super::register::{self, Entering, Given};
+use super::shelf::{MEDICATION, PRODUCT, Shelf, Staged, With, fresh};
 use super::{Moved, ruled};
 use crate::App;
 use crate::context::Caller;
@@ -121,6 +122,8 @@ pub(crate) struct Effect {
     pub staged: Staged,
     /// `item/movement` of what moved, for the record's identifiers.
     pub links: Vec<String>,
+    /// What moved, as this commit leaves it, the last one first.
+    shelves: Vec<Shelf>,
 }
 
 /// A dose that is recorded.
@@ -234,34 +237,25 @@ pub(crate) async fn stage(
     if standing.is_none() && before.is_empty() {
         return Ok(effect);
     }
-    let Some(mut shelf) = shelf(app, caller, dosed).await? else {
-        effect.said.push(Said::NotKept);
-        return Ok(effect);
-    };
-    let item = shelf.item.id.clone();
     for (of, movement) in before {
-        let own = shelf.clone();
-        let back = if of == item {
-            put_back(app, caller, &mut shelf, (dosed, &movement)).await
-        } else {
-            put_back(
-                app,
-                caller,
-                &mut Shelf::open(app, caller, &of).await?,
-                (dosed, &movement),
-            )
-            .await
-        };
-        if !effect.take(&mut shelf, own, back)? {
+        let mut own = Shelf::open(app, caller, &of).await?;
+        effect.join(&mut own);
+        let back = put_back(app, caller, &mut own, (dosed, &movement)).await;
+        if !effect.take(own, back)? {
             // What cannot be put back is not taken anew either: the shelf would have it twice.
             return Ok(effect);
         }
     }
-    if let Some(standing) = standing {
-        let own = shelf.clone();
-        let taken = taken(app, caller, &mut shelf, (dosed, &standing)).await;
-        effect.take(&mut shelf, own, taken)?;
-    }
+    let Some(standing) = standing else {
+        return Ok(effect);
+    };
+    let Some(mut own) = shelf(app, caller, dosed).await? else {
+        effect.said.push(Said::NotKept);
+        return Ok(effect);
+    };
+    effect.join(&mut own);
+    let taken = taken(app, caller, &mut own, (dosed, &standing)).await;
+    effect.take(own, taken)?;
     Ok(effect)
 }
 
@@ -283,8 +277,18 @@ impl core::convert::From<AppError> for Waits {
 }
 
 impl Effect {
-    /// Takes a part in; whether it moved. One that waits leaves the shelf as it was.
-    fn take(&mut self, shelf: &mut Shelf, before: Shelf, came: Came) -> Result<bool, AppError> {
+    /// Makes a medicine, as it was read, what this commit leaves of it and of the register so far.
+    fn join(&self, shelf: &mut Shelf) {
+        if let Some(own) = self.shelves.iter().find(|own| own.item.id == shelf.item.id) {
+            shelf.clone_from(own);
+        }
+        for folio in self.shelves.iter().rev().flat_map(|own| &own.folios) {
+            shelf.leave(folio.clone());
+        }
+    }
+
+    /// Takes a part in; whether it moved. One that waits leaves everything as it was.
+    fn take(&mut self, shelf: Shelf, came: Came) -> Result<bool, AppError> {
         match came {
             Ok(None) => Ok(true),
             Ok(Some((said, staged))) => {
@@ -294,11 +298,13 @@ impl Effect {
                     self.links.push(format!("{item}/{}", moved.id()));
                 }
                 self.said.push(said);
-                self.staged.and(staged);
+                self.staged.and(staged)?;
+                // The one that moved last knows of all before it.
+                self.shelves.retain(|own| own.item.id != shelf.item.id);
+                self.shelves.insert(0, shelf);
                 Ok(true)
             }
             Err(Waits::Said(said)) => {
-                *shelf = before;
                 self.said.push(said);
                 Ok(false)
             }
@@ -333,11 +339,6 @@ fn meta(app: &App, caller: &Caller, dosed: &Dosed<'_>, id: MovementId) -> Meta {
         witness: dosed.signers.witness(),
         discrepancy: None,
     }
-}
-
-fn fresh(app: &App) -> Result<MovementId, AppError> {
-    let id = app.ids().uuid().to_string().parse();
-    id.map_err(|_| AppError::Fault("an id is none".to_owned()))
 }
 
 const TWO: &str = "the stock and the controlled-drug register wait for two people: sign with both proofs, with $witness or here";
@@ -403,7 +404,9 @@ async fn taken(
         let resident = dosed.resident.clone();
         (What::Given, Account::Administered { resident })
     };
-    let from = (dosed.from, &dosed.resident);
+    let open = candidates(app, caller, shelf, dosed).await;
+    let open = open.map_err(|error| waits(shelf, dosed.done, error))?;
+    let from = (open.as_slice(), dosed.from.batch.as_ref());
     let taken = take(shelf, from, (units, standing.happened), (&to, dosed.done));
     let taken = taken.map_err(|error| waits(shelf, dosed.done, error))?;
     // Corrected, it is another movement of the same dose.
@@ -416,6 +419,35 @@ async fn taken(
     meta.happened = standing.happened.min(meta.recorded);
     meta.discrepancy = taken.discrepancy;
     record(app, caller, shelf, (dosed, meta, what, taken.lines)).await
+}
+
+/// Where a dose may be taken from, the resident's own first: a place that is named, or all that the giver's
+/// branches keep of the resident's own and that the resident's house keeps for all.
+async fn candidates(
+    app: &App,
+    caller: &Caller,
+    shelf: &Shelf,
+    dosed: &Dosed<'_>,
+) -> Result<Vec<Account>, AppError> {
+    let all = given::candidates(shelf, dosed.from, &dosed.resident);
+    if let Some(location) = &dosed.from.location {
+        let location = location.clone();
+        places::known(app, caller, &Account::Location { location }).await?;
+        return Ok(all);
+    }
+    let home = places::home_of(app, caller, &dosed.resident).await?;
+    let mut open = Vec::new();
+    for account in all {
+        let Some(location) = account.location() else {
+            continue;
+        };
+        let of = places::organizations(app, caller, location).await?;
+        let near = of.is_empty() || home.as_ref().is_none_or(|own| of.contains(own));
+        if places::is_at_hand(&caller.subject, &of) && (near || account.resident().is_some()) {
+            open.push(account);
+        }
+    }
+    Ok(open)
 }
 
 /// Records a movement with its entry in the register.
@@ -434,30 +466,22 @@ async fn record(
     if asks && !two {
         return Err(said(shelf, TWO));
     }
-    let mut with = With {
+    let with = With {
         asked: format!("dose of {}", dosed.name),
         entered: None,
         order: Some(dosed.name.to_owned()),
     };
-    let mut also = Staged::default();
-    if shelf.item.has_register() {
-        let entering = Entering {
-            meta: &meta,
-            signers: dosed.signers,
-            late: dosed.late.clone(),
-            dose: Some(Given {
-                authority: authority(dosed),
-                order: dosed.name.to_owned(),
-            }),
-        };
-        let entered = enter(app, caller, shelf, &what, &lines, entering).await;
-        let (entered, staged) = entered.map_err(|error| waits(shelf, dosed.done, error))?;
-        with.entered = entered;
-        also = staged;
-    }
-    let recorded = shelf.record(app, caller, meta, (what, lines), with);
-    let (moved, mut staged) = recorded.map_err(|error| waits(shelf, dosed.done, error))?;
-    staged.and(also);
+    let entering = Entering {
+        signers: dosed.signers,
+        late: dosed.late.clone(),
+        dose: Some(Given {
+            authority: authority(dosed),
+            order: dosed.name.to_owned(),
+        }),
+    };
+    let movement = (meta, what, lines);
+    let recorded = register::record(app, caller, shelf, movement, (with, entering)).await;
+    let (moved, staged) = recorded.map_err(|error| waits(shelf, dosed.done, error))?;
     let said = Said::Moved {
         item: shelf.item.id.clone(),
         held: shelf.item.total(),

@@ -28,7 +28,7 @@ pub(super) struct Taken {
 }
 
 /// Where a dose for a resident may come from: their own before what is common.
-fn candidates(shelf: &Shelf, from: &From, resident: &ResidentId) -> Vec<Account> {
+pub(super) fn candidates(shelf: &Shelf, from: &From, resident: &ResidentId) -> Vec<Account> {
     if let Some(location) = &from.location {
         let (resident, place) = (resident.clone(), location.clone());
         let own = Account::Own {
@@ -98,15 +98,13 @@ fn unusable(batch: &Batch, why: Unusable) -> AppError {
 /// Takes an amount for a resident to where it goes. `done` says that it happened: it is never refused then.
 pub(super) fn take(
     shelf: &Shelf,
-    (from, resident): (&From, &ResidentId),
+    (candidates, read): (&[Account], Option<&Batch>),
     (units, at): (Units, Timestamp),
     (to, done): (&Account, bool),
 ) -> Result<Taken, AppError> {
-    let candidates = candidates(shelf, from, resident);
-    let read = from.batch.as_ref();
     let mut refused = None;
     let mut enough: Vec<(&Account, Vec<(Batch, Units)>)> = Vec::new();
-    for account in &candidates {
+    for account in candidates {
         match parts(shelf, account, (units, read), at) {
             Ok(parts) => enough.push((account, parts)),
             Err(error) => refused = refused.or(Some(error)),

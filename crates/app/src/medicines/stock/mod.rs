@@ -23,7 +23,8 @@ use crate::error::AppError;
 
 pub use given::From;
 pub use places::Place;
-pub(crate) use places::{known, known_premises, premises};
+pub(crate) use places::{belongs, known, known_premises, premises};
+pub(crate) use register::of_house;
 pub(crate) use shelf::{Shelf, Staged, With, committed, zone};
 
 /// A medicine that is kept, with what is there of it.

@@ -297,28 +297,18 @@ async fn stage(
     }
     .moves(shelf, &wanted.what)
     .await?;
-    let mut with = With {
+    let with = With {
         asked: asked.to_owned(),
         entered: None,
         order: None,
     };
-    let mut also = Staged::default();
-    if shelf.item.has_register() {
-        let late = wanted.late.clone();
-        let entering = register::Entering {
-            meta: &meta,
-            signers,
-            late,
-            dose: None,
-        };
-        let (entered, staged) =
-            register::enter(app, caller, shelf, &what, &lines, entering).await?;
-        with.entered = entered;
-        also = staged;
-    }
-    let (moved, mut staged) = shelf.record(app, caller, meta, (what, lines), with)?;
-    staged.and(also);
-    Ok((moved, staged))
+    let entering = register::Entering {
+        signers,
+        late: wanted.late.clone(),
+        dose: None,
+    };
+    let movement = (meta, what, lines);
+    register::record(app, caller, shelf, movement, (with, entering)).await
 }
 
 struct Making<'a> {
@@ -381,7 +371,12 @@ impl Making<'_> {
                 (What::Adjust { reason, note }, lines)
             }
             Wanted::Correction { of, note } => {
-                shelf.note(self.app, self.caller, of).await?;
+                let moved = shelf.note(self.app, self.caller, of).await?;
+                let lines = moved.movement.lines.iter();
+                let sides = lines.flat_map(|line| [&line.from, &line.to]);
+                for account in sides.filter(|own| own.is_held()) {
+                    places::known(self.app, self.caller, account).await?;
+                }
                 let (of, note) = (of.clone(), note.clone());
                 (What::Correction { of, note }, Vec::new())
             }

@@ -2,7 +2,7 @@
 //! one that is not.
 
 use fhir::json::{Document, Limits, Value};
-use identity::Interaction;
+use identity::{Interaction, Reach, Subject};
 use kernel::LogicalId;
 use medication::ids::{LocationId, PartyId, PremisesId, ResidentId};
 use medication::register::Party;
@@ -75,14 +75,23 @@ pub(crate) async fn plain(
     Ok(Some(document))
 }
 
-/// Refuses a place, a resident or a supplier that the record does not have, and a resident out of reach.
+/// Refuses a place, a resident or a supplier that the record does not have, a place of another branch and a
+/// resident out of reach.
 pub(crate) async fn known(app: &App, caller: &Caller, account: &Account) -> Result<(), AppError> {
-    if let Some(location) = account.location()
-        && plain(app, caller, "Location", &location.0).await?.is_none()
-    {
-        return refuse(format!(
-            "Location/{location} is not in the record: add it, or name another place"
-        ));
+    if let Some(location) = account.location() {
+        if plain(app, caller, "Location", &location.0).await?.is_none() {
+            return refuse(format!(
+                "Location/{location} is not in the record: add it, or name another place"
+            ));
+        }
+        if !is_at_hand(
+            &caller.subject,
+            &organizations(app, caller, location).await?,
+        ) {
+            return refuse(format!(
+                "Location/{location} is of another branch: name a place of your own"
+            ));
+        }
     }
     if let Account::Supplier { party } = account
         && plain(app, caller, "Organization", &party.0)
@@ -234,23 +243,88 @@ pub(crate) async fn premises(
     caller: &Caller,
     location: &LocationId,
 ) -> Result<Vec<PremisesId>, AppError> {
+    let found = around(app, caller, location).await?;
+    Ok(found.into_iter().map(|(_, own)| own).collect())
+}
+
+/// The Organizations that manage a place, or what it is part of.
+pub(crate) async fn organizations(
+    app: &App,
+    caller: &Caller,
+    location: &LocationId,
+) -> Result<Vec<LogicalId>, AppError> {
+    let found = around(app, caller, location).await?;
+    let manages = found.into_iter().filter(|(manages, _)| *manages);
+    Ok(manages.map(|(_, own)| own.0).collect())
+}
+
+/// Whether somebody moves what is kept where these Organizations manage: what nobody manages is every
+/// branch's.
+pub(crate) fn is_at_hand(who: &Subject, organizations: &[LogicalId]) -> bool {
+    organizations.is_empty() || runs(who, organizations)
+}
+
+/// Whether somebody belongs to the whole tenant, or to a branch with one of these Organizations.
+fn runs(who: &Subject, organizations: &[LogicalId]) -> bool {
+    who.standings().iter().any(|own| match &own.reach {
+        Reach::Tenant => true,
+        Reach::Branches(links) => links
+            .iter()
+            .any(|link| organizations.contains(&link.organization)),
+        Reach::OwnRecord(_) => false,
+    })
+}
+
+/// Whether somebody belongs to premises: to the whole tenant, or to the branch whose Organization runs them.
+pub(crate) async fn belongs(
+    app: &App,
+    caller: &Caller,
+    (who, premises): (&Subject, &PremisesId),
+) -> Result<bool, AppError> {
+    let location = LocationId(premises.0.clone());
+    let mut of = organizations(app, caller, &location).await?;
+    of.push(premises.0.clone());
+    Ok(runs(who, &of))
+}
+
+/// The Organization that manages a resident, where one does.
+pub(crate) async fn home_of(
+    app: &App,
+    caller: &Caller,
+    resident: &ResidentId,
+) -> Result<Option<LogicalId>, AppError> {
+    let found = plain(app, caller, "Patient", &resident.0).await?;
+    let reference =
+        found.and_then(|own| text_of(own.root(), &["managingOrganization", "reference"]));
+    let id = reference
+        .as_deref()
+        .and_then(|own| own.strip_prefix("Organization/"));
+    Ok(id.and_then(|own| own.parse().ok()))
+}
+
+/// What a place is part of, itself first, each with who manages it: whether it manages, its id.
+async fn around(
+    app: &App,
+    caller: &Caller,
+    location: &LocationId,
+) -> Result<Vec<(bool, PremisesId)>, AppError> {
     const DEEP: usize = 8;
     let mut found = Vec::new();
     let mut at = Some(location.0.clone());
     while let Some(id) = at.take() {
-        if found.len() >= DEEP || found.contains(&PremisesId(id.clone())) {
+        if found.len() >= DEEP || found.contains(&(false, PremisesId(id.clone()))) {
             break;
         }
         let Some(document) = plain(app, caller, "Location", &id).await? else {
             break;
         };
-        found.push(PremisesId(id));
+        found.push((false, PremisesId(id)));
         let named = |member: &str, ty: &str| -> Option<LogicalId> {
             let reference = document.root().get(member)?.get_str("reference")?;
             reference.strip_prefix(ty)?.parse().ok()
         };
         if let Some(own) = named("managingOrganization", "Organization/") {
-            found.push(PremisesId(own));
+            found.push((true, PremisesId(own)));
         }
         at = named("partOf", "Location/");
     }

@@ -33,8 +33,8 @@ pub(crate) struct Shelf {
     pub item: Item,
     pub version: u32,
     pub book: Book,
-    /// The register's page as this commit will leave it, once something is written on it.
-    pub folio: Option<Folio>,
+    /// Pages of the register as this commit will leave them: those that something is written on.
+    pub folios: Vec<Folio>,
 }
 
 /// What a use-case adds to a commit.
@@ -54,16 +54,24 @@ impl Staged {
         }
     }
 
-    /// Adds another part of the same commit; a head that both write is written as the later one has it.
-    pub fn and(&mut self, other: Self) {
+    /// Adds another part of the same commit, which was decided after this one: a head that both write is
+    /// written as the later one has it.
+    ///
+    /// # Errors
+    /// Both write the same movement or entry: the later one was not decided on the earlier.
+    pub fn and(&mut self, other: Self) -> Result<(), AppError> {
         for doc in other.docs {
             let same = |own: &&mut DocWrite| own.kind == doc.kind && own.id == doc.id;
             match self.docs.iter_mut().find(same) {
+                Some(own) if matches!(doc.expected, DocExpected::Absent) => {
+                    return Err(AppError::Fault(format!("{} is written twice", own.id)));
+                }
                 Some(own) => *own = doc,
                 None => self.docs.push(doc),
             }
         }
         self.entries.extend(other.entries);
+        Ok(())
     }
 }
 
@@ -139,8 +147,20 @@ impl Shelf {
             item,
             version,
             book,
-            folio: None,
+            folios: Vec::new(),
         })
+    }
+
+    /// Takes a page as this commit leaves it.
+    pub fn leave(&mut self, folio: Folio) {
+        match self
+            .folios
+            .iter_mut()
+            .find(|own| own.head.id == folio.head.id)
+        {
+            Some(own) => *own = folio,
+            None => self.folios.push(folio),
+        }
     }
 
     /// The movement of a sender's id, if there is one.
@@ -296,7 +316,14 @@ impl Shelf {
     }
 }
 
+/// An id of a movement that no sender makes.
+pub(super) fn fresh(app: &App) -> Result<MovementId, AppError> {
+    let id = app.ids().uuid().to_string().parse();
+    id.map_err(|_| AppError::Fault("an id is none".to_owned()))
+}
+
 /// What a movement is written with.
+#[derive(Clone)]
 pub(crate) struct With {
     /// What was asked, as a hash.
     pub asked: String,

@@ -4,6 +4,7 @@
 use kernel::{ActorId, Timestamp};
 
 use super::RegisterError;
+use crate::ids::{PersonId, same_person};
 
 /// For how long a proof holds, in seconds.
 pub const FRESH_SECONDS: i64 = 300;
@@ -25,8 +26,11 @@ pub enum Method {
 /// One signature.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Signature {
-    /// Who.
+    /// Who, by their account.
     pub person: ActorId,
+    /// Their Practitioner, where they have one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub practitioner: Option<PersonId>,
     /// The name as printed.
     pub name: String,
     /// The role as printed.
@@ -35,6 +39,19 @@ pub struct Signature {
     pub proved: Timestamp,
     /// How.
     pub method: Method,
+}
+
+impl Signature {
+    /// The names that the person goes by.
+    #[must_use]
+    pub fn names(&self) -> Vec<PersonId> {
+        let account = self.person.as_uuid().to_string().parse();
+        self.practitioner
+            .clone()
+            .into_iter()
+            .chain(account)
+            .collect()
+    }
 }
 
 /// The signatures of two different people.
@@ -55,7 +72,7 @@ impl Signed {
         witness: Signature,
         entered: Timestamp,
     ) -> Result<Self, RegisterError> {
-        if by.person == witness.person {
+        if same_person(&by.names(), &witness.names()) {
             return Err(RegisterError::SamePerson);
         }
         for one in [&by, &witness] {

@@ -18,6 +18,7 @@ const NOON: &str = "2026-03-10T12:00:00Z";
 fn who(number: u8, proved: Timestamp) -> Signature {
     let id = format!("00000000-0000-4000-8000-0000000000{number:02}");
     Signature {
+        practitioner: None,
         person: id.parse::<ActorId>().unwrap(),
         name: format!("Person {number}"),
         role: "nurse".to_owned(),

@@ -380,6 +380,11 @@ impl Book {
         if !of.is_held() {
             return Err(StockError::Count("only what is held is counted"));
         }
+        if counted.is_empty() {
+            return Err(StockError::Count(
+                "nothing was counted: write what was found of every batch, 0 where it is not there",
+            ));
+        }
         let mut seen = BTreeSet::new();
         let mut lines = Vec::new();
         for one in counted {

@@ -310,7 +310,8 @@ fn a_count_names_every_batch_and_says_why_it_differs() {
         (vec![found(&a, 27)], why, "ok 27"),
         (vec![found(&a, 0)], why, "ok 0"),
         (vec![found(&a, 28), found(&b, 3)], why, "ok 31"),
-        (vec![], why, "Uncounted"),
+        (vec![found(&b, 3)], why, "Uncounted"),
+        (vec![], why, "Count(\"nothing was counted"),
         (
             vec![found(&a, 28), found(&a, 28)],
             why,
@@ -331,7 +332,9 @@ fn a_count_names_every_batch_and_says_why_it_differs() {
             assert_eq!(again, Ok(Recorded::Already));
         }
     }
-    let refused = filled().count(meta("c"), &supplier(), vec![], None);
+    let empty = filled().count(meta("c"), &own("nobody"), vec![], None);
+    assert!(matches!(empty, Err(StockError::Count(_))), "{empty:?}");
+    let refused = filled().count(meta("c"), &supplier(), vec![found(&a, 1)], None);
     assert!(matches!(refused, Err(StockError::Count(_))));
 }
 
