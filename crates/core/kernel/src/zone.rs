@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::category::{Categorised, Category};
+use crate::time::Timestamp;
 
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
@@ -42,6 +43,14 @@ impl ZoneName {
     #[must_use]
     pub fn zone(&self) -> TimeZone {
         ZONES.get(&self.0).unwrap_or(TimeZone::UTC)
+    }
+    /// An instant for people there, as clinical displays write it: `05-Mar-2026 08:09 GMT` (NHS common user
+    /// interface, date and time display).
+    #[must_use]
+    pub fn words(&self, at: Timestamp) -> String {
+        let instant = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default();
+        let there = instant.to_zoned(self.zone());
+        there.strftime("%d-%b-%Y %H:%M %Z").to_string()
     }
 }
 

@@ -2,11 +2,12 @@
 //! leave out or change a letter of a name: what these fonts cannot print is refused.
 
 use kernel::{Categorised, Category};
+use medication::dosage::amount_in_words;
+use medication::quantity::Quantity;
 use medication::supply::Kind;
 use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str};
 
 use super::Asked;
-use super::api::unit_text;
 
 /// A line of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct WrittenLine {
 pub struct Written {
     /// The heading.
     pub title: String,
+    /// Whether the heading stands on every page and beside every line: who reads one of them alone must not
+    /// take it for an order.
+    pub stamped: bool,
     /// Labels with their texts.
     pub head: Vec<(&'static str, String)>,
     /// The lines.
@@ -48,25 +52,32 @@ impl Categorised for FormError {
 
 impl Written {
     /// The form of an order.
-    pub(super) fn of(asked: &Asked<'_>) -> Self {
+    pub(super) fn of(asked: &Asked<'_>, called_off: Option<&str>) -> Self {
         let verb = &asked.order.verb;
-        let title = match verb.kind() {
-            Kind::Repeat => "Request for a prescription",
-            Kind::Direct => "Order of medicines",
+        let title = match (called_off, verb.kind()) {
+            (Some(_), _) => "CANCELLATION: SUPPLY NOTHING",
+            (None, Kind::Repeat) => "Request for a prescription",
+            (None, Kind::Direct) => "Order of medicines",
         };
         let mut head = vec![
             ("Number", asked.order.id.to_string()),
             ("From", asked.home.to_owned()),
-            ("Approved", asked.authored.to_fhir_instant()),
+            ("Approved", asked.zone.words(asked.authored)),
             ("Deliver to", asked.deliver_to.to_owned()),
         ];
+        if let Some(why) = called_off {
+            head.push(("Called off", why.to_owned()));
+        }
         let resident = verb.resident().map(|id| {
             let name = asked.resident.unwrap_or_default();
             format!("{name} ({id})").trim().to_owned()
         });
         head.push(("For", resident.unwrap_or_else(|| "common stock".to_owned())));
         let lines = verb.lines().iter().enumerate().map(|(place, line)| {
-            let unit = unit_text(&line.unit);
+            let amount = amount_in_words(&Quantity {
+                value: line.quantity.get().into(),
+                unit: line.unit.clone(),
+            });
             let packs = line
                 .packs
                 .as_ref()
@@ -74,12 +85,13 @@ impl Written {
                 .unwrap_or_default();
             WrittenLine {
                 what: format!("{} (dm+d {})", line.name, line.code),
-                amount: format!("{} {unit}{packs}", line.quantity),
+                amount: format!("{amount}{packs}"),
                 dose: asked.doses.get(place).cloned().unwrap_or_default(),
             }
         });
         Self {
             title: title.to_owned(),
+            stamped: called_off.is_some(),
             head,
             lines: lines.collect(),
         }
@@ -165,7 +177,8 @@ fn laid_out(form: &Written) -> Vec<Row> {
     }
     all.push((false, 0.0, String::new()));
     for (number, line) in form.lines.iter().enumerate() {
-        for row in rows(&format!("{}. {}", number + 1, line.what), ROW) {
+        let called_off = if form.stamped { " - CANCELLED" } else { "" };
+        for row in rows(&format!("{}. {}{called_off}", number + 1, line.what), ROW) {
             all.push((true, 0.0, row));
         }
         all.extend(
@@ -195,7 +208,16 @@ pub fn form(form: &Written) -> Result<Vec<u8>, FormError> {
     const SIZE: f32 = 10.0;
     let rows = laid_out(form);
     let most = ((HEIGHT - 2.0 * MARGIN) / LEAD) as usize;
-    let pages: Vec<&[Row]> = rows.chunks(most.max(1)).collect();
+    let top = usize::from(form.stamped);
+    let mut pages: Vec<Vec<Row>> = rows
+        .chunks(most.saturating_sub(top).max(1))
+        .map(<[Row]>::to_vec)
+        .collect();
+    if form.stamped {
+        for page in pages.iter_mut().skip(1) {
+            page.insert(0, (true, 0.0, form.title.clone()));
+        }
+    }
     let mut pdf = Pdf::new();
     let (catalog, tree, plain, bold) = (Ref::new(1), Ref::new(2), Ref::new(3), Ref::new(4));
     let page_at = |place: usize| Ref::new(5 + 2 * i32::try_from(place).unwrap_or(0));

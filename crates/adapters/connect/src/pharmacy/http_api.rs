@@ -21,8 +21,10 @@ use crate::query::escape;
 /// A pharmacy that answers our interface.
 pub struct Api<'a>(pub Reach<'a>);
 
-/// Most pages of a catalogue that are asked for.
+/// Most pages of a catalogue that are asked for, and most products that are taken of them.
 const PAGES: usize = 200;
+/// Also the most that are kept.
+pub const PRODUCTS: usize = 5_000;
 
 fn problem(body: &[u8]) -> String {
     let read = serde_json::from_slice::<ApiProblem>(body);
@@ -125,6 +127,11 @@ impl PharmacyConnector for Api<'_> {
                 }
             }
             let page: ApiCatalogue = read(&self.get(url).await?)?;
+            if products.len() + page.products.len() > PRODUCTS {
+                return Err(garbage(&format!(
+                    "its catalogue has more than {PRODUCTS} products"
+                )));
+            }
             for product in page.products {
                 let own = product.read();
                 products.push(own.ok_or_else(|| garbage("a product of it cannot be read"))?);
@@ -167,8 +174,13 @@ impl PharmacyConnector for Api<'_> {
         let url = api::cancel(self.0.base, asked.order.id.as_str());
         let answer = self.post(url, &body, asked).await?;
         match (answer.status, problem(&answer.body)) {
-            // What never arrived need not be called off.
-            (StatusCode::NOT_FOUND, why) if !why.is_empty() => return Ok(CalledOff::Yes),
+            // What never arrived need not be called off; what they said that they have does not vanish.
+            (StatusCode::NOT_FOUND, why) if !why.is_empty() => {
+                if asked.acknowledged {
+                    return Err(garbage("it does not know an order that it acknowledged"));
+                }
+                return Ok(CalledOff::Yes);
+            }
             (StatusCode::CONFLICT, why) if !why.is_empty() => return Ok(CalledOff::No(why)),
             _ => {}
         }

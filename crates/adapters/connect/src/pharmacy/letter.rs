@@ -22,8 +22,13 @@ pub struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    async fn send(&self, asked: &Asked<'_>, what: &str, text: String) -> Result<(), PharmacyError> {
-        let written = Written::of(asked);
+    async fn send(
+        &self,
+        asked: &Asked<'_>,
+        (what, called_off): (&str, Option<&str>),
+        text: String,
+    ) -> Result<(), PharmacyError> {
+        let written = Written::of(asked, called_off);
         let pdf = form(&written).map_err(|error| PharmacyError::Content(error.to_string()))?;
         let order = asked.order.id.as_str();
         let short: String = asked.key.as_str().chars().take(32).collect();
@@ -32,7 +37,10 @@ impl Letter<'_> {
             subject: format!("{what} {order} of {}", asked.home),
             text,
             attachment: Some((
-                format!("{order}.pdf"),
+                match called_off {
+                    Some(_) => format!("cancellation-{order}.pdf"),
+                    None => format!("{order}.pdf"),
+                },
                 "application/pdf".to_owned(),
                 Bytes::from(pdf),
             )),
@@ -53,7 +61,7 @@ impl Letter<'_> {
             asked.home,
             what.to_ascii_lowercase(),
         );
-        self.send(asked, what, text).await?;
+        self.send(asked, (what, None), text).await?;
         Ok(Taken::default())
     }
 }
@@ -82,7 +90,8 @@ impl PharmacyConnector for Letter<'_> {
             "{} calls off number {order}, which the form lists: {reason}.\n\nPlease supply nothing for it, or say that it is too late.\n",
             asked.home
         );
-        self.send(asked, "Cancellation", text).await?;
+        self.send(asked, ("Cancellation", Some(reason)), text)
+            .await?;
         Ok(CalledOff::Told)
     }
 

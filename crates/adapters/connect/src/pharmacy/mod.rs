@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use kernel::{Categorised, Category, Timestamp};
+use kernel::{Categorised, Category, Timestamp, ZoneName};
 use medication::supply::resources::Parties;
 use medication::supply::{Chase, IdempotencyKey, Order, Product, Received, State};
 use zeroize::Zeroizing;
@@ -23,7 +23,7 @@ use crate::error::ConnectError;
 use crate::outbound::{Answer, Outbound, Request};
 
 pub use form::{FormError, Written, form};
-pub use http_api::Api;
+pub use http_api::{Api, PRODUCTS};
 pub use letter::Letter;
 pub use messaging::Messaging;
 
@@ -36,6 +36,10 @@ pub struct Asked<'a> {
     pub key: &'a IdempotencyKey,
     /// When it was approved.
     pub authored: Timestamp,
+    /// The home's zone, for times that people read.
+    pub zone: &'a ZoneName,
+    /// Whether the other side said, or may have said, that it has the order.
+    pub acknowledged: bool,
     /// Who stands in a message; none where that is not known.
     pub parties: Option<&'a Parties>,
     /// Doses in words, in the order of lines; what is missing is not said.

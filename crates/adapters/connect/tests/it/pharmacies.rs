@@ -6,7 +6,7 @@ use connect::pharmacy::{
     Api, Asked, CalledOff, Letter, Messaging, PharmacyConnector, PharmacyError, Reach, Receipt, api,
 };
 use connect::{Client, ConnectError, MailSecurity, MailSettings, Outbound};
-use kernel::{Categorised as _, Category, TenantId, Timestamp};
+use kernel::{Categorised as _, Category, TenantId, Timestamp, ZoneName};
 use medication::quantity::Unit;
 use medication::stock::Units;
 use medication::supply::resources::{Parties, Patient, Prescriber};
@@ -42,6 +42,7 @@ struct Case {
     order: Order,
     key: IdempotencyKey,
     parties: Parties,
+    zone: ZoneName,
 }
 
 fn case(repeat: bool) -> Case {
@@ -62,6 +63,7 @@ fn case(repeat: bool) -> Case {
     Case {
         key: IdempotencyKey::derive(TenantId::INSTANCE, &verb, "2026-03", 0),
         order: Order::draft("o-1".parse().unwrap(), verb),
+        zone: "Europe/London".parse().unwrap(),
         parties: Parties {
             sender: "A1B2C".to_owned(),
             source: ("Rosewood".to_owned(), "https://rosewood.test".to_owned()),
@@ -90,6 +92,8 @@ impl Case {
             order: &self.order,
             key: &self.key,
             authored: Timestamp::from_rfc3339("2026-03-05T08:00:00Z").unwrap(),
+            zone: &self.zone,
+            acknowledged: false,
             parties: Some(&self.parties),
             doses: &[],
             home: "Rosewood House",
@@ -193,6 +197,12 @@ async fn orders_are_called_off_until_they_are_on_their_way() {
     // An order that never arrived need not be called off, and is not known.
     let mut other = self::case(false);
     other.order.id = "o-2".parse().unwrap();
+    let vanished = Asked {
+        acknowledged: true,
+        ..other.asked()
+    };
+    let error = way.cancel(&vanished, "x").await.unwrap_err();
+    assert!(matches!(error, PharmacyError::Garbage { .. }), "{error}");
     assert_eq!(
         way.cancel(&other.asked(), "x").await.unwrap(),
         CalledOff::Yes
@@ -352,14 +362,25 @@ async fn a_request_goes_as_a_message_and_its_prescription_is_followed() {
     assert_eq!(pharmacy.seen().len(), before);
 }
 
-#[tokio::test]
-async fn a_form_goes_by_mail_and_names_nobody_outside_it() {
+/// The text of the form in a mail.
+fn form_of(mail: &str) -> String {
+    let text = mail.replace(['\r', '\n'], "");
+    let begin = text.find("JVBER").expect("a PDF in base64");
+    let length = text[begin..].find("--").unwrap();
+    let pdf = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        &text[begin..begin + length],
+    );
+    String::from_utf8_lossy(&pdf.unwrap()).into_owned()
+}
+
+/// A mail server, and a setting that may reach a pharmacy by it.
+fn post_office(folder: &std::path::Path) -> (MailServer, Setting) {
     let certificate = TestCertificate::for_names(&["mail.test"]);
-    let folder = tempfile::tempdir().unwrap();
     let server = MailServer::start(&certificate, Manners::default());
     let port = server.address().port();
     let mut setting = Setting::allowing(&[format!("smtp://mail.test:{port} private")]);
-    setting.roots = Some(certificate.write_into(folder.path()));
+    setting.roots = Some(certificate.write_into(folder));
     setting.mail = Some(MailSettings {
         server: format!("mail.test:{port}"),
         security: MailSecurity::StartTls,
@@ -367,6 +388,13 @@ async fn a_form_goes_by_mail_and_names_nobody_outside_it() {
         credentials: None,
         recipients: vec!["*@pharmacy.test".to_owned()],
     });
+    (server, setting)
+}
+
+#[tokio::test]
+async fn a_form_goes_by_mail_and_names_nobody_outside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, setting) = post_office(folder.path());
     let client = setting.client();
     let way = Letter {
         outbound: &client,
@@ -386,20 +414,31 @@ async fn a_form_goes_by_mail_and_names_nobody_outside_it() {
     };
     assert!(!order.content.contains("Lovelace") && order.content.contains("Request o-1"));
     assert!(cancellation.content.contains("Cancellation o-1"));
-    let text = order.content.replace(['\r', '\n'], "");
-    let begin = text.find("JVBER").expect("a PDF in base64");
-    let length = text[begin..].find("--").unwrap();
-    let pdf = base64::Engine::decode(
-        &base64::engine::general_purpose::STANDARD,
-        &text[begin..begin + length],
+    let called_off = form_of(&cancellation.content);
+    for wanted in [
+        "(CANCELLATION: SUPPLY NOTHING)",
+        "not needed",
+        "tablets (dm+d 322236009) - CANCELLED",
+    ] {
+        assert!(
+            called_off.contains(wanted),
+            "{wanted} is not in\n{called_off}"
+        );
+    }
+    assert!(!called_off.contains("Request for a prescription"));
+    assert!(
+        cancellation
+            .content
+            .contains("filename=\"cancellation-o-1.pdf\"")
     );
-    let pdf = String::from_utf8_lossy(&pdf.unwrap()).into_owned();
+    let pdf = form_of(&order.content);
     for wanted in [
         "%PDF-1.",
         "(Request for a prescription)",
         "Ada Lovelace, 1940-12-10 (ada)",
+        "05-Mar-2026 08:00 GMT",
         "1. Paracetamol 500 mg tablets (dm+d 322236009)",
-        "56 {tablet}, 2 packs of 28",
+        "56 tablets, 2 packs of 28",
         "%%EOF",
     ] {
         assert!(pdf.contains(wanted), "{wanted} is not in\n{pdf}");

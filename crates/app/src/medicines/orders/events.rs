@@ -71,7 +71,7 @@ pub async fn event(
         found => found?,
     };
     let caller = system_caller(app, tenant.id, SystemTask::Jobs)?;
-    let key = partners::event_key(app, &caller, partner);
+    let key = partners::event_key(app, &caller, partner).await?;
     let near = (app.now().as_micros() / 1_000_000 - sent.timestamp).abs() <= TOLERANCE_S;
     let named =
         (1..=100).contains(&sent.id.len()) && sent.id.bytes().all(|own| own.is_ascii_graphic());
@@ -80,6 +80,9 @@ pub async fn event(
         return Err(AppError::SignIn(SignInError::Token));
     }
     let own = partners::partner(app, &caller, partner).await?;
+    if !own.active {
+        return Err(AppError::SignIn(SignInError::Token));
+    }
     let seen = format!("in/{partner}/{}", sent.id);
     let known = app
         .store()

@@ -132,6 +132,12 @@ impl Kept {
         approved.map_or(self.drafted, |own| own.at)
     }
 
+    /// Whether the other side said that it has it.
+    pub(super) fn acknowledged(&self) -> bool {
+        let beyond = |own: &Moved| !matches!(own.event, Event::Approve | Event::Cancel);
+        self.reference.is_some() || self.trail.iter().any(beyond)
+    }
+
     /// How much of a line arrived.
     #[must_use]
     pub fn arrived(&self, line: &Line) -> Decimal {
@@ -239,24 +245,31 @@ pub(super) async fn below(
     prefix: &str,
     most: usize,
 ) -> Result<Vec<store::Doc>, AppError> {
-    const PAGE: u32 = 200;
-    let mut after = prefix.to_owned();
-    let mut found = Vec::new();
-    loop {
-        let kind = DocKind::PharmacyMessage;
-        let page = app.store().docs(scope, kind, Some(&after), PAGE).await?;
-        let full = page.len() == PAGE as usize;
-        for doc in page {
-            if !doc.id.starts_with(prefix) || found.len() >= most {
-                return Ok(found);
-            }
-            after.clone_from(&doc.id);
-            found.push(doc);
+    let mut found: Vec<store::Doc> = Vec::new();
+    while found.len() < most {
+        let after = found.last().map_or(prefix, |own| own.id.as_str());
+        let page = page(app, scope, prefix, after).await?;
+        if page.is_empty() {
+            break;
         }
-        if !full {
-            return Ok(found);
-        }
+        found.extend(page);
     }
+    found.truncate(most);
+    Ok(found)
+}
+
+/// Some documents below a prefix that come after an id; none where there are no more.
+pub(super) async fn page(
+    app: &App,
+    scope: &kernel::TenantScope,
+    prefix: &str,
+    after: &str,
+) -> Result<Vec<store::Doc>, AppError> {
+    const PAGE: u32 = 200;
+    let kind = DocKind::PharmacyMessage;
+    let mut page = app.store().docs(scope, kind, Some(after), PAGE).await?;
+    page.retain(|own| own.id.starts_with(prefix));
+    Ok(page)
 }
 
 /// A write of a document of this kind.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use connect::pharmacy::api::ApiProduct;
-use connect::pharmacy::{Api, Letter, Messaging, PharmacyConnector, Reach};
+use connect::pharmacy::{Api, Letter, Messaging, PRODUCTS, PharmacyConnector, Reach};
 use connect::signature::SigningKey;
 use identity::Interaction;
 use kernel::{TenantId, Timestamp};
@@ -86,9 +86,6 @@ struct Catalogue {
     products: Vec<ApiProduct>,
 }
 
-/// Most products of a catalogue that are kept.
-const PRODUCTS: usize = 5_000;
-
 fn plain(text: &str) -> bool {
     (1..=40).contains(&text.len())
         && text
@@ -166,15 +163,66 @@ pub async fn put(app: &App, caller: &Caller, own: Partner) -> Result<Partner, Ap
     Ok(own)
 }
 
-fn key(app: &App, tenant: TenantId, id: &str) -> SigningKey {
-    let tenant = tenant.as_uuid().into_bytes();
-    let purpose: [&[u8]; 3] = [b"theriac pharmacy events v1", &tenant, id.as_bytes()];
-    SigningKey::derive(&app.settings().secret, &purpose)
+/// How often a partner's key was changed.
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
+struct KeyNumber {
+    number: u32,
+}
+
+fn key_place(id: &str) -> String {
+    format!("key/{id}")
+}
+
+async fn key_number(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<(KeyNumber, DocExpected), AppError> {
+    let kind = DocKind::PharmacyMessage;
+    let found = app.store().doc(&caller.scope, kind, &key_place(id)).await?;
+    match found {
+        None => Ok((KeyNumber::default(), DocExpected::Absent)),
+        Some(doc) => {
+            let own = serde_json::from_slice(&doc.body)?;
+            Ok((own, DocExpected::Version(doc.version)))
+        }
+    }
 }
 
 /// The key that a partner signs its events with.
-pub(super) fn event_key(app: &App, caller: &Caller, id: &str) -> SigningKey {
-    key(app, caller.scope.tenant(), id)
+pub(super) async fn event_key(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<SigningKey, AppError> {
+    let tenant = caller.scope.tenant().as_uuid().into_bytes();
+    let number = key_number(app, caller, id).await?.0.number.to_be_bytes();
+    let purpose: [&[u8]; 4] = [
+        b"theriac pharmacy events v1",
+        &tenant,
+        id.as_bytes(),
+        &number,
+    ];
+    Ok(SigningKey::derive(&app.settings().secret, &purpose))
+}
+
+/// A new key for a partner; what is signed with the one before is taken no more.
+pub async fn new_signing_key(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<Zeroizing<String>, AppError> {
+    allow(app, caller, Interaction::ManageSettings).await?;
+    partner(app, caller, id).await?;
+    let (own, expected) = key_number(app, caller, id).await?;
+    let next = KeyNumber {
+        number: own.number.saturating_add(1),
+    };
+    let doc = kept::write(app, key_place(id), expected, Some(&next))?;
+    let detail = format!("signing key of partner {id}");
+    let entry = changed(app, caller, Class::Key, "partner-key-changed", detail);
+    commit(app, &caller.scope, doc, entry).await?;
+    Ok(event_key(app, caller, id).await?.shown())
 }
 
 /// The same, for whoever sets the partner up. It is noted who saw it.
@@ -196,7 +244,7 @@ pub async fn signing_key(
     );
     let entries = vec![entry];
     app.store().record_access(&caller.scope, entries).await?;
-    Ok(event_key(app, caller, id).shown())
+    Ok(event_key(app, caller, id).await?.shown())
 }
 
 fn place(id: &str) -> String {

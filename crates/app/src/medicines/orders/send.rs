@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use connect::pharmacy::{Asked, CalledOff, PharmacyError, Receipt, Report, Taken};
 use fhir::json::{Document, Limits, Value};
 use identity::{SystemTask, system_scope};
-use kernel::{ActorId, TenantScope, Timestamp};
+use kernel::{ActorId, TenantId, TenantScope, Timestamp, ZoneName};
 use medication::ids::OrderId;
 use medication::supply::resources::{Parties, Patient};
 use medication::supply::{Chase, Event, Kind, Moved, Order, Received, State};
@@ -22,6 +22,7 @@ use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::init::system_caller;
+use crate::medicines::stock::zone;
 use crate::record::read;
 use crate::subscriptions::backoff;
 
@@ -172,30 +173,61 @@ pub(super) async fn of_order(
 
 /// Works on the messages of every tenant that are due; how many were tried. `holder` names this process.
 pub async fn round(app: &App, holder: Uuid) -> Result<u64, AppError> {
-    /// Messages of one tenant at a time, so that one does not keep the others waiting.
-    const MOST: usize = 100;
     let mut tried = 0;
     for tenant in app.store().tenants().await? {
-        let scope = system_scope(tenant, SystemTask::Jobs);
-        for doc in kept::below(app, &scope, OUT, MOST).await? {
-            let out: Out = serde_json::from_slice(&doc.body)?;
-            let now = app.now();
-            let held = out.claim.is_some_and(|(_, until)| until > now);
-            if out.stopped || out.next > now || held {
-                continue;
-            }
-            let caller = system_caller(app, tenant, SystemTask::Jobs)?;
-            match attempt(app, &caller, &scope, (out, doc.version), holder).await {
-                Ok(true) => tried += 1,
-                Ok(false) => {}
-                // One message must not keep the others.
-                Err(error) => {
-                    tracing::warn!(%error, id = doc.id, "a message to a partner could not be worked on");
-                }
+        match of_tenant(app, tenant, holder).await {
+            Ok(more) => tried += more,
+            // One tenant must not keep the others.
+            Err(error) => {
+                tracing::warn!(%error, %tenant, "the messages of a tenant could not be worked on");
             }
         }
     }
     Ok(tried)
+}
+
+/// All that wait are looked at: those that wait for a person or for later must not hide the others.
+async fn of_tenant(app: &App, tenant: TenantId, holder: Uuid) -> Result<u64, AppError> {
+    /// Attempts for one tenant at a time, so that it does not keep the others waiting.
+    const MOST: u64 = 100;
+    let scope = system_scope(tenant, SystemTask::Jobs);
+    let (mut tried, mut after) = (0, OUT.to_owned());
+    loop {
+        let page = kept::page(app, &scope, OUT, &after).await?;
+        let Some(last) = page.last() else {
+            return Ok(tried);
+        };
+        after.clone_from(&last.id);
+        for doc in &page {
+            // One message must not keep the others.
+            match try_one(app, &scope, doc, holder).await {
+                Ok(true) => tried += 1,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, id = doc.id, "a message to a partner could not be worked on");
+                }
+            }
+            if tried >= MOST {
+                return Ok(tried);
+            }
+        }
+    }
+}
+
+async fn try_one(
+    app: &App,
+    scope: &TenantScope,
+    doc: &store::Doc,
+    holder: Uuid,
+) -> Result<bool, AppError> {
+    let out: Out = serde_json::from_slice(&doc.body)?;
+    let now = app.now();
+    let held = out.claim.is_some_and(|(_, until)| until > now);
+    if out.stopped || out.next > now || held {
+        return Ok(false);
+    }
+    let caller = system_caller(app, scope.tenant(), SystemTask::Jobs)?;
+    attempt(app, &caller, scope, (out, doc.version), holder).await
 }
 
 /// One attempt; `false` where another process has it.
@@ -403,6 +435,7 @@ pub(super) struct Ready<'a> {
     pub connector: Connector<'a>,
     parties: Option<Parties>,
     home: String,
+    zone: ZoneName,
     place: String,
     resident: Option<String>,
 }
@@ -437,6 +470,7 @@ impl<'a> Ready<'a> {
             connector: partners::connector(app, &caller, partner).await?,
             parties,
             home,
+            zone: zone(app, &caller),
             place: place(app, &caller, kept).await,
             resident: root.map(known_as),
             kept,
@@ -448,6 +482,8 @@ impl<'a> Ready<'a> {
             order: &self.order,
             key: &self.kept.key,
             authored: self.kept.authored(),
+            zone: &self.zone,
+            acknowledged: self.kept.acknowledged(),
             parties: self.parties.as_ref(),
             doses: &self.kept.doses,
             home: &self.home,
@@ -513,6 +549,11 @@ fn known_as(root: Value<'_>) -> String {
     let (family, given) = names(root);
     let born = root.get_str("birthDate").unwrap_or_default();
     let name = format!("{} {family}", given.join(" "));
+    // A date is shown as one; what is less than a day stays as it was written.
+    let born = born.parse::<jiff::civil::Date>().map_or_else(
+        |_| born.to_string(),
+        |day| day.strftime("%d-%b-%Y").to_string(),
+    );
     format!("{}, born {born}", name.trim())
 }
 

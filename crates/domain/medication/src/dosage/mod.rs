@@ -15,7 +15,7 @@ mod timing;
 use kernel::{Categorised, Category};
 
 pub use check::{Problem, Weight};
-pub use text::{Words, regimen};
+pub use text::{Words, amount_in_words, regimen};
 pub(crate) use timing::at;
 pub use timing::{Bounds, Cycle, Moment, Repeat, Timing, TimingCode};
 pub use timing::{EventTime, TimeUnit, Weekday};

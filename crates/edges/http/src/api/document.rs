@@ -47,7 +47,7 @@ pub(super) fn table() -> Vec<Route> {
         register::list, register::begin, register::show, register::sheets, register::count, register::correct,
         register::note, register::settle,
         orders::list, orders::draft, orders::show, orders::approve, orders::submit, orders::cancel, orders::report, orders::status, orders::receive, orders::close,
-        partners::list, partners::put, partners::signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
+        partners::list, partners::put, partners::signing_key, partners::new_signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
         rounds::now, rounds::take, rounds::bring_back, rounds::effects, rounds::effect, rounds::handover,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
         operator::set_references,

@@ -29,6 +29,12 @@ pub(super) fn table() -> Vec<Route> {
             failed,
             signing_key,
         ),
+        Route::post(
+            "/t/{tenant}/api/v1/partners/{id}/signing-key",
+            "partner-key-change",
+            failed,
+            new_signing_key,
+        ),
         Route::get(
             "/t/{tenant}/api/v1/partners/{id}/catalogue",
             "partner-catalogue",
@@ -240,6 +246,22 @@ pub(super) async fn signing_key(mut arrival: Arrival) -> Result<Response, EdgeEr
     let caller = arrival.caller(&tenant).await?;
     takes_json(&arrival)?;
     let secret = use_case::signing_key(arrival.app(), &caller, &partner).await?;
+    json_answer(&PartnerKeyView {
+        secret: secret.to_string(),
+    })
+}
+
+#[utoipa::path(
+    post, path = "/t/{tenant}/api/v1/partners/{id}/signing-key", tag = "orders",
+    params(("tenant" = String, Path), ("id" = String, Path)),
+    responses((status = 200, description = "a new key; what is signed with the one before is taken no more", body = PartnerKeyView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn new_signing_key(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, partner): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    takes_json(&arrival)?;
+    let secret = use_case::new_signing_key(arrival.app(), &caller, &partner).await?;
     json_answer(&PartnerKeyView {
         secret: secret.to_string(),
     })

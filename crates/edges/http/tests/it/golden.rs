@@ -629,6 +629,7 @@ pub const GOLDEN: &[Row] = &[
     partners("PUT", "/t/{tenant}/api/v1/partners/{id}", 422),
     partners("PUT", "/t/{tenant}/api/v1/partners/{id}/catalogue", 404),
     partners("GET", "/t/{tenant}/api/v1/partners/{id}/signing-key", 404),
+    partners("POST", "/t/{tenant}/api/v1/partners/{id}/signing-key", 404),
     (
         "DELETE",
         "/t/{tenant}/fhir/{type}/{id}",

@@ -16,9 +16,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connect::signature::SigningKey;
 use connect::{Client, ClientSettings, EgressPolicy, Limits, MailSecurity, MailSettings, Resolver};
-use identity::Role;
+use identity::{Role, SystemTask, system_scope};
 use kernel::Clock as _;
 use serde_json::{Value, json};
+use store::{DocExpected, DocKind, DocWrite};
 use testkit::pharmacy::{Pharmacy, html};
 use testkit::receiver::Reply;
 use testkit::smtp::{MailServer, Manners};
@@ -635,4 +636,67 @@ async fn a_process_that_dies_while_it_sends_orders_nothing_twice() {
     assert_eq!(house.state(id).await, "acknowledged");
     let held = pharmacy.orders();
     assert_eq!((held.len(), held[0].sent), (1, 2));
+}
+
+#[tokio::test]
+async fn a_partners_key_is_changed_and_its_messages_end_with_it() {
+    let pharmacy = Pharmacy::start();
+    let house = House::with(&pharmacy).await;
+    house.partner("api", &pharmacy.base()).await;
+    house.sells(paracetamol()).await;
+    let id = house.submitted("direct").await;
+    let old = house.key().await;
+    let event = |state: &str| {
+        json!({ "order": id, "state": state, "at": "2026-03-05T07:30:00Z" }).to_string()
+    };
+    let nothing = json!({});
+    house
+        .post(&house.nurse, "partners/corner/signing-key", &nothing)
+        .await
+        .expect(403);
+    let shown = house
+        .post(&house.admin, "partners/corner/signing-key", &nothing)
+        .await
+        .expect(200)
+        .json();
+    assert!(shown["secret"].as_str().unwrap().starts_with("whsec_"));
+    let packed = event("with_dispenser");
+    assert_eq!(house.event(&old, ("e-1", 0), &packed).await, 401);
+    let key = house.key().await;
+    assert_eq!(house.event(&key, ("e-1", 0), &packed).await, 204);
+    // Whoever is no partner any more says nothing about orders.
+    let body = json!({ "name": "Corner pharmacy", "organization": "corner", "way": "api",
+        "address": pharmacy.base(), "active": false });
+    let call = Call::put(format!("{API}/partners/corner")).bearer(&house.admin);
+    house.server.send(call.json(&body)).await.expect(200);
+    let gone = event("dispatched");
+    assert_eq!(house.event(&key, ("e-2", 0), &gone).await, 401);
+    assert_eq!(house.state(&id).await, "with_dispenser");
+}
+
+#[tokio::test]
+async fn messages_that_cannot_be_sent_hide_no_others() {
+    let pharmacy = Pharmacy::start();
+    let house = House::with(&pharmacy).await;
+    house.partner("api", &pharmacy.base()).await;
+    house.sells(paracetamol()).await;
+    let store = &house.server.store;
+    // More than one look takes, before every order by their ids, and no one can be read.
+    for tenant in store.tenants().await.unwrap() {
+        let scope = system_scope(tenant, SystemTask::Jobs);
+        let write = |number: u32| DocWrite {
+            kind: DocKind::PharmacyMessage,
+            id: format!("out/00000000-{number:04}/order"),
+            expected: DocExpected::Absent,
+            body: Some(b"{}".to_vec()),
+            time: house.server.clock.now(),
+            expires: None,
+            lookups: Vec::new(),
+        };
+        let broken: Vec<DocWrite> = (0..250).map(write).collect();
+        store.operate(&scope, broken).await.unwrap();
+    }
+    let id = house.submitted("direct").await;
+    assert_eq!(house.state(&id).await, "acknowledged");
+    assert_eq!(pharmacy.orders().len(), 1);
 }

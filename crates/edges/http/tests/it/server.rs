@@ -24,9 +24,9 @@ use identity::{
 };
 use kernel::{ActorId, BranchId, Clock, Ids, PurposeOfUse, UserId};
 use serde_json::Value;
-use store::FullText;
 use store::blob::Blobs;
 use store::sqlite::{SqliteSettings, SqliteStore};
+use store::{FullText, Store};
 use testkit::clock::FixedClock;
 use testkit::ids::SeededIds;
 use tower::ServiceExt as _;
@@ -44,6 +44,7 @@ pub struct TestServer {
     pub router: Router,
     pub app: App,
     pub clock: Arc<FixedClock>,
+    pub store: Arc<dyn Store>,
     _folder: tempfile::TempDir,
 }
 
@@ -67,11 +68,12 @@ impl TestServer {
         sqlite.cache_kib = 2048;
         sqlite.full_text = words;
         let ports: Arc<dyn Clock> = clock.clone();
-        let store = SqliteStore::open(sqlite, ports.clone(), ids.clone()).unwrap();
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(sqlite, ports.clone(), ids.clone()).unwrap());
         let mut settings = Settings::with_secret([9; 32]);
         adjust(&mut settings);
         let files = Blobs::in_folder(&folder.path().join("blobs")).unwrap();
-        let app = App::new(Arc::new(store), ports, ids, settings)
+        let app = App::new(Arc::clone(&store), ports, ids, settings)
             .unwrap()
             .with_files(files);
         let operator = NewOperator {
@@ -92,6 +94,7 @@ impl TestServer {
             router: http_edge::router(edge),
             app,
             clock,
+            store,
             _folder: folder,
         };
         for slug in [ROSEWOOD, LAKESIDE] {

@@ -10,6 +10,13 @@ mod when;
 mod cases;
 
 use super::{AsNeeded, Concept, Dosage};
+use crate::quantity::Quantity;
+
+/// An amount in words, its unit spelt out: `125 micrograms`, `56 tablets`.
+#[must_use]
+pub fn amount_in_words(quantity: &Quantity) -> String {
+    amount::quantity(quantity)
+}
 
 /// The words, and what they do not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
