@@ -237,7 +237,7 @@ pub(super) async fn make(
     let own = made.kept(app, caller, new);
     let docs = kept::writes(app, &own, None)?;
     let entry = entry(app, caller, "order-draft", &own, &partner.id);
-    match commit(app, caller, &own, Vec::new(), (docs, entry)).await {
+    match commit(app, caller, &own, Vec::new(), (docs, vec![entry])).await {
         // Somebody drafted the same at the same time.
         Err(error) if error.category() == kernel::Category::Conflict => {
             Ok(kept::load(app, caller, &own.id).await?.kept)

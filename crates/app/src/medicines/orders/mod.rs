@@ -11,6 +11,7 @@ mod receive;
 mod send;
 mod shown;
 mod steps;
+mod stocked;
 
 pub use draft::{NewLine, NewOrder, draft};
 pub use events::{Sent, event};
@@ -90,13 +91,13 @@ async fn commit(
     caller: &Caller,
     kept: &Kept,
     more: Vec<serde_json::Value>,
-    (docs, entry): (Vec<DocWrite>, Entry),
+    (docs, entries): (Vec<DocWrite>, Vec<Entry>),
 ) -> Result<(), AppError> {
     let order: Order = kept.order()?;
     let bundle = mirror::bundle(&order, kept, app.now(), more)?;
     let beside = Beside {
         docs,
-        entries: vec![entry],
+        entries,
         ..Beside::default()
     };
     // The record mirrors what was decided here, by the platform; who decided stands in the entry.

@@ -26,6 +26,8 @@ pub(super) struct Step {
     pub docs: Vec<DocWrite>,
     /// More of the record.
     pub more: Vec<serde_json::Value>,
+    /// Entries beside its own.
+    pub entries: Vec<store::Entry>,
     /// The word of its entry.
     pub what: &'static str,
     /// Its detail.
@@ -38,6 +40,7 @@ impl Step {
             kept,
             docs: Vec::new(),
             more: Vec::new(),
+            entries: Vec::new(),
             what,
             detail: String::new(),
         }
@@ -53,21 +56,32 @@ pub(super) async fn change(
 ) -> Result<Kept, AppError> {
     let mut retry = Retry::new();
     loop {
-        let mut stored = kept::load(app, caller, id).await?;
-        stored.sending = send::of_order(app, caller, id).await?;
-        let Some(step) = decide(&stored)? else {
-            return Ok(stored.kept);
-        };
-        let before = Some((stored.doc.as_str(), stored.version));
-        let mut docs = kept::writes(app, &step.kept, before)?;
-        docs.extend(step.docs);
-        let entry = entry(app, caller, step.what, &step.kept, &step.detail);
-        match commit(app, caller, &step.kept, step.more, (docs, entry)).await {
+        match once(app, caller, id, &mut decide).await {
             Err(AppError::Conflict(_)) if retry.again().await => {}
-            Err(error) => return Err(error),
-            Ok(()) => return Ok(step.kept),
+            done => return done,
         }
     }
+}
+
+/// The same, once: [`AppError::Conflict`] where somebody was first.
+pub(super) async fn once(
+    app: &App,
+    caller: &Caller,
+    id: &OrderId,
+    decide: &mut (impl FnMut(&Stored) -> Result<Option<Step>, AppError> + Send),
+) -> Result<Kept, AppError> {
+    let mut stored = kept::load(app, caller, id).await?;
+    stored.sending = send::of_order(app, caller, id).await?;
+    let Some(step) = decide(&stored)? else {
+        return Ok(stored.kept);
+    };
+    let before = Some((stored.doc.as_str(), stored.version));
+    let mut docs = kept::writes(app, &step.kept, before)?;
+    docs.extend(step.docs);
+    let mut entries = vec![entry(app, caller, step.what, &step.kept, &step.detail)];
+    entries.extend(step.entries);
+    commit(app, caller, &step.kept, step.more, (docs, entries)).await?;
+    Ok(step.kept)
 }
 
 fn moved(caller: &Caller, id: &str, event: Event, app: &App) -> Moved {

@@ -636,3 +636,47 @@ async fn a_process_that_dies_while_it_sends_orders_nothing_twice() {
     let held = pharmacy.orders();
     assert_eq!((held.len(), held[0].sent), (1, 2));
 }
+
+#[tokio::test]
+async fn what_is_booked_in_is_on_the_shelf_in_the_same_commit() {
+    let pharmacy = Pharmacy::start();
+    let house = House::with(&pharmacy).await;
+    house.partner("api", &pharmacy.base()).await;
+    house.sells(paracetamol()).await;
+    let kept =
+        json!({ "product": "Paracetamol 500mg tablet", "unit": "{tablet}", "threshold": "10" });
+    let kept = house.post(&house.nurse, "stock", &kept).await.expect(201);
+    let item = kept.json()["id"].as_str().unwrap().to_owned();
+    let low = house
+        .get(&house.nurse, &format!("stock/{item}"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&low["held"], &low["low"]),
+        (&json!("0"), &json!(true)),
+        "{low}"
+    );
+    let body = json!({ "kind": "direct", "partner": "corner", "location": "cupboard", "cycle": "2026-03",
+        "lines": [{ "code": GTIN_CODE, "item": item, "quantity": "56" }] });
+    let made = house
+        .post(&house.nurse, "orders", &body)
+        .await
+        .expect(201)
+        .json();
+    let id = made["id"].as_str().unwrap();
+    house.step(&house.doctor, id, "approve", &json!({})).await;
+    house.step(&house.nurse, id, "submit", &json!({})).await;
+    house.work().await;
+    let delivery = json!({ "note": "n-1", "things": [{ "item": item, "label": "Paracetamol", "quantity": "28",
+        "lot": "B7", "expiry": "2027-01-31" }] });
+    let part = house.step(&house.nurse, id, "receive", &delivery).await;
+    assert_eq!(part["state"], "owing");
+    house.step(&house.nurse, id, "receive", &delivery).await;
+    let held = house
+        .get(&house.nurse, &format!("stock/{item}"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(held["held"], "28", "a note moves once: {held}");
+}
