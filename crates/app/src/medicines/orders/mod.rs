@@ -2,6 +2,7 @@
 //! by what the other side reports, booked in as it arrives. The rules are `medication::supply`'s; the ways
 //! out are `connect::pharmacy`'s. Must not send inside a commit, or forget what may have been sent.
 
+pub mod automatic;
 mod draft;
 mod events;
 mod kept;
@@ -10,6 +11,7 @@ pub mod partners;
 mod receive;
 mod send;
 mod shown;
+mod sold;
 mod steps;
 mod stocked;
 
@@ -19,6 +21,7 @@ pub use kept::{Kept, Note, Said};
 pub use receive::{Arrived, NewDelivery, receive};
 pub use send::{Sending, round};
 pub use shown::{Filter, Shown, ShownLine, list, show};
+pub use sold::{Offer, offers};
 pub use steps::{approve, cancel, reconcile, refresh, report, submit};
 
 use identity::Interaction;

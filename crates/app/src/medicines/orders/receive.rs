@@ -5,7 +5,7 @@
 use identity::Interaction;
 use kernel::{Timestamp, ZoneName};
 use medication::ids::{ItemId, OrderId, ResidentId};
-use medication::stock::{Batch, Units};
+use medication::stock::{Account, Batch, Units};
 use medication::supply::resources::supply_delivery;
 use medication::supply::{BookedIn, Delivered, Delivery, Moved, Problem, State, book_in};
 use store::DocExpected;
@@ -20,6 +20,7 @@ use super::stocked::Shelves;
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::stock::known;
 use crate::retry::Retry;
 
 /// One thing that came.
@@ -93,6 +94,9 @@ pub async fn receive(
         at: new.at.unwrap_or(now),
         things: new.things.iter().map(thing).collect(),
     };
+    // What came is put where it was sent: to a place of the caller's own.
+    let location = before.location.clone();
+    known(app, caller, &Account::Location { location }).await?;
     let mut retry = Retry::busy();
     let kept = loop {
         // The shelves are read anew with the order: what goes onto them is of the same commit.
@@ -186,6 +190,7 @@ fn booked(
         own.say(app.now(), Some(by), said);
     }
     let mut step = Step::of(own.clone(), "order-receive");
+    step.shelves = Some(std::mem::take(shelves));
     step.docs.extend(shelved.staged.docs);
     step.entries = shelved.staged.entries;
     step.detail = format!("note {}, {} to chase", delivery.note, chase.len());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::orders::{PacksView, why};
-use super::{ProblemResponses, failed, input, json_answer, malformed, takes_json};
+use super::{ProblemResponses, failed, id, input, json_answer, malformed, takes_json};
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
 
@@ -24,7 +24,12 @@ pub(super) fn table() -> Vec<Route> {
             failed,
             dry_run,
         ),
-        Route::post("/t/{tenant}/api/v1/ordering/run", "ordering-run", failed, run),
+        Route::post(
+            "/t/{tenant}/api/v1/ordering/run",
+            "ordering-run",
+            failed,
+            run,
+        ),
     ]
 }
 
@@ -58,6 +63,8 @@ pub struct OrderingPlan {
     goods: Option<String>,
     /// The id of the partner that prescriptions are asked of.
     prescriptions: Option<String>,
+    /// The id of the Location where what is not kept anywhere yet goes.
+    location: Option<String>,
 }
 
 impl From<Plan> for OrderingPlan {
@@ -70,6 +77,7 @@ impl From<Plan> for OrderingPlan {
             reserve_days: own.reserve_days,
             goods: own.goods,
             prescriptions: own.prescriptions,
+            location: own.location.map(|own| own.to_string()),
         }
     }
 }
@@ -88,7 +96,9 @@ impl OrderingPlan {
             reserve_days: self.reserve_days,
             goods: self.goods,
             prescriptions: self.prescriptions,
+            location: self.location.as_deref().map(id).transpose()?,
             set_by: None,
+            setter: Vec::new(),
         })
     }
 }
@@ -116,8 +126,8 @@ pub struct DecisionView {
     item: String,
     /// Its name.
     name: String,
-    /// Where it is kept.
-    location: String,
+    /// Where it is kept; null where it is kept nowhere, and nobody said where it goes.
+    location: Option<String>,
     /// For whom; null for common stock.
     resident: Option<String>,
     /// What is left at the beginning of the cycle; null where that cannot be told.
@@ -145,7 +155,7 @@ impl From<Decided> for DecisionView {
         Self {
             item: own.item.to_string(),
             name: own.name,
-            location: own.location.to_string(),
+            location: own.location.map(|own| own.to_string()),
             resident: own.resident.map(|own| own.to_string()),
             left: need.map(|own| own.left.normalize().to_string()),
             during: need.map(|own| own.during.normalize().to_string()),

@@ -1,27 +1,34 @@
-//! What a program would order, medicine by medicine, with every reason; and making the drafts. Must not
-//! leave out what could not be told.
+//! What a program would order, medicine by medicine, with every reason; making the drafts; how far a program
+//! goes. Must not leave out what could not be told.
 
 use app::AppError;
-use app::medicines::orders::automatic::{self as use_case, Decided};
+use app::medicines::orders::automatic::{self as use_case, Decided, Plan};
+use app::medicines::orders::partners;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use medication::supply::{Action, Kind, Mode, Why};
+use identity::Interaction;
+use medication::supply::{Action, Currency, Kind, Mode, Money, Policy, Why};
 
 use super::super::Web;
 use super::super::answer::{self, redirect, sentence};
+use super::super::form::Form;
 use super::super::tools::{empty, refused};
 use super::super::visit::Visit;
+use super::choices::{Choices, id, named, number, select, word};
 use crate::components::table::PostButton;
-use crate::components::{Cell, Notice, Table, Tone};
+use crate::components::{Cell, Choice, Field, Notice, Table, Tone};
 use crate::pages::tools::ToolPage;
 
 const HERE: &str = "/medicines/orders/automatic";
+const PLAN: &str = "/medicines/orders/automatic/plan";
 
 /// The routes.
 pub(super) fn routes() -> Router<Web> {
-    Router::new().route("/medicines/orders/automatic", get(page).post(run))
+    Router::new()
+        .route(HERE, get(page).post(run))
+        .route(PLAN, get(plan_page).post(set_plan))
 }
 
 async fn page(visit: Visit) -> Response {
@@ -38,6 +45,9 @@ async fn show(visit: &Visit, wrong: Option<AppError>) -> Result<Response, AppErr
         "For {} days and {} more in reserve, at the most of each dose. Nothing is ordered by looking.",
         plan.days, plan.reserve_days
     );
+    if visit.offers(Interaction::ApproveOrders) {
+        page.links = vec![(visit.href(PLAN), "How far it goes".to_owned())];
+    }
     let cap = &plan.policy.cap;
     page.summary = Some(match plan.policy.mode {
         Mode::Off => Notice::new(Tone::Plain, "Turned off", "Nothing is proposed."),
@@ -55,7 +65,11 @@ async fn show(visit: &Visit, wrong: Option<AppError>) -> Result<Response, AppErr
             Notice::new(Tone::Info, "Sent by itself", &text)
         }
     });
-    page.sections = vec![("decisions".to_owned(), "Medicine by medicine".to_owned(), table(&found))];
+    page.sections = vec![(
+        "decisions".to_owned(),
+        "Medicine by medicine".to_owned(),
+        table(&found),
+    )];
     if matches!(plan.policy.mode, Mode::Approval | Mode::Automatic) {
         let post = PostButton {
             action: visit.href(HERE),
@@ -77,7 +91,14 @@ async fn show(visit: &Visit, wrong: Option<AppError>) -> Result<Response, AppErr
 }
 
 fn table(found: &[Decided]) -> Table {
-    let columns = ["Medicine", "Decision", "#Left", "#Needed", "Would ask for", "Reasons"];
+    let columns = [
+        "Medicine",
+        "Decision",
+        "#Left",
+        "#Needed",
+        "Would ask for",
+        "Reasons",
+    ];
     let none = "No medicine is kept here: add what is kept first.";
     let mut table = Table::new("Medicine by medicine", &columns, none);
     for own in found {
@@ -106,7 +127,8 @@ fn row(own: &Decided) -> Vec<Cell> {
             Kind::Repeat => "a prescription of",
             Kind::Direct => "buying",
         };
-        format!("{kind} {} packs of {}", packs.count, packs.holds)
+        let word = if packs.count == 1 { "pack" } else { "packs" };
+        format!("{kind} {} {word} of {}", packs.count, packs.holds)
     });
     let cost = own.proposal.as_ref().and_then(|own| own.cost);
     let cost = cost.map_or_else(String::new, |own| {
@@ -162,5 +184,139 @@ async fn made(visit: &Visit, body: &str) -> Result<Response, AppError> {
     match use_case::run(visit.app(), &visit.caller).await {
         Ok(_) => Ok(redirect(&visit.href("/medicines/orders?done=saved"))),
         Err(error) => show(visit, Some(error)).await,
+    }
+}
+
+const MODES: [(&str, &str); 4] = [
+    ("approval", "It makes drafts, and a person approves each"),
+    (
+        "automatic",
+        "It sends goods within what may be spent, and drafts the rest",
+    ),
+    ("dry_run", "It only says what it would do"),
+    ("off", "Not at all"),
+];
+
+async fn plan_page(visit: Visit) -> Response {
+    let result = plan_form(&visit, None).await;
+    visit.answer(result.map(|page| answer::page(StatusCode::OK, &page)))
+}
+
+/// The form, with what was written or what is set.
+async fn plan_form(visit: &Visit, form: Option<&Form>) -> Result<ToolPage, AppError> {
+    let plan = use_case::plan(visit.app(), &visit.caller).await?;
+    let mut page = empty(visit, "How far a program goes", PLAN, "Set it");
+    page.back = (visit.href(HERE), "What would be ordered".to_owned());
+    page.posts = true;
+    page.lead = String::from(
+        "It never asks for a controlled drug, and never sends a request for a prescription.",
+    );
+    let partners = partners::list(visit.app(), &visit.caller).await?;
+    let partners = partners.into_iter().filter(|own| own.active);
+    let none = (String::new(), "Nobody".to_owned());
+    let partners: Vec<(String, String)> = std::iter::once(none)
+        .chain(partners.map(|own| (own.id, own.name)))
+        .collect();
+    let mut places = vec![(String::new(), "A person says where".to_owned())];
+    places.extend(named(visit, "Location").await?);
+    page.fields = plan_fields(plan, form, (&partners, &places));
+    Ok(page)
+}
+
+fn plan_fields(
+    plan: Plan,
+    form: Option<&Form>,
+    (partners, places): (Choices<'_>, Choices<'_>),
+) -> Vec<Field> {
+    let mode = match plan.policy.mode {
+        Mode::Off => "off",
+        Mode::DryRun => "dry_run",
+        Mode::Approval => "approval",
+        Mode::Automatic => "automatic",
+    };
+    let set = |name: &str, own: String| form.map_or(own, |form| form.text(name).to_owned());
+    let modes = MODES.iter();
+    let mode = set("mode", mode.to_owned());
+    let modes = modes.map(|(value, label)| Choice::new(value, label, *value == mode));
+    let cap = &plan.policy.cap;
+    let text = |own: Option<String>| own.unwrap_or_default();
+    let location = text(plan.location.map(|own| own.to_string()));
+    vec![
+        Field::radios("mode", "How far", modes.collect()),
+        Field::text("cap", "What may be spent in a cycle")
+            .value(&set("cap", cap.amount().to_string())),
+        Field::text("currency", "Currency")
+            .value(&set("currency", cap.currency().code().to_owned()))
+            .hint("Three letters, such as GBP"),
+        Field::text("days", "Days of a cycle").value(&set("days", plan.days.to_string())),
+        Field::text("reserve", "Days in reserve")
+            .value(&set("reserve", plan.reserve_days.to_string())),
+        select(
+            "goods",
+            "Goods are ordered of",
+            partners,
+            &set("goods", text(plan.goods)),
+        )
+        .optional(),
+        select(
+            "prescriptions",
+            "Prescriptions are asked of",
+            partners,
+            &set("prescriptions", text(plan.prescriptions)),
+        )
+        .optional(),
+        select(
+            "location",
+            "Where goes what is kept nowhere yet",
+            places,
+            &set("location", location),
+        )
+        .optional(),
+    ]
+}
+
+fn plan_of(form: &Form) -> Result<Plan, AppError> {
+    let wrong = |text: &str| AppError::Unprocessable(text.to_owned());
+    let days = |name: &str| form.text(name).parse::<u16>();
+    let currency = Currency::of(form.text("currency"));
+    let currency =
+        currency.ok_or_else(|| wrong("a currency has three capital letters: write GBP"))?;
+    let cap = number(form, "cap", "What may be spent")?;
+    let cap = Money::new(cap, currency).map_err(|error| wrong(&error.to_string()))?;
+    let some = |name: &str| Some(form.text(name).to_owned()).filter(|own| !own.is_empty());
+    let location = some("location").map(|_| id(form, "location", "The place"));
+    Ok(Plan {
+        policy: Policy {
+            mode: word(form, "mode", "How far")?,
+            cap,
+        },
+        days: days("days").map_err(|_| wrong("the days are no number: write 28"))?,
+        reserve_days: days("reserve").map_err(|_| wrong("the reserve is no number: write 7"))?,
+        goods: some("goods"),
+        prescriptions: some("prescriptions"),
+        location: location.transpose()?,
+            set_by: None,
+            setter: Vec::new(),
+    })
+}
+
+async fn set_plan(visit: Visit, body: String) -> Response {
+    let result = plan_set(&visit, &body).await;
+    visit.answer(result)
+}
+
+async fn plan_set(visit: &Visit, body: &str) -> Result<Response, AppError> {
+    let form = visit.form(body)?;
+    let done = match plan_of(&form) {
+        Ok(plan) => use_case::set_plan(visit.app(), &visit.caller, plan).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(_) => Ok(redirect(&visit.href(&format!("{HERE}?done=saved")))),
+        Err(error) => {
+            let mut page = plan_form(visit, Some(&form)).await?;
+            let status = refused(&mut page, error)?;
+            Ok(answer::page(status, &page))
+        }
     }
 }
