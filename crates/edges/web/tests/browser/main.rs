@@ -3,6 +3,7 @@
 
 mod house;
 mod limits;
+mod ordering;
 mod prescribing;
 mod rounds;
 mod signing_in;
