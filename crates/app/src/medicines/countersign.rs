@@ -6,6 +6,7 @@ use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
 use kernel::VersionId;
 use medication::checks::overrides::{Override, OverrideError, stands};
+use medication::ids::same_person;
 use serde_json::json;
 use store::{DocExpected, ResourceKey};
 
@@ -119,8 +120,7 @@ async fn first(
             "a program is no second person: let somebody sign in".to_owned(),
         ));
     }
-    // Nobody is two people by having two accounts.
-    if names(caller).iter().any(|own| held.first.contains(own)) {
+    if same_person(&names(caller), &held.first) {
         return Err(AppError::Unprocessable(
             OverrideError::SamePerson.to_string(),
         ));

@@ -12,7 +12,7 @@ use medication::administration::{
     SlotState, Verified, Why, decide_giving,
 };
 use medication::dosage::{Amount, Dosage};
-use medication::ids::{PersonId, RecordId};
+use medication::ids::{PersonId, RecordId, same_person};
 use medication::limits::{self, Reason};
 use medication::order::{DueSlot, Home, Order, SlotKey};
 use medication::resources::{FUNCTIONS, administration};
@@ -511,8 +511,11 @@ impl Making<'_> {
         };
         let named = read_person(reference)?;
         is_named(self.signers, Some(&named))?;
-        let same = self.witness.iter().any(|one| own.contains(one));
-        Ok(Some(if same { giver.clone() } else { named }))
+        Ok(Some(if same_person(own, self.witness) {
+            giver.clone()
+        } else {
+            named
+        }))
     }
 
     /// The dosage that the dose is one of.

@@ -11,7 +11,7 @@ use medication::checks::overrides::{Override, stands};
 use medication::checks::{Allergies, NotChecked, ceilings};
 use medication::content::{Article, Ingredient, Substance};
 use medication::facts::{self, Reference};
-use medication::ids::PersonId;
+use medication::ids::{PersonId, same_person};
 use medication::knowledge::{DrugKnowledge as _, Facts, IngredientId, Tier};
 use medication::limits::{self, Limit, Reason, Verdict, Why};
 use medication::order::{Home, Order, Status};
@@ -334,9 +334,8 @@ impl Ground {
             .map(|shown| self.second(shown));
         let second: Option<Vec<&[PersonId]>> = contraindicated.collect();
         let mut second = second.unwrap_or_default().concat();
-        // Nobody is two people by having two names.
         let mine = names(caller);
-        if second.iter().any(|own| mine.contains(own)) {
+        if same_person(&mine, &second) {
             second.extend(mine);
         }
         let plain: Vec<_> = medicines.iter().map(|own| own.medicine.clone()).collect();

@@ -58,11 +58,15 @@ async fn what_is_given_when_needed_has_the_amount_of_its_own_dosage() {
     let shown = stop(&house.app, &nurse, &p1).await.unwrap();
     let line = shown.lines.iter().find(|own| own.needed).unwrap();
     assert_eq!(line.doses.len(), 1);
-    assert_eq!(line.doses[0].dose, tablets(2), "not that of eight o'clock");
+    assert_eq!(line.doses[0].text, "2 tablet", "not that of eight o'clock");
     assert_eq!(line.dosage, 1);
     let stored = kept(&house, &nurse, &pain()).await;
     assert_eq!(stored["dosage"]["dose"]["value"], json!(2));
-    let stored = kept(&house, &nurse, &due(MORNING)).await;
+    let regular = Dose {
+        done: true,
+        ..due(MORNING)
+    };
+    let stored = kept(&house, &nurse, &regular).await;
     assert_eq!(stored["dosage"]["dose"]["value"], json!(1));
     let patient = house.key("Patient/p1");
     let drawn = chart(&house.app, &nurse, &patient, (None, Some(1))).await;
@@ -78,10 +82,13 @@ async fn of_several_dosages_the_one_that_was_given_is_named() {
     let mut amounts: Vec<_> = shown
         .lines
         .iter()
-        .map(|own| (own.dosage, own.doses[0].dose.clone()))
+        .map(|own| (own.dosage, own.doses[0].text.clone()))
         .collect();
     amounts.sort_by_key(|(place, _)| *place);
-    assert_eq!(amounts, [(0, tablets(1)), (1, tablets(2))]);
+    assert_eq!(
+        amounts,
+        [(0, "1 tablet".to_owned()), (1, "2 tablet".to_owned())]
+    );
     let open = record(&house, &nurse, "own", &pain()).await;
     assert!(
         matches!(&open, Err(AppError::Unprocessable(text)) if text.contains("several dosages")),

@@ -1,6 +1,12 @@
 //! Recording doses on the round's page: what was sent stays with the medicine it was sent for, is done once,
 //! and is kept where something keeps it from being recorded.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
