@@ -22,6 +22,7 @@ mod regimen;
 pub mod register;
 pub mod rounds;
 pub mod scan;
+pub(crate) mod signatures;
 pub mod status;
 pub mod stock;
 pub mod timeline;

@@ -234,6 +234,7 @@ impl Returning<'_> {
             signing: Signing::default(),
             late: None,
             scan: None,
+            dosage: None,
             offline: Some(Offline {
                 id: record.id.clone(),
                 entered: record.entered,
