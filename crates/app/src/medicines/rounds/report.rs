@@ -10,6 +10,7 @@ use super::load::{Person, Span, Whom, people};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::brought::marks;
 
 /// Days before the shift that refusals in a row are looked for in.
 const BEFORE: i64 = 7;
@@ -86,6 +87,25 @@ fn times(count: usize, one: &str, many: &str) -> String {
 }
 
 impl Person {
+    /// Doses of a shift that a device brought with something against them, in words.
+    fn against(&self, (from, to): (Timestamp, Timestamp)) -> Vec<String> {
+        let heads = self.records.book.heads().map(|head| head.record);
+        let within = heads.filter(|own| from <= own.happened && own.happened < to);
+        let told = within.filter_map(|record| {
+            let name = format!("MedicationAdministration/{}", record.id);
+            let held = self.records.held.iter().find(|own| own.name() == name)?;
+            let against = marks(held.root()).against;
+            (!against.is_empty()).then(|| {
+                format!(
+                    "Recorded on a device against what the record says: {}: {}",
+                    record.product,
+                    against.join("; ")
+                )
+            })
+        });
+        told.collect()
+    }
+
     fn handed(
         &self,
         app: &App,
@@ -101,7 +121,10 @@ impl Person {
             .iter()
             .map(|own| (own.id.as_str().to_owned(), own.article.name.clone()));
         let names: std::collections::BTreeMap<String, String> = names.collect();
-        let words = words(&found, &names, self);
+        let mut words = words(&found, &names, self);
+        let doubles = found.doubles.len();
+        let against = self.against((from, to));
+        words.splice(doubles..doubles, against);
         Ok(Handed {
             patient: self.id().as_str().to_owned(),
             name: self.name(),
