@@ -4,13 +4,17 @@
 
 mod device;
 mod pack;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use kernel::Timestamp;
 
 pub use device::{Counted, DeviceDose, DeviceLimit, DeviceLimits, Kind};
-pub use pack::{ClockReading, Clocks, Merged, Pack, PackLine, PackVisit, Return, Skew, merge};
+pub use pack::{
+    ClockReading, Clocks, MOST_SKEW, Merged, Pack, PackLine, PackVisit, Return, Skew, merge,
+};
+pub use standing::{Said, Standing, standing, stands};
 
 use crate::administration::Book;
 use crate::dosage::Amount;
