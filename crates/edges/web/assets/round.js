@@ -370,6 +370,7 @@ function lineOf(pack, person, line, id, now) {
   const dosed = make("p");
   dosed.append(make("span", "DOSE", "med-label"), " ", amounts ? make("b", amounts, "med-dose") : make("span", "Dose not recorded", "unknown"), line.route ? ` \u2014 ${line.route}` : "");
   box.append(dosed, make("p", `${when} ${line.text}`));
+  line.notChecked.forEach((words) => box.append(make("p", `Not checked: ${words}.`, "round-says")));
   for (const alert of found?.alerts || []) box.append(tagged(TIERS[alert.tier] || alert.tier, "tag-bad"), make("p", alert.text, "round-says"));
   const own = { person, line, id, box, done: make("div"), against: make("div"), fold: null };
   box.append(own.against, own.done);
@@ -386,6 +387,7 @@ function personOf(pack, person, at, now) {
   const text = names.length ? `Known allergies: ${names.join(", ")}` : known ? "No known allergies" : "Allergies not recorded";
   card.append(tagged(text, names.length || !known ? "tag-bad" : "tag-plain"));
   stop.unreadable.forEach((words) => card.append(make("p", words, "unavailable")));
+  stop.notChecked.forEach((words) => card.append(make("p", `Not checked: ${words}.`, "unavailable")));
   stop.lines.forEach((line, nth) => card.append(lineOf(pack, person, line, `p${at}-${nth}`, now)));
   return card;
 }

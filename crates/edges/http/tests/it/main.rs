@@ -53,6 +53,8 @@ mod references;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod stock;
