@@ -59,6 +59,8 @@ mod subscribed;
 #[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod terminology;
 #[cfg(test)]
 mod topics;

@@ -1,0 +1,97 @@
+//! The book of a medicine that was kept elsewhere, taken over with the times and the people of its movements
+//! and, for a controlled drug, with the page of its register: in one commit, with an entry of the ledger for
+//! each. Every law of book and page is asked for again. Must not be open to people: what they write has the
+//! time at which they write it.
+
+use identity::Interaction;
+use kernel::ActorKind;
+use medication::ids::{ItemId, PremisesId};
+use medication::register::{Draft, Signed, What as Said};
+use medication::stock::{Line, Meta, What};
+
+use super::shelf::{Shelf, Staged, With, committed};
+use super::{Entered, Item, refuse};
+use crate::App;
+use crate::admin::allow;
+use crate::context::Caller;
+use crate::error::AppError;
+use crate::medicines::register::{Source, pages};
+
+/// Something that was written elsewhere.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// Who and when; the id of the movement, where it is one.
+    pub meta: Meta,
+    /// What moved; nothing where the register was counted.
+    pub moved: Option<(What, Vec<Line>)>,
+    /// What the register says, for a controlled drug.
+    pub entry: Option<(Said, Signed)>,
+    /// The order that it was given from: `MedicationRequest/1`.
+    pub order: Option<String>,
+}
+
+/// Takes over what was written elsewhere, in the order of time. A medicine whose book was begun here stays
+/// as it is.
+pub async fn take_over(
+    app: &App,
+    caller: &Caller,
+    item: &ItemId,
+    (premises, past): (Option<&PremisesId>, Vec<Past>),
+) -> Result<Item, AppError> {
+    if caller.subject.actor().kind != ActorKind::System {
+        allow(app, caller, Interaction::ManageStock).await?;
+        return refuse("a book is taken over by the platform alone: count what is there instead");
+    }
+    let mut shelf = Shelf::open(app, caller, item).await?;
+    if shelf.item.movements > 0 || past.is_empty() {
+        return Ok(shelf.item);
+    }
+    let mut folio = match premises.filter(|_| shelf.item.has_register()) {
+        Some(premises) => Some(pages::opened(app, caller, &shelf, premises).await?),
+        None => None,
+    };
+    if let (Some(folio), Some(first)) = (&mut folio, past.first()) {
+        folio.head.begun = first.meta.recorded;
+    }
+    let mut staged = Staged::default();
+    for one in past {
+        let mut with = With {
+            asked: format!("taken over as {}", one.meta.id),
+            entered: None,
+            order: one.order.clone(),
+        };
+        match (&mut folio, one.entry) {
+            (Some(folio), Some((what, signed))) => {
+                let draft = Draft {
+                    what,
+                    happened: one.meta.happened,
+                    entered: one.meta.recorded,
+                    signed,
+                    late: None,
+                };
+                let moved = one.moved.as_ref();
+                let source = Source {
+                    item: moved.map(|_| shelf.item.id.clone()),
+                    movement: moved.map(|_| one.meta.id.clone()),
+                    order: one.order,
+                };
+                let (written, own) = folio.write(app, caller, draft, source)?;
+                with.entered = Some(Entered {
+                    page: folio.head.id.clone(),
+                    entry: written.entry.number,
+                });
+                staged.and(own);
+            }
+            (None, None) => {}
+            _ => return refuse("a register's drug moves with its entry, and nothing else has one"),
+        }
+        if let Some(moved) = one.moved {
+            let (_, own) = shelf.record(app, caller, one.meta, moved, with)?;
+            staged.and(own);
+        }
+    }
+    match committed(app, caller, staged).await? {
+        Ok(()) => Ok(shelf.item),
+        Err(error) => Err(error.into()),
+    }
+}
