@@ -45,6 +45,7 @@ struct OrderLine {
     text: String,
     line: Line,
     needed: bool,
+    homely: Option<u32>,
     now: Option<Decision>,
     when: Option<DueSlot>,
 }
@@ -125,6 +126,7 @@ async fn lines(
         lines.push(OrderLine {
             text: words(&order.dosages).text,
             needed: order.is_needed(),
+            homely: order.homely,
             now: deciding.now(app, caller).await?,
             line: line.clone(),
             when,
@@ -235,6 +237,7 @@ impl Deciding<'_> {
             alerts: &alerts,
             allergies: self.ground.allergies,
             covert: said.covert.as_ref(),
+            homely: said.homely.as_ref(),
             self_care: said.alone.as_ref(),
             pack: PackState::NotScanned,
             policy: &Policy::default(),
@@ -340,6 +343,9 @@ impl Charted {
             text("dosage", &own.text),
             json!({ "name": "as-needed", "valueBoolean": own.needed }),
         ];
+        if let Some(days) = own.homely {
+            part.push(json!({ "name": "homely-days", "valueInteger": days }));
+        }
         if let Some(error) = &line.unplaced {
             part.push(text("unplaced", error));
         }

@@ -323,6 +323,7 @@ impl Making<'_> {
             alerts: &alerts,
             allergies: ground.allergies,
             covert: said.covert.as_ref(),
+            homely: said.homely.as_ref(),
             self_care: said.alone.as_ref(),
             pack: self.pack.state,
             policy: &Policy::default(),

@@ -5,7 +5,7 @@ use app::Caller;
 use app::init::system_caller;
 use app::medicines::register::pages;
 use app::medicines::stock::look;
-use app::medicines::stock::takeover::{Past, take_over};
+use app::medicines::stock::takeover::{Book, Past, take_over};
 use identity::SystemTask;
 use kernel::{ActorId, Category, Timestamp};
 use medication::ids::PremisesId;
@@ -122,12 +122,16 @@ fn premises() -> PremisesId {
 async fn a_book_is_taken_over_once_with_its_own_times() {
     let (house, nurse, platform, item) = start().await;
     let now = house.app.now();
-    let book = || vec![opening(-72, now), given(-48, 1, now), given(-24, 1, now)];
-    let own = premises();
-    let by_a_person = take_over(&house.app, &nurse, &item.id, (Some(&own), book())).await;
+    let book = || {
+        vec![Book {
+            premises: Some(premises()),
+            past: vec![opening(-72, now), given(-48, 1, now), given(-24, 1, now)],
+        }]
+    };
+    let by_a_person = take_over(&house.app, &nurse, &item.id, book()).await;
     assert_eq!(category(by_a_person), Category::Unprocessable);
     for _ in 0..2 {
-        take_over(&house.app, &platform, &item.id, (Some(&own), book()))
+        take_over(&house.app, &platform, &item.id, book())
             .await
             .unwrap();
     }
@@ -146,24 +150,24 @@ async fn a_book_is_taken_over_once_with_its_own_times() {
 async fn what_breaks_a_law_is_not_taken_over() {
     let (house, nurse, platform, item) = start().await;
     let now = house.app.now();
-    let own = premises();
     let mut unsigned = opening(-72, now);
     unsigned.entry = None;
-    for (book, premises, expected) in [
+    for (past, premises, expected) in [
         (
             vec![opening(-72, now), given(-48, 21, now)],
-            Some(&own),
+            Some(premises()),
             Category::Conflict,
         ),
         (
             vec![opening(-72, now), given(-96, 1, now)],
-            Some(&own),
+            Some(premises()),
             Category::Unprocessable,
         ),
-        (vec![unsigned], Some(&own), Category::Unprocessable),
+        (vec![unsigned], Some(premises()), Category::Unprocessable),
         (vec![opening(-72, now)], None, Category::Unprocessable),
     ] {
-        let refused = take_over(&house.app, &platform, &item.id, (premises, book)).await;
+        let books = vec![Book { premises, past }];
+        let refused = take_over(&house.app, &platform, &item.id, books).await;
         assert_eq!(category(refused), expected);
     }
     let seen = look::read(&house.app, &nurse, &item.id).await.unwrap();

@@ -34,6 +34,7 @@ pub struct Dose {
     /// `Patient/1`.
     pub patient: String,
     name: String,
+    home: String,
     order: String,
     at: Timestamp,
     by: String,
@@ -48,19 +49,19 @@ fn text<'a>(value: &'a Value, at: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// The doses of the residents of a wing, in the order of time.
-pub fn doses(population: &Population, wing: &Branch) -> Vec<Dose> {
+/// The doses of the residents, in the order of time.
+pub fn doses(population: &Population) -> Vec<Dose> {
     let mut found: Vec<Dose> = (1..population.len())
         .filter_map(|number| population.bundle(number))
         .filter(|bundle| core::str::from_utf8(&bundle.bytes).is_ok_and(|own| own.contains(PRODUCT)))
         .filter_map(|bundle| serde_json::from_slice::<Value>(&bundle.bytes).ok())
-        .flat_map(|bundle| of_resident(&bundle, wing))
+        .flat_map(|bundle| of_resident(&bundle))
         .collect();
     found.sort_by_key(|own| own.at);
     found
 }
 
-fn of_resident(bundle: &Value, wing: &Branch) -> Vec<Dose> {
+fn of_resident(bundle: &Value) -> Vec<Dose> {
     let entries = bundle.get("entry").and_then(Value::as_array);
     let entries = entries.into_iter().flatten();
     let all: Vec<&Value> = entries.filter_map(|own| own.get("resource")).collect();
@@ -69,10 +70,8 @@ fn of_resident(bundle: &Value, wing: &Branch) -> Vec<Dose> {
         all.filter(move |own| text(own, "/resourceType") == ty)
     };
     let patient = of("Patient").next().unwrap_or(&Value::Null);
-    let lives = text(patient, "/managingOrganization/reference");
-    if lives.trim_start_matches("Organization/") != wing.organization {
-        return Vec::new();
-    }
+    let home = text(patient, "/managingOrganization/reference");
+    let home = home.trim_start_matches("Organization/");
     let name = format!(
         "{} {}",
         text(patient, "/name/0/given/0"),
@@ -80,10 +79,10 @@ fn of_resident(bundle: &Value, wing: &Branch) -> Vec<Dose> {
     );
     let own = of("MedicationAdministration");
     let own = own.filter(|own| text(own, "/medicationCodeableConcept/text") == PRODUCT);
-    own.filter_map(|own| dose(own, &name)).collect()
+    own.filter_map(|own| dose(own, &name, home)).collect()
 }
 
-fn dose(own: &Value, name: &str) -> Option<Dose> {
+fn dose(own: &Value, name: &str, home: &str) -> Option<Dose> {
     let given = text(own, "/status") == "completed";
     let reason = text(own, "/statusReason/coding/0/code");
     let performer = |place: usize| {
@@ -95,6 +94,7 @@ fn dose(own: &Value, name: &str) -> Option<Dose> {
         record: text(own, "/id").to_owned(),
         patient: text(own, "/subject/reference").to_owned(),
         name: name.to_owned(),
+        home: home.to_owned(),
         order: text(own, "/request/reference").to_owned(),
         at: Timestamp::from_rfc3339(text(own, "/effectiveDateTime"))?,
         by: performer(0),
@@ -125,7 +125,8 @@ fn wrong(what: &str) -> Failure {
 
 /// The book of a wing's cupboard, from before the first dose.
 pub fn book(doses: &[Dose], wing: &Branch, accounts: &Accounts) -> Result<Vec<Past>, Failure> {
-    let Some(first) = doses.first() else {
+    let own = |dose: &&Dose| dose.home == wing.organization;
+    let Some(first) = doses.iter().find(own) else {
         return Ok(Vec::new());
     };
     let place = wing.location.parse().map_err(|_| wrong("place"))?;
@@ -140,7 +141,7 @@ pub fn book(doses: &[Dose], wing: &Branch, accounts: &Accounts) -> Result<Vec<Pa
     let begun = first.at.plus_seconds(-86_400);
     writing.opened(begun)?;
     let mut count = begun.plus_seconds(WEEK);
-    for dose in doses {
+    for dose in doses.iter().filter(own) {
         if count < dose.at {
             writing.counted(count)?;
             count = count.plus_seconds(WEEK);
@@ -201,7 +202,9 @@ impl Writing<'_> {
             self.signature(witness, entered),
         );
         let meta = Meta {
-            id: id.parse().map_err(|_| wrong("id"))?,
+            id: format!("{id}-{}", self.place)
+                .parse()
+                .map_err(|_| wrong("id"))?,
             happened: at,
             recorded: entered,
             by: by.person,

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use app::admin::users;
 use app::init::acting_as;
 use app::medicines::orders::partners::{self, Partner, Way};
-use app::medicines::stock::takeover::take_over;
+use app::medicines::stock::takeover::{Book, take_over};
 use axum::http::Method;
 use identity::SystemTask;
 use kernel::{ActorId, Category, PurposeOfUse, TenantId};
-use medication::ids::PremisesId;
 use population::Population;
 use serde_json::{Value, json};
 
 use super::House;
 use super::book::{self, Accounts, Dose};
+use super::homely::{agreement, remedy};
 use super::residents::{daily, order, prescription};
 use super::stage::{Answer, Stage, Stop, Who};
 use super::town::Sold;
@@ -47,7 +47,7 @@ const SHELVES: [Shelf; 7] = [
         "Senna 7.5mg tablet",
         "{tablet}",
         "20",
-        &[("S31", 300, "46")],
+        &[("S31", 300, "11")],
     ),
     (
         "Lactulose 3.35g/5ml oral solution",
@@ -170,7 +170,8 @@ async fn all(
     let sells = format!("partners/{PARTNER}/catalogue");
     made(stage, (Who::Nurse, Method::POST, &sells), &Value::Null).await?;
     orders(stage, &items).await?;
-    alerts(stage, &doses).await
+    alerts(stage, &doses).await?;
+    homely(stage, &doses).await
 }
 
 /// Keeps a product, or finds it kept; answers its id.
@@ -189,6 +190,7 @@ fn batch(stage: &Stage, (lot, days): (&str, i32)) -> Value {
     json!({ "lot": lot, "expiry": day(stage, days) })
 }
 
+/// Keeps a product, as much of it in each wing.
 async fn stocked(stage: &Stage, shelf: &Shelf) -> Result<String, Failure> {
     let (product, unit, low, batches) = *shelf;
     let item = kept(stage, (product, unit, low)).await?;
@@ -196,7 +198,11 @@ async fn stocked(stage: &Stage, shelf: &Shelf) -> Result<String, Failure> {
         .iter()
         .map(|(lot, days, found)| json!({ "batch": batch(stage, (lot, *days)), "found": found }));
     let counted: Vec<Value> = counted.collect();
-    count(stage, &item, ("opening", "opening", counted)).await?;
+    for wing in population::branches(population::Tenant::RosewoodHouse) {
+        let number = format!("opening-{}", wing.location);
+        let what = (number.as_str(), "opening", counted.clone());
+        count(stage, &item, wing.location, what).await?;
+    }
     Ok(item)
 }
 
@@ -204,10 +210,11 @@ async fn stocked(stage: &Stage, shelf: &Shelf) -> Result<String, Failure> {
 async fn count(
     stage: &Stage,
     item: &str,
+    place: &str,
     (number, reason, counted): (&str, &str, Vec<Value>),
 ) -> Result<(), Failure> {
     let body = json!({ "id": format!("demo-{number}"), "what": { "kind": "count",
-        "of": { "location": super::supply::wing() }, "counted": counted, "reason": reason } });
+        "of": { "location": place }, "counted": counted, "reason": reason } });
     let moves = format!("stock/{item}/movements");
     made(stage, (Who::Nurse, Method::POST, &moves), &body).await?;
     Ok(())
@@ -218,8 +225,9 @@ async fn irregular(stage: &Stage, items: &[String]) -> Result<(), Failure> {
     let [_, senna, lactulose, omeprazole, ..] = items else {
         return Ok(());
     };
-    let found = vec![json!({ "batch": batch(stage, ("S31", 300)), "found": "14" })];
-    count(stage, senna, ("recount", "given_not_recorded", found)).await?;
+    let found = vec![json!({ "batch": batch(stage, ("S31", 300)), "found": "9" })];
+    let recount = ("recount", "given_not_recorded", found);
+    count(stage, senna, super::supply::wing(), recount).await?;
     let body =
         json!({ "lot": "OM77", "notice": "The maker: capsules of another strength in the pack" });
     let recalls = format!("stock/{omeprazole}/recalls");
@@ -231,18 +239,15 @@ async fn irregular(stage: &Stage, items: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes the register of the first wing over; answers its doses.
+/// Takes the registers of both wings over; answers their doses.
 async fn register(
     stage: &Stage,
     house: House<'_>,
     (tenant, population): (TenantId, Arc<Population>),
 ) -> Result<Vec<Dose>, Failure> {
     let wings = population::branches(population::Tenant::RosewoodHouse);
-    let Some(wing) = wings.first() else {
-        return Ok(Vec::new());
-    };
     let item = kept(stage, (book::PRODUCT, "{tablet}", "14")).await?;
-    let doses = tokio::task::spawn_blocking(move || book::doses(&population, wing)).await;
+    let doses = tokio::task::spawn_blocking(move || book::doses(&population)).await;
     let doses = doses.map_err(|error| Failure::new(Category::Fault, error.to_string()))?;
     let caller = console::task(&house.instance.app, tenant, SystemTask::Setup)?;
     let known = users::list(&house.instance.app, &caller).await?;
@@ -253,10 +258,15 @@ async fn register(
             Some((person, ActorId::from_uuid(own.id.as_uuid())))
         })
         .collect();
-    let past = book::book(&doses, wing, &accounts)?;
+    let mut books = Vec::new();
+    for wing in wings {
+        books.push(Book {
+            premises: Some(wing.location.parse().map_err(Failure::of_id)?),
+            past: book::book(&doses, wing, &accounts)?,
+        });
+    }
     let item = item.parse().map_err(Failure::of_id)?;
-    let premises = PremisesId(wing.location.parse().map_err(Failure::of_id)?);
-    take_over(&house.instance.app, &caller, &item, (Some(&premises), past)).await?;
+    take_over(&house.instance.app, &caller, &item, books).await?;
     Ok(doses)
 }
 
@@ -320,6 +330,33 @@ async fn orders(stage: &Stage, items: &[String]) -> Result<(), Failure> {
     sent(stage, &with_them).await?;
     drafted(stage, senna, (laxative, 2, "this month")).await?;
     stage.send_what_waits().await
+}
+
+/// A remedy against hay fever, agreed with the doctor.
+async fn homely(stage: &Stage, doses: &[Dose]) -> Result<(), Failure> {
+    let Some(patient) = doses.last().map(|own| own.patient.as_str()) else {
+        return Ok(());
+    };
+    let mut dosage = daily(1, "08:00:00");
+    if let Some(members) = dosage.as_object_mut() {
+        let timing = json!({ "repeat": { "frequency": 1, "period": 24, "periodUnit": "h" } });
+        members.insert("timing".to_owned(), timing);
+        let need = json!({ "text": "hay fever" });
+        members.insert("asNeededCodeableConcept".to_owned(), need);
+    }
+    let own = order(patient, "Loratadine 10mg tablet", stage.now(), &dosage);
+    let body = prescription(&remedy(own, 3), None);
+    let call = (Method::POST, "MedicationRequest/$prescribe");
+    let answer = stage.ask(Who::Doctor, call, &body).await?;
+    let made = answer.named("order").unwrap_or_default();
+    accepted("$prescribe", answer)?;
+    let file = format!("{patient}/$medicines-paper");
+    let agreed = agreement(&made, &day(stage, 180));
+    let answer = stage
+        .ask(Who::Doctor, (Method::POST, &file), &agreed)
+        .await?;
+    accepted("$medicines-paper", answer)?;
+    Ok(())
 }
 
 /// A benzodiazepine for somebody who takes morphine: once overridden with a reason, once not prescribed.

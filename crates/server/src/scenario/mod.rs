@@ -5,6 +5,7 @@
 mod book;
 mod clock;
 mod furnish;
+mod homely;
 mod medicines;
 mod residents;
 mod rounds;

@@ -32,7 +32,7 @@ pub const NOT_GIVEN: &str = "http://terminology.hl7.org/CodeSystem/reason-medica
 pub const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 /// Names of the extensions.
-pub const EXTENSIONS: [&str; 22] = [
+pub const EXTENSIONS: [&str; 23] = [
     "administration-outcome",
     "administration-slot",
     "administration-entered",
@@ -48,6 +48,7 @@ pub const EXTENSIONS: [&str; 22] = [
     "order-apart",
     "order-need-plan",
     "order-covert",
+    "order-homely",
     "order-witness",
     "order-review",
     "dosage-cycle",

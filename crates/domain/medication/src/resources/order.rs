@@ -81,6 +81,7 @@ pub fn read_order(value: Value<'_>, resolved: Resolved<'_>) -> Result<OrderFacts
         apart_seconds: number(value, "order-apart", None)?.map(|minutes| minutes * 60),
         need: plan(value)?,
         covert: flag("order-covert"),
+        homely: homely(value)?,
         witness: flag("order-witness"),
         replaces: prior
             .map(|own| id(Some(own), "priorPrescription"))
@@ -104,6 +105,23 @@ fn start(
     let written = written.map(|own| own.starts(zone));
     let missing = || refused("authoredOn", "is missing, and no dosage says from when");
     stated.min().or(written).ok_or_else(missing)
+}
+
+/// On how many days in a row a homely remedy may be given.
+fn homely(value: Value<'_>) -> Result<Option<u32>, ReadError> {
+    if one(value, "order-homely").is_none() {
+        return Ok(None);
+    }
+    let wrong = || {
+        refused(
+            "extension(order-homely)",
+            "states no number of days from 1 to 7",
+        )
+    };
+    let days = number(value, "order-homely", None)?;
+    let days = days.and_then(|own| u32::try_from(own).ok());
+    let days = days.filter(|own| (1..=7).contains(own));
+    days.map(Some).ok_or_else(wrong)
 }
 
 fn pauses(value: Value<'_>) -> Result<Vec<Pause>, ReadError> {
