@@ -52,8 +52,8 @@ fn text<'a>(value: &'a Value, at: &str) -> &'a str {
 /// The doses of the residents, in the order of time.
 pub fn doses(population: &Population) -> Vec<Dose> {
     let mut found: Vec<Dose> = (1..population.len())
+        .filter(|number| population::is_in_pain(*number))
         .filter_map(|number| population.bundle(number))
-        .filter(|bundle| core::str::from_utf8(&bundle.bytes).is_ok_and(|own| own.contains(PRODUCT)))
         .filter_map(|bundle| serde_json::from_slice::<Value>(&bundle.bytes).ok())
         .flat_map(|bundle| of_resident(&bundle))
         .collect();

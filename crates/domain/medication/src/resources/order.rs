@@ -9,6 +9,7 @@ use kernel::Timestamp;
 use super::{ReadError, all, id, one, part, part_text, referred, refused, time};
 use crate::content::Article;
 use crate::dosage::{Bounds, Dosage};
+use crate::ids::PrescriptionId;
 use crate::order::{Escalate, NeedPlan, OrderFacts, Pause, Status};
 use crate::schedule::Window;
 
@@ -60,8 +61,6 @@ pub fn read_order(value: Value<'_>, resolved: Resolved<'_>) -> Result<OrderFacts
     let subject = value
         .get("subject")
         .and_then(|own| referred(own, "Patient"));
-    let prior = value.get("priorPrescription");
-    let prior = prior.and_then(|own| referred(own, "MedicationRequest"));
     let flag = |name: &str| {
         let own = one(value, name).and_then(|own| own.get("valueBoolean"));
         own.and_then(Value::as_bool) == Some(true)
@@ -83,9 +82,7 @@ pub fn read_order(value: Value<'_>, resolved: Resolved<'_>) -> Result<OrderFacts
         covert: flag("order-covert"),
         homely: homely(value)?,
         witness: flag("order-witness"),
-        replaces: prior
-            .map(|own| id(Some(own), "priorPrescription"))
-            .transpose()?,
+        replaces: replaced(value)?,
     })
 }
 
@@ -105,6 +102,14 @@ fn start(
     let written = written.map(|own| own.starts(zone));
     let missing = || refused("authoredOn", "is missing, and no dosage says from when");
     stated.min().or(written).ok_or_else(missing)
+}
+
+/// The order before this one.
+fn replaced(value: Value<'_>) -> Result<Option<PrescriptionId>, ReadError> {
+    let path = "priorPrescription";
+    let prior = value.get(path);
+    let prior = prior.and_then(|own| referred(own, "MedicationRequest"));
+    prior.map(|own| id(Some(own), path)).transpose()
 }
 
 /// On how many days in a row a homely remedy may be given.
