@@ -46,6 +46,7 @@ struct OrderLine {
     text: String,
     line: Line,
     needed: bool,
+    homely: Option<u32>,
     now: Option<Decision>,
     when: Option<DueSlot>,
 }
@@ -130,6 +131,7 @@ async fn lines(
         lines.push(OrderLine {
             text: words(&order.dosages).text,
             needed: order.is_needed(),
+            homely: order.homely,
             now: deciding.now(app, caller)?,
             line: line.clone(),
             when,
@@ -247,6 +249,7 @@ impl Deciding<'_> {
             alerts: &alerts,
             allergies: self.ground.allergies,
             covert: said.covert.as_ref(),
+            homely: said.homely.as_ref(),
             self_care: said.alone.as_ref(),
             pack: PackState::NotScanned,
             policy: &Policy::default(),
@@ -352,6 +355,9 @@ impl Charted {
             text("dosage", &own.text),
             json!({ "name": "as-needed", "valueBoolean": own.needed }),
         ];
+        if let Some(days) = own.homely {
+            part.push(json!({ "name": "homely-days", "valueInteger": days }));
+        }
         if let Some(error) = &line.unplaced {
             part.push(text("unplaced", error));
         }

@@ -222,7 +222,7 @@ async fn once(
         return Ok(Given::nothing(decision, Vec::new()));
     }
     let whom = (&held, &patient);
-        let it = (&record, due.as_ref());
+    let it = (&record, due.as_ref());
     let effect = making.effect(&ground, &own.name, whom, it).await?;
     let against = dose.against(decision.as_ref());
     let told = (effect.links.as_slice(), against.as_slice());
@@ -373,6 +373,7 @@ impl Making<'_> {
             alerts: &alerts,
             allergies: ground.allergies,
             covert: said.covert.as_ref(),
+            homely: said.homely.as_ref(),
             self_care: said.alone.as_ref(),
             pack: self.pack.state,
             policy: &Policy::default(),

@@ -1,7 +1,7 @@
 //! Decisions on a dose for people and for programs: each reason in words and by code. Must not leave out a
 //! reason.
 
-use medication::administration::{CovertGap, Decision, Need, SelfGap, Why};
+use medication::administration::{CovertGap, Decision, HomelyGap, Need, SelfGap, Why};
 use medication::limits::{self, Next, Verdict};
 use serde_json::{Value, json};
 
@@ -96,6 +96,7 @@ pub fn words(why: &Why) -> String {
         Why::NoNeed => "it is given when needed: say for what".to_owned(),
         Why::NeedGap { gap } => format!("the order does not say its {}", plain(gap)),
         Why::Covert { gap } => covert(*gap).to_owned(),
+        Why::Homely { gap } => homely(*gap).to_owned(),
         Why::NotAssessed { gap } => alone(*gap).to_owned(),
         Why::Pack { what } => pack(what).to_owned(),
     }
@@ -113,6 +114,21 @@ fn pack(what: &str) -> &'static str {
             "the pack's number is in no list of products here: read what it is and say so"
         }
         _ => "what was scanned is no code of a pack: scan again, or read what it is and say so",
+    }
+}
+
+const fn homely(gap: HomelyGap) -> &'static str {
+    match gap {
+        HomelyGap::Missing => {
+            "homely remedy: no agreement in force, signed by a prescriber, names it"
+        }
+        HomelyGap::Overdue => "homely remedy: the review of the agreement is overdue",
+        HomelyGap::Controlled => {
+            "homely remedy: it is a controlled drug, or nobody knows whether it is: it is prescribed or not given"
+        }
+        HomelyGap::TooLong => {
+            "homely remedy: it was given on as many days in a row as was agreed: ask a prescriber"
+        }
     }
 }
 

@@ -67,6 +67,8 @@ mod subscribed;
 #[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
+mod takeover;
+#[cfg(test)]
 mod terminology;
 #[cfg(test)]
 mod topics;

@@ -124,6 +124,7 @@ fn resident(number: usize, home: &Home, from: Timestamp, days: i64) -> Option<Ow
             apart_seconds: None,
             need: NeedPlan::default(),
             covert: false,
+            homely: None,
             witness: false,
             replaces: None,
         });

@@ -26,7 +26,8 @@ mod staff;
 
 pub use calendar::Day;
 pub use numbers::{NHS_NUMBERS, nhs_check_digit, nhs_number};
-pub use staff::{Staff, staff};
+pub use resident::is_in_pain;
+pub use staff::{Staff, colleague, staff};
 
 /// The two tenants of the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -410,7 +410,8 @@ fn treat(chart: &mut Chart, resident: &mut Resident) {
 }
 
 /// Three of forty take a controlled drug twice a day.
-const fn is_in_pain(number: u32) -> bool {
+#[must_use]
+pub const fn is_in_pain(number: u32) -> bool {
     number % 16 == 5
 }
 

@@ -77,6 +77,13 @@ pub fn staff(tenant: Tenant) -> impl Iterator<Item = &'static Staff> {
     everyone(tenant).iter().filter(|person| person.signs_in)
 }
 
+/// Whoever stands behind a Practitioner resource, also without a sign-in.
+#[must_use]
+pub fn colleague(tenant: Tenant, practitioner: &str) -> Option<&'static Staff> {
+    let mut all = everyone(tenant).iter();
+    all.find(|person| person.practitioner == practitioner)
+}
+
 /// All who have a Practitioner resource.
 pub(crate) const fn everyone(tenant: Tenant) -> &'static [Staff] {
     match tenant {

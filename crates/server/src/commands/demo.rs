@@ -42,6 +42,9 @@ struct Notes {
     tokens: BTreeMap<String, String>,
     /// Tenants whose population is in.
     loaded: Vec<String>,
+    /// Whether the care home has what is no part of its record: stock, register, orders.
+    #[serde(default)]
+    furnished: bool,
 }
 
 /// Runs it.
@@ -58,8 +61,16 @@ pub async fn run(global: &Global, arguments: &Demo, printer: Printer) -> Result<
     } else {
         Some(super::serve::listen(&arguments.listen).await?)
     };
+    let town = Town::open().await?;
+    // Whoever lets the demo reach other places looks after the pharmacy themselves.
+    let mut config = config;
+    let own = config.is_default("egress.allow");
+    if own {
+        town.reachable(&mut config)?;
+    }
     let instance = wiring::open(&config, Opening::OrNew).await?;
-    let prepared = prepare(&instance, arguments, &folder, printer).await;
+    let town = own.then_some(&town);
+    let prepared = prepare(&instance, arguments, (&folder, town), printer).await;
     let (notes, listener) = match (prepared, listener) {
         (Ok(notes), Some(listener)) => (notes, listener),
         (prepared, _) => {
@@ -172,7 +183,7 @@ async fn begin(instance: &Instance, arguments: &Demo, folder: &Path) -> Result<N
 async fn prepare(
     instance: &Instance,
     arguments: &Demo,
-    folder: &Path,
+    (folder, town): (&Path, Option<&Town>),
     printer: Printer,
 ) -> Result<Notes, Failure> {
     let mut notes = begin(instance, arguments, folder).await?;
@@ -188,7 +199,37 @@ async fn prepare(
         notes.loaded.push(tenant.slug().to_owned());
         write_notes(&path, &notes)?;
     }
+    if let Some(town) = town {
+        furnish(instance, (&mut notes, folder), town, printer).await?;
+        write_notes(&path, &notes)?;
+    }
     Ok(notes)
+}
+
+/// What the care home has beside its record; the pharmacy is where it is today.
+async fn furnish(
+    instance: &Instance,
+    (notes, folder): (&mut Notes, &Path),
+    town: &Town,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let tenant = population::Tenant::RosewoodHouse;
+    let passwords = |name: &str| password(notes, tenant, name);
+    let house = House {
+        instance,
+        slug: tenant.slug(),
+        folder,
+        passwords: &passwords,
+        town,
+    };
+    if notes.furnished {
+        return scenario::settle(house).await;
+    }
+    let id = ensure_tenant(instance, tenant, notes).await?;
+    let residents = Arc::new(population(tenant, notes));
+    scenario::furnish(house, (id, residents), printer).await?;
+    notes.furnished = true;
+    Ok(())
 }
 
 fn read_notes(path: &Path) -> Result<Option<Notes>, Failure> {

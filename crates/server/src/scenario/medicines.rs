@@ -34,6 +34,7 @@ pub async fn play(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
     super::supply::play(stage, town).await?;
     super::shelf::play(stage).await?;
     alone_and_covert(stage).await?;
+    super::homely::play(stage).await?;
     unknown(stage).await?;
     away(stage, town).await
 }

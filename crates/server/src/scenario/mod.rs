@@ -2,7 +2,10 @@
 //! what was decided and the entry of the ledger. At the end the ledger is exported and verified. Must not
 //! take a step that came out otherwise for one that went well.
 
+mod book;
 mod clock;
+mod furnish;
+mod homely;
 mod medicines;
 mod residents;
 mod rounds;
@@ -23,6 +26,7 @@ use crate::failure::Failure;
 use crate::log_folder::LogFolder;
 use crate::output::Printer;
 use crate::wiring::Instance;
+pub use furnish::{furnish, settle};
 use stage::{Passwords, Stage};
 pub use town::Town;
 
@@ -63,23 +67,22 @@ pub async fn play(house: House<'_>, scenario: Scenario, printer: Printer) -> Res
         Err(stage::Stop::Unexpected(text)) => Some(text),
         Err(stage::Stop::Failed(failure)) => return Err(failure),
     };
+    let told = stage.told().to_vec();
+    stage.close().await?;
     let into = free(folder)?;
     let verdict = verified(instance, &into).await?;
     let sound = verdict == Verdict::Sound;
     let code = u8::from(unexpected.is_some() || !sound);
     if printer.format() == Format::Json {
         printer.object(&json!({
-            "steps": stage.told(), "unexpected": unexpected, "ledger": into.display().to_string(),
+            "steps": told, "unexpected": unexpected, "ledger": into.display().to_string(),
             "verdict": verdict.as_str(),
         }));
         return Ok(code);
     }
     match &unexpected {
         Some(text) => printer.text(&format!("\nThis came out otherwise than expected: {text}")),
-        None => printer.text(&format!(
-            "\nAll {} steps came out as expected.",
-            stage.count()
-        )),
+        None => printer.text(&format!("\nAll {} steps came out as expected.", told.len())),
     }
     printer.text(&format!(
         "The ledger is exported to {} and is {}. Verify it yourself: theriac verify {}",

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use app::App;
 use app::admin::tokens;
 use app::init::acting_as;
+use app::{App, Caller};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -15,6 +15,7 @@ use identity::TokenOwner;
 use kernel::{Category, Ids, PurposeOfUse, Timestamp, UserId};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::clock::Clocks;
@@ -213,6 +214,7 @@ pub struct Stage {
     router: Router,
     tokens: BTreeMap<Who, String>,
     passwords: BTreeMap<Who, Zeroizing<String>>,
+    made: Vec<(Caller, Uuid)>,
     app: App,
     ids: Arc<dyn Ids>,
     base: String,
@@ -233,6 +235,7 @@ impl Stage {
         } = *house;
         let mut tokens = BTreeMap::new();
         let mut proofs = BTreeMap::new();
+        let mut made_tokens = Vec::new();
         for who in Who::ALL {
             let missing = || {
                 let text = format!("the demo has no {}: remove its folder", who.role());
@@ -249,6 +252,7 @@ impl Stage {
                 days: 1,
             };
             let made = tokens::create(&instance.app, &caller, new).await?;
+            made_tokens.push((caller, made.token.id));
             tokens.insert(who, made.text.as_str().to_owned());
             proofs.insert(who, passwords(person.sign_in).unwrap_or_default());
         }
@@ -256,6 +260,7 @@ impl Stage {
             router: wiring::routes(instance)?,
             tokens,
             passwords: proofs,
+            made: made_tokens,
             app: instance.app.clone(),
             ids: Arc::clone(&instance.ids),
             base: format!("/t/{slug}/fhir"),
@@ -264,6 +269,14 @@ impl Stage {
             printer,
             told: Vec::new(),
         })
+    }
+
+    /// Takes the tokens back.
+    pub async fn close(self) -> Result<(), Failure> {
+        for (caller, id) in self.made {
+            tokens::revoke(&self.app, &caller, id).await?;
+        }
+        Ok(())
     }
 
     /// The clocks of the house.
@@ -307,11 +320,6 @@ impl Stage {
     /// What happened so far.
     pub fn told(&self) -> &[Value] {
         &self.told
-    }
-
-    /// Steps so far.
-    pub fn count(&self) -> usize {
-        self.told.len()
     }
 
     /// Calls an address below the tenant's FHIR base, or one that begins with `/`, without telling it.

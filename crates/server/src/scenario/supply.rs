@@ -5,12 +5,13 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::clock::HOUR;
+use super::furnish::PARTNER;
 use super::residents::{New, admit, daily, dose, order, prescribe, text};
 use super::stage::{Answer, Expect, Stage, Stop, Who};
-use super::town::{PACK, SOLD, Town};
+use super::town::{SOLD, Sold, Town};
 
-const PARTNER: &str = "fairmere-pharmacy";
-const ORGANIZATION: &str = "rh-org-pharmacy";
+/// What is ordered.
+const ORDERED: Sold = SOLD[0];
 
 /// A step at the product's API.
 pub async fn send(
@@ -112,12 +113,12 @@ pub async fn play(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
         allergy: None,
     };
     let patient = admit(stage, &new).await?;
-    let kept = keep(stage, SOLD.1).await?;
+    let kept = keep(stage, ORDERED.name).await?;
     let item = text_of(&kept, "id")?;
     let total = counted(stage, &kept, &item).await?;
     let due = stage.clocks().minute()?;
     let since = stage.now().plus_seconds(-HOUR);
-    let own = order(&patient, SOLD.1, since, &daily(1, &due));
+    let own = order(&patient, ORDERED.name, since, &daily(1, &due));
     let made = prescribe(stage, "Cetirizine is prescribed", &own).await?;
     let slot = super::medicines::slot(stage, &patient, &made).await?;
     let body = dose("given", &[text("slot", &slot)]);
@@ -139,7 +140,7 @@ pub async fn play(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
 }
 
 async fn partner(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
-    let own = json!({ "name": "Fairmere Pharmacy", "organization": ORGANIZATION, "way": "api",
+    let own = json!({ "name": "Fairmere Pharmacy", "organization": "rh-org-pharmacy", "way": "api",
         "address": town.pharmacy(), "active": true });
     let one = format!("partners/{PARTNER}");
     let call = (Who::Administrator, Method::PUT, one.as_str(), &own);
@@ -148,14 +149,14 @@ async fn partner(stage: &mut Stage, town: &Town) -> Result<(), Stop> {
     let all = format!("partners/{PARTNER}/catalogue");
     let call = (Who::Nurse, Method::POST, all.as_str(), &Value::Null);
     let title = "What it sells is fetched";
-    send(stage, title, call, (200, &["\"products\":1"])).await?;
+    send(stage, title, call, (200, &["\"products\":4"])).await?;
     Ok(())
 }
 
 async fn ordered(stage: &mut Stage, item: &str, place: &str) -> Result<(), Stop> {
-    let packs = json!({ "count": 2, "holds": PACK });
+    let packs = json!({ "count": 2, "holds": ORDERED.pack.to_string() });
     let draft = json!({ "kind": "direct", "partner": PARTNER, "location": place, "cycle": stage.fresh(),
-        "lines": [{ "code": SOLD.0, "item": item, "quantity": "60", "packs": packs }] });
+        "lines": [{ "code": ORDERED.code, "item": item, "quantity": "60", "packs": packs }] });
     let call = (Who::Nurse, Method::POST, "orders", &draft);
     let title = "The nurse drafts an order of two packs";
     let made = send(stage, title, call, (201, &["\"draft\"", "4.80 GBP"])).await?;
@@ -187,7 +188,7 @@ async fn ordered(stage: &mut Stage, item: &str, place: &str) -> Result<(), Stop>
     let receive = step("receive");
     let note = format!("DN-{}", stage.fresh());
     let batch = ("C8", "2031-09-30");
-    let came = json!({ "note": note, "things": [{ "item": item, "label": SOLD.1, "quantity": "30",
+    let came = json!({ "note": note, "things": [{ "item": item, "label": ORDERED.name, "quantity": "30",
         "lot": batch.0, "expiry": batch.1 }] });
     let call = (Who::Nurse, Method::POST, receive.as_str(), &came);
     let title = "One of the two packs arrives: the other is owed and chased";

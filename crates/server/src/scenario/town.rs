@@ -1,4 +1,4 @@
-//! The town around the house, for the length of a story: a pharmacy that speaks our published interface and
+//! The town around the demo's care home, as long as the demo runs: a pharmacy that speaks our published interface and
 //! a formulary that speaks our contract, on an address of this machine alone. Must not share code with the
 //! connectors that call it.
 
@@ -29,10 +29,41 @@ use crate::wiring::Instance;
 
 /// The formulary's name in findings and gaps.
 pub const FORMULARY: &str = "regional-formulary";
-/// The only product that the pharmacy sells: code and name.
-pub const SOLD: (&str, &str) = ("320818006", "Cetirizine 10mg tablet");
-/// How many tablets a pack holds.
-pub const PACK: &str = "30";
+/// A product that the pharmacy sells, under a number of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Sold {
+    /// Its number.
+    pub code: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is counted in.
+    pub unit: &'static str,
+    /// How much a pack holds.
+    pub pack: u32,
+    /// Pence of a pack.
+    pub price: u32,
+}
+
+const fn sold(code: &'static str, name: &'static str, (pack, price): (u32, u32)) -> Sold {
+    Sold {
+        code,
+        name,
+        unit: "{tablet}",
+        pack,
+        price,
+    }
+}
+
+/// What the pharmacy sells.
+pub const SOLD: [Sold; 4] = [
+    sold("FP-0101", "Cetirizine 10mg tablet", (30, 240)),
+    sold("FP-0102", "Paracetamol 500mg tablet", (32, 95)),
+    sold("FP-0103", "Senna 7.5mg tablet", (60, 310)),
+    Sold {
+        unit: "mL",
+        ..sold("FP-0104", "Lactulose 3.35g/5ml oral solution", (500, 385))
+    },
+];
 
 /// The town.
 pub struct Town {
@@ -156,11 +187,15 @@ fn pharmacy() -> Router {
         }
     };
     let products = || async {
-        let (code, name) = SOLD;
-        let price = json!({ "amount": "2.40", "currency": "GBP" });
-        let sold = json!({ "code": code, "name": name, "unit": "{tablet}", "legal": "general_sale",
-            "control": "0000", "packs": [{ "holds": PACK, "price": price }] });
-        answer(StatusCode::OK, &json!({ "products": [sold] }))
+        let sold = SOLD.iter().map(|own| {
+            let price = format!("{}.{:02}", own.price / 100, own.price % 100);
+            let price = json!({ "amount": price, "currency": "GBP" });
+            let pack = json!({ "holds": own.pack.to_string(), "price": price });
+            json!({ "code": own.code, "name": own.name, "unit": own.unit, "legal": "general_sale",
+                "control": "0000", "packs": [pack] })
+        });
+        let sold: Vec<Value> = sold.collect();
+        answer(StatusCode::OK, &json!({ "products": sold }))
     };
     let receipts = || async { StatusCode::NO_CONTENT };
     Router::new()

@@ -66,8 +66,13 @@ pub async fn file(
     patient: &ResourceKey,
     paper: &NewPaper,
 ) -> Result<(String, BundleAnswer), AppError> {
-    // Whoever may not decide for a resident does not file what decides.
-    for ty in ["Consent", paper.kind.resource()] {
+    // Whoever may not decide for a resident does not file what decides; remedies are agreed by a prescriber.
+    let agrees = paper.kind == PaperKind::HomelyRemedies && paper.finding != "deny";
+    let prescribes = agrees.then_some("MedicationRequest");
+    for ty in ["Consent", paper.kind.resource()]
+        .into_iter()
+        .chain(prescribes)
+    {
         let ty = resource_type(app, ty)?;
         authorise(app, caller, &Ask::of_type(Interaction::Create, ty)).await?;
     }
@@ -102,7 +107,9 @@ impl Kept for PaperKind {
     fn resource(self) -> &'static str {
         match self {
             Self::Capacity => "Observation",
-            Self::CovertAdministration | Self::SelfAdministration => "Consent",
+            Self::CovertAdministration | Self::SelfAdministration | Self::HomelyRemedies => {
+                "Consent"
+            }
         }
     }
 }
@@ -164,12 +171,15 @@ impl NewPaper {
         let known = match self.kind {
             PaperKind::Capacity => ["has-capacity", LACKS].contains(&finding),
             PaperKind::CovertAdministration => ["permit", "deny"].contains(&finding),
+            PaperKind::HomelyRemedies => ["permit", "deny"].contains(&finding),
             PaperKind::SelfAdministration => SelfLevel::of(finding).is_some(),
         };
         if !known {
             return refuse(match self.kind {
                 PaperKind::Capacity => "finding is none: send has-capacity or lacks-capacity",
-                PaperKind::CovertAdministration => "finding is none: send permit or deny",
+                PaperKind::CovertAdministration | PaperKind::HomelyRemedies => {
+                    "finding is none: send permit or deny"
+                }
                 PaperKind::SelfAdministration => {
                     "finding is no level: send staff-give, supervised, checked or independent"
                 }
@@ -198,6 +208,7 @@ impl NewPaper {
             return refuse("review lies behind: state a day that comes");
         }
         self.covert(review.is_some())?;
+        self.homely(review.is_some())?;
         if self.kind == PaperKind::SelfAdministration && review.is_none() {
             return refuse("review is missing: state the day by which it is assessed again");
         }
@@ -223,6 +234,22 @@ impl NewPaper {
         let blank = |text: &Option<String>| text.as_deref().is_none_or(|own| own.trim().is_empty());
         if blank(&self.method) != self.pharmacist.is_none() {
             return refuse("a method has its pharmacist: send method and pharmacist together");
+        }
+        Ok(())
+    }
+
+    fn homely(&self, reviewed: bool) -> Result<(), AppError> {
+        if self.kind != PaperKind::HomelyRemedies {
+            return Ok(());
+        }
+        if self.by.is_some() && self.finding == "permit" {
+            return refuse("who agrees to homely remedies signs in and files it: leave by out");
+        }
+        if self.orders.is_empty() {
+            return refuse("order is missing: name the remedies that are agreed");
+        }
+        if self.finding == "permit" && !reviewed {
+            return refuse("review is missing: state the day by which it is agreed again");
         }
         Ok(())
     }
@@ -337,9 +364,9 @@ fn transaction(
     let ty = paper.kind.resource();
     let resource = match paper.kind {
         PaperKind::Capacity => observation(paper, &patient, times, &by),
-        PaperKind::CovertAdministration | PaperKind::SelfAdministration => {
-            consent(paper, &patient, times, &by)
-        }
+        PaperKind::CovertAdministration
+        | PaperKind::SelfAdministration
+        | PaperKind::HomelyRemedies => consent(paper, &patient, times, &by),
     };
     let agent = |code: &str, who: Value| {
         json!({ "type": { "coding": [{

@@ -1,5 +1,5 @@
 //! The papers of a resident from the record: assessments of capacity, decisions to give covertly,
-//! assessments of taking medicines alone. What holds is `medication`'s to say. Must not leave out a paper
+//! assessments of taking medicines alone, agreements on homely remedies. What holds is `medication`'s to say. Must not leave out a paper
 //! that cannot be read.
 
 pub mod carers;
@@ -9,7 +9,9 @@ pub mod overview;
 use fhir::json::Value;
 use identity::Interaction;
 use jiff::tz::TimeZone;
-use medication::administration::{Covert, Outcome, PaperKind, Papers, SelfCare, UnreadPaper};
+use medication::administration::{
+    Covert, Homely, Outcome, PaperKind, Papers, SelfCare, UnreadPaper,
+};
 use medication::limits::Reason;
 use medication::order::Order;
 use medication::resources::{PAPERS, paper_kind, read_paper};
@@ -50,6 +52,7 @@ pub(super) fn asked() -> [Asked; 2] {
     let consents = &[
         PaperKind::CovertAdministration,
         PaperKind::SelfAdministration,
+        PaperKind::HomelyRemedies,
     ];
     [
         asked("Observation", "subject", "code", &[PaperKind::Capacity]),
@@ -70,6 +73,7 @@ pub(super) struct Filed {
 pub(super) struct Say {
     pub covert: Option<Covert>,
     pub alone: Option<SelfCare>,
+    pub homely: Option<Homely>,
     /// Papers that cannot be read, as what keeps the decision from being told.
     pub missing: Vec<Reason>,
     /// What must still be so.
@@ -116,7 +120,7 @@ fn read(papers: &mut Papers, root: Value<'_>, name: String, zone: &TimeZone) {
 
 /// Whether a dose rests on papers.
 pub(super) fn rests(order: &Order, outcome: Outcome) -> bool {
-    order.covert || outcome == Outcome::SelfAdministered
+    order.covert || order.homely.is_some() || outcome == Outcome::SelfAdministered
 }
 
 impl Filed {
@@ -139,6 +143,10 @@ impl Filed {
         if outcome == Outcome::SelfAdministered {
             say.alone = self.papers.self_care(&order.id, at);
             kinds.push(PaperKind::SelfAdministration);
+        }
+        if order.homely.is_some() {
+            say.homely = Some(self.papers.homely(&order.id, at));
+            kinds.push(PaperKind::HomelyRemedies);
         }
         let unread = self.papers.unread.iter();
         say.missing = unread

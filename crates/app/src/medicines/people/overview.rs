@@ -4,7 +4,9 @@
 use identity::Interaction;
 use kernel::{Timestamp, ZoneName};
 use medication::administration::Papers;
-pub use medication::administration::{CovertGap, PaperKind, Says, SelfCare, SelfGap, SelfLevel};
+pub use medication::administration::{
+    CovertGap, HomelyGap, PaperKind, Says, SelfCare, SelfGap, SelfLevel,
+};
 use medication::ids::PrescriptionId;
 use store::ResourceKey;
 
@@ -48,6 +50,21 @@ pub struct CovertOrder {
     pub gaps: Vec<CovertGap>,
 }
 
+/// A homely remedy: given without a prescription where an agreement names it.
+#[derive(Debug, Clone)]
+pub struct Remedy {
+    /// `MedicationRequest/1`.
+    pub name: String,
+    /// The medicine.
+    pub medicine: String,
+    /// How much and how often, in words.
+    pub text: String,
+    /// On how many days in a row it may be given.
+    pub days: u32,
+    /// Why it may not be given; none where it may.
+    pub gap: Option<HomelyGap>,
+}
+
 /// The papers of a resident.
 #[derive(Debug, Clone)]
 pub struct Overview {
@@ -61,6 +78,8 @@ pub struct Overview {
     pub unread: Vec<(String, String)>,
     /// Orders in force that are given covertly.
     pub covert: Vec<CovertOrder>,
+    /// Orders in force that are homely remedies.
+    pub homely: Vec<Remedy>,
     /// How much the resident takes alone, of what no paper names by itself.
     pub alone: Option<SelfCare>,
     /// Why the resident takes nothing alone; none where it may.
@@ -107,6 +126,7 @@ pub async fn overview(
         }
     });
     let covert = covert.collect();
+    let homely = homely(&ground, &filed.papers, now);
     let alone = filed.papers.alone(now);
     let papers = shown(&filed.papers, &orders, now);
     let unread = filed.papers.unread.iter();
@@ -118,12 +138,32 @@ pub async fn overview(
             .map(|own| (own.name.clone(), own.why.clone()))
             .collect(),
         covert,
+        homely,
         alone_gap: alone
             .as_ref()
             .map_or(Some(SelfGap::Missing), |own| own.gap(now)),
         alone,
         orders,
     })
+}
+
+/// The homely remedies, with what stands against each.
+fn homely(ground: &Ground, papers: &Papers, now: Timestamp) -> Vec<Remedy> {
+    let known = ground.orders.iter();
+    let known = known.filter_map(|own| own.order.as_ref().ok());
+    let own = known.filter_map(|order| {
+        let days = order.homely?;
+        let controlled = order.article.ingredients.is_empty() || order.article.schedule.is_some();
+        let gap = papers.homely(&order.id, now).gap(now);
+        Some(Remedy {
+            name: format!("MedicationRequest/{}", order.id),
+            medicine: order.article.name.clone(),
+            text: medication::dosage::regimen(&order.dosages).text,
+            days,
+            gap: gap.or(controlled.then_some(HomelyGap::Controlled)),
+        })
+    });
+    own.collect()
 }
 
 /// The papers, the newest first.

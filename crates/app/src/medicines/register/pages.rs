@@ -101,7 +101,7 @@ pub async fn begin(app: &App, caller: &Caller, begin: &Begin) -> Result<Open, Ap
 }
 
 /// The page as it will be.
-async fn opened(
+pub(crate) async fn opened(
     app: &App,
     caller: &Caller,
     shelf: &Shelf,

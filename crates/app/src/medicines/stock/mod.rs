@@ -11,6 +11,7 @@ pub mod moves;
 mod places;
 mod register;
 mod shelf;
+pub mod takeover;
 
 use kernel::{Categorised, Timestamp};
 use medication::ids::{ItemId, MovementId};

@@ -7,8 +7,8 @@ use kernel::Timestamp;
 use rust_decimal::Decimal;
 
 use super::{
-    AGAIN_SECONDS, Book, Covert, CovertGap, How, Outcome, Record, Right, SelfCare, SelfGap,
-    SlotState,
+    AGAIN_SECONDS, Book, Covert, CovertGap, Homely, HomelyGap, How, Outcome, Record, Right,
+    SelfCare, SelfGap, SlotState,
 };
 use crate::dictionary::Schedule;
 use crate::dosage::{Amount, Dosage};
@@ -146,6 +146,8 @@ pub struct Giving<'a> {
     pub allergies: AllergyState,
     /// The papers of covert administration.
     pub covert: Option<&'a Covert>,
+    /// The agreement on homely remedies.
+    pub homely: Option<&'a Homely>,
     /// The assessment of self-administration.
     pub self_care: Option<&'a SelfCare>,
     /// The scan of the pack.
@@ -266,6 +268,11 @@ pub enum Why {
     Covert {
         /// Which.
         gap: CovertGap,
+    },
+    /// A homely remedy that may not be given.
+    Homely {
+        /// Why not.
+        gap: HomelyGap,
     },
     /// The resident is not assessed to take it alone.
     NotAssessed {
@@ -611,12 +618,53 @@ impl Weighing<'_> {
                 self.add(Verdict::Block, Why::Covert { gap });
             }
         }
+        self.homely(at);
         let alone = self.giving.record.outcome == Outcome::SelfAdministered;
         let assessed = self.giving.self_care;
         let gap = assessed.map_or(Some(SelfGap::Missing), |own| own.gap(at));
         if let Some(gap) = gap.filter(|_| alone) {
             self.add(Verdict::Block, Why::NotAssessed { gap });
         }
+    }
+
+    /// A homely remedy rests on its agreement, is no controlled drug, and is given on so many days in a row.
+    fn homely(&mut self, at: Timestamp) {
+        let order = self.giving.order;
+        let Some(days) = order.homely else { return };
+        let none = Homely::default();
+        if let Some(gap) = self.giving.homely.unwrap_or(&none).gap(at) {
+            self.ask(Need::Prescriber, Verdict::Block, Why::Homely { gap });
+        }
+        if order.article.ingredients.is_empty() || order.article.schedule.is_some() {
+            let gap = HomelyGap::Controlled;
+            self.ask(Need::Prescriber, Verdict::Block, Why::Homely { gap });
+        }
+        if self.days_before(at) >= days {
+            let gap = HomelyGap::TooLong;
+            self.ask(Need::Prescriber, Verdict::Block, Why::Homely { gap });
+        }
+    }
+
+    /// On how many days in a row before this one it was taken.
+    fn days_before(&self, at: Timestamp) -> u32 {
+        let zone = self.giving.zone;
+        let day = |time: Timestamp| {
+            let time = jiff::Timestamp::from_microsecond(time.as_micros()).unwrap_or_default();
+            zone.to_datetime(time).date()
+        };
+        let own = &self.giving.order.id;
+        let heads = self.giving.book.heads().map(|head| head.record);
+        let taken = heads.filter(|record| record.order == *own && record.outcome.is_taken());
+        let days: std::collections::BTreeSet<_> = taken.map(|own| day(own.happened)).collect();
+        let mut count = 0;
+        let mut before = day(at).yesterday();
+        while let Ok(found) = before
+            && days.contains(&found)
+        {
+            count += 1;
+            before = found.yesterday();
+        }
+        count
     }
 
     /// A controlled drug that is given or destroyed is signed for by two.

@@ -14,7 +14,8 @@ pub use decide::{
     Alerts, AllergyState, Decision, Giving, Need, PackState, Policy, Why, decide_giving,
 };
 pub use people::{
-    Covert, CovertGap, Paper, PaperKind, Papers, Says, SelfCare, SelfGap, SelfLevel, UnreadPaper,
+    Covert, CovertGap, Homely, HomelyGap, Paper, PaperKind, Papers, Says, SelfCare, SelfGap,
+    SelfLevel, UnreadPaper,
 };
 
 use crate::content::Content;

@@ -143,6 +143,45 @@ impl Covert {
     }
 }
 
+/// The agreement that homely remedies rest on: a list signed by a prescriber.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Homely {
+    /// Since when it is agreed.
+    pub agreed: Option<Timestamp>,
+    /// By when it is to be looked at again.
+    pub review: Option<Timestamp>,
+}
+
+/// Why a homely remedy may not be given.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum HomelyGap {
+    /// No agreement in force names it.
+    Missing,
+    /// The review is overdue, or no day of review is stated.
+    Overdue,
+    /// It is a controlled drug, or nobody knows whether it is one.
+    Controlled,
+    /// It was given on as many days in a row as was agreed.
+    TooLong,
+}
+
+impl Homely {
+    /// What is missing at a time; none where it holds.
+    #[must_use]
+    pub fn gap(&self, at: Timestamp) -> Option<HomelyGap> {
+        if self.agreed.is_none_or(|agreed| at < agreed) {
+            Some(HomelyGap::Missing)
+        } else if self.review.is_none_or(|review| review <= at) {
+            Some(HomelyGap::Overdue)
+        } else {
+            None
+        }
+    }
+}
+
 /// What a paper is about.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -155,14 +194,17 @@ pub enum PaperKind {
     CovertAdministration,
     /// How much the resident does alone.
     SelfAdministration,
+    /// Which remedies are given without a prescription.
+    HomelyRemedies,
 }
 
 impl PaperKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::Capacity,
         Self::CovertAdministration,
         Self::SelfAdministration,
+        Self::HomelyRemedies,
     ];
     /// Its code.
     #[must_use]
@@ -171,6 +213,7 @@ impl PaperKind {
             Self::Capacity => "capacity",
             Self::CovertAdministration => "covert-administration",
             Self::SelfAdministration => "self-administration",
+            Self::HomelyRemedies => "homely-remedies",
         }
     }
     /// By code.
@@ -194,6 +237,8 @@ pub enum Says {
     },
     /// How much the resident does alone.
     Alone(SelfLevel),
+    /// Whether the remedies that it names are given without a prescription.
+    Homely(bool),
 }
 
 /// A paper.
@@ -219,6 +264,7 @@ impl Paper {
             Says::Capacity(_) => PaperKind::Capacity,
             Says::Covert { .. } => PaperKind::CovertAdministration,
             Says::Alone(_) => PaperKind::SelfAdministration,
+            Says::Homely(_) => PaperKind::HomelyRemedies,
         }
     }
 
@@ -228,12 +274,15 @@ impl Paper {
             Says::Capacity(has) => !has as u8,
             Says::Covert { permitted, .. } => permitted as u8,
             Says::Alone(level) => level as u8,
+            Says::Homely(agreed) => agreed as u8,
         }
     }
 
-    /// Whether it is about an order. To give covertly is decided for each order by name.
+    /// Whether it is about an order. To give covertly, or without a prescription, is decided for each by
+    /// name.
     fn concerns(&self, order: &PrescriptionId) -> bool {
-        let any = self.orders.is_empty() && self.kind() != PaperKind::CovertAdministration;
+        let named = [PaperKind::CovertAdministration, PaperKind::HomelyRemedies];
+        let any = self.orders.is_empty() && !named.contains(&self.kind());
         any || self.orders.contains(order)
     }
 }
@@ -311,6 +360,17 @@ impl Papers {
             best_interest: decided.map(|own| own.at),
             method: method.filter(|_| permitted),
             review: review.map(|own| earlier.map_or(own, |earlier| own.min(earlier))),
+        }
+    }
+
+    /// The agreement that a homely remedy rests on at a time.
+    #[must_use]
+    pub fn homely(&self, order: &PrescriptionId, at: Timestamp) -> Homely {
+        let own = self.holding(PaperKind::HomelyRemedies, order, at);
+        let own = own.filter(|own| own.says == Says::Homely(true));
+        Homely {
+            agreed: own.map(|own| own.at),
+            review: own.and_then(|own| own.review),
         }
     }
 
@@ -438,6 +498,35 @@ mod tests {
         ];
         for (place, (papers, day, wanted)) in table.into_iter().enumerate() {
             assert_eq!(gaps(papers, day), wanted, "row {place}");
+        }
+    }
+
+    #[test]
+    fn homely_remedies_rest_on_the_newest_agreement_that_names_them() {
+        use HomelyGap::{Missing, Overdue};
+        let agreed =
+            |yes, day, review, orders: &[&str]| paper(Says::Homely(yes), day, review, orders);
+        let table: [(Vec<Paper>, i64, Option<HomelyGap>); 7] = [
+            (vec![], 5, Some(Missing)),
+            (vec![agreed(true, 1, Some(9), &["o"])], 5, None),
+            (vec![agreed(true, 1, Some(9), &[])], 5, Some(Missing)),
+            (vec![agreed(true, 1, Some(9), &["x"])], 5, Some(Missing)),
+            (vec![agreed(true, 1, Some(9), &["o"])], 9, Some(Overdue)),
+            (vec![agreed(true, 1, None, &["o"])], 5, Some(Overdue)),
+            (
+                vec![
+                    agreed(true, 1, Some(9), &["o"]),
+                    agreed(false, 2, None, &["o"]),
+                ],
+                5,
+                Some(Missing),
+            ),
+        ];
+        for (place, (papers, day, wanted)) in table.into_iter().enumerate() {
+            let unread = Vec::new();
+            let own = Papers { papers, unread };
+            let found = own.homely(&"o".parse().unwrap(), at(day)).gap(at(day));
+            assert_eq!(found, wanted, "row {place}");
         }
     }
 

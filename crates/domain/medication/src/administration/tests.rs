@@ -51,6 +51,7 @@ struct Case {
     alerts: Alerts,
     allergies: AllergyState,
     covert: Option<Covert>,
+    homely: Option<Homely>,
     self_care: Option<SelfCare>,
     pack: PackState,
     done: bool,
@@ -66,6 +67,7 @@ fn good(product: &str, dosage: &str) -> Case {
         alerts: Alerts::default(),
         allergies: AllergyState::Asked,
         covert: None,
+        homely: None,
         self_care: None,
         pack: PackState::Fits,
         done: false,
@@ -107,12 +109,29 @@ fn decide(case: Case) -> Decision {
         alerts: &case.alerts,
         allergies: case.allergies,
         covert: case.covert.as_ref(),
+        homely: case.homely.as_ref(),
         self_care: case.self_care.as_ref(),
         pack: case.pack,
         policy: &Policy::default(),
         now: at(case.now),
         zone: &home().zone,
     })
+}
+
+/// An agreement on homely remedies that holds.
+fn agreed() -> Option<Homely> {
+    Some(Homely {
+        agreed: Some(at("2026-02-01T00:00:00Z")),
+        review: Some(at("2026-06-01T00:00:00Z")),
+    })
+}
+
+/// Doses of earlier days, of the same order and of no due dose.
+fn days(times: &[&str]) -> Vec<Record> {
+    let order = Order::check(order("order-1", PARACETAMOL, TABLETS)).unwrap();
+    let own = times.iter().enumerate();
+    own.map(|(place, time)| record(&format!("day-{place}"), &order, None, time))
+        .collect()
 }
 
 /// Name, what is changed, verdict, whether the record is kept, the first reason, a need.
@@ -456,6 +475,61 @@ fn every_fact_has_its_effect() {
             Block,
             false,
             "Covert",
+            None,
+        ),
+        (
+            "homely without an agreement",
+            |c| c.facts.homely = Some(2),
+            Block,
+            false,
+            "Homely",
+            Some(Need::Prescriber),
+        ),
+        (
+            "homely, agreed",
+            |c| {
+                c.facts.homely = Some(2);
+                c.homely = agreed();
+            },
+            Allow,
+            true,
+            "",
+            None,
+        ),
+        (
+            "homely, a second day",
+            |c| {
+                c.facts.homely = Some(2);
+                c.homely = agreed();
+                c.before = days(&["2026-03-04T08:00:00Z"]);
+            },
+            Allow,
+            true,
+            "",
+            None,
+        ),
+        (
+            "homely, a third day in a row",
+            |c| {
+                c.facts.homely = Some(2);
+                c.homely = agreed();
+                c.before = days(&["2026-03-04T08:00:00Z", "2026-03-03T08:00:00Z"]);
+            },
+            Block,
+            false,
+            "Homely",
+            Some(Need::Prescriber),
+        ),
+        (
+            "homely, a third day after one without",
+            |c| {
+                c.facts.homely = Some(2);
+                c.homely = agreed();
+                c.before = days(&["2026-03-03T08:00:00Z", "2026-03-02T08:00:00Z"]);
+            },
+            Allow,
+            true,
+            "",
             None,
         ),
         (

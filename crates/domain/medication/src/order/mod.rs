@@ -145,6 +145,8 @@ pub struct OrderFacts {
     pub need: NeedPlan,
     /// Whether it is given without the resident knowing.
     pub covert: bool,
+    /// Not prescribed but agreed, as a homely remedy: on how many days in a row it may be given.
+    pub homely: Option<u32>,
     /// Whether the order or the home asks for a second person at every dose.
     pub witness: bool,
     /// The order that it replaces.

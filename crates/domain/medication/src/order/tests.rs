@@ -25,6 +25,7 @@ pub(crate) fn facts(dosage: &str) -> OrderFacts {
         apart_seconds: None,
         need: NeedPlan::default(),
         covert: false,
+        homely: None,
         witness: false,
         replaces: None,
     }

@@ -49,6 +49,7 @@ pub const EXTENSIONS: [&str; 23] = [
     "order-apart",
     "order-need-plan",
     "order-covert",
+    "order-homely",
     "order-witness",
     "order-review",
     "dosage-cycle",

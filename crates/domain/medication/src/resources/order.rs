@@ -9,6 +9,7 @@ use kernel::Timestamp;
 use super::{ReadError, all, id, one, part, part_text, referred, refused, time};
 use crate::content::Article;
 use crate::dosage::{Bounds, Dosage};
+use crate::ids::PrescriptionId;
 use crate::order::{Escalate, NeedPlan, OrderFacts, Pause, Status};
 use crate::schedule::Window;
 
@@ -60,8 +61,6 @@ pub fn read_order(value: Value<'_>, resolved: Resolved<'_>) -> Result<OrderFacts
     let subject = value
         .get("subject")
         .and_then(|own| referred(own, "Patient"));
-    let prior = value.get("priorPrescription");
-    let prior = prior.and_then(|own| referred(own, "MedicationRequest"));
     let flag = |name: &str| {
         let own = one(value, name).and_then(|own| own.get("valueBoolean"));
         own.and_then(Value::as_bool) == Some(true)
@@ -81,10 +80,9 @@ pub fn read_order(value: Value<'_>, resolved: Resolved<'_>) -> Result<OrderFacts
         apart_seconds: number(value, "order-apart", None)?.map(|minutes| minutes * 60),
         need: plan(value)?,
         covert: flag("order-covert"),
+        homely: homely(value)?,
         witness: flag("order-witness"),
-        replaces: prior
-            .map(|own| id(Some(own), "priorPrescription"))
-            .transpose()?,
+        replaces: replaced(value)?,
     })
 }
 
@@ -104,6 +102,31 @@ fn start(
     let written = written.map(|own| own.starts(zone));
     let missing = || refused("authoredOn", "is missing, and no dosage says from when");
     stated.min().or(written).ok_or_else(missing)
+}
+
+/// The order before this one.
+fn replaced(value: Value<'_>) -> Result<Option<PrescriptionId>, ReadError> {
+    let path = "priorPrescription";
+    let prior = value.get(path);
+    let prior = prior.and_then(|own| referred(own, "MedicationRequest"));
+    prior.map(|own| id(Some(own), path)).transpose()
+}
+
+/// On how many days in a row a homely remedy may be given.
+fn homely(value: Value<'_>) -> Result<Option<u32>, ReadError> {
+    if one(value, "order-homely").is_none() {
+        return Ok(None);
+    }
+    let wrong = || {
+        refused(
+            "extension(order-homely)",
+            "states no number of days from 1 to 7",
+        )
+    };
+    let days = number(value, "order-homely", None)?;
+    let days = days.and_then(|own| u32::try_from(own).ok());
+    let days = days.filter(|own| (1..=7).contains(own));
+    days.map(Some).ok_or_else(wrong)
 }
 
 fn pauses(value: Value<'_>) -> Result<Vec<Pause>, ReadError> {

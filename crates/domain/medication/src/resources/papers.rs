@@ -1,5 +1,6 @@
 //! A resident's papers from FHIR: an assessment of capacity is an Observation, what may be done on its
-//! strength (covert administration, taking medicines alone) a Consent. Must not take a paper that was
+//! strength (covert administration, taking medicines alone, homely
+//! remedies) a Consent. Must not take a paper that was
 //! withdrawn for one that was never written: the older one would come back into force.
 
 use fhir::json::Value;
@@ -59,9 +60,9 @@ pub fn read_paper(
     let own = Reading { value, zone };
     match kind {
         PaperKind::Capacity => own.capacity(name),
-        PaperKind::CovertAdministration | PaperKind::SelfAdministration => {
-            own.consent(kind, stands, name)
-        }
+        PaperKind::CovertAdministration
+        | PaperKind::SelfAdministration
+        | PaperKind::HomelyRemedies => own.consent(kind, stands, name),
     }
     .map(Some)
 }
@@ -142,6 +143,8 @@ impl Reading<'_> {
             let method = methods.next().and_then(|own| own.get_str("valueString"));
             let method = method.map(std::borrow::Cow::into_owned);
             Says::Covert { permitted, method }
+        } else if kind == PaperKind::HomelyRemedies {
+            Says::Homely(permitted)
         } else {
             let mut codes = provision.get("code").into_iter().flat_map(Value::items);
             let level = codes.find_map(code).and_then(|own| SelfLevel::of(&own));

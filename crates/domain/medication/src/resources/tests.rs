@@ -92,12 +92,14 @@ fn an_order_is_read_with_all_it_says() {
         r#"[{{"url":"{}","valueDateTime":"2026-04-01T00:00:00Z"}},
         {{"url":"{}","extension":[{{"url":"from","valueDateTime":"2026-03-10T00:00:00Z"}},{{"url":"reason","valueString":"theatre"}}]}},
         {{"url":"{}","extension":[{{"url":"early","valueInteger":30}},{{"url":"late","valueInteger":30}},{{"url":"critical","valueBoolean":true}}]}},
-        {{"url":"{}","valueInteger":240}},{{"url":"{}","valueBoolean":true}}]"#,
+        {{"url":"{}","valueInteger":240}},{{"url":"{}","valueBoolean":true}},
+        {{"url":"{}","valueInteger":3}}]"#,
         url("order-stop"),
         url("order-pause"),
         url("order-window"),
         url("order-apart"),
         url("order-witness"),
+        url("order-homely"),
     );
     let text = format!(
         r#"{{"resourceType":"MedicationRequest","id":"order-1","extension":{extensions},"status":"stopped","intent":"order","medicationCodeableConcept":{{"text":"Paracetamol"}},"subject":{{"reference":"Patient/resident-1"}},"authoredOn":"2026-03-01","priorPrescription":{{"reference":"MedicationRequest/order-0"}},"dosageInstruction":[{TABLETS}]}}"#
@@ -119,6 +121,7 @@ fn an_order_is_read_with_all_it_says() {
     assert_eq!((facts.window.early, facts.window.critical), (30, true));
     assert_eq!(facts.apart_seconds, Some(14_400));
     assert!(facts.witness && !facts.covert);
+    assert_eq!(facts.homely, Some(3));
     assert_eq!(facts.replaces.as_ref().unwrap().as_str(), "order-0");
     assert!(Order::check(facts).is_ok());
     for (from, to, path) in [
@@ -126,6 +129,21 @@ fn an_order_is_read_with_all_it_says() {
         ("Patient/", "Group/", "subject"),
         ("\"authoredOn\"", "\"authored\"", "authoredOn"),
         ("240", "-240", "extension(order-apart)"),
+        (
+            "valueInteger\":3}",
+            "valueInteger\":0}",
+            "extension(order-homely)",
+        ),
+        (
+            "valueInteger\":3}",
+            "valueInteger\":8}",
+            "extension(order-homely)",
+        ),
+        (
+            "valueInteger\":3}",
+            "valueString\":\"x\"}",
+            "extension(order-homely)",
+        ),
         (
             "\"intent\"",
             "\"doNotPerform\":true,\"intent\"",

@@ -295,8 +295,8 @@ fn plan_of(form: &Form) -> Result<Plan, AppError> {
         goods: some("goods"),
         prescriptions: some("prescriptions"),
         location: location.transpose()?,
-            set_by: None,
-            setter: Vec::new(),
+        set_by: None,
+        setter: Vec::new(),
     })
 }
 

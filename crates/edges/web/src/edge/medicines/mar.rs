@@ -217,6 +217,12 @@ impl Drawing<'_> {
 
     fn notes(&self, order: &Value, last: Option<Timestamp>) -> Vec<String> {
         let mut notes = Vec::new();
+        if list(order, "part")
+            .iter()
+            .any(|own| name(own) == "homely-days")
+        {
+            notes.push("Homely remedy".to_owned());
+        }
         let shown = |at| When::at(at, self.visit.zone()).text;
         let needed = text(order, "as-needed") == "true";
         if needed {

@@ -1,9 +1,10 @@
-//! The papers of a resident: capacity, who is responsible, covert administration, taking medicines alone.
+//! The papers of a resident: capacity, who is responsible, covert administration, taking medicines alone,
+//! homely remedies.
 //! Must not decide what holds: the use-case does.
 
 use app::medicines::people::file::{NewPaper, file};
 use app::medicines::people::overview::{
-    CovertGap, Overview, PaperKind, Says, SelfGap, SelfLevel, Shown, overview,
+    CovertGap, HomelyGap, Overview, PaperKind, Says, SelfGap, SelfLevel, Shown, overview,
 };
 use app::{AppError, ResourceKey};
 use axum::Router;
@@ -140,6 +141,7 @@ const fn title(kind: PaperKind) -> &'static str {
         PaperKind::Capacity => "Assessment of capacity",
         PaperKind::CovertAdministration => "Covert administration",
         PaperKind::SelfAdministration => "Taking medicines alone",
+        PaperKind::HomelyRemedies => "Homely remedies",
     }
 }
 
@@ -176,6 +178,8 @@ fn says(own: &Says) -> String {
             format!("{words}{}", method.unwrap_or_default())
         }
         Says::Alone(own) => level(*own).to_owned(),
+        Says::Homely(true) => "Agreed by a prescriber".to_owned(),
+        Says::Homely(false) => "Not, or no longer".to_owned(),
     }
 }
 
@@ -233,6 +237,7 @@ fn sections(visit: &Visit, found: &Overview) -> Vec<(String, String, Table)> {
     vec![
         named("covert", "Covert administration", covert),
         named("alone", "Taking medicines alone", alone(visit, found)),
+        named("homely", "Homely remedies", homely(found)),
         named("carers", "Who is responsible", carers(visit, found)),
         named("papers", "Every paper", papers(visit, found)),
     ]
@@ -259,6 +264,35 @@ fn alone(visit: &Visit, found: &Overview) -> Table {
         Cell::when(When::at(own.assessed, visit.zone())),
         state,
     ])
+}
+
+const fn remedy_gap(gap: HomelyGap) -> &'static str {
+    match gap {
+        HomelyGap::Missing => "No agreement in force names it",
+        HomelyGap::Overdue => "The agreement is overdue for review",
+        HomelyGap::Controlled => "A controlled drug, or nobody knows: never a homely remedy",
+        HomelyGap::TooLong => "Given on as many days in a row as was agreed",
+    }
+}
+
+fn homely(found: &Overview) -> Table {
+    let columns = ["Remedy", "State", "Limit"];
+    let empty = "No remedy is given without a prescription.";
+    let mut table = Table::new("Homely remedies", &columns, empty);
+    for own in &found.homely {
+        let state = match own.gap {
+            None => Cell::tag(Tone::Good, "May be given"),
+            Some(gap) => Cell::tag(Tone::Bad, "Not to be given").minor(remedy_gap(gap)),
+        };
+        let days = if own.days == 1 {
+            "One day, then a prescriber is asked".to_owned()
+        } else {
+            format!("{} days in a row, then a prescriber is asked", own.days)
+        };
+        let what = Cell::text(&own.medicine).minor(&own.text);
+        table = table.row(vec![what, state, Cell::text(&days)]);
+    }
+    table
 }
 
 fn carers(visit: &Visit, found: &Overview) -> Table {
@@ -337,6 +371,10 @@ fn findings(kind: PaperKind) -> Vec<(&'static str, String)> {
             ("permit", "In the resident's best interest".to_owned()),
             ("deny", "Not, or no longer".to_owned()),
         ],
+        PaperKind::HomelyRemedies => vec![
+            ("permit", "Agreed".to_owned()),
+            ("deny", "Not, or no longer".to_owned()),
+        ],
         PaperKind::SelfAdministration => SelfLevel::ALL
             .iter()
             .map(|own| (own.code(), level(*own).to_owned()))
@@ -351,9 +389,12 @@ fn filing(kind: PaperKind, found: &Overview, form: &Form, error: Option<&AppErro
         .iter()
         .map(|(value, words)| Choice::new(value, words, form.text("finding") == *value));
     let covert = kind == PaperKind::CovertAdministration;
+    let homely = kind == PaperKind::HomelyRemedies;
     let orders = found.orders.iter().filter(|(name, _)| {
         let mut own = found.covert.iter();
-        !covert || own.any(|own| own.name == *name)
+        let mut remedies = found.homely.iter();
+        (!covert || own.any(|own| own.name == *name))
+            && (!homely || remedies.any(|own| own.name == *name))
     });
     let orders: Vec<Choice> = orders
         .map(|(name, medicine)| Choice::new(name, medicine, form.has("order", name)))
@@ -362,7 +403,7 @@ fn filing(kind: PaperKind, found: &Overview, form: &Form, error: Option<&AppErro
     let review = Field::date("review", "Review by").value(form.text("review"));
     let mut fields = vec![
         Field::radios("finding", "What was found", findings.collect()),
-        if covert {
+        if covert || homely {
             about
         } else {
             about.optional().hint("None: every medicine")
@@ -406,6 +447,9 @@ const fn lead(kind: PaperKind) -> &'static str {
         }
         PaperKind::CovertAdministration => {
             "Only orders that are marked as covert are offered. It holds with an assessment that capacity is lacking."
+        }
+        PaperKind::HomelyRemedies => {
+            "A prescriber agrees to remedies by name; only orders that are marked as such are offered. Doses count against every limit, and none is a controlled drug."
         }
         PaperKind::SelfAdministration => {
             "From level 1 on a dose may be recorded as taken by the resident, until the day of review."
