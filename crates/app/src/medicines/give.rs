@@ -259,7 +259,7 @@ async fn point_out(
     let mut doubles = reasons.filter(|(_, why)| matches!(why, Why::PossibleDouble { .. }));
     if dose.offline.is_none() && doubles.next().is_some() {
         let patients = [patient.id.clone()];
-        Box::pin(point_out_doubles(app, caller, &patients)).await?;
+        Box::pin(point_out_doubles(app, caller, &patients, dose.happened)).await?;
     }
     Ok(())
 }

@@ -176,6 +176,7 @@ impl Writing<'_> {
         let staff = population::colleague(population::Tenant::RosewoodHouse, practitioner);
         Signature {
             person,
+            practitioner: practitioner.parse().ok(),
             name: staff.map_or_else(
                 || practitioner.to_owned(),
                 |own| own.display_name.to_owned(),

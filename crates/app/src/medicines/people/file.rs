@@ -170,8 +170,9 @@ impl NewPaper {
         let finding = self.finding.as_str();
         let known = match self.kind {
             PaperKind::Capacity => ["has-capacity", LACKS].contains(&finding),
-            PaperKind::CovertAdministration => ["permit", "deny"].contains(&finding),
-            PaperKind::HomelyRemedies => ["permit", "deny"].contains(&finding),
+            PaperKind::CovertAdministration | PaperKind::HomelyRemedies => {
+                ["permit", "deny"].contains(&finding)
+            }
             PaperKind::SelfAdministration => SelfLevel::of(finding).is_some(),
         };
         if !known {

@@ -226,14 +226,13 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
             continue;
         };
         let carrying = Carrying {
-            app,
             caller,
             own,
             papers: papers.get(&stop.patient).unwrap_or(&none),
             giver: &person,
             pack: &pack,
         };
-        carried.push(carrying.carried(stop).await?);
+        carried.push(carrying.carried(stop));
     }
     let taken = Taken {
         id,
@@ -421,7 +420,6 @@ impl Person {
 
 /// A patient whose part of a pack is made.
 struct Carrying<'a> {
-    app: &'a App,
     caller: &'a Caller,
     own: &'a Person,
     papers: &'a Filed,
@@ -431,53 +429,43 @@ struct Carrying<'a> {
 
 impl Carrying<'_> {
     /// What a device needs of a stop: no picture, and no question that it does not ask.
-    async fn carried(&self, mut stop: Stop) -> Result<Carried, AppError> {
+    fn carried(&self, mut stop: Stop) -> Carried {
         stop.photo = None;
         stop.effects = Vec::new();
         let limits = self.own.limits();
-        let mut offers = Vec::new();
-        for line in &stop.lines {
-            offers.extend(self.offer(line, &limits).await?);
-        }
-        Ok(Carried {
+        let lines = stop.lines.iter();
+        let offers = lines.filter_map(|line| self.offer(line, &limits)).collect();
+        Carried {
             limits: DeviceLimits::of(&limits, &self.own.history(self.pack.made)),
             offers,
             stop,
-        })
+        }
     }
 
-    async fn offer(
-        &self,
-        line: &Line,
-        limits: &[limits::Limit],
-    ) -> Result<Option<Offer>, AppError> {
-        let Some((ordered, order)) = self.own.ordered(&line.order) else {
-            return Ok(None);
-        };
+    fn offer(&self, line: &Line, limits: &[limits::Limit]) -> Option<Offer> {
+        let (ordered, order) = self.own.ordered(&line.order)?;
         let made = self.pack.made;
         let choices = doses(order, line.dosage).into_iter();
         let choices = choices.map(|choice| planned(order, choice, limits, made));
         let planned: Vec<Planned> = choices.collect();
         let dose = planned.last().map(|own| own.dose.clone());
-        Ok(Some(Offer {
+        Some(Offer {
             order: line.order.clone(),
             slot: line.slot.clone(),
-            standing: self
-                .standing(ordered, order, (line.due.as_ref(), dose))
-                .await?,
+            standing: self.standing(ordered, order, (line.due.as_ref(), line.dosage, dose)),
             planned,
             alerts: self.own.alert_words(&ordered.name),
             effect_after: order.need.effect_after,
-        }))
+        })
     }
 
     /// What stands for an order while the round is taken along.
-    async fn standing(
+    fn standing(
         &self,
         ordered: &Ordered,
         order: &Order,
-        (due, dose): (Option<&DueSlot>, Option<Quantity>),
-    ) -> Result<Vec<Stands>, AppError> {
+        (due, dosage, dose): (Option<&DueSlot>, usize, Option<Quantity>),
+    ) -> Vec<Stands> {
         let ground = &self.own.ground;
         let span = (self.pack.made, self.pack.until);
         let (limits, mut missing) = ground.limits(ordered);
@@ -505,6 +493,7 @@ impl Carrying<'_> {
         let giving = Giving {
             order,
             due,
+            named: Some(dosage),
             record: &record,
             done: false,
             book: &self.own.records.book,
@@ -514,6 +503,7 @@ impl Carrying<'_> {
             allergies: ground.allergies,
             covert: None,
             self_care: None,
+            homely: None,
             pack: PackState::NotScanned,
             policy: &Policy::default(),
             now: span.0,
@@ -524,11 +514,12 @@ impl Carrying<'_> {
             Said {
                 covert: said.covert,
                 alone: said.alone,
+                homely: said.homely,
                 missing: said.missing,
             }
         };
         let found = standing(giving, span, &self.papers.papers.turns(), papers);
-        Ok(found.into_iter().map(stands).collect())
+        found.into_iter().map(stands).collect()
     }
 }
 

@@ -119,11 +119,11 @@ fn decide(case: Case) -> Decision {
 }
 
 /// An agreement on homely remedies that holds.
-fn agreed() -> Option<Homely> {
-    Some(Homely {
+fn agreed() -> Homely {
+    Homely {
         agreed: Some(at("2026-02-01T00:00:00Z")),
         review: Some(at("2026-06-01T00:00:00Z")),
-    })
+    }
 }
 
 /// Doses of earlier days, of the same order and of no due dose.
@@ -489,7 +489,7 @@ fn every_fact_has_its_effect() {
             "homely, agreed",
             |c| {
                 c.facts.homely = Some(2);
-                c.homely = agreed();
+                c.homely = Some(agreed());
             },
             Allow,
             true,
@@ -500,7 +500,7 @@ fn every_fact_has_its_effect() {
             "homely, a second day",
             |c| {
                 c.facts.homely = Some(2);
-                c.homely = agreed();
+                c.homely = Some(agreed());
                 c.before = days(&["2026-03-04T08:00:00Z"]);
             },
             Allow,
@@ -512,7 +512,7 @@ fn every_fact_has_its_effect() {
             "homely, a third day in a row",
             |c| {
                 c.facts.homely = Some(2);
-                c.homely = agreed();
+                c.homely = Some(agreed());
                 c.before = days(&["2026-03-04T08:00:00Z", "2026-03-03T08:00:00Z"]);
             },
             Block,
@@ -524,7 +524,7 @@ fn every_fact_has_its_effect() {
             "homely, a third day after one without",
             |c| {
                 c.facts.homely = Some(2);
-                c.homely = agreed();
+                c.homely = Some(agreed());
                 c.before = days(&["2026-03-03T08:00:00Z", "2026-03-02T08:00:00Z"]);
             },
             Allow,

@@ -32,7 +32,7 @@ pub const NOT_GIVEN: &str = "http://terminology.hl7.org/CodeSystem/reason-medica
 pub const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 /// Names of the extensions.
-pub const EXTENSIONS: [&str; 23] = [
+pub const EXTENSIONS: [&str; 24] = [
     "administration-outcome",
     "administration-slot",
     "administration-entered",

@@ -86,6 +86,7 @@ fn what_others_wrote_is_read_and_what_is_missing_is_said() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 fn an_order_is_read_with_all_it_says() {
     let url = |name: &str| format!("https://theriac.example.org/fhir/StructureDefinition/{name}");
     let extensions = format!(

@@ -5,7 +5,9 @@
 
 use kernel::Timestamp;
 
-use crate::administration::{Covert, Giving, Outcome, Record, SelfCare, Why, decide_giving};
+use crate::administration::{
+    Covert, Giving, Homely, Outcome, Record, SelfCare, Why, decide_giving,
+};
 use crate::limits::{self, Reason, Verdict};
 
 /// What papers say of a dose at a time.
@@ -15,6 +17,8 @@ pub struct Said {
     pub covert: Option<Covert>,
     /// The assessment of taking it alone.
     pub alone: Option<SelfCare>,
+    /// The agreement on homely remedies, where the order is one.
+    pub homely: Option<Homely>,
     /// What cannot be told.
     pub missing: Vec<Reason>,
 }
@@ -53,6 +57,7 @@ pub const fn stands(why: &Why) -> bool {
         | Why::AllergiesNotAsked
         | Why::NeedGap { .. }
         | Why::Covert { .. }
+        | Why::Homely { .. }
         | Why::NotAssessed { .. } => true,
         Why::Record { .. }
         | Why::Recorded { .. }
@@ -165,6 +170,7 @@ fn decided(
         missing: &missing,
         covert: said.covert.as_ref(),
         self_care: said.alone.as_ref(),
+        homely: said.homely.as_ref(),
         limits: &[],
         now: at,
         ..*giving

@@ -110,10 +110,10 @@ fn alerts(dice: &mut Dice, giver: &PersonId) -> Alerts {
         Some(Tier::High),
         Some(Tier::Contraindicated),
     ][dice.roll(4) as usize];
-    let second: Option<PersonId> = match dice.roll(3) {
-        0 => None,
-        1 => Some(giver.clone()),
-        _ => Some("second".parse().unwrap()),
+    let second: Vec<PersonId> = match dice.roll(3) {
+        0 => Vec::new(),
+        1 => vec![giver.clone()],
+        _ => vec!["second".parse().unwrap()],
     };
     Alerts {
         tier,
@@ -188,6 +188,7 @@ impl Case {
         Giving {
             order: &self.order,
             due: self.due.as_ref(),
+            named: None,
             record,
             done: rest.done,
             book,
@@ -195,6 +196,7 @@ impl Case {
             missing: &self.missing,
             alerts: &self.alerts,
             allergies: self.allergies,
+            homely: None,
             covert: self.order.covert.then_some(&self.covert),
             self_care: self.alone.as_ref(),
             pack: PackState::NotScanned,
@@ -236,6 +238,7 @@ fn standing_of(case: &Case, book: &Book, rest: &Rest) -> Vec<Stands> {
         alone: (outcome == Outcome::SelfAdministered)
             .then(|| case.alone.clone())
             .flatten(),
+        homely: None,
         missing: Vec::new(),
     };
     let span = (made, made.plus_seconds(HOURS * 3600));

@@ -113,18 +113,14 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
 
 fn fill(page: &mut AlertsPage, report: &Report, zone: &Zone) {
     let sum = |of: fn(&Rule) -> u64| report.rules.iter().map(of).sum::<u64>().to_string();
+    let unchecked_orders: u64 = report.unchecked.values().map(|own| own.orders).sum();
     let plain = |value: String, label: &str| figure(&value, label, String::new(), false);
     page.figures = vec![
         plain(report.orders.to_string(), "Orders written"),
         plain(sum(|own| own.counts.overridden), "Overrides, by rule"),
         plain(sum(|own| own.counts.accepted), "Followed, by rule"),
         figure(
-            &report
-                .unchecked
-                .values()
-                .map(|own| own.orders)
-                .sum::<u64>()
-                .to_string(),
+            &unchecked_orders.to_string(),
             "Orders not fully checked, by source",
             "#not-checked".to_owned(),
             !report.unchecked.is_empty(),
