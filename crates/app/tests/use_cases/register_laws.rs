@@ -120,6 +120,7 @@ async fn brand(house: &House, nurse: &Caller) -> Item {
         json!({ "resourceType": "Medication", "id": "brand", "code": { "text": "Morphine" } });
     house.put(&admin, &medication).await.unwrap();
     let new = Keep {
+        code: None,
         medication: Some("brand".parse().unwrap()),
         product: None,
         unit: "{tablet}".to_owned(),

@@ -33,6 +33,7 @@ fn cupboard() -> Account {
 
 fn signature(number: u128, at: Timestamp) -> Signature {
     Signature {
+        practitioner: None,
         person: ActorId::from_uuid(uuid::Uuid::from_u128(number)),
         name: format!("Person {number}"),
         role: "nurse".to_owned(),
