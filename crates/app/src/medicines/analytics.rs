@@ -10,7 +10,7 @@ use kernel::{LogicalId, Timestamp};
 use ledger::leaf::Class;
 use medication::checks::analytics::{Counts, Outcome, count, to_review};
 
-use super::issue::{FINGERPRINT, RULE, TIER};
+use super::issue::{FINGERPRINT, RULE, SOURCE, TIER};
 use super::prescribe::{given, resource_type};
 use crate::App;
 use crate::authorise::{Ask, authorise};
@@ -52,6 +52,17 @@ pub struct Report {
     pub review: Vec<String>,
     /// Alerts that cannot be read.
     pub unread: usize,
+    /// What was not checked when orders were written, by source.
+    pub unchecked: BTreeMap<String, Unchecked>,
+}
+
+/// A source that did not tell what orders were to be checked with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unchecked {
+    /// Orders that were written without it.
+    pub orders: u64,
+    /// When that happened last, and why, as it was kept with the order.
+    pub last: (String, String),
 }
 
 impl Rule {
@@ -103,21 +114,27 @@ pub async fn report(
     let (found, _) = whole(app, caller, &request, MOST).await?;
     let mut alerts = Vec::new();
     let mut unread = 0;
+    let mut unchecked = BTreeMap::new();
+    let mut seen: BTreeSet<LogicalId> = BTreeSet::new();
     for version in found {
         let Some(body) = version.body else { continue };
         let document = Document::parse(body.to_vec(), &Limits::default())?;
         let Some(fingerprint) = fingerprint(document.root()) else {
-            continue; // of others
+            if unheard(document.root(), &mut unchecked) {
+                seen.extend(patient(document.root()).and_then(|own| own.parse().ok()));
+            }
+            continue; // or of others
         };
         match alert(document.root(), fingerprint) {
             Some(alert) => alerts.push(alert),
             None => unread += 1,
         }
     }
-    let seen: BTreeSet<LogicalId> = alerts
-        .iter()
-        .filter_map(|own| own.patient.parse().ok())
-        .collect();
+    seen.extend(
+        alerts
+            .iter()
+            .filter_map(|own| own.patient.parse::<LogicalId>().ok()),
+    );
     let seen: Vec<LogicalId> = seen.into_iter().collect();
     let look = Look {
         class: Class::Search,
@@ -130,6 +147,7 @@ pub async fn report(
     app.store().record_access(&caller.scope, entries).await?;
     let mut report = told(&alerts);
     report.unread = unread;
+    report.unchecked = unchecked;
     report.orders = orders(app, caller, between("authoredon")).await?;
     Ok(report)
 }
@@ -157,6 +175,29 @@ fn fingerprint(issue: Value<'_>) -> Option<String> {
     Some(found.into_owned())
 }
 
+/// The id of the patient.
+fn patient(issue: Value<'_>) -> Option<String> {
+    let name = issue.get("patient")?.get_str("reference")?;
+    Some(name.strip_prefix("Patient/").unwrap_or(&name).to_owned())
+}
+
+/// Counts what says that a source did not tell; `false` for what is something else.
+fn unheard(issue: Value<'_>, by: &mut BTreeMap<String, Unchecked>) -> bool {
+    let mut extensions = issue.get("extension").into_iter().flat_map(Value::items);
+    let source = extensions
+        .find(|own| own.get_str("url").as_deref() == Some(SOURCE))
+        .and_then(|own| own.get_str("valueString"));
+    let Some(source) = source else { return false };
+    let own = by.entry(source.into_owned()).or_default();
+    own.orders += 1;
+    let text = |name: &str| issue.get_str(name).unwrap_or_default().into_owned();
+    let this = (text("identifiedDateTime"), text("detail"));
+    if this.0 >= own.last.0 {
+        own.last = this;
+    }
+    true
+}
+
 fn alert(issue: Value<'_>, fingerprint: String) -> Option<Alert> {
     let extensions = || issue.get("extension").into_iter().flat_map(Value::items);
     let tier = extensions()
@@ -167,11 +208,7 @@ fn alert(issue: Value<'_>, fingerprint: String) -> Option<Alert> {
         .filter(|own| own.get_str("url").as_deref() == Some(RULE))
         .filter_map(named)
         .collect();
-    let patient = issue.get("patient")?.get_str("reference")?;
-    let patient = patient
-        .strip_prefix("Patient/")
-        .unwrap_or(&patient)
-        .to_owned();
+    let patient = patient(issue)?;
     let outcome = match issue.get_str("status").as_deref() {
         Some("final") => Outcome::Overridden(given(issue).first()?.reason),
         Some("preliminary") => Outcome::Accepted,

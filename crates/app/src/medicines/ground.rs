@@ -302,17 +302,52 @@ impl Ground {
         } else {
             None
         };
-        let plain: Vec<_> = medicines.iter().map(|own| own.medicine.clone()).collect();
-        let gaps = self.checked.not_checked.iter();
-        let gaps = gaps.filter(|gap| {
-            !matches!(gap, NotChecked::Allergies) && gap.medicine().is_none_or(|at| at == place)
-        });
         Ok(Alerts {
             tier,
             overridden,
             second,
-            not_checked: gaps.map(|gap| gap.words(&plain)).collect(),
+            not_checked: self.unchecked(|at| at.is_none_or(|at| at == place)),
         })
+    }
+
+    /// What could not be checked of an order in force alone, in words.
+    pub fn unchecked_of(&self, name: &str) -> Vec<String> {
+        let mut medicines = self.checked.medicines.iter();
+        let place = medicines.position(|own| own.reference.as_deref() == Some(name));
+        self.unchecked(|at| at.is_some() && at == place)
+    }
+
+    /// What could not be checked of what is at these places of the list, in words. Allergies nobody asked for
+    /// are not among it: they are a state of their own.
+    fn unchecked(&self, wanted: impl Fn(Option<usize>) -> bool) -> Vec<String> {
+        let gaps = self.checked.not_checked.iter();
+        let own = gaps
+            .filter(|gap| !matches!(gap, NotChecked::Allergies) && wanted(gap.medicine()))
+            .collect::<Vec<_>>();
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let medicines = self.checked.medicines.iter();
+        let plain: Vec<_> = medicines.map(|own| own.medicine.clone()).collect();
+        own.into_iter().map(|gap| gap.words(&plain)).collect()
+    }
+
+    /// What could not be checked of the patient or with a source as a whole, in words.
+    pub fn unchecked_at_all(&self) -> Vec<String> {
+        self.unchecked(|at| at.is_none())
+    }
+
+    /// The sources that told nothing of a medicine of the list.
+    pub fn silent(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for gap in &self.checked.not_checked {
+            if let NotChecked::Source(name, _) | NotChecked::Elsewhere(_, name, _) = gap
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 }
 

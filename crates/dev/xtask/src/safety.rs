@@ -13,6 +13,13 @@ use serde::Deserialize;
 const FOLDER: &str = "docs/clinical-safety/hazards";
 /// The page made of them.
 const PAGE: &str = "docs/clinical-safety/hazard-log.md";
+/// What must be shown as a whole, each through the HTTP API and through a browser.
+const SCENARIOS: &str = "docs/clinical-safety/scenarios.md";
+/// Where the tests of its columns lie.
+const EDGES: [(&str, &str); 2] = [
+    ("HTTP", "crates/edges/http/tests/it/"),
+    ("Chromium", "crates/edges/web/tests/browser/"),
+];
 
 /// How bad it is at worst (DCB0129; columns of its matrix).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -123,11 +130,12 @@ struct Hazard {
 pub fn write(root: &Path) -> Result<String, String> {
     let hazards = read(root)?;
     check(root, &hazards)?;
+    let scenarios = scenarios(root)?;
     let path = root.join(PAGE);
     std::fs::write(&path, page(&hazards)).map_err(|error| said(&path, &error))?;
     let controls: usize = hazards.iter().map(|own| own.control.len()).sum();
     Ok(format!(
-        "{PAGE}: {} hazards, {controls} controls",
+        "{PAGE}: {} hazards, {controls} controls; {scenarios} scenarios",
         hazards.len()
     ))
 }
@@ -226,6 +234,67 @@ fn is_there(root: &Path, test: &str) -> bool {
     text.contains(&format!("fn {function}("))
 }
 
+/// Checks the page of scenarios and counts them: each row of its table names a test for every column, and
+/// each of those is there and is a test.
+fn scenarios(root: &Path) -> Result<usize, String> {
+    let path = root.join(SCENARIOS);
+    let page = std::fs::read_to_string(&path).map_err(|error| said(&path, &error))?;
+    let (count, faults) = scenario_faults(root, &page);
+    if faults.is_empty() {
+        Ok(count)
+    } else {
+        Err(faults.join("\n"))
+    }
+}
+
+fn scenario_faults(root: &Path, page: &str) -> (usize, Vec<String>) {
+    let mut faults = Vec::new();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<&str> = rows.skip(1).collect();
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, columns @ ..] = cells.as_slice() else {
+            continue;
+        };
+        if columns.len() != EDGES.len() {
+            faults.push(format!("{name} has {} columns of tests", columns.len()));
+        }
+        for (cell, (edge, folder)) in columns.iter().zip(EDGES) {
+            let tests: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+            if tests.is_empty() {
+                faults.push(format!("{name} names no test through {edge}"));
+            }
+            let missing = tests
+                .iter()
+                .filter(|test| !is_test(root, &format!("{folder}{test}")));
+            faults.extend(missing.map(|test| {
+                format!("{name} names the {edge} test {test}, which is not in {folder}")
+            }));
+        }
+    }
+    if rows.is_empty() {
+        faults.push(format!("{SCENARIOS} has no scenarios"));
+    }
+    (rows.len(), faults)
+}
+
+/// Whether a file has a test of that name: `file#function`.
+fn is_test(root: &Path, test: &str) -> bool {
+    let Some((file, function)) = test.split_once('#') else {
+        return false;
+    };
+    let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+    let named = format!("fn {function}(");
+    let mut before = "";
+    for line in text.lines() {
+        if line.contains(&named) {
+            return before.starts_with("#[") && before.contains("test");
+        }
+        before = line.trim();
+    }
+    false
+}
+
 fn page(hazards: &[Hazard]) -> String {
     let mut page = String::from(
         "# Hazard log\n\nMade from `hazards/*.toml` by `cargo xtask safety`; a test keeps it fresh. Draft: no clinical safety officer has approved it.\n\n| Hazard | Name | State | Risk before | Risk left |\n|---|---|---|---|---|\n",
@@ -301,6 +370,33 @@ mod tests {
             written == page(&hazards),
             "{PAGE} is not fresh: run `cargo xtask safety`"
         );
+    }
+
+    #[test]
+    fn every_scenario_is_shown_by_tests_at_both_edges() {
+        assert!(scenarios(&root()).unwrap() >= 7);
+        let page = std::fs::read_to_string(root().join(SCENARIOS)).unwrap();
+        for (from, to, expected) in [
+            ("#two_devices_bring", "#nobody_brings", "which is not in"),
+            (
+                "`rounds.rs#two_devices_bring_back_one_dose_twice`",
+                "",
+                "no test through HTTP",
+            ),
+            // A function that is there and no test.
+            (
+                "rounds.rs#two_devices_bring_back_one_dose_twice",
+                "rounds.rs#home",
+                "which is not in",
+            ),
+        ] {
+            let (_, faults) = scenario_faults(&root(), &page.replace(from, to));
+            assert!(
+                faults.iter().any(|own| own.contains(expected)),
+                "{faults:?}"
+            );
+        }
+        assert!(!scenario_faults(&root(), "# Nothing").1.is_empty());
     }
 
     #[test]

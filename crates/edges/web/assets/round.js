@@ -26,7 +26,14 @@ const button = (text, quiet, press) => {
   own.addEventListener("click", press);
   return own;
 };
-const clock = (at) => new Date(at / 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+// By the clocks of the house, with the day where it is another one than today.
+let zone;
+const clock = (at) => {
+  const day = (own) => own.toLocaleDateString("en-GB", { timeZone: zone, weekday: "short", day: "2-digit", month: "short" });
+  const own = new Date(at / 1000);
+  const time = own.toLocaleTimeString("en-GB", { timeZone: zone, hour: "2-digit", minute: "2-digit" });
+  return day(own) === day(new Date()) ? time : `${day(own)} ${time}`;
+};
 
 // This device by a number of its own, which names nobody.
 const device = () => {
@@ -249,6 +256,7 @@ function lineOf(pack, person, line, id, doses) {
   own.append(make("h3", line.name));
   const when = line.due ? `${clock(line.due.slot.at)}, from ${clock(line.due.slot.earliest)} to ${clock(line.due.slot.latest)}. ` : "When needed. ";
   own.append(make("p", when + line.text));
+  line.notChecked.forEach((text) => own.append(make("p", `Not checked: ${text}.`, "round-says")));
   const done = doses.filter((one) => one.record.order === line.order && (line.slot ? one.slot === line.slot : !one.slot));
   for (const one of done) {
     const text = `${clock(one.record.happened)} ${OUTCOMES.find(([code]) => code === one.outcome)[1]}. ${one.refused ? "Not taken in by the server." : "Waits to be sent."}`;
@@ -275,6 +283,7 @@ function personOf(pack, person, at, doses) {
   allergies.append(make("span", text, names.length || !asked ? "tag tag-bad" : "tag tag-plain"));
   card.append(allergies);
   stop.unreadable.forEach((text) => card.append(make("p", text, "unavailable")));
+  stop.notChecked.forEach((text) => card.append(make("p", `Not checked: ${text}.`, "unavailable")));
   stop.lines.forEach((line, nth) => card.append(lineOf(pack, person, line, `p${at}-${nth}`, doses)));
   return card;
 }
@@ -287,6 +296,7 @@ async function show() {
     pack = null;
     note = "The round's time is over: it was removed from this device.";
   }
+  zone = pack?.pack.zone;
   const wait = doses.filter((own) => !own.refused).length;
   const refused = doses.length - wait;
   const text = [

@@ -84,6 +84,10 @@ pub struct Stop {
     pub lines: Vec<Line>,
     /// What of the medicines cannot be read, in words.
     pub unreadable: Vec<String>,
+    /// Sources of knowledge that told nothing of a medicine.
+    pub silent: Vec<String>,
+    /// What could not be checked of the patient, in words.
+    pub not_checked: Vec<String>,
     /// Doses given when needed whose effect is to be asked for.
     pub effects: Vec<EffectDue>,
 }
@@ -140,6 +144,8 @@ pub struct Line {
     /// The loudest alert that interrupts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert: Option<&'static str>,
+    /// What could not be checked of it, in words.
+    pub not_checked: Vec<String>,
     /// When it was last taken.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "maybe")]
     pub last: Option<Timestamp>,
@@ -319,6 +325,8 @@ fn empty(person: &Person) -> Stop {
         critical: false,
         lines: Vec::new(),
         unreadable: person.unreadable(),
+        silent: person.ground.silent(),
+        not_checked: person.ground.unchecked_at_all(),
         effects: Vec::new(),
     }
 }
@@ -442,6 +450,7 @@ impl Person {
             expected: order.need.expected.clone(),
             witness: witnessed(ordered, order),
             alert: self.alert(&ordered.name).map(issue::tier),
+            not_checked: self.ground.unchecked_of(&ordered.name),
             last: taken.map(|head| head.record.happened).max(),
         })
     }

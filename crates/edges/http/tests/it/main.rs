@@ -50,6 +50,8 @@ mod references;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod sizes;
 #[cfg(test)]
 mod stock;

@@ -37,7 +37,7 @@ async fn ward() -> (TestServer, String) {
     (server, doctor)
 }
 
-fn overriding(order: &Value, outcome: &Value, reason: &str) -> Value {
+pub fn overriding(order: &Value, outcome: &Value, reason: &str) -> Value {
     let mut parts = vec![json!({ "name": "order", "resource": order })];
     for issue in outcome["issue"].as_array().unwrap() {
         parts.push(json!({ "name": "override", "part": [

@@ -26,6 +26,10 @@ pub struct StopView {
     pub lines: Vec<LineView>,
     /// What cannot be read.
     pub unreadable: Vec<String>,
+    /// Sources of knowledge that told nothing of a medicine; empty where every one did.
+    pub silent: String,
+    /// What could not be checked of the patient.
+    pub not_checked: Vec<String>,
     /// How many effects are to be asked for.
     pub effects: usize,
 }

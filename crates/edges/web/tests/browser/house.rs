@@ -12,10 +12,14 @@ use app::admin::branches::NewBranch;
 use app::admin::tenants::NewTenant;
 use app::admin::users::NewUser;
 use app::init::{self, NewOperator};
+use app::medicines::elsewhere::Elsewhere;
 use app::{App, Caller, ResourceKey, Settings};
+use connect::knowledge::{SourceSetting, source};
+use connect::{Client, ClientSettings, EgressPolicy, Limits, SystemResolver};
 use http_edge::{Edge, EdgeSettings, Metrics};
 use identity::{BranchKind, Placement, Role, RoleAssignment};
 use kernel::{ActorId, Clock, Ids, PurposeOfUse, Timestamp};
+use medication::checks::elsewhere::Severities;
 use serde_json::Value;
 use store::sqlite::{SqliteSettings, SqliteStore};
 use testkit::browser::{Device, Page};
@@ -102,6 +106,31 @@ impl House {
         house
     }
 
+    /// Asks sources of knowledge from now on, each an entry of `knowledge.sources` and the address it is at.
+    pub fn consulting(&self, entries: &[(String, String)]) {
+        let allow: Vec<String> = entries
+            .iter()
+            .map(|(_, address)| format!("{address} private"))
+            .collect();
+        let settings = ClientSettings {
+            policy: EgressPolicy::parse(allow.iter().map(String::as_str)).unwrap(),
+            limits: Limits::default(),
+            root_certificates: None,
+            mail: None,
+        };
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let client = Client::new(settings, Arc::new(SystemResolver), clock).unwrap();
+        let sources = entries.iter().map(|(entry, _)| {
+            let mut setting = SourceSetting::parse(entry).unwrap();
+            setting.key = Some(Zeroizing::new("k".to_owned()));
+            source(setting)
+        });
+        let severities = Severities::built_in().unwrap().clone();
+        let elsewhere = Elsewhere::new(sources.collect(), severities);
+        let _ = self.app.clone().reaching_out(Arc::new(client));
+        let _ = self.app.clone().consulting(Arc::new(elsewhere));
+    }
+
     async fn organisation(&mut self) {
         let id = ActorId::from_uuid(uuid::Uuid::from_u128(77));
         let operator = init::console(&self.app, id, "olive").unwrap();
@@ -174,6 +203,15 @@ impl House {
         app::record::update::update(&self.app, &doctor, &key, bytes, None)
             .await
             .unwrap();
+    }
+
+    /// How far a device's clock must be set so that it shows the house's time.
+    pub fn shift(&self) -> i64 {
+        let real = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap()
+            .as_millis();
+        self.clock.now().as_millis() - i64::try_from(real).unwrap()
     }
 
     /// An address of the server.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use testkit::browser::{Browser, Page};
 use testkit::peers::required;
+use testkit::receiver::{Receiver, Reply};
 
 use crate::house::House;
 
@@ -116,6 +117,65 @@ async fn a_penicillin_allergy_wants_two_people() {
     assert!(!page.text("main").await.contains("Not signed yet"));
     page.clean();
     second.clean();
+}
+
+/// A formulary that is set up and down: what it would have said is missing on every page that shows checks,
+/// with its name, and nobody is kept from prescribing what our own knowledge allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_knowledge_connector_that_is_down_is_named_on_every_page() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let house = ward(&[on_board("Ramipril 5mg capsule")]).await;
+    let down = Receiver::start(|_, _| Reply::status(503));
+    let address = format!("http://127.0.0.1:{}", down.address().port());
+    let entry = format!("formulary formulary {address} key=/none");
+    house.consulting(&[(entry, address)]);
+    let device = browser.device(1280, 900).await;
+    let page = house
+        .signed_in(&device, "doctor", "/patients/p1/medicines")
+        .await;
+    // Prescribing: beside the line that is typed.
+    written(&page, "Paracetamol 500mg tablet").await;
+    page.wait_for_text("1 tablet by mouth once a day.").await;
+    page.wait_for(".not-checked").await;
+    let said = page.text(".not-checked").await;
+    let why = "Formulary did not answer: it answers with status 503";
+    assert!(said.contains(why), "{said}");
+    assert!(!down.seen().is_empty());
+    page.follow("button[value=prescribe]").await;
+    page.wait_for_text("The medicine was prescribed.").await;
+    // The list of the medicines.
+    let gap = "Paracetamol 500mg tablet was not checked with formulary";
+    page.wait_for_text(gap).await;
+    // Alerts and overrides: how often, and why.
+    page.go(&house.address("/t/rosewood/medicines/alerts"))
+        .await;
+    page.wait_for("#not-checked").await;
+    let row = page
+        .text("section[aria-labelledby=not-checked] tbody")
+        .await;
+    assert!(row.contains("formulary") && row.contains(why), "{row}");
+    page.clean();
+    // The round: on the list of patients, and with the medicine.
+    let phone = browser.device(390, 844).await;
+    phone.clock_ahead(house.shift());
+    let walk = house
+        .signed_in(&phone, "nurse", "/medicines/round?ahead=720")
+        .await;
+    walk.wait_for_text("Not checked with formulary").await;
+    walk.follow(".round-go a").await;
+    walk.wait_for_text(gap).await;
+    assert!(walk.has(".not-checked").await);
+    // On the device that goes along.
+    walk.go(&house.address("/t/rosewood/medicines/round")).await;
+    walk.follow("a[href$='/medicines/round/device']").await;
+    walk.wait_for("#round-steps button").await;
+    walk.click("#round-steps button").await;
+    walk.wait_for_text("Round for 1 patient").await;
+    walk.wait_for_text("Ramipril 5mg capsule was not checked with formulary")
+        .await;
+    walk.clean();
 }
 
 /// A check that did not come back is not taken for one that found nothing.

@@ -73,16 +73,6 @@ async fn home(now: Timestamp, orders: &[Value]) -> House {
     house
 }
 
-/// How far the device's clock must be set so that it shows the house's time.
-fn shift(house: &House) -> i64 {
-    use kernel::Clock as _;
-    let real = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .unwrap()
-        .as_millis();
-    house.clock.now().as_millis() - i64::try_from(real).unwrap()
-}
-
 async fn found(house: &House, ty: &str) -> Vec<Value> {
     let doctor = house.caller("doctor").await;
     let request = SearchRequest {
@@ -98,7 +88,7 @@ async fn found(house: &House, ty: &str) -> Vec<Value> {
 }
 
 async fn taken_along(house: &House, device: &Device, name: &str) -> Page {
-    device.clock_ahead(shift(house));
+    device.clock_ahead(house.shift());
     let page = house.signed_in(device, name, "/medicines/round").await;
     page.wait_for_text("Ashworth, Edith").await;
     page.follow("a[href$='/medicines/round/device']").await;
@@ -217,7 +207,8 @@ async fn a_controlled_drug_is_given_beside_a_witness() {
     let own = [("witness", "nurse"), ("proof", PASSWORD)];
     recorded(&page, "m0", &own).await;
     page.wait_for("#line-m0 details[open]").await;
-    recorded(&page, "m0", &[("witness", "carer"), ("proof", PASSWORD)]).await;
+    let other = [("witness", "carer"), ("proof", "of nobody here")];
+    recorded(&page, "m0", &other).await;
     page.wait_for("#line-m0 details[open]").await;
     assert!(found(&house, "MedicationAdministration").await.is_empty());
     recorded(&page, "m0", &[("witness", "carer"), ("proof", PASSWORD)]).await;

@@ -12,12 +12,14 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 
 use super::shown::{code, reason};
-use crate::clinical::date;
+use crate::clinical::{When, Zone, date};
 use crate::components::{Cell, ErrorSummary, Field, Notice, Piece, Table, Tone};
+use crate::edge::answer::sentence;
 use crate::edge::today::figure;
 use crate::edge::visit::Visit;
 use crate::edge::{Web, answer};
 use crate::pages::medicines::report::{AlertsPage, Bar};
+use crate::pages::today::Figure;
 
 /// Bars of the plot.
 const BARS: usize = 12;
@@ -105,24 +107,40 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     fill(
         &mut page,
         &report(visit.app(), &visit.caller, bounds).await?,
+        zone,
     );
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn fill(page: &mut AlertsPage, report: &Report) {
+fn figures(report: &Report) -> Vec<Figure> {
     let sum = |of: fn(&Rule) -> u64| report.rules.iter().map(of).sum::<u64>().to_string();
     let plain = |value: String, label: &str| figure(&value, label, String::new(), false);
-    page.figures = vec![
+    vec![
         plain(report.orders.to_string(), "Orders written"),
         plain(sum(|own| own.counts.overridden), "Overrides, by rule"),
         plain(sum(|own| own.counts.accepted), "Followed, by rule"),
+        figure(
+            &report
+                .unchecked
+                .values()
+                .map(|own| own.orders)
+                .sum::<u64>()
+                .to_string(),
+            "Orders not fully checked, by source",
+            "#not-checked".to_owned(),
+            !report.unchecked.is_empty(),
+        ),
         figure(
             &report.review.len().to_string(),
             "Rules to look at",
             "#review".to_owned(),
             !report.review.is_empty(),
         ),
-    ];
+    ]
+}
+
+fn fill(page: &mut AlertsPage, report: &Report, zone: &Zone) {
+    page.figures = figures(report);
     page.bars = report
         .rules
         .iter()
@@ -153,8 +171,30 @@ fn fill(page: &mut AlertsPage, report: &Report) {
             ),
             review(report),
         ),
+        section(
+            "not-checked",
+            "Not checked",
+            "Sources of knowledge that did not answer when an order was written. Each is kept with its order.".to_owned(),
+            unchecked(report, zone),
+        ),
         section("who", "Overrides by person", String::new(), people(report)),
     ];
+}
+
+fn unchecked(report: &Report, zone: &Zone) -> Table {
+    let columns = ["Source", "#Orders", "Last", "What it said"];
+    let empty = "Every source answered whenever an order was written.";
+    let mut table = Table::new("Not checked", &columns, empty);
+    for (source, own) in &report.unchecked {
+        let (at, why) = &own.last;
+        table = table.raised_row(vec![
+            Cell::text(source),
+            Cell::text(&own.orders.to_string()),
+            Cell::text(&When::fhir(at, zone).text),
+            Cell::text(&sentence(why)),
+        ]);
+    }
+    table
 }
 
 fn rules(report: &Report) -> Table {

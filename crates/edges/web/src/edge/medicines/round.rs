@@ -81,6 +81,16 @@ pub fn time(visit: &Visit, at: kernel::Timestamp) -> String {
     When::time_of_day(at, visit.zone()).text
 }
 
+/// The time of a dose: with its day where that is another one than today.
+fn due_time(visit: &Visit, at: kernel::Timestamp) -> String {
+    let zone = visit.zone();
+    if zone.date_at(at) == zone.date_at(visit.app().now()) {
+        time(visit, at)
+    } else {
+        When::at(at, zone).text
+    }
+}
+
 fn allergies(own: &AllergyWords) -> (String, bool) {
     match (own.asked, own.names.is_empty()) {
         (_, false) => (format!("Allergies: {}", own.names.join(", ")), true),
@@ -108,6 +118,8 @@ fn stop_view(visit: &Visit, stop: &Stop) -> StopView {
             .map(|(number, line)| line_view(visit, line, number))
             .collect(),
         unreadable: stop.unreadable.iter().map(|own| sentence(own)).collect(),
+        silent: stop.silent.join(", "),
+        not_checked: stop.not_checked.iter().map(|own| sentence(own)).collect(),
         effects: stop.effects.len(),
     }
 }
@@ -134,9 +146,9 @@ fn line_view(visit: &Visit, line: &Line, number: usize) -> LineView {
     let when = match (&line.due, line.last) {
         (Some(due), _) => format!(
             "{}, from {} to {}",
-            time(visit, due.slot.at),
-            time(visit, due.slot.earliest),
-            time(visit, due.slot.latest)
+            due_time(visit, due.slot.at),
+            due_time(visit, due.slot.earliest),
+            due_time(visit, due.slot.latest)
         ),
         (None, Some(last)) => format!("Last given {}", When::at(last, visit.zone()).text),
         (None, None) => "Not given lately".to_owned(),
@@ -156,6 +168,8 @@ fn line_view(visit: &Visit, line: &Line, number: usize) -> LineView {
             "An alert of tier {tier} stands for it: see the medicines of the patient."
         ));
     }
+    let gaps = line.not_checked.iter();
+    says.extend(gaps.map(|own| sentence(&format!("not checked: {own}"))));
     if line.witness {
         says.push("A witness signs for it.".to_owned());
     }
