@@ -19,6 +19,7 @@ use crate::edge::today::figure;
 use crate::edge::visit::Visit;
 use crate::edge::{Web, answer};
 use crate::pages::medicines::report::{AlertsPage, Bar};
+use crate::pages::today::Figure;
 
 /// Bars of the plot.
 const BARS: usize = 12;
@@ -111,16 +112,20 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn fill(page: &mut AlertsPage, report: &Report, zone: &Zone) {
+fn figures(report: &Report) -> Vec<Figure> {
     let sum = |of: fn(&Rule) -> u64| report.rules.iter().map(of).sum::<u64>().to_string();
-    let unchecked_orders: u64 = report.unchecked.values().map(|own| own.orders).sum();
     let plain = |value: String, label: &str| figure(&value, label, String::new(), false);
-    page.figures = vec![
+    vec![
         plain(report.orders.to_string(), "Orders written"),
         plain(sum(|own| own.counts.overridden), "Overrides, by rule"),
         plain(sum(|own| own.counts.accepted), "Followed, by rule"),
         figure(
-            &unchecked_orders.to_string(),
+            &report
+                .unchecked
+                .values()
+                .map(|own| own.orders)
+                .sum::<u64>()
+                .to_string(),
             "Orders not fully checked, by source",
             "#not-checked".to_owned(),
             !report.unchecked.is_empty(),
@@ -131,7 +136,11 @@ fn fill(page: &mut AlertsPage, report: &Report, zone: &Zone) {
             "#review".to_owned(),
             !report.review.is_empty(),
         ),
-    ];
+    ]
+}
+
+fn fill(page: &mut AlertsPage, report: &Report, zone: &Zone) {
+    page.figures = figures(report);
     page.bars = report
         .rules
         .iter()
