@@ -201,7 +201,7 @@ async fn once(
     if let Some(against) = known(app, caller, &records, dose).await? {
         return Ok(Given::nothing(None, against));
     }
-    let pack = AtBedside::read(app, caller, &ground, &own.article, dose.scan.as_deref())?;
+    let pack = AtBedside::read(app, caller, &ground, (&held, &own, dose)).await?;
     let making = Making {
         app,
         caller,
@@ -399,7 +399,7 @@ impl Making<'_> {
             ordered,
             record,
             records: self.records,
-            from: &self.dose.from,
+            from: &self.pack.taken_from(&self.dose.from)?,
             signers: self.signers,
             late: self.dose.late.clone(),
             done: self.dose.done,

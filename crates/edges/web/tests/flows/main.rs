@@ -16,6 +16,7 @@ mod orders;
 mod prescribing;
 mod round;
 mod sign_in;
+mod stock;
 mod tool_states;
 mod tools;
 mod twins;
