@@ -99,7 +99,7 @@ for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, () => { to
 async function whoIsHere() {
   if (Date.now() - touched > 15 * 60000) says = null;
   try {
-    me = await server();
+    me = navigator.onLine ? await server() : null;
   } catch {
     me = null;
   }
@@ -119,7 +119,7 @@ async function take() {
     await held.keepPack(pack);
     await held.dropSent();
     // What waits to be sent is not thrown away when the disk is full.
-    if (navigator.storage && navigator.storage.persist) await navigator.storage.persist();
+    if (navigator.storage && navigator.storage.persist) navigator.storage.persist().catch(() => {});
     note = "";
   });
   await whoIsHere();
@@ -346,10 +346,15 @@ function refresh(own, pack, doses, now) {
   const done = doses.filter((one) => one.record.order === line.order && (line.slot ? one.slot === line.slot : !one.slot && one.pack === pack.pack.id));
   replaced(own.done, done.map((one) => recorded(one, pack.pack.zone, now)));
   const planned = offer(person, line)?.planned || [];
-  const most = planned[planned.length - 1];
+  const most = planned[planned.length - 1] || { counts: { counts: {}, holds: [] } };
   const filled = { outcome: "given", reason: "", need: "asked", done: false, rights: RIGHTS.map(([code]) => code) };
-  const found = most && !(line.slot && done.length) ? decide(pack, person, line, most, filled, doses, now, unsure(pack, doses)).against : [];
-  replaced(own.against, found.map((one) => tagged(one.text, { block: "tag-bad", unknown: "tag-warn" }[one.verdict] || "tag-plain")));
+  const found = !(line.slot && done.length) ? decide(pack, person, line, most, filled, doses, now, unsure(pack, doses)).against : [];
+  replaced(own.against, found.map((one) => {
+    const [name, look] = WEIGHTS[one.verdict];
+    const text = make("p", "", "round-says");
+    text.append(make("span", name, `tag ${look}`), ` ${one.text}`);
+    return text;
+  }));
   if (line.slot && done.length) {
     own.fold?.remove();
     own.fold = null;
@@ -359,6 +364,7 @@ function refresh(own, pack, doses, now) {
   }
 }
 
+const WEIGHTS = { block: ["Held", "tag-bad"], unknown: ["Not known", "tag-warn"], warn: ["Look", "tag-plain"] };
 const TIERS = { contraindicated: "Contraindicated", high: "Serious alert" };
 function lineOf(pack, person, line, id, now) {
   const box = make("section", "", "round-line");
@@ -436,8 +442,8 @@ async function show() {
   replaced(gate, guard(pack));
   draw(pack, doses, now);
   const known = new Set(drawn.lines.flatMap((own) => doses.filter((one) => one.record.order === own.line.order && (own.line.slot ? one.slot === own.line.slot : !one.slot && one.pack === drawn.pack)).map((one) => one.id)));
-  // Of a round that is not here any more, or of somebody else's: what is to be sent or looked at, never lost.
-  const rest = doses.filter((own) => own.state !== "sent" && !known.has(own.id));
+  // Of a round that is not here any more: what is to be sent or looked at, never lost.
+  const rest = (pack ? opened(pack) : me) ? doses.filter((own) => own.state !== "sent" && !known.has(own.id)) : [];
   replaced(left, rest.map((own) => {
     const card = make("section", "", "card");
     card.append(make("h2", `${own.who || "A patient"}: ${own.name}`), recorded(own, own.zone || "UTC", now));
