@@ -35,6 +35,7 @@ fn signature(number: u128, at: Timestamp) -> Signature {
     Signature {
         practitioner: None,
         person: ActorId::from_uuid(uuid::Uuid::from_u128(number)),
+        practitioner: None,
         name: format!("Person {number}"),
         role: "nurse".to_owned(),
         proved: at,

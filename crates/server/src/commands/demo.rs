@@ -114,6 +114,7 @@ async fn play(
             slug: tenant.slug(),
             folder,
             passwords: &passwords,
+            begun: instance.clock.now(),
             town: &town,
         };
         scenario::play(house, scenario, printer).await
@@ -220,6 +221,7 @@ async fn furnish(
         slug: tenant.slug(),
         folder,
         passwords: &passwords,
+        begun: kernel::Timestamp::from_millis(notes.reference_ms),
         town,
     };
     if notes.furnished {

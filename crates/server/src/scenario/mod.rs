@@ -16,7 +16,7 @@ mod town;
 
 use std::path::Path;
 
-use kernel::Category;
+use kernel::{Category, Timestamp};
 use ledger::verify::Verdict;
 use serde_json::json;
 
@@ -41,6 +41,8 @@ pub struct House<'a> {
     pub folder: &'a Path,
     /// The passwords of its people.
     pub passwords: Passwords<'a>,
+    /// When the demo began.
+    pub begun: Timestamp,
     /// The town around it.
     pub town: &'a Town,
 }

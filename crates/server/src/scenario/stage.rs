@@ -220,6 +220,7 @@ pub struct Stage {
     base: String,
     api: String,
     clocks: Clocks,
+    begun: Timestamp,
     printer: Printer,
     told: Vec<Value>,
 }
@@ -266,6 +267,7 @@ impl Stage {
             base: format!("/t/{slug}/fhir"),
             api: format!("/t/{slug}/api/v1"),
             clocks: Clocks::of(instance, slug).await?,
+            begun: house.begun,
             printer,
             told: Vec::new(),
         })
@@ -282,6 +284,11 @@ impl Stage {
     /// The clocks of the house.
     pub const fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// When the demo began.
+    pub const fn begun(&self) -> Timestamp {
+        self.begun
     }
 
     /// An address of the product's API.

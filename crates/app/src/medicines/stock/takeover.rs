@@ -56,7 +56,7 @@ pub async fn take_over(
         return Ok(shelf.item);
     }
     let mut parts = Parts::default();
-    for book in books {
+    for book in books.into_iter().filter(|own| !own.past.is_empty()) {
         let premises = book.premises.filter(|_| shelf.item.has_register());
         let mut folio = match premises {
             Some(premises) => Some(pages::opened(app, caller, &shelf, &premises).await?),
