@@ -237,7 +237,7 @@ async fn once(
     }
     let bundle = guarded_with(app, caller, bundle, request, beside).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
-    point_out(app, caller, &patient, (dose, decision.as_ref())).await?;
+    point_out(app, caller, &patient, (dose, decision.as_ref())).await;
     Ok(Given {
         decision,
         stored: Some((name, bundle)),
@@ -248,20 +248,23 @@ async fn once(
 }
 
 /// A dose that may have been taken twice is somebody's to look at, whatever way it came in; what devices bring
-/// is looked at when all of it is there.
+/// is looked at when all of it is there. The dose is on the record by now, and its answer says so whatever comes
+/// of this.
 async fn point_out(
     app: &App,
     caller: &Caller,
     patient: &ResourceKey,
     (dose, decision): (&Dose, Option<&Decision>),
-) -> Result<(), AppError> {
+) {
     let reasons = decision.into_iter().flat_map(|own| &own.reasons);
     let mut doubles = reasons.filter(|(_, why)| matches!(why, Why::PossibleDouble { .. }));
     if dose.offline.is_none() && doubles.next().is_some() {
         let patients = [patient.id.clone()];
-        Box::pin(point_out_doubles(app, caller, &patients, dose.happened)).await?;
+        let told = point_out_doubles(app, caller, &patients, dose.happened);
+        if let Err(error) = Box::pin(told).await {
+            tracing::error!(%error, "a possible double dose was not made a task");
+        }
     }
-    Ok(())
 }
 
 /// Seconds of a day, give or take the clocks.

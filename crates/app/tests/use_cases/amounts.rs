@@ -42,6 +42,7 @@ fn pain() -> Dose {
     Dose {
         need: Some("pain".to_owned()),
         reason: Some("the order is known here".to_owned()),
+        done: true,
         ..dose(Outcome::Given)
     }
 }
@@ -179,6 +180,7 @@ async fn a_dose_that_is_sent_twice_wants_a_reason_and_is_somebodys_to_look_at() 
     let (house, nurse) = ward(&[of(&[free])]).await;
     let first = Dose {
         reason: None,
+        done: false,
         ..pain()
     };
     record(&house, &nurse, "own", &first).await.unwrap();
