@@ -236,6 +236,7 @@ impl Shelves {
                 asked: HEXLOWER.encode(&hash),
                 entered: None,
                 order: None,
+                unchecked: None,
             };
             let (_, staged) = shelf.record(app, caller, meta, (what, lines), with)?;
             done.staged.and(staged)?;

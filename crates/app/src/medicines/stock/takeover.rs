@@ -103,6 +103,7 @@ fn written(
         asked: format!("taken over as {}", one.meta.id),
         entered: None,
         order: one.order.clone(),
+        unchecked: None,
     };
     let mut all = Staged::default();
     match (folio, one.entry) {
@@ -119,6 +120,7 @@ fn written(
                 item: moved.map(|_| shelf.item.id.clone()),
                 movement: moved.map(|_| one.meta.id.clone()),
                 order: one.order,
+                sent: None,
             };
             let (written, own) = folio.write(app, caller, draft, source)?;
             with.entered = Some(Entered {

@@ -116,8 +116,7 @@ async fn form_of(visit: &Visit, form: &Form) -> Result<ToolPage, AppError> {
         "" => month.as_str(),
         own => own,
     };
-    let mut people = vec![(String::new(), "Nobody: common stock".to_owned())];
-    people.extend(residents(visit).await?);
+    let people = residents(visit).await?;
     page.fields = vec![
         Field::select("offer", "What, and of whom", choices(&offers, form)),
         Field::text("packs", "How many packs")
