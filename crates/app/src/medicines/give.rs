@@ -179,7 +179,7 @@ async fn once(
     if is_known(app, caller, &records, dose).await? {
         return Ok(Given::known());
     }
-    let pack = AtBedside::read(app, caller, &ground, &own.article, dose.scan.as_deref())?;
+    let pack = AtBedside::read(app, caller, &ground, (&held, &own, dose)).await?;
     let making = Making {
         app,
         caller,
@@ -347,7 +347,7 @@ impl Making<'_> {
             ordered,
             record,
             records: self.records,
-            from: &self.dose.from,
+            from: &self.pack.taken_from(&self.dose.from)?,
             signers: self.signers,
             late: self.dose.late.clone(),
             done: self.dose.done,

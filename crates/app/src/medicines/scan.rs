@@ -7,12 +7,17 @@ use medication::administration::PackState;
 use medication::dictionary::Strength;
 use medication::dictionary::pack::{Day, Scanned, scan as read};
 use medication::gs1::{Pack, ScanError};
+use medication::stock::{Batch, Unusable};
 use serde_json::{Value, json};
 use store::ResourceKey;
 
-use super::ground::Ground;
+use super::give::Dose;
+use super::ground::{Ground, Ordered};
 use super::prescribe::{resource_type, subject};
-use super::{Sources, regimen, sources};
+use super::regimen;
+use super::stock::dose::shelf_of;
+use super::stock::{From, PRODUCT, Shelf};
+use super::{Sources, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -71,10 +76,15 @@ pub async fn scan(
     let refuse = |error: ScanError| AppError::Unprocessable(error.to_string());
     let found = read(&known.dictionary, &known.recalls, text, today(app, caller)?);
     let found = found.map_err(refuse)?;
-    let state = match order {
-        Some(order) => Some(against(app, caller, (order, &known), &found).await?),
-        None => None,
+    let (state, shelf) = match order {
+        Some(order) => {
+            let (state, shelf) = against(app, caller, (order, &known), &found).await?;
+            (Some(state), shelf)
+        }
+        None => (None, of_product(app, caller, &found).await?),
     };
+    let stock = in_stock(shelf.as_ref(), &found.pack, app.now());
+    let state = state.map(|own| stock.over(own));
     Ok(Scan {
         product: found.product.map(|own| Found {
             name: own.name.clone(),
@@ -90,8 +100,8 @@ pub async fn scan(
                 })
                 .collect(),
         }),
-        expired: found.expired,
-        recall: found.recall.map(|own| own.notice.clone()),
+        expired: found.expired || stock.ended,
+        recall: found.recall.map(|own| own.notice.clone()).or(stock.recall),
         pack: found.pack,
         state,
     })
@@ -102,7 +112,7 @@ async fn against(
     caller: &Caller,
     (order, known): (&ResourceKey, &Sources),
     found: &Scanned<'_>,
-) -> Result<PackState, AppError> {
+) -> Result<(PackState, Option<Shelf>), AppError> {
     let version = resource(app, caller, order).await?;
     let body = version.body.unwrap_or_default();
     let document = Document::parse(body.to_vec(), &Limits::default())?;
@@ -110,11 +120,60 @@ async fn against(
     let mut regimen = regimen::load(app, caller, &patient, "$scan").await?;
     regimen::extend(app, caller, &mut regimen, &[document.root()]).await?;
     let article = super::ground::article(known, &regimen.medications, document.root());
-    Ok(found.against(&article, known.knowledge))
+    let shelf = shelf_of(app, caller, document.root(), &regimen.medications).await?;
+    Ok((found.against(&article, known.knowledge), shelf))
+}
+
+/// The medicine of a pack, where its product is kept.
+async fn of_product(
+    app: &App,
+    caller: &Caller,
+    found: &Scanned<'_>,
+) -> Result<Option<Shelf>, AppError> {
+    match found.product {
+        Some(product) => Shelf::find(app, caller, PRODUCT, &product.name.to_lowercase()).await,
+        None => Ok(None),
+    }
+}
+
+/// What the stock knows against a pack.
+#[derive(Default)]
+struct InStock {
+    recall: Option<String>,
+    /// Over, or open too long.
+    ended: bool,
+}
+
+fn in_stock(shelf: Option<&Shelf>, pack: &Pack, now: kernel::Timestamp) -> InStock {
+    let found = shelf.and_then(|own| own.book.unusable_pack(&Batch::of_pack(pack), now));
+    match found {
+        Some((Unusable::Recalled, notice)) => InStock {
+            recall: Some(notice.unwrap_or("called back").to_owned()),
+            ended: false,
+        },
+        Some(_) => InStock {
+            recall: None,
+            ended: true,
+        },
+        None => InStock::default(),
+    }
+}
+
+impl InStock {
+    /// How the pack stands with it: there is one answer over the lists and the stock, and what is wrong with
+    /// the medicine comes first.
+    const fn over(&self, state: PackState) -> PackState {
+        match state {
+            PackState::Other | PackState::OtherStrength | PackState::Recalled => state,
+            _ if self.recall.is_some() => PackState::Recalled,
+            _ if self.ended => PackState::Expired,
+            _ => state,
+        }
+    }
 }
 
 /// Today by the clocks of the house.
-pub(super) fn today(app: &App, caller: &Caller) -> Result<Day, AppError> {
+pub(crate) fn today(app: &App, caller: &Caller) -> Result<Day, AppError> {
     let zone = caller.tenant.time_zone.as_ref();
     let zone = zone.unwrap_or(&app.settings().time_zone).zone();
     let now = jiff::Timestamp::from_microsecond(app.now().as_micros());
@@ -132,34 +191,60 @@ pub(super) struct AtBedside {
 }
 
 impl AtBedside {
-    /// Reads what was scanned, if anything was. What cannot be read is a state, not an error: the dose is
-    /// decided on with it.
-    pub fn read(
+    /// Reads what was scanned for an order, if anything was. What cannot be read is a state, not an error: the
+    /// dose is decided on with it.
+    pub async fn read(
         app: &App,
         caller: &Caller,
         ground: &Ground,
-        article: &medication::content::Article,
-        text: Option<&str>,
+        (order, own, dose): (&regimen::Held, &Ordered, &Dose),
     ) -> Result<Self, AppError> {
-        let Some(text) = text else {
+        let Some(text) = dose.scan.as_deref() else {
             return Ok(Self {
                 state: PackState::NotScanned,
                 pack: None,
             });
         };
         let known = ground.sources();
-        Ok(
-            match read(&known.dictionary, &known.recalls, text, today(app, caller)?) {
-                Ok(found) => Self {
-                    state: found.against(article, known.knowledge),
-                    pack: Some(found.pack),
-                },
-                Err(_) => Self {
-                    state: PackState::Unreadable,
-                    pack: None,
-                },
-            },
-        )
+        let today = today(app, caller)?;
+        let Ok(found) = read(&known.dictionary, &known.recalls, text, today) else {
+            return Ok(Self {
+                state: PackState::Unreadable,
+                pack: None,
+            });
+        };
+        let shelf = shelf_of(app, caller, order.root(), &ground.regimen.medications).await?;
+        let stock = in_stock(shelf.as_ref(), &found.pack, app.now());
+        Ok(Self {
+            state: stock.over(found.against(&own.article, known.knowledge)),
+            pack: Some(found.pack),
+        })
+    }
+
+    /// From where it is taken: the batch that was scanned is the one that leaves the stock, whatever must be
+    /// used first.
+    pub fn taken_from(&self, stated: &From) -> Result<From, AppError> {
+        let is_other = matches!(self.state, PackState::Other | PackState::OtherStrength);
+        let read = match &self.pack {
+            Some(pack) if !is_other => Batch::of_pack(pack),
+            _ => return Ok(stated.clone()),
+        };
+        let mut from = stated.clone();
+        match &mut from.batch {
+            _ if read == Batch::default() => {}
+            None => from.batch = Some(read),
+            Some(own) if own.may_be(&read) => {
+                own.lot = own.lot.take().or(read.lot);
+                own.serial = own.serial.take().or(read.serial);
+                own.expiry = own.expiry.or(read.expiry);
+            }
+            Some(_) => {
+                return Err(AppError::Unprocessable(
+                    "the pack that was scanned is of another batch than the one that is named: scan the pack it is given from".to_owned(),
+                ));
+            }
+        }
+        Ok(from)
     }
 
     /// Whether the scan itself shows that it is the right medicine.

@@ -55,6 +55,8 @@ mod signing_in;
 #[cfg(test)]
 mod stock;
 #[cfg(test)]
+mod stock_laws;
+#[cfg(test)]
 mod subscribed;
 #[cfg(test)]
 mod subscriptions;

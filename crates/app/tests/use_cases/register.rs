@@ -313,6 +313,8 @@ async fn the_register_keeps_its_laws_through_the_use_cases() {
     assert_eq!(agreed(&house, &nurse, &item, &page).await, 38);
     // A count that differs waits for its finding.
     let counted = pages::Count {
+        id: "counted".parse().unwrap(),
+        seen: 4,
         found: 37.into(),
         happened: None,
         late: None,

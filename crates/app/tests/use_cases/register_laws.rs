@@ -287,12 +287,13 @@ async fn a_count_of_one_place_does_not_speak_for_the_page() {
         let open = pages::read(&house.app, &nurse, &page).await.unwrap();
         (open.lines.len(), open.head.counted.is_some())
     };
-    let trolley = count("trolley", 10, None);
+    let trolley = count("trolley", 10, 2, None);
     let came = act(&house, &nurse, &item, signed("c1", trolley)).await;
     assert!(came.unwrap().moved.entered.is_none());
     let empty = Wanted::Count {
         of: at("home"),
         counted: Vec::new(),
+        seen: 3,
         reason: None,
     };
     let none = act(&house, &nurse, &item, signed("c2", empty)).await;
@@ -303,6 +304,7 @@ async fn a_count_of_one_place_does_not_speak_for_the_page() {
             batch: first(),
             found: Decimal::ZERO,
         }],
+        seen: 3,
         reason: None,
     };
     act(&house, &nurse, &item, signed("c3", nothing))
@@ -318,12 +320,12 @@ async fn a_count_of_one_place_does_not_speak_for_the_page() {
     )
     .await
     .unwrap();
-    let all = count("cupboard", 28, None);
+    let all = count("cupboard", 28, 5, None);
     let came = act(&house, &nurse, &item, signed("c4", all)).await.unwrap();
     assert_eq!(came.moved.entered.unwrap().entry, 2);
     assert_eq!(counted().await, (2, true));
     // Less found than booked is no count of the shelf.
-    let less = count("cupboard", 27, Some(VarianceReason::Lost));
+    let less = count("cupboard", 27, 6, Some(VarianceReason::Lost));
     let less = act(&house, &nurse, &item, signed("c5", less)).await;
     assert_eq!(category(less), Category::Unprocessable);
 }
@@ -356,6 +358,8 @@ async fn one_person_with_two_accounts_is_no_two_people() {
         "{alone:?}"
     );
     let counted = pages::Count {
+        id: "counted".parse().unwrap(),
+        seen: 1,
         found: 28.into(),
         happened: None,
         late: None,
@@ -407,7 +411,7 @@ async fn what_another_branch_keeps_is_moved_by_its_own_people() {
         ("x1", receipt("annex", 1, first())),
         ("x2", wasted("annex", 1, lot())),
         ("x3", transfer("cupboard", "annex", 1)),
-        ("x4", count("annex", 40, None)),
+        ("x4", count("annex", 40, 2, None)),
         ("x5", undo),
     ] {
         let refused = act(&house, &nurse, &item, moved(id, what)).await;
@@ -482,6 +486,8 @@ async fn the_register_of_another_branch_is_written_by_its_own_people() {
     let refused = act(&house, &theirs, &item, mixed).await;
     assert_eq!(category(refused), Category::Unprocessable);
     let counted = pages::Count {
+        id: "counted".parse().unwrap(),
+        seen: 1,
         found: 20.into(),
         happened: None,
         late: None,

@@ -84,6 +84,7 @@ pub fn receipt(to: &str, amount: u32, batch: Batch) -> Wanted {
         batch,
         scan: None,
         order: None,
+        unchecked: None,
     }
 }
 
@@ -96,13 +97,15 @@ pub fn transfer(from: &str, to: &str, amount: u32) -> Wanted {
     }
 }
 
-pub fn count(of: &str, found: u32, reason: Option<VarianceReason>) -> Wanted {
+/// A count of the first batch, made when there were so many movements.
+pub fn count(of: &str, found: u32, seen: u32, reason: Option<VarianceReason>) -> Wanted {
     Wanted::Count {
         of: at(of),
         counted: vec![Counted {
             batch: first(),
             found: found.into(),
         }],
+        seen,
         reason,
     }
 }
@@ -224,7 +227,7 @@ async fn moving_at_once() {
                 reason: medication::stock::WasteReason::Damaged,
                 method: "crushed in the bin for medicines".to_owned(),
             },
-            _ => count("trolley", 5, Some(VarianceReason::Miscounted)),
+            _ => count("trolley", 5, 1, Some(VarianceReason::Miscounted)),
         };
         let wanted = moved(&format!("m{number}"), what);
         let (house, nurse, item) = (&house, &nurse, &item);
@@ -379,6 +382,7 @@ async fn what_does_not_hold_is_refused_and_moves_nothing() {
         batch: first(),
         scan: None,
         order: None,
+        unchecked: None,
     };
     assert_eq!(
         category(act(&house, &nurse, &item, moved("w0", for_stranger)).await),
@@ -391,6 +395,7 @@ async fn what_does_not_hold_is_refused_and_moves_nothing() {
         batch: Batch::default(),
         scan: Some(scan.to_owned()),
         order: None,
+        unchecked: None,
     };
     let future = Move {
         happened: Some(house.app.now().plus_seconds(3600)),
@@ -399,7 +404,7 @@ async fn what_does_not_hold_is_refused_and_moves_nothing() {
     let wrong = [
         moved("w1", receipt("attic", 1, first())),
         moved("w2", receipt("cupboard", 1, batch("OLD", "2026-01-31"))),
-        moved("w3", count("cupboard", 27, None)),
+        moved("w3", count("cupboard", 27, 1, None)),
         moved("w4", transfer("cupboard", "cupboard", 1)),
         // Morphine's number on a pack of paracetamol, a wrong check digit.
         moved("w5", scanned("(01)02000000002101(17)271231(10)X")),

@@ -42,7 +42,9 @@ pub async fn play(stage: &mut Stage) -> Result<(), Stop> {
     send(stage, title, call, (200, &[&balance])).await?;
     let counts = format!("{}/counts", page.address);
     let found = (page.before + 5).to_string();
-    let count = json!({ "found": found, "signing": signing });
+    // After what stood there: the receipt, its correction and the dose.
+    let seen = page.entries + 3;
+    let count = json!({ "id": stage.fresh(), "seen": seen, "found": found, "signing": signing });
     let call = (Who::Nurse, Method::POST, counts.as_str(), &count);
     let title = "Two people count the cupboard: it agrees";
     send(stage, title, call, (201, &["\"incident\":null"])).await?;

@@ -37,6 +37,7 @@ pub(crate) struct Source {
     pub item: Option<ItemId>,
     pub movement: Option<MovementId>,
     pub order: Option<String>,
+    pub sent: Option<MovementId>,
 }
 
 fn by_item(premises: &PremisesId, item: &ItemId) -> String {
@@ -212,6 +213,7 @@ impl Folio {
             item: source.item,
             movement: source.movement,
             order: source.order,
+            sent: source.sent,
         };
         self.head.entries = written.entry.number;
         self.head.balance = written.entry.balance;

@@ -142,6 +142,7 @@ async fn settled(
         item: adjust.map(|own| own.item.clone()),
         movement: adjust.map(|own| own.movement.clone()),
         order: None,
+        sent: None,
     };
     let (written, mut staged) = folio.write(app, caller, draft, source)?;
     let Some(adjust) = adjust else {
@@ -170,6 +171,7 @@ async fn settled(
             entry: written.entry.number,
         }),
         order: None,
+        unchecked: None,
     };
     let lines = vec![adjusted(&account, &adjust.batch, by)?];
     let meta = meta(&adjust.movement, caller, signers, now);

@@ -58,4 +58,7 @@ pub struct Line {
     /// The order that it was given from: `MedicationRequest/1`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub order: Option<String>,
+    /// The id of a count, made by its sender: sent again it is the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sent: Option<MovementId>,
 }

@@ -213,6 +213,7 @@ async fn open_with(
         item: Some(shelf.item.id.clone()),
         movement: Some(opening.id.clone()),
         order: None,
+        sent: None,
     };
     let (written, mut staged) = folio.write(app, caller, draft, source)?;
     let count = Moving::Count {
@@ -227,6 +228,7 @@ async fn open_with(
             entry: written.entry.number,
         }),
         order: None,
+        unchecked: None,
     };
     let meta = meta(&opening.id, caller, signers, now);
     let (_, moved) = shelf.record(app, caller, meta, (count, Vec::new()), with)?;
@@ -328,8 +330,12 @@ pub async fn sheets(
 /// A count of everything that the page has.
 #[derive(Debug, Clone)]
 pub struct Count {
+    /// Made by its sender: the same id twice is the same count.
+    pub id: MovementId,
     /// What was found.
     pub found: Decimal,
+    /// How many entries the page had when it was counted.
+    pub seen: u32,
     /// When; now.
     pub happened: Option<Timestamp>,
     /// Why it is late, where it is.
@@ -354,6 +360,12 @@ pub async fn count(
     loop {
         let now = app.now();
         let mut folio = Folio::open(app, caller, id).await?;
+        if let Some(before) = before(&folio, count)? {
+            return Ok(before);
+        }
+        if folio.head.entries != count.seen {
+            return Err(ruled(RegisterError::Outdated));
+        }
         let draft = Draft {
             what: Entry::Counted { found: count.found },
             happened: count.happened.unwrap_or(now),
@@ -361,7 +373,11 @@ pub async fn count(
             signed: signers.two(now)?,
             late: count.late.clone(),
         };
-        let (written, staged) = folio.write(app, caller, draft, Source::default())?;
+        let source = Source {
+            sent: Some(count.id.clone()),
+            ..Source::default()
+        };
+        let (written, staged) = folio.write(app, caller, draft, source)?;
         match committed(app, caller, staged).await? {
             Ok(()) => {
                 let line = folio.lines.last().cloned();
@@ -372,6 +388,23 @@ pub async fn count(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// The count of this id, where it was written before; another one under it is refused.
+fn before(folio: &Folio, count: &Count) -> Result<Option<(Line, Option<Incident>)>, AppError> {
+    let mut lines = folio.lines.iter();
+    let Some(line) = lines.find(|own| own.sent.as_ref() == Some(&count.id)) else {
+        return Ok(None);
+    };
+    if line.entry.what != (Entry::Counted { found: count.found }) {
+        return Err(AppError::Conflict(format!(
+            "count {} is another one: give this one an id of its own",
+            count.id
+        )));
+    }
+    let mut incidents = folio.page.incidents();
+    let incident = incidents.find(|own| own.entry == line.entry.number);
+    Ok(Some((line.clone(), incident.cloned())))
 }
 
 /// A correction of an entry's quantity.
@@ -448,6 +481,7 @@ async fn corrected(
         item: Some(item.clone()),
         movement: Some(correct.movement.clone()),
         order: None,
+        sent: None,
     };
     let (written, mut staged) = folio.write(app, caller, draft, source)?;
     let after = folio.page.effective(correct.of).ok_or_else(none)?;
@@ -463,6 +497,7 @@ async fn corrected(
             entry: written.entry.number,
         }),
         order: None,
+        unchecked: None,
     };
     let lines = vec![adjusted(&of, &batch, after - before)?];
     let meta = meta(&correct.movement, caller, signers, now);

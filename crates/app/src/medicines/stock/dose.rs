@@ -149,15 +149,20 @@ pub(crate) struct Dosed<'a> {
 }
 
 /// The medicine that an order is given from, where it is kept.
-async fn shelf(app: &App, caller: &Caller, dosed: &Dosed<'_>) -> Result<Option<Shelf>, AppError> {
-    let reference = dosed.order.get("medicationReference");
+pub(crate) async fn shelf_of(
+    app: &App,
+    caller: &Caller,
+    order: Value<'_>,
+    medications: &Medications,
+) -> Result<Option<Shelf>, AppError> {
+    let reference = order.get("medicationReference");
     if let Some(reference) = reference.and_then(|own| own.get_str("reference"))
         && let Some(found) = Shelf::find(app, caller, MEDICATION, &reference).await?
     {
         return Ok(Some(found));
     }
     let known = sources(app).await?;
-    let product = facts::product(&known.dictionary, dosed.order, dosed.medications);
+    let product = facts::product(&known.dictionary, order, medications);
     match product {
         Some(product) => {
             let name = product.name.to_lowercase();
@@ -249,7 +254,8 @@ pub(crate) async fn stage(
     let Some(standing) = standing else {
         return Ok(effect);
     };
-    let Some(mut own) = shelf(app, caller, dosed).await? else {
+    let own = shelf_of(app, caller, dosed.order, dosed.medications).await?;
+    let Some(mut own) = own else {
         effect.said.push(Said::NotKept);
         return Ok(effect);
     };
@@ -470,6 +476,7 @@ async fn record(
         asked: format!("dose of {}", dosed.name),
         entered: None,
         order: Some(dosed.name.to_owned()),
+        unchecked: None,
     };
     let entering = Entering {
         signers: dosed.signers,

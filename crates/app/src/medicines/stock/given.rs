@@ -73,8 +73,11 @@ fn parts(
         return Ok(found.parts);
     };
     let own = shelf.book.batches(account);
-    let mut own = own.filter(|(batch, _)| is_read(batch, read));
-    let Some((batch, _)) = own.find(|(_, held)| *held >= units.get()) else {
+    let mut own: Vec<_> = own.filter(|(batch, _)| batch.may_be(read)).collect();
+    // What says all that was read comes before what leaves some of it open.
+    own.sort_by_key(|(batch, _)| !is_read(batch, read));
+    let enough = own.into_iter().find(|(_, held)| *held >= units.get());
+    let Some((batch, _)) = enough else {
         return Err(ruled(StockError::Short {
             account: Box::new(account.clone()),
             batch: Box::new(read.clone()),

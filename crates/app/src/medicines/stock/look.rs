@@ -167,7 +167,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Seen>, AppError> {
     let now = app.now();
     let mut found = Vec::new();
     for doc in all::<Item>(app, &caller.scope, DocKind::StockItem).await? {
-        let shelf = Shelf::of(app, caller, doc.value, doc.version)?;
+        let shelf = Shelf::of(app, caller, doc.value, doc.version).await?;
         let mut seen = Seen::of(shelf, &BTreeSet::new(), now)?;
         // The list says how much there is, and not whose.
         seen.there.clear();

@@ -25,7 +25,7 @@ pub use given::From;
 pub use places::Place;
 pub(crate) use places::{belongs, known, known_premises, premises};
 pub(crate) use register::of_house;
-pub(crate) use shelf::{Shelf, Staged, With, committed, zone};
+pub(crate) use shelf::{PRODUCT, Shelf, Staged, With, committed, zone};
 
 /// A medicine that is kept, with what is there of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -115,6 +115,9 @@ pub struct Moved {
     /// The order that it was given from: `MedicationRequest/1`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub order: Option<String>,
+    /// Why a pack was taken in though no list could say what it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unchecked: Option<String>,
 }
 
 impl Moved {

@@ -6,11 +6,12 @@
 use identity::Interaction;
 use jiff::civil::Date;
 use kernel::Timestamp;
-use medication::dictionary::Dictionary;
-use medication::gs1;
+use medication::administration::PackState;
+use medication::content::Article;
+use medication::dictionary::pack::{self, Scanned};
 use medication::ids::{ItemId, LocationId, MovementId, OrderId, PartyId};
 use medication::stock::{
-    Account, Batch, Counted, Discrepancy, Line, Meta, ReturnReason, StockError, Units,
+    Account, Batch, Counted, Discrepancy, Line, Meta, ReturnReason, StockError, Units, Unusable,
     VarianceReason, WasteReason, What,
 };
 use rust_decimal::Decimal;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use store::{CommitError, DocKind};
 
+use super::look::between;
 use super::places::{self, Place};
 use super::register;
 use super::shelf::{Shelf, Staged, With, committed};
@@ -27,7 +29,8 @@ use crate::admin::allow;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::medicines::register::{Signers, Signing};
-use crate::medicines::sources;
+use crate::medicines::scan::today;
+use crate::medicines::{Sources, sources};
 use crate::retry::Retry;
 
 /// What is to happen.
@@ -56,6 +59,9 @@ pub enum Wanted {
         /// For which order.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         order: Option<OrderId>,
+        /// Why a pack is taken in that no list knows: somebody read its label.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        unchecked: Option<String>,
     },
     /// It goes back.
     Return {
@@ -101,6 +107,8 @@ pub enum Wanted {
         of: Place,
         /// What was found of every batch.
         counted: Vec<Counted>,
+        /// How many movements the medicine had when it was counted.
+        seen: u32,
         /// Why the book differs, where it does.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         reason: Option<VarianceReason>,
@@ -290,17 +298,20 @@ async fn stage(
         witness: signers.witness(),
         discrepancy: wanted.discrepancy.clone(),
     };
-    let (what, lines) = Making {
+    let making = Making {
         app,
         caller,
         meta: &meta,
-    }
-    .moves(shelf, &wanted.what)
-    .await?;
+    };
+    let Made {
+        what,
+        lines,
+        unchecked,
+    } = making.moves(shelf, &wanted.what).await?;
     let with = With {
         asked: asked.to_owned(),
-        entered: None,
-        order: None,
+        unchecked,
+        ..With::default()
     };
     let entering = register::Entering {
         signers,
@@ -317,17 +328,37 @@ struct Making<'a> {
     meta: &'a Meta,
 }
 
+/// A movement with its lines.
+struct Made {
+    what: What,
+    lines: Vec<Line>,
+    /// Why a pack is taken in that nobody could check.
+    unchecked: Option<String>,
+}
+
+impl Made {
+    const fn of(what: What, lines: Vec<Line>) -> Self {
+        Self {
+            what,
+            lines,
+            unchecked: None,
+        }
+    }
+}
+
+/// What is known of a pack that is received.
+struct Received {
+    batch: Batch,
+    checked: bool,
+}
+
 impl Making<'_> {
     /// The movement with its lines; those of counts and corrections are the book's own.
-    async fn moves(
-        &self,
-        shelf: &mut Shelf,
-        wanted: &Wanted,
-    ) -> Result<(What, Vec<Line>), AppError> {
-        Ok(match wanted {
+    async fn moves(&self, shelf: &mut Shelf, wanted: &Wanted) -> Result<Made, AppError> {
+        let (what, lines) = match wanted {
             Wanted::Receipt { .. } | Wanted::Return { .. } | Wanted::Waste { .. } => {
                 let known = sources(self.app).await?;
-                self.in_and_out(shelf, wanted, &known.dictionary)?
+                return self.in_and_out(shelf, wanted, &known);
             }
             Wanted::Transfer {
                 from,
@@ -335,23 +366,17 @@ impl Making<'_> {
                 units,
                 batch,
             } => {
-                let (account, to) = (from.account(), moved_to(from, to));
-                let parts = if let Some(batch) = batch {
-                    vec![(batch.clone(), *units)]
-                } else {
-                    let found = shelf.book.allocate(&account, *units, self.meta.happened);
-                    found.map_err(ruled)?.parts
-                };
-                let parts = parts.iter();
-                let lines =
-                    parts.map(|(own, units)| line(own, *units, account.clone(), to.clone()));
-                (What::Transfer, lines.collect())
+                let sides = (from.account(), moved_to(from, to));
+                let lines = self.transferred(shelf, sides, (*units, batch.as_ref()))?;
+                (What::Transfer, lines)
             }
             Wanted::Count {
                 of,
                 counted,
+                seen,
                 reason,
             } => {
+                self.unmoved(shelf, (&of.account(), *seen)).await?;
                 let count = What::Count {
                     of: of.account(),
                     counted: counted.clone(),
@@ -380,7 +405,47 @@ impl Making<'_> {
                 let (of, note) = (of.clone(), note.clone());
                 (What::Correction { of, note }, Vec::new())
             }
-        })
+        };
+        Ok(Made::of(what, lines))
+    }
+
+    /// The lines of a transfer: of the batch that is named, or of what must be used first.
+    fn transferred(
+        &self,
+        shelf: &Shelf,
+        (from, to): (Account, Account),
+        (units, batch): (Units, Option<&Batch>),
+    ) -> Result<Vec<Line>, AppError> {
+        let parts = if let Some(batch) = batch {
+            vec![(batch.clone(), units)]
+        } else {
+            let found = shelf.book.allocate(&from, units, self.meta.happened);
+            found.map_err(ruled)?.parts
+        };
+        let parts = parts.iter();
+        let lines = parts.map(|(own, units)| line(own, *units, from.clone(), to.clone()));
+        Ok(lines.collect())
+    }
+
+    /// Refuses a count of a place where something moved since it was counted.
+    async fn unmoved(&self, shelf: &Shelf, (of, seen): (&Account, u32)) -> Result<(), AppError> {
+        const MOST: u32 = 500;
+        let now = shelf.item.movements;
+        if seen > now {
+            return refuse(format!(
+                "the medicine has {now} movements: send how many it had when it was counted"
+            ));
+        }
+        let outdated = || ruled(StockError::Outdated);
+        if now - seen > MOST {
+            return Err(outdated());
+        }
+        let since = between(self.app, self.caller, &shelf.item.id, seen, now).await?;
+        let mut lines = since.iter().flat_map(|own| &own.movement.lines);
+        if lines.any(|line| line.from == *of || line.to == *of) {
+            return Err(outdated());
+        }
+        Ok(())
     }
 
     /// What comes into the house and what leaves it.
@@ -388,8 +453,8 @@ impl Making<'_> {
         &self,
         shelf: &Shelf,
         wanted: &Wanted,
-        products: &Dictionary,
-    ) -> Result<(What, Vec<Line>), AppError> {
+        known: &Sources,
+    ) -> Result<Made, AppError> {
         let supplier = |party: &PartyId| Account::Supplier {
             party: party.clone(),
         };
@@ -401,11 +466,22 @@ impl Making<'_> {
                 batch,
                 scan,
                 order,
+                unchecked,
             } => {
-                let batch = self.received(shelf, batch, scan.as_deref(), products)?;
-                let lines = vec![line(&batch, *units, supplier(from), to.account())];
+                let found = self.received(shelf, batch, scan.as_deref(), known)?;
+                let why = unchecked.as_deref().map(str::trim);
+                let why = why.filter(|own| !own.is_empty() && !found.checked);
+                if !found.checked && why.is_none() {
+                    return refuse(
+                        "no list says what this pack is, so it was not checked: read the label and say why it is taken in (unchecked)",
+                    );
+                }
+                let lines = vec![line(&found.batch, *units, supplier(from), to.account())];
                 let order = order.clone();
-                (What::Receipt { order }, lines)
+                Made {
+                    unchecked: why.map(str::to_owned),
+                    ..Made::of(What::Receipt { order }, lines)
+                }
             }
             Wanted::Return {
                 from,
@@ -415,7 +491,7 @@ impl Making<'_> {
                 reason,
             } => {
                 let lines = vec![line(batch, *units, from.account(), supplier(to))];
-                (What::Return { reason: *reason }, lines)
+                Made::of(What::Return { reason: *reason }, lines)
             }
             Wanted::Waste {
                 from,
@@ -426,60 +502,106 @@ impl Making<'_> {
             } => {
                 let lines = vec![line(batch, *units, from.account(), Account::Waste)];
                 let (reason, method) = (*reason, method.clone());
-                (What::Waste { reason, method }, lines)
+                Made::of(What::Waste { reason, method }, lines)
             }
             _ => return Err(AppError::Fault("a movement of another kind".to_owned())),
         })
     }
 
-    /// The batch that is received: what is said and what the pack says must agree, and its last day must
-    /// not be over.
+    /// The batch that is received: what is said and what the pack says must agree, it must not have been
+    /// called back, and its last day must not be over.
     fn received(
         &self,
         shelf: &Shelf,
         said: &Batch,
         scan: Option<&str>,
-        products: &Dictionary,
-    ) -> Result<Batch, AppError> {
+        known: &Sources,
+    ) -> Result<Received, AppError> {
         let mut batch = said.clone();
+        let mut checked = true;
         if let Some(scan) = scan {
-            let pack = gs1::read(scan, year(self.meta.recorded)).map_err(ruled)?;
-            let known = products.by_gtin(pack.gtin);
-            if let (Some(known), Some(own)) = (known, &shelf.item.product)
-                && known.name != *own
-            {
+            let today = today(self.app, self.caller)?;
+            let found = pack::scan(&known.dictionary, &known.recalls, scan, today);
+            let found = found.map_err(ruled)?;
+            checked = is_of(shelf, &found, known)?;
+            if let Some(recall) = found.recall {
                 return refuse(format!(
-                    "the pack is {}, not {own}: set it aside and send it back",
-                    known.name
+                    "this pack was called back ({}): set it aside and send it back",
+                    recall.notice
                 ));
             }
-            let read = Batch::of_pack(&pack);
-            for (stated, read, what) in [
-                (&mut batch.lot, &read.lot, "lot"),
-                (&mut batch.serial, &read.serial, "serial number"),
-            ] {
-                if let (Some(stated), Some(read)) = (&*stated, read)
-                    && stated != read
-                {
-                    return refuse(format!("the {what} is {read} on the pack, not {stated}"));
-                }
-                *stated = stated.take().or_else(|| read.clone());
-            }
-            let differs = |own: Date| read.expiry.is_some_and(|read| read != own);
-            if batch.expiry.is_some_and(differs) {
-                return refuse("the last day of use is another one on the pack: read it again");
-            }
-            batch.expiry = batch.expiry.or(read.expiry);
+            agreed(&mut batch, &Batch::of_pack(&found.pack))?;
+        }
+        let now = self.meta.happened;
+        if let Some((Unusable::Recalled, notice)) = shelf.book.unusable_pack(&batch, now)
+            && batch.lot.is_some()
+        {
+            return refuse(format!(
+                "this lot was called back ({}): set it aside and send it back",
+                notice.unwrap_or_default()
+            ));
         }
         let zone = super::zone(self.app, self.caller).zone();
-        if batch
-            .expires(&zone)
-            .is_some_and(|end| end <= self.meta.happened)
-        {
+        if batch.expires(&zone).is_some_and(|end| end <= now) {
             return refuse("this batch is expired: set it aside and send it back");
         }
-        Ok(batch)
+        Ok(Received { batch, checked })
     }
+}
+
+/// Whether a pack that was read is this medicine: refused where it is another one, false where no list says
+/// what it is.
+fn is_of(shelf: &Shelf, found: &Scanned<'_>, known: &Sources) -> Result<bool, AppError> {
+    let Some(product) = found.product else {
+        return Ok(false);
+    };
+    let other = || {
+        refuse(format!(
+            "the pack is {}, not {}: set it aside and send it back",
+            product.name, shelf.item.name
+        ))
+    };
+    if let Some(own) = &shelf.item.product {
+        return if product.name == *own {
+            Ok(true)
+        } else {
+            other()
+        };
+    }
+    // Kept by hand: by what the name says it holds.
+    let own = Article::of_name(&shelf.item.name, known.knowledge);
+    let own = Scanned {
+        recall: None,
+        expired: false,
+        ..found.clone()
+    }
+    .against(&own, known.knowledge);
+    match own {
+        PackState::Fits => Ok(true),
+        PackState::Other | PackState::OtherStrength => other(),
+        _ => Ok(false),
+    }
+}
+
+/// Takes what a pack says into what is said of it.
+fn agreed(said: &mut Batch, read: &Batch) -> Result<(), AppError> {
+    for (stated, read, what) in [
+        (&mut said.lot, &read.lot, "lot"),
+        (&mut said.serial, &read.serial, "serial number"),
+    ] {
+        if let (Some(stated), Some(read)) = (&*stated, read)
+            && stated != read
+        {
+            return refuse(format!("the {what} is {read} on the pack, not {stated}"));
+        }
+        *stated = stated.take().or_else(|| read.clone());
+    }
+    let differs = |own: Date| read.expiry.is_some_and(|read| read != own);
+    if said.expiry.is_some_and(differs) {
+        return refuse("the last day of use is another one on the pack: read it again");
+    }
+    said.expiry = said.expiry.or(read.expiry);
+    Ok(())
 }
 
 fn line(batch: &Batch, units: Units, from: Account, to: Account) -> Line {
@@ -489,13 +611,6 @@ fn line(batch: &Batch, units: Units, from: Account, to: Account) -> Line {
         from,
         to,
     }
-}
-
-fn year(at: Timestamp) -> u16 {
-    at.to_fhir_instant()
-        .get(..4)
-        .and_then(|own| own.parse().ok())
-        .unwrap_or(2026)
 }
 
 /// A line that puts an account right.

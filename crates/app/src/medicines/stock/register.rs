@@ -189,6 +189,7 @@ impl Writing<'_> {
             item: Some(shelf.item.id.clone()),
             movement: Some(meta.id.clone()),
             order: entering.dose.as_ref().map(|own| own.order.clone()),
+            sent: None,
         };
         let (written, staged) = folio.write(self.app, self.caller, draft, source)?;
         let entered = Entered {

@@ -4,7 +4,9 @@
 use kernel::{LogicalId, ZoneName};
 use ledger::leaf::Class;
 use medication::ids::{ItemId, MovementId, ResidentId};
-use medication::stock::{Book, Crossing, Meta, Recorded, Status, Step, Taken, What, crossing};
+use medication::stock::{
+    Book, Crossing, Meta, Recall, Recorded, Status, Step, Taken, What, crossing,
+};
 use medication::stock::{Line, StockError};
 use store::{CommitError, DocExpected, DocKind, DocWrite, Entry, Guard, Log};
 
@@ -15,6 +17,7 @@ use crate::context::Caller;
 use crate::entry::house_entry;
 use crate::error::AppError;
 use crate::medicines::register::Folio;
+use crate::medicines::{Sources, sources};
 use crate::record::bundle::Beside;
 use crate::unit::UnitOfWork;
 
@@ -25,7 +28,7 @@ pub(super) const CORRECTS: &str = "correction";
 /// The look-up of items by their resource.
 pub(super) const MEDICATION: &str = "medication";
 /// The look-up of items by their product.
-pub(super) const PRODUCT: &str = "product";
+pub(crate) const PRODUCT: &str = "product";
 
 /// A medicine that is kept, as it was read.
 #[derive(Debug, Clone)]
@@ -111,7 +114,7 @@ impl Shelf {
     pub async fn open(app: &App, caller: &Caller, id: &ItemId) -> Result<Self, AppError> {
         let found = load::<Item>(app, &caller.scope, DocKind::StockItem, id.as_str()).await?;
         let found = found.ok_or_else(|| AppError::not_found(format!("stock of {id}")))?;
-        Self::of(app, caller, found.value, found.version)
+        Self::of(app, caller, found.value, found.version).await
     }
 
     /// The medicine that a look-up finds.
@@ -127,10 +130,10 @@ impl Shelf {
             .await?;
         let Some(doc) = found else { return Ok(None) };
         let item: Item = serde_json::from_slice(&doc.body)?;
-        Self::of(app, caller, item, doc.version).map(Some)
+        Self::of(app, caller, item, doc.version).await.map(Some)
     }
 
-    pub(super) fn of(
+    pub(super) async fn of(
         app: &App,
         caller: &Caller,
         item: Item,
@@ -143,6 +146,7 @@ impl Shelf {
             Some(class) => book.controlled(class),
             None => book,
         };
+        let book = called_back(&*sources(app).await?, &item, book);
         Ok(Self {
             item,
             version,
@@ -247,6 +251,7 @@ impl Shelf {
             crossing: crossed,
             entered: with.entered,
             order: with.order,
+            unchecked: with.unchecked,
         };
         let staged = self.staged(app, caller, &moved)?;
         Ok((moved, staged))
@@ -323,7 +328,7 @@ pub(super) fn fresh(app: &App) -> Result<MovementId, AppError> {
 }
 
 /// What a movement is written with.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct With {
     /// What was asked, as a hash.
     pub asked: String,
@@ -331,6 +336,33 @@ pub(crate) struct With {
     pub entered: Option<Entered>,
     /// The order that it was given from.
     pub order: Option<String>,
+    /// Why a pack was taken in that nobody could check.
+    pub unchecked: Option<String>,
+}
+
+/// The book with what the lists of the instance call back of its medicine: there is one answer to whether a
+/// batch was called back.
+fn called_back(known: &Sources, item: &Item, mut book: Book) -> Book {
+    let product = item.product.as_deref();
+    let Some(product) = product.and_then(|own| known.dictionary.by_name(own)) else {
+        return book;
+    };
+    let numbers: Vec<String> = product.gtins.iter().map(|own| own.digits()).collect();
+    for own in known
+        .recalls
+        .iter()
+        .filter(|own| numbers.contains(&own.gtin))
+    {
+        // A book does not know the number of a pack: a whole number is told where there is one only.
+        if own.batch.is_some() || numbers.len() == 1 {
+            let recall = Recall {
+                at: kernel::Timestamp::from_micros(0),
+                notice: own.notice.clone(),
+            };
+            book.call_back(own.batch.clone(), recall);
+        }
+    }
+    book
 }
 
 /// By what an item is found.

@@ -29,6 +29,9 @@ pub enum RegisterError {
     /// The witness is the giver.
     #[error("the witness is the giver: ask another person to sign")]
     SamePerson,
+    /// Something was entered after it was counted.
+    #[error("something was entered since it was counted: read the page and count again")]
+    Outdated,
     /// A proof of identity that is of the future or too old.
     #[error("{0} has to prove who they are again: a proof holds for five minutes")]
     NotFresh(String),
@@ -111,7 +114,8 @@ impl Categorised for RegisterError {
             | Self::Stage { .. }
             | Self::NotFirst
             | Self::PageExists
-            | Self::Unchanged(_) => Category::Conflict,
+            | Self::Unchanged(_)
+            | Self::Outdated => Category::Conflict,
             Self::Altered(_) => Category::Altered,
             _ => Category::Unprocessable,
         }

@@ -54,6 +54,17 @@ impl Batch {
         }
     }
 
+    /// Whether a pack that says this may be of that batch: what both of them say agrees.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+            one.is_none() || other.is_none() || one == other
+        }
+        agree(self.lot.as_ref(), other.lot.as_ref())
+            && agree(self.serial.as_ref(), other.serial.as_ref())
+            && agree(self.expiry.as_ref(), other.expiry.as_ref())
+    }
+
     /// The first moment at which it may not be used, by its expiry alone: the day counts whole.
     #[must_use]
     pub fn expires(&self, zone: &TimeZone) -> Option<Timestamp> {

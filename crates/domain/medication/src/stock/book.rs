@@ -83,6 +83,9 @@ pub enum StockError {
     /// A controlled drug moves before a witness.
     #[error("this is a controlled drug: a second person has to see it and sign")]
     NeedsWitness,
+    /// Something moved there after it was counted.
+    #[error("something moved there since it was counted: count it again")]
+    Outdated,
     /// A batch that the book has was not counted.
     #[error("a batch with {held} on the book was not counted: count it, 0 if it is not there")]
     Uncounted {
@@ -109,7 +112,9 @@ impl Categorised for StockError {
     fn category(&self) -> Category {
         match self {
             Self::Unknown(_) => Category::NotFound,
-            Self::Taken(_) | Self::Short { .. } | Self::Corrected(_) => Category::Conflict,
+            Self::Taken(_) | Self::Short { .. } | Self::Corrected(_) | Self::Outdated => {
+                Category::Conflict
+            }
             Self::Altered(_) => Category::Altered,
             _ => Category::Unprocessable,
         }
@@ -149,6 +154,8 @@ pub struct Book {
     pub(super) balances: BTreeMap<Account, BTreeMap<Batch, Decimal>>,
     pub(super) opened: BTreeMap<(Account, Batch), Opened>,
     pub(super) recalled: BTreeMap<Option<String>, Recall>,
+    /// What lists outside the book call back; no part of what it is folded to.
+    listed: Vec<(Option<String>, Recall)>,
     /// What the movements come to that were folded away.
     pub(super) base: BTreeMap<Account, BTreeMap<Batch, Decimal>>,
     /// Movements of those that were folded away.
@@ -170,6 +177,7 @@ impl Book {
             balances: BTreeMap::new(),
             opened: BTreeMap::new(),
             recalled: BTreeMap::new(),
+            listed: Vec::new(),
             base: BTreeMap::new(),
             earlier: BTreeMap::new(),
         }
@@ -243,11 +251,48 @@ impl Book {
         self.recalled.entry(lot).or_insert(recall);
     }
 
+    /// Notes what a list outside the book calls back; no lot stands for all of them.
+    pub fn call_back(&mut self, lot: Option<String>, recall: Recall) {
+        self.listed.push((lot, recall));
+    }
+
+    /// The call-back of a lot, whichever list has it.
+    fn called_back(&self, lot: Option<&str>, now: Timestamp) -> Option<&Recall> {
+        let own = self.recalled.iter();
+        let own = own.filter(|(of, _)| of.as_deref() == lot);
+        let listed = self.listed.iter();
+        let listed = listed.filter(|(of, _)| of.is_none() || of.as_deref() == lot);
+        let found = own.map(|(_, own)| own);
+        let mut found = found.chain(listed.map(|(_, own)| own));
+        found.find(|own| own.at <= now)
+    }
+
+    /// Why a pack that was read may not be used, wherever it is kept, with the notice where it was called
+    /// back. One that does not say its lot may be of any that was.
+    #[must_use]
+    pub fn unusable_pack(&self, pack: &Batch, now: Timestamp) -> Option<(Unusable, Option<&str>)> {
+        let any = self.recalled.values();
+        let any = any.chain(self.listed.iter().map(|(_, own)| own));
+        let mut any = any.filter(|own| pack.lot.is_none() && own.at <= now);
+        let recall = self.called_back(pack.lot.as_deref(), now);
+        let recall = recall.or_else(|| any.next());
+        if let Some(recall) = recall {
+            return Some((Unusable::Recalled, Some(&recall.notice)));
+        }
+        let accounts = self.accounts().filter(|own| own.is_held());
+        let mut kept = accounts
+            .flat_map(|own| self.batches(own).map(move |(batch, _)| (own, batch)))
+            .filter(|(_, batch)| batch.may_be(pack))
+            .map(|(own, batch)| self.unusable(own, batch, now));
+        // Where one place has it as it should be, the pack may be that one.
+        let first = kept.next()??;
+        kept.all(|own| own.is_some()).then_some((first, None))
+    }
+
     /// Why a batch may not be used at a moment, if so.
     #[must_use]
     pub fn unusable(&self, account: &Account, batch: &Batch, now: Timestamp) -> Option<Unusable> {
-        let recall = self.recalled.get(&batch.lot);
-        if recall.is_some_and(|recall| recall.at <= now) {
+        if self.called_back(batch.lot.as_deref(), now).is_some() {
             return Some(Unusable::Recalled);
         }
         if batch.expires(&self.zone).is_some_and(|end| end <= now) {

@@ -217,6 +217,10 @@ pub(super) async fn sheets(mut arrival: Arrival) -> Result<Response, EdgeError> 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CountInput {
+    /// Made by the sender: the same id twice is the same count.
+    id: String,
+    /// How many entries the page had when it was counted; 409 where it has more.
+    seen: u32,
     /// What was found.
     #[schema(value_type = String)]
     found: Decimal,
@@ -231,7 +235,7 @@ pub struct CountInput {
 #[utoipa::path(
     post, path = "/t/{tenant}/api/v1/register/{id}/counts", tag = "register",
     params(("tenant" = String, Path), ("id" = String, Path)), request_body = CountInput,
-    responses((status = 201, description = "the entry, and the discrepancy where it differs", body = Object), ProblemResponses),
+    responses((status = 201, description = "the entry, and the discrepancy where it differs; the same where the count was sent before", body = Object), ProblemResponses),
     security(("bearer" = [])),
 )]
 pub(super) async fn count(mut arrival: Arrival) -> Result<Response, EdgeError> {
@@ -239,6 +243,8 @@ pub(super) async fn count(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let caller = arrival.caller(&tenant).await?;
     let wanted: CountInput = input(&mut arrival).await?;
     let count = Count {
+        id: id(&wanted.id)?,
+        seen: wanted.seen,
         found: wanted.found,
         happened: instant(wanted.happened, "happened")?,
         late: wanted.late,

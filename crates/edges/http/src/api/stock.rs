@@ -245,7 +245,7 @@ pub(super) fn movement(moved: &Moved) -> Value {
         "id": own.meta.id, "number": moved.number, "what": what, "lines": own.lines,
         "happened": own.meta.happened.to_fhir_instant(), "recorded": own.meta.recorded.to_fhir_instant(),
         "by": own.meta.by, "witness": own.meta.witness, "discrepancy": own.meta.discrepancy,
-        "crossing": moved.crossing, "order": moved.order,
+        "crossing": moved.crossing, "order": moved.order, "unchecked": moved.unchecked,
         "register": moved.entered.as_ref().map(|own| json!({ "page": own.page, "entry": own.entry })),
     })
 }
@@ -345,7 +345,9 @@ pub(super) async fn movements(mut arrival: Arrival) -> Result<Response, EdgeErro
 pub struct MoveInput {
     /// Made by the sender: the same id twice is the same movement.
     id: String,
-    /// What happens: `kind` is receipt, return, waste, transfer, count, adjust or correction.
+    /// What happens: `kind` is receipt, return, waste, transfer, count, adjust or correction. A count names in
+    /// `seen` how many movements the medicine had when it was counted: 409 where something moved there since.
+    /// A receipt of a scanned pack that no list knows needs `unchecked`: why it is taken in.
     #[schema(value_type = Object)]
     what: Wanted,
     /// When it happened; now.

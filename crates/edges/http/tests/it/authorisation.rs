@@ -229,7 +229,7 @@ impl House {
             "recalls" => json!({ "notice": "called back by the maker" }),
             "reorder" => json!({ "id": "x", "step": "request", "seen": 0 }),
             "register" => json!({ "item": "x", "premises": "x" }),
-            "counts" => json!({ "found": "1", "signing": {} }),
+            "counts" => json!({ "id": "x", "seen": 0, "found": "1", "signing": {} }),
             "corrections" => {
                 json!({ "of": 1, "shouldBe": "1", "note": "wrong", "movement": "x", "signing": {} })
             }

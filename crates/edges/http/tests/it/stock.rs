@@ -144,9 +144,16 @@ async fn given_by_two(server: &TestServer, nurse: &str) {
 
 /// The balance stays until somebody looked into it.
 async fn one_is_missing(server: &TestServer, nurse: &str, item: &str, page: &str) {
-    let count = json!({ "found": "4", "signing": signing() });
-    let counted = post(server, nurse, &format!("{page}/counts"), &count).await;
+    let counts = format!("{page}/counts");
+    let count =
+        |id: &str, seen: u32| json!({ "id": id, "seen": seen, "found": "4", "signing": signing() });
+    // Counted before the dose was entered: it is counted again.
+    let before = post(server, nurse, &counts, &count("c0", 1)).await;
+    before.expect(409);
+    let counted = post(server, nurse, &counts, &count("c1", 2)).await;
     let counted = counted.expect(201).json();
+    let again = post(server, nurse, &counts, &count("c1", 2)).await;
+    assert_eq!(again.expect(201).json(), counted);
     let incident = format!(
         "{page}/incidents/{}",
         counted["incident"]["id"].as_str().unwrap()

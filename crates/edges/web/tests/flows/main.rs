@@ -15,6 +15,7 @@ mod medicines;
 mod orders;
 mod prescribing;
 mod sign_in;
+mod stock;
 mod tool_states;
 mod tools;
 mod twins;

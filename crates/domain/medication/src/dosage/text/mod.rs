@@ -205,3 +205,19 @@ pub fn regimen(dosages: &[Dosage]) -> Words {
     all.unsaid.dedup();
     all
 }
+
+impl crate::Quantity {
+    /// It in words: `28 tablets`, `125 micrograms`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        amount::quantity(self)
+    }
+}
+
+impl crate::quantity::Unit {
+    /// Many of it in words: `tablets`, `micrograms`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        amount::unit(self, false)
+    }
+}

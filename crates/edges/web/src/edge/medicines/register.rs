@@ -11,9 +11,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use identity::Interaction;
+use medication::Quantity;
 use medication::register::{Column, Incident, Notified, Printed, Stage};
+use medication::stock::Account;
 
-use super::choices::{id, is_of_form, named, number, select, signatures, signing};
+use super::choices::{
+    Names, id, is_of_form, is_outdated, named, number, select, signatures, signing,
+};
 use crate::clinical::When;
 use crate::components::table::PostButton;
 use crate::components::{Cell, ErrorSummary, Field, Paging, Piece, Table, Tone};
@@ -44,6 +48,26 @@ fn title(page: &PageHead) -> String {
     format!("{} {} {}", own.drug, own.strength, own.form)
 }
 
+/// The names of premises: a Location, or an Organization.
+async fn premises(visit: &Visit, pages: impl Iterator<Item = &PageHead>) -> Names {
+    let of = pages
+        .flat_map(|own| ["Location", "Organization"].map(|ty| format!("{ty}/{}", own.premises)));
+    Names::places(visit, of.collect()).await
+}
+
+/// The name of a page's premises.
+fn premises_of(names: &Names, page: &PageHead) -> String {
+    let unnamed = |own: &String| !own.ends_with(", not named");
+    let both =
+        ["Location", "Organization"].map(|ty| names.name(&format!("{ty}/{}", page.premises)));
+    let found = both.into_iter().find(unnamed);
+    found.unwrap_or_else(|| "premises without a name".to_owned())
+}
+
+fn balance(page: &PageHead) -> String {
+    Quantity::new(page.balance.normalize(), page.unit.clone()).words()
+}
+
 /// The pages.
 async fn list(visit: Visit) -> Response {
     let result = list_page(&visit).await;
@@ -54,10 +78,15 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
     let found = pages::list(visit.app(), &visit.caller).await?;
     let columns = ["Page", "Balance", "Last counted", "State"];
     let mut table = Table::new("Pages of the register", &columns, "No page is begun yet.");
+    let names = premises(visit, found.iter()).await;
     for page in &found {
         let href = visit.href(&format!("/medicines/register/{}", page.id));
         let own = page.heading.class.demands();
-        let class = format!("Schedule {}", own.schedule as u8 + 1);
+        let class = format!(
+            "Schedule {}, {}",
+            own.schedule as u8 + 1,
+            premises_of(&names, page)
+        );
         let counted = page
             .counted
             .map(|own| Cell::when(When::at(own, visit.zone())));
@@ -68,11 +97,7 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
         };
         table = table.row(vec![
             Cell::link(&href, &title(page)).minor(&class),
-            Cell::text(&format!(
-                "{} {}",
-                page.balance.normalize(),
-                page.unit.name()
-            )),
+            Cell::text(&balance(page)),
             counted.unwrap_or_else(|| Cell::text("Never")),
             state,
         ]);
@@ -203,6 +228,7 @@ async fn show_page(visit: &Visit, id: &str, printed: bool) -> Result<Response, A
             (format!("sheet-{}", own.sheet), words, sheet(own))
         })
         .collect();
+    let names = premises(visit, core::iter::once(&head)).await;
     let mut links = Vec::new();
     let href = |below: &str| visit.href(&format!("/medicines/register/{id}{below}"));
     if !printed {
@@ -233,10 +259,9 @@ async fn show_page(visit: &Visit, id: &str, printed: bool) -> Result<Response, A
         crumbs: Vec::new(),
         tree: None,
         lead: format!(
-            "Balance {} {}. Premises {}.",
-            head.balance.normalize(),
-            head.unit.name(),
-            head.premises
+            "Balance {}. {}.",
+            balance(&head),
+            premises_of(&names, &head)
         ),
         links,
         problem: None,
@@ -359,13 +384,19 @@ async fn step_page(
     problem: Option<&AppError>,
 ) -> Result<Response, AppError> {
     let open = pages::read(visit.app(), &visit.caller, page).await?;
-    let unit = open.head.unit.name();
+    // What was entered meanwhile is counted again, and not sent again as it was typed.
+    let outdated = step == "count" && is_outdated(problem);
+    let unit = open.head.unit.words();
     let (title, lead, mut fields) = match step {
         "count" => (
             "Count what the page has",
             "A count that differs opens a discrepancy; the balance stays until it is settled.",
             vec![
-                Field::text("found", &format!("Found, in {unit}")).value(form.text("found")),
+                Field::text("found", &format!("Found, in {unit}")).value(if outdated {
+                    ""
+                } else {
+                    form.text("found")
+                }),
                 Field::text("late", "Why it is written late")
                     .optional()
                     .value(form.text("late")),
@@ -389,13 +420,18 @@ async fn step_page(
         }
     };
     fields.extend(signatures(form));
+    let seen = match form.text("seen") {
+        "" => open.head.entries.to_string(),
+        _ if outdated => open.head.entries.to_string(),
+        own => own.to_owned(),
+    };
     let asked = Asked {
         title,
         lead,
         action: visit.href(&format!("/medicines/register/{page}/{step}")),
         back: visit.href(&format!("/medicines/register/{page}")),
         fields,
-        hidden: vec![movement(visit, form)],
+        hidden: vec![movement(visit, form), ("seen".to_owned(), seen)],
         problem,
     };
     Ok(form_page(visit, asked))
@@ -422,10 +458,14 @@ async fn step_of(
     body: &str,
 ) -> Result<Response, AppError> {
     let form = visit.form(body)?;
-    let done = if step == "count" {
-        counted(visit, page, &form).await
-    } else {
-        corrected(visit, page, &form).await
+    let done = match step {
+        "count" => counted(visit, page, &form).await,
+        "correct" => corrected(visit, page, &form).await,
+        _ => {
+            return Err(AppError::NotFound {
+                what: "step".to_owned(),
+            });
+        }
     };
     match done {
         Ok(()) => Ok(redirect(
@@ -440,6 +480,8 @@ async fn step_of(
 
 async fn counted(visit: &Visit, page: &str, form: &Form) -> Result<(), AppError> {
     let count = Count {
+        id: id(form, "movement", "The count")?,
+        seen: id(form, "seen", "What the page had when it was counted")?,
         found: number(form, "found", "What was found")?,
         happened: None,
         late: Some(form.text("late").to_owned()).filter(|own| !own.is_empty()),
@@ -474,9 +516,15 @@ async fn note_of(
 ) -> Result<Response, AppError> {
     let form = visit.form(body)?;
     let told = TOLD.iter().find(|(_, word, _)| *word == form.text("note"));
-    let note = told.map_or(incidents::Note::Investigated, |(whom, _, _)| {
-        incidents::Note::Told(*whom)
-    });
+    let note = match (told, form.text("note")) {
+        (Some((whom, _, _)), _) => incidents::Note::Told(*whom),
+        (None, "investigated") => incidents::Note::Investigated,
+        (None, _) => {
+            return Err(AppError::Unprocessable(
+                "nothing is noted: say who was told, or that it is looked into".to_owned(),
+            ));
+        }
+    };
     incidents::note(visit.app(), &visit.caller, (page, incident), note).await?;
     Ok(redirect(
         &visit.href(&format!("/medicines/register/{page}?done=saved")),
@@ -496,19 +544,27 @@ async fn settle_page(
     problem: Option<&AppError>,
 ) -> Result<Response, AppError> {
     let open = pages::read(visit.app(), &visit.caller, page).await?;
-    let mut there = Vec::new();
+    let mut kept = Vec::new();
     for item in &open.head.items {
         let seen = look::read(visit.app(), &visit.caller, item).await?;
-        for own in &seen.there {
+        let there = seen.there.into_iter();
+        kept.extend(there.map(|own| (seen.item.name.clone(), item, own)));
+    }
+    let accounts: Vec<Account> = kept.iter().map(|own| own.2.place.account()).collect();
+    let names = Names::of(visit, accounts.iter()).await?;
+    let there: Vec<(String, String)> = kept
+        .iter()
+        .map(|(name, item, own)| {
             let value = serde_json::to_string(&(item, &own.place, &own.batch)).unwrap_or_default();
             let lot = own.batch.lot.as_deref().unwrap_or("no lot");
-            there.push((value, format!("Location/{}, {lot}", own.place.location)));
-        }
-    }
+            let place = names.account(&own.place.account());
+            (value, format!("{name}, {place}, {lot}"))
+        })
+        .collect();
     let mut fields = vec![
         Field::text(
             "found",
-            &format!("What is there, in {}", open.head.unit.name()),
+            &format!("What is there, in {}", open.head.unit.words()),
         )
         .value(form.text("found")),
         Field::area("finding", "What was found out").value(form.text("finding")),

@@ -11,9 +11,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use identity::Interaction;
+use medication::Quantity;
 use medication::stock::{Account, Batch, Counted, Lasts, Status, Units, What};
 
-use super::choices::{id, is_of_form, named, number, select, signatures, signing, word, words};
+use super::choices::{
+    Names, day, id, is_of_form, is_outdated, named, number, residents, select, signatures, signing,
+    word, words,
+};
 use crate::clinical::When;
 use crate::components::{Cell, Choice, ErrorSummary, Field, Paging, Piece, Table, Tone};
 use crate::edge::answer::{self, redirect, sentence, status_of};
@@ -47,7 +51,7 @@ const fn status_words(status: Status) -> (Tone, &'static str) {
 }
 
 fn amount(units: rust_decimal::Decimal, item: &Item) -> String {
-    format!("{} {}", units.normalize(), item.unit.name())
+    Quantity::new(units.normalize(), item.unit.clone()).words()
 }
 
 /// The list.
@@ -103,41 +107,23 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn there_table(visit: &Visit, seen: &look::Seen) -> Table {
+fn there_table(visit: &Visit, names: &Names, seen: &look::Seen) -> Table {
     let columns = ["Place", "Batch", "Held", "To be used by"];
     let mut table = Table::new("By place and batch", &columns, "Nothing is there.");
     for own in &seen.there {
-        let place = format!("Location/{}", own.place.location);
-        let resident = own.place.resident.as_ref();
-        let of = resident
-            .map(|own| format!("of Patient/{own}"))
-            .unwrap_or_default();
         let until = own.until.map(|own| Cell::when(When::at(own, visit.zone())));
         let mut until = until.unwrap_or_else(|| Cell::text("Not known: read the pack"));
         if let Some(why) = own.unusable {
             until = until.and(Piece::Tag(Tone::Bad, sentence(&why.to_string())));
         }
         table = table.row(vec![
-            Cell::text(&place).minor(&of),
+            Cell::text(&names.account(&own.place.account())),
             Cell::text(own.batch.lot.as_deref().unwrap_or("No lot read")),
             Cell::text(&amount(own.units, &seen.item)),
             until,
         ]);
     }
     table
-}
-
-fn place_words(account: &Account) -> String {
-    match account {
-        Account::Location { location } => format!("Location/{location}"),
-        Account::Own { resident, location } => {
-            format!("Location/{location}, of Patient/{resident}")
-        }
-        Account::Supplier { party } => format!("Organization/{party}"),
-        Account::Administered { resident } => format!("Patient/{resident}"),
-        Account::Waste => "Destroyed".to_owned(),
-        Account::Difference => "Difference".to_owned(),
-    }
 }
 
 const fn what_words(what: &What) -> &'static str {
@@ -153,7 +139,7 @@ const fn what_words(what: &What) -> &'static str {
     }
 }
 
-fn moves_table(visit: &Visit, item: &Item, moves: &[Moved]) -> Table {
+fn moves_table(visit: &Visit, names: &Names, (item, moves): (&Item, &[Moved])) -> Table {
     let columns = ["No.", "What", "How much", "From", "To"];
     let mut table = Table::new("Movements", &columns, "Nothing moved yet.");
     for moved in moves {
@@ -163,6 +149,10 @@ fn moves_table(visit: &Visit, item: &Item, moves: &[Moved]) -> Table {
         if own.meta.discrepancy.is_some() {
             what = what.and(Piece::Tag(Tone::Warn, "Discrepancy".to_owned()));
         }
+        if let Some(why) = &moved.unchecked {
+            what = what.and(Piece::Tag(Tone::Warn, "Pack not checked".to_owned()));
+            what = what.minor(why);
+        }
         if let Some(entered) = &moved.entered {
             let href = visit.href(&format!("/medicines/register/{}", entered.page));
             let words = format!("Register No. {}", entered.entry);
@@ -171,7 +161,7 @@ fn moves_table(visit: &Visit, item: &Item, moves: &[Moved]) -> Table {
         let line = own.lines.first();
         let sum = own.lines.iter().map(|own| own.units.get()).sum();
         let side = |of: fn(&medication::stock::Line) -> &Account| {
-            Cell::text(&line.map(|own| place_words(of(own))).unwrap_or_default())
+            Cell::text(&line.map(|own| names.account(of(own))).unwrap_or_default())
         };
         table = table.row(vec![
             Cell::text(&moved.number.to_string()),
@@ -191,11 +181,15 @@ fn lasts(own: Lasts) -> String {
     }
 }
 
-fn days_table(found: &[forecast::Lasting]) -> Table {
+fn days_table(names: &Names, found: &[forecast::Lasting]) -> Table {
     let columns = ["Place", "Lasts", "Orders"];
     let mut table = Table::new("Days left", &columns, "Nothing is there.");
     for own in found {
-        let place = place_words(&own.place.account());
+        let place = names.account(&own.place.account());
+        let orders = match own.orders.len() {
+            1 => "1 order".to_owned(),
+            count => format!("{count} orders"),
+        };
         let text = own.days.map_or_else(
             || "Not known".to_owned(),
             |days| {
@@ -210,7 +204,7 @@ fn days_table(found: &[forecast::Lasting]) -> Table {
         table = table.row(vec![
             Cell::text(&place),
             Cell::text(&text).minor(&own.unknown.join("; ")),
-            Cell::text(&own.orders.join(", ")),
+            Cell::text(&orders),
         ]);
     }
     table
@@ -242,6 +236,11 @@ async fn show_page(visit: &Visit, text: &str) -> Result<Response, AppError> {
     let seen = look::read(visit.app(), &visit.caller, &id).await?;
     let (moves, _) = look::movements(visit.app(), &visit.caller, &id, None, 50).await?;
     let days = forecast::days_left(visit.app(), &visit.caller, &id).await?;
+    let accounts: Vec<Account> = seen.there.iter().map(|own| own.place.account()).collect();
+    let lasting: Vec<Account> = days.iter().map(|own| own.place.account()).collect();
+    let lines = moves.iter().flat_map(|own| &own.movement.lines);
+    let sides = lines.flat_map(|own| [&own.from, &own.to]);
+    let names = Names::of(visit, accounts.iter().chain(&lasting).chain(sides)).await?;
     let (_, status) = status_words(seen.status);
     let mut lead = format!("{} held. {status}.", amount(seen.total, &seen.item));
     if let Some(threshold) = seen.item.threshold {
@@ -270,9 +269,13 @@ async fn show_page(visit: &Visit, text: &str) -> Result<Response, AppError> {
         button: String::new(),
         summary: None,
         sections: vec![
-            section("there", "What is there", there_table(visit, &seen)),
-            section("days", "For how long it lasts", days_table(&days)),
-            section("moves", "Movements", moves_table(visit, &seen.item, &moves)),
+            section("there", "What is there", there_table(visit, &names, &seen)),
+            section("days", "For how long it lasts", days_table(&names, &days)),
+            section(
+                "moves",
+                "Movements",
+                moves_table(visit, &names, (&seen.item, &moves)),
+            ),
         ],
         paging: Paging::default(),
         paged: "",
@@ -382,13 +385,13 @@ async fn step_form(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> R
 }
 
 /// What is there, as a choice of place and batch.
-fn there_choices(seen: &look::Seen, chosen: &str) -> Field {
+fn there_choices(names: &Names, seen: &look::Seen, chosen: &str) -> Field {
     let choices = seen.there.iter().map(|own| {
         let value = serde_json::to_string(&(&own.place, &own.batch)).unwrap_or_default();
         let lot = own.batch.lot.as_deref().unwrap_or("no lot");
         let label = format!(
             "{}, {lot}, {}",
-            place_words(&own.place.account()),
+            names.account(&own.place.account()),
             amount(own.units, &seen.item)
         );
         let is_chosen = value == chosen;
@@ -425,7 +428,7 @@ const DIFFERENCES: [(&str, &str); 7] = [
 ];
 
 fn how_much(seen: &look::Seen, form: &Form) -> Field {
-    let label = format!("How much, in {}", seen.item.unit.name());
+    let label = format!("How much, in {}", seen.item.unit.words());
     Field::text("units", &label).value(form.text("units"))
 }
 
@@ -435,7 +438,7 @@ type Choices<'a> = &'a [(String, String)];
 fn receive_fields(
     seen: &look::Seen,
     form: &Form,
-    (locations, suppliers): (Choices<'_>, Choices<'_>),
+    (locations, suppliers, residents): (Choices<'_>, Choices<'_>, Choices<'_>),
 ) -> Vec<Field> {
     vec![
         select(
@@ -444,76 +447,121 @@ fn receive_fields(
             locations,
             form.text("location"),
         ),
-        Field::text("resident", "Of which resident")
-            .optional()
-            .value(form.text("resident"))
-            .hint("The patient's id where it is dispensed for one; empty for common stock"),
+        select(
+            "resident",
+            "Of which resident",
+            residents,
+            form.text("resident"),
+        ),
         select("party", "Who brought it", suppliers, form.text("party")),
         how_much(seen, form),
         Field::text("scan", "Scan of the pack")
             .optional()
             .value(form.text("scan")),
         Field::text("lot", "Lot").optional().value(form.text("lot")),
-        Field::text("expiry", "Last day of use")
-            .optional()
+        Field::date("expiry", "Last day of use")
             .value(form.text("expiry"))
-            .hint("Such as 2027-03-31"),
+            .hint("For example 31-Mar-2027"),
+        Field::text("unchecked", "Why a pack that no list knows is taken in")
+            .optional()
+            .value(form.text("unchecked"))
+            .hint("Only where the scan could not be checked: what its label says"),
     ]
 }
 
-fn count_fields(seen: &look::Seen, form: &Form) -> Vec<Field> {
-    let each = seen.there.iter().enumerate().map(|(at, own)| {
+/// Most batches of one form.
+const MOST_BATCHES: usize = 10_000;
+
+/// Place and batch of a field of a count, as the form carries them.
+fn counted_what(own: &look::There) -> String {
+    serde_json::to_string(&(&own.place, &own.batch)).unwrap_or_default()
+}
+
+/// The fields of a count with what they are of: numbers typed before are of the same place and batch, wherever
+/// it stands now.
+fn count_fields(
+    names: &Names,
+    seen: &look::Seen,
+    form: &Form,
+) -> (Vec<Field>, Vec<(String, String)>) {
+    let typed: Vec<(String, String)> = (0..MOST_BATCHES)
+        .map(|at| (form.text(&format!("batch-{at}")), at))
+        .take_while(|(what, _)| !what.is_empty())
+        .map(|(what, at)| {
+            (
+                what.to_owned(),
+                form.text(&format!("found-{at}")).to_owned(),
+            )
+        })
+        .collect();
+    let (mut fields, mut hidden) = (Vec::new(), Vec::new());
+    for (at, own) in seen.there.iter().enumerate() {
+        let what = counted_what(own);
         let lot = own.batch.lot.as_deref().unwrap_or("no lot");
-        let label = format!("{}, {lot}", place_words(&own.place.account()));
-        let name = format!("found-{at}");
-        Field::text(&name, &label)
-            .optional()
-            .value(form.text(&name))
-    });
+        let label = format!("{}, {lot}", names.account(&own.place.account()));
+        let before = typed.iter().find(|(of, _)| *of == what);
+        let field = Field::text(&format!("found-{at}"), &label).optional();
+        fields.push(field.value(before.map_or("", |(_, found)| found)));
+        hidden.push((format!("batch-{at}"), what));
+    }
     let why = words(
         "reason",
         "Why it differs",
         &DIFFERENCES,
         form.text("reason"),
     );
-    each.chain([why]).collect()
+    fields.push(why);
+    (fields, hidden)
 }
 
-/// The fields of a step.
+/// The fields of a step, and what it carries along.
 async fn step_fields(
     visit: &Visit,
     step: &str,
     (seen, form): (&look::Seen, &Form),
-) -> Result<Vec<Field>, AppError> {
+) -> Result<(Vec<Field>, Vec<(String, String)>), AppError> {
     let how_much = how_much(seen, form);
-    let locations = named(visit, "Location").await?;
-    let suppliers = named(visit, "Organization").await?;
-    Ok(match step {
-        "receive" => receive_fields(seen, form, (&locations, &suppliers)),
-        "return" => vec![
-            there_choices(seen, form.text("there")),
-            how_much,
-            select("party", "To whom", &suppliers, form.text("party")),
-            words("reason", "Why", &RETURNS, form.text("reason")),
-        ],
+    let accounts: Vec<Account> = seen.there.iter().map(|own| own.place.account()).collect();
+    let names = Names::of(visit, accounts.iter()).await?;
+    let there = there_choices(&names, seen, form.text("there"));
+    let fields = match step {
+        "receive" => {
+            let locations = named(visit, "Location").await?;
+            let suppliers = named(visit, "Organization").await?;
+            let residents = residents(visit).await?;
+            receive_fields(seen, form, (&locations, &suppliers, &residents))
+        }
+        "return" => {
+            let suppliers = named(visit, "Organization").await?;
+            vec![
+                there,
+                how_much,
+                select("party", "To whom", &suppliers, form.text("party")),
+                words("reason", "Why", &RETURNS, form.text("reason")),
+            ]
+        }
         "waste" => vec![
-            there_choices(seen, form.text("there")),
+            there,
             how_much,
             words("reason", "Why", &WASTES, form.text("reason")),
             Field::text("method", "How it is destroyed").value(form.text("method")),
         ],
-        "transfer" => vec![
-            there_choices(seen, form.text("there")),
-            how_much,
-            select("location", "To where", &locations, form.text("location")),
-        ],
-        "count" => count_fields(seen, form),
+        "transfer" => {
+            let locations = named(visit, "Location").await?;
+            vec![
+                there,
+                how_much,
+                select("location", "To where", &locations, form.text("location")),
+            ]
+        }
+        "count" => return Ok(count_fields(&names, seen, form)),
         _ => {
             return Err(AppError::NotFound {
                 what: "step".to_owned(),
             });
         }
-    })
+    };
+    Ok((fields, Vec::new()))
 }
 
 async fn step_page(
@@ -522,7 +570,11 @@ async fn step_page(
     (form, problem): (&Form, Option<&AppError>),
 ) -> Result<Response, AppError> {
     let seen = look::read(visit.app(), &visit.caller, &item_id(text)?).await?;
-    let mut fields = step_fields(visit, step, (&seen, form)).await?;
+    // What moved meanwhile is counted again, and not sent again as it was typed.
+    let outdated = step == "count" && is_outdated(problem);
+    let empty = Form::default();
+    let shown = if outdated { &empty } else { form };
+    let (mut fields, mut hidden) = step_fields(visit, step, (&seen, shown)).await?;
     let demands = seen.item.control.map(medication::register::Class::demands);
     if demands.is_some_and(|own| own.register || (step == "waste" && own.witnessed_destruction)) {
         fields.push(
@@ -551,7 +603,12 @@ async fn step_page(
         visit.href(&format!("/medicines/stock/{text}")),
         format!("Back to {}", seen.item.name),
     );
-    let hidden = vec![("movement".to_owned(), movement)];
+    hidden.push(("movement".to_owned(), movement));
+    if step == "count" {
+        let known = Some(shown.text("seen")).filter(|own| !own.is_empty());
+        let known = known.map_or_else(|| seen.item.movements.to_string(), str::to_owned);
+        hidden.push(("seen".to_owned(), known));
+    }
     let texts = (title.as_str(), lead, words);
     Ok(form_page(
         visit,
@@ -573,23 +630,30 @@ fn there(form: &Form) -> Result<(Place, Batch), AppError> {
         .map_err(|_| AppError::Unprocessable("nothing is chosen: say from where".to_owned()))
 }
 
-/// What a form counts: every batch of one place that has a number.
-fn counted(seen: &look::Seen, form: &Form) -> Result<(Place, Vec<Counted>), AppError> {
+/// What a form counts: every batch of one place that has a number, by the place and batch it was asked for.
+fn counted(form: &Form) -> Result<(Place, Vec<Counted>), AppError> {
     let mut found = Vec::new();
     let mut place: Option<Place> = None;
-    for (at, own) in seen.there.iter().enumerate() {
+    for at in 0..MOST_BATCHES {
+        let what = form.text(&format!("batch-{at}"));
+        if what.is_empty() {
+            break;
+        }
         let name = format!("found-{at}");
         if form.text(&name).is_empty() {
             continue;
         }
-        if place.as_ref().is_some_and(|place| *place != own.place) {
+        let (own, batch): (Place, Batch) = serde_json::from_str(what).map_err(|_| {
+            AppError::Unprocessable("a batch of the form cannot be read: open it anew".to_owned())
+        })?;
+        if place.as_ref().is_some_and(|place| *place != own) {
             return Err(AppError::Unprocessable(
                 "two places are counted: send one after the other".to_owned(),
             ));
         }
-        place = Some(own.place.clone());
+        place = Some(own);
         found.push(Counted {
-            batch: own.batch.clone(),
+            batch,
             found: number(form, &name, "What was found")?,
         });
     }
@@ -607,10 +671,7 @@ fn units(form: &Form) -> Result<Units, AppError> {
 }
 
 fn received(form: &Form) -> Result<Wanted, AppError> {
-    let expiry = text(form, "expiry").map(|own| own.parse());
-    let expiry = expiry.transpose().map_err(|_| {
-        AppError::Unprocessable("the last day is no date: write 2027-03-31".to_owned())
-    })?;
+    let expiry = day(form, "expiry", "The last day")?;
     let resident = text(form, "resident").map(|_| id(form, "resident", "The resident"));
     Ok(Wanted::Receipt {
         to: Place {
@@ -626,10 +687,11 @@ fn received(form: &Form) -> Result<Wanted, AppError> {
         },
         scan: text(form, "scan"),
         order: None,
+        unchecked: text(form, "unchecked"),
     })
 }
 
-fn wanted(seen: &look::Seen, step: &str, form: &Form) -> Result<Wanted, AppError> {
+fn wanted(step: &str, form: &Form) -> Result<Wanted, AppError> {
     let units = || units(form);
     Ok(match step {
         "receive" => received(form)?,
@@ -663,11 +725,12 @@ fn wanted(seen: &look::Seen, step: &str, form: &Form) -> Result<Wanted, AppError
             }
         }
         _ => {
-            let (of, counted) = counted(seen, form)?;
+            let (of, counted) = counted(form)?;
             let reason = text(form, "reason").map(|_| word(form, "reason", "Why it differs"));
             Wanted::Count {
                 of,
                 counted,
+                seen: id(form, "seen", "What was there when it was counted")?,
                 reason: reason.transpose()?,
             }
         }
@@ -681,13 +744,12 @@ async fn step_of(
 ) -> Result<Response, AppError> {
     let form = visit.form(body)?;
     let item = item_id(medicine)?;
-    let seen = look::read(visit.app(), &visit.caller, &item).await?;
     if !STEPS.iter().any(|(own, _)| *own == step) {
         return Err(AppError::NotFound {
             what: "step".to_owned(),
         });
     }
-    let movement = wanted(&seen, step, &form).and_then(|what| {
+    let movement = wanted(step, &form).and_then(|what| {
         Ok(Move {
             id: id(&form, "movement", "The movement")?,
             what,

@@ -1,0 +1,180 @@
+//! Stock and register on pages: names instead of ids, a count of the batch it was asked for, nothing that is
+//! taken for something else.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
+
+use app::Caller;
+use app::medicines::register::{Signing, pages};
+use app::medicines::stock::keep::{Keep, Stated, keep};
+use app::medicines::stock::moves::{Move, Wanted, make};
+use app::medicines::stock::{Item, Place, look};
+use medication::stock::{Batch, Units};
+use serde_json::json;
+
+use crate::house::House;
+
+async fn kept(house: &House, nurse: &Caller, product: &str) -> Item {
+    let new = Keep {
+        medication: None,
+        product: Some(product.to_owned()),
+        unit: "{tablet}".to_owned(),
+        control: Stated::AsKnown,
+        form: None,
+        strength: None,
+        threshold: None,
+    };
+    keep(&house.app, nurse, new).await.unwrap()
+}
+
+async fn received(house: &House, nurse: &Caller, item: &Item, (id, lot): (&str, &str)) {
+    let wanted = Move {
+        id: id.parse().unwrap(),
+        what: Wanted::Receipt {
+            to: Place {
+                location: "cupboard".parse().unwrap(),
+                resident: None,
+            },
+            from: "corner".parse().unwrap(),
+            units: Units::new(10.into()).unwrap(),
+            batch: Batch {
+                expiry: Some("2027-01-31".parse().unwrap()),
+                lot: Some(lot.to_owned()),
+                serial: None,
+            },
+            scan: None,
+            order: None,
+            unchecked: None,
+        },
+        happened: None,
+        discrepancy: None,
+        late: None,
+        signing: Signing::default(),
+    };
+    make(&house.app, nurse, &item.id, &wanted).await.unwrap();
+}
+
+fn plain(text: &str) -> String {
+    text.replace("&quot;", "\"").replace("&#34;", "\"")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_count_is_of_the_batch_that_the_form_asked_for() {
+    let house = House::build().await;
+    let admin = house.caller("ash", "admin").await;
+    for body in [
+        json!({ "resourceType": "Organization", "id": "corner", "name": "Corner pharmacy" }),
+        json!({ "resourceType": "Location", "id": "cupboard", "name": "Back cupboard" }),
+    ] {
+        house.put(&admin, &body).await;
+    }
+    let nurse = house.caller("ash", "nurse").await;
+    let item = kept(&house, &nurse, "Paracetamol 500mg tablet").await;
+    received(&house, &nurse, &item, ("r1", "AA")).await;
+    received(&house, &nurse, &item, ("r2", "BB")).await;
+    let mut browser = house.signed_in("ash", "nurse").await;
+    let page = format!("/t/ash/medicines/stock/{}", item.id);
+    let shown = browser.get(&page).await;
+    for (text, there) in [
+        ("Back cupboard", true),
+        ("Corner pharmacy", true),
+        ("20 tablets", true),
+        ("Location/", false),
+        ("Organization/", false),
+        ("{tablet}", false),
+    ] {
+        assert_eq!(shown.body.contains(text), there, "{text}: {}", shown.body);
+    }
+    let receive = browser.get(&format!("{page}/receive")).await;
+    assert!(receive.body.contains("Nobody: common stock"));
+    assert!(receive.body.contains("31-Mar-2027"), "{}", receive.body);
+    assert!(receive.body.contains(", born "), "{}", receive.body);
+    // What the form carries says of which batch a number is, wherever it stands.
+    let count = format!("{page}/count");
+    let form = browser.get(&count).await;
+    let (one, other) = (
+        plain(&form.hidden("batch-0")),
+        plain(&form.hidden("batch-1")),
+    );
+    assert!(one.contains("AA") && other.contains("BB"), "{one} {other}");
+    let (csrf, seen) = (form.hidden("csrf"), form.hidden("seen"));
+    assert_eq!(seen, "2");
+    let fields = |movement: &'static str| {
+        vec![
+            ("csrf", csrf.as_str()),
+            ("movement", movement),
+            ("seen", seen.as_str()),
+            ("batch-0", other.as_str()),
+            ("found-0", "7"),
+            ("batch-1", one.as_str()),
+            ("found-1", "10"),
+            ("reason", "lost"),
+        ]
+    };
+    let done = browser.post(&count, &fields("c1")).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    let there = look::read(&house.app, &nurse, &item.id)
+        .await
+        .unwrap()
+        .there;
+    let lots: Vec<(Option<&str>, String)> = there
+        .iter()
+        .map(|own| (own.batch.lot.as_deref(), own.units.to_string()))
+        .collect();
+    assert_eq!(
+        lots,
+        [(Some("AA"), "10".to_owned()), (Some("BB"), "7".to_owned())]
+    );
+    // The same form again, as another count: something moved since, so it is counted anew.
+    let late = browser.post(&count, &fields("c2")).await;
+    assert_eq!(late.status, 409, "{}", late.body);
+    assert!(late.body.contains("count it again"), "{}", late.body);
+    assert_eq!(late.hidden("seen"), "3");
+    assert!(!late.body.contains("value=\"7\""), "{}", late.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_step_or_note_of_the_register_is_taken_for_nothing_else() {
+    let house = House::build().await;
+    let nurse = house.caller("ash", "nurse").await;
+    let item = kept(&house, &nurse, "Morphine 10mg modified-release tablet").await;
+    let own = nurse.subject.standings().iter();
+    let organization = own
+        .flat_map(|own| match &own.reach {
+            identity::Reach::Branches(links) => links.clone(),
+            _ => Vec::new(),
+        })
+        .next()
+        .unwrap()
+        .organization;
+    let begin = pages::Begin {
+        item: item.id,
+        premises: medication::ids::PremisesId(organization),
+        opening: None,
+        signing: Signing::default(),
+    };
+    let page = pages::begin(&house.app, &nurse, &begin).await.unwrap();
+    let mut browser = house.signed_in("ash", "nurse").await;
+    let at = format!("/t/ash/medicines/register/{}", page.head.id);
+    let shown = browser.get(&at).await;
+    assert!(shown.body.contains("North ashcanary"), "{}", shown.body);
+    let form = browser.get(&format!("{at}/count")).await;
+    let csrf = form.hidden("csrf");
+    assert_eq!(form.hidden("seen"), "0");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("of", "1"),
+        ("should-be", "1"),
+        ("note", "x"),
+        ("movement", "m"),
+    ];
+    let unknown = browser.post(&format!("{at}/anything"), &fields).await;
+    assert_eq!(unknown.status, 404, "{}", unknown.body);
+    let told = browser
+        .post(&format!("{at}/incidents/x"), &fields[..1])
+        .await;
+    assert_eq!(told.status, 422, "{}", told.body);
+}
