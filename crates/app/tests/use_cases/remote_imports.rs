@@ -43,7 +43,7 @@ fn part(file: &[u8], asked: &Received, tag: &str) -> Reply {
     reply
 }
 
-fn outbound(house: &House, allow: &str) -> Arc<Client> {
+pub fn outbound(house: &House, allow: &str) -> Arc<Client> {
     let settings = ClientSettings {
         policy: EgressPolicy::parse([allow]).unwrap(),
         limits: Limits {

@@ -33,7 +33,6 @@ fn cupboard() -> Account {
 
 fn signature(number: u128, at: Timestamp) -> Signature {
     Signature {
-        practitioner: None,
         person: ActorId::from_uuid(uuid::Uuid::from_u128(number)),
         practitioner: None,
         name: format!("Person {number}"),

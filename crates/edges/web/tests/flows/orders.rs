@@ -138,7 +138,7 @@ async fn an_order_is_approved_sent_and_booked_in() {
         ("note", "n-1"),
         ("quantity-0", "28"),
         ("lot-0", "B7"),
-        ("expiry-0", "2027-01-31"),
+        ("expiry-0", "31-Jan-2027"),
     ];
     assert_eq!(nurse.submit(&form, &form, &part).await.status, 303);
     let page = nurse.get(&one).await.body;

@@ -21,6 +21,7 @@ mod prescribe;
 mod register;
 mod round;
 mod sheet;
+mod shelves;
 mod shown;
 mod step;
 mod stock;

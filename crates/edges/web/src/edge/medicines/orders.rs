@@ -22,6 +22,7 @@ use super::super::tools::{empty, refused};
 use super::super::visit::Visit;
 use crate::clinical::When;
 use crate::clinical::code::words;
+use crate::clinical::date::typed;
 use crate::components::table::PostButton;
 use crate::components::{Cell, Choice, Field, Notice, Piece, Table, Tone};
 use crate::pages::tools::ToolPage;
@@ -514,7 +515,7 @@ async fn booking(visit: &Visit, id: &OrderId, form: &Form) -> Result<ToolPage, A
         page.fields.push(field("quantity", "how much").hint(&hint));
         page.fields.push(field("lot", "batch"));
         page.fields
-            .push(field("expiry", "last day").hint("Such as 2027-01-31"));
+            .push(field("expiry", "last day").hint("For example 31-Jan-2027"));
     }
     Ok(page)
 }
@@ -564,9 +565,9 @@ async fn read(visit: &Visit, id: &OrderId, form: &Form) -> Result<NewDelivery, A
             .map_err(|_| wrong(format!("{quantity} of {name} is no number: correct it")))?;
         let expiry = match text("expiry") {
             day if day.is_empty() => None,
-            day => Some(day.parse().map_err(|_| {
+            day => Some(typed(&day).ok_or_else(|| {
                 wrong(format!(
-                    "{day} of {name} is no day: write one such as 2027-01-31"
+                    "{day} of {name} is no day: write one such as 31-Jan-2027"
                 ))
             })?),
         };
