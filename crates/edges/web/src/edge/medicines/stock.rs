@@ -14,8 +14,8 @@ use identity::Interaction;
 use medication::stock::{Account, Batch, Counted, Status, Units};
 
 use super::choices::{
-    Choices, Names, day, id, is_of_form, is_outdated, named, number, residents, select, signatures, signing,
-    word, words,
+    Choices, Names, day, id, is_of_form, is_outdated, named, number, residents, select, signatures,
+    signing, word, words,
 };
 use super::keeping;
 use super::shelves::{amount, days_table, moves_table, there_table};
