@@ -90,6 +90,7 @@ pub fn back(house: &House, taken: &Taken, records: Vec<Record>) -> Return {
         },
         corrected: false,
         records,
+        scans: std::collections::BTreeMap::new(),
         effects: Vec::new(),
     }
 }

@@ -126,10 +126,7 @@ async fn the_pack_that_is_scanned_is_the_one_that_leaves_the_stock() {
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "tests tell their story in one piece"
-)]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
 async fn a_lot_that_is_called_back_anywhere_is_called_back_at_the_bedside() {
     let (house, nurse) = home(&[order("o1", PARACETAMOL, &scheduled(2))]).await;
     let item = kept(&house, &nurse, PARACETAMOL).await;

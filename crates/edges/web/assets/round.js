@@ -2,7 +2,9 @@
 // server has said what became of it, and what it said against a dose until somebody has looked at it.
 
 import { RIGHTS, TAKEN, decide, offer } from "./round-decide.js";
+import { stands, verdict as packVerdict, words as packWords } from "./pack-scan.js";
 import { store } from "./round-store.js";
+import { wire } from "./scan.js";
 
 const here = location.pathname;
 const tenant = here.split("/")[2];
@@ -140,6 +142,7 @@ async function sendRound(doses) {
         pack: part[0].pack, device: part[0].device, corrected: true,
         clocks: { taken: part[0].clock, back },
         records: part.map((own) => own.record), effects: [],
+        scans: Object.fromEntries(part.filter((own) => own.scan).map((own) => [own.id, own.scan])),
       }),
     });
     const twice = told.doubles.flatMap((own) => own.records);
@@ -229,6 +232,14 @@ const tick = (form, id, label) => {
 const unsure = (pack, doses) =>
   setBack(pack, doses) ? [{ verdict: "unknown", code: "clock", text: "The clock of this device was set back: how long ago a dose was given cannot be told." }] : [];
 
+// How a scanned pack stands to a line, by the day of the house; nothing where none was scanned.
+const scanned = (pack, person, line, text, now) =>
+  (text ? stands(text, pack.packs || { products: [], recalls: [] }, offer(person, line)?.packs || {}, day(now, pack.pack.zone)) : null);
+const packAgainst = (pack, person, line, text, now) => {
+  const found = scanned(pack, person, line, text, now);
+  return found && packVerdict(found.state) ? [{ verdict: packVerdict(found.state), code: "pack", text: packWords(found.state) }] : [];
+};
+
 function lineForm(pack, person, line, id) {
   const planned = offer(person, line)?.planned || [];
   const fold = make("details", "", "fold");
@@ -236,6 +247,17 @@ function lineForm(pack, person, line, id) {
   const form = make("form");
   const outcome = field(form, `${id}-outcome`, "What became of it", choices(OUTCOMES));
   const much = planned.length > 1 ? field(form, `${id}-much`, "How much", choices(planned.map((own, at) => [String(at), own.text]))) : null;
+  const scan = field(form, `${id}-scan`, "Pack: scan it, or type what stands below its code (optional)", make("input", "", "field-long"));
+  wire(scan);
+  const read = make("p", "", "round-says");
+  read.setAttribute("role", "status");
+  read.hidden = true;
+  scan.parentElement.append(read);
+  scan.addEventListener("change", () => {
+    const found = scanned(pack, person, line, scan.value.trim(), nowOf(pack));
+    read.hidden = !found;
+    read.textContent = found ? [packWords(found.state), found.name].filter(Boolean).join(" ") : "";
+  });
   const rights = RIGHTS.map(([code, text]) => [code, tick(form, `${id}-${code}`, text)]);
   const need = line.needed ? field(form, `${id}-need`, "What it is needed for", make("input", "", "field-long")) : null;
   const reason = field(form, `${id}-reason`, "Reason (optional)", make("input", "", "field-long"));
@@ -248,7 +270,7 @@ function lineForm(pack, person, line, id) {
   let shown = "";
   const record = async () => {
     const filled = {
-      outcome: outcome.value, reason: reason.value.trim(), need: need ? need.value.trim() : "", done: done.checked,
+      outcome: outcome.value, reason: reason.value.trim(), need: need ? need.value.trim() : "", done: done.checked, scan: scan.value.trim(),
       rights: rights.filter(([, own]) => own.checked).map(([code]) => code),
     };
     const now = nowOf(pack);
@@ -259,7 +281,7 @@ function lineForm(pack, person, line, id) {
       return;
     }
     const doses = await held.doses();
-    const found = decide(pack, person, line, chosen, filled, doses, now, taken ? unsure(pack, doses) : []);
+    const found = decide(pack, person, line, chosen, filled, doses, now, taken ? [...unsure(pack, doses), ...packAgainst(pack, person, line, filled.scan, now)] : []);
     const heavy = found.against.filter((own) => own.verdict !== "warn");
     const list = JSON.stringify(heavy);
     // What happened already is recorded once the reasons against it were seen.
@@ -305,7 +327,7 @@ function dose(pack, person, line, chosen, filled, taken, now) {
     id, state: "waits", words: [], patient: person.stop.patient, who: person.stop.name, zone: pack.pack.zone,
     slot: line.slot || null, name: line.name, outcome: filled.outcome,
     pack: pack.pack.id, device: pack.pack.device, signature: pack.signature, clock: pack.clock,
-    counts: taken ? chosen.counts : null,
+    counts: taken ? chosen.counts : null, scan: filled.scan || null,
     record: {
       id, order: line.order, ...due, outcome: filled.outcome, ...(filled.reason ? { reason: filled.reason } : {}),
       happened: now, entered: now, giver: pack.person, ...(taken ? { dose: chosen.dose } : {}),

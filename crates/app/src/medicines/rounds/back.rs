@@ -371,7 +371,7 @@ impl Returning<'_> {
             from: From::default(),
             signing: Signing::default(),
             late: None,
-            scan: None,
+            scan: self.back.scans.get(&record.id).cloned(),
             dosage: None,
             offline: Some(Offline {
                 id: record.id.clone(),

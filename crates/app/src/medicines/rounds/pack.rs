@@ -2,6 +2,8 @@
 //! back can be held against it. Must not hold more than the round: no notes, no results, no addresses, no
 //! pictures.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kernel::Timestamp;
 use ledger::leaf::Class;
@@ -11,7 +13,8 @@ use medication::ids::{DeviceId, PackId, PersonId, RecordId, ResidentId};
 use medication::limits::{self, Entry, Verdict};
 use medication::order::{DueSlot, Order};
 use medication::rounds::{
-    ClockReading, DeviceDose, DeviceLimits, Pack, PackLine, PackVisit, Said, Standing, standing,
+    ClockReading, DeviceDose, DeviceLimits, DevicePacks, Pack, PackLine, PackVisit, Packs, Said,
+    Standing, standing,
 };
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -28,7 +31,7 @@ use crate::medicines::give::MOST_DOUBT;
 use crate::medicines::ground::{Ordered, names};
 use crate::medicines::people::Filed;
 use crate::medicines::prescribe::signer;
-use crate::medicines::{issue, reasons};
+use crate::medicines::{issue, reasons, sources};
 use crate::unit::UnitOfWork;
 
 /// The most hours a pack may be used.
@@ -107,6 +110,8 @@ pub struct Offer {
     pub alerts: Vec<AlertWords>,
     /// Minutes after which the effect is asked for.
     pub effect_after: Option<u32>,
+    /// How the packs that were taken along stand to it, by their places; another medicine where left out.
+    pub packs: BTreeMap<usize, &'static str>,
 }
 
 /// A patient in a pack.
@@ -139,6 +144,8 @@ pub struct Taken {
     pub person: PersonId,
     /// The midnights of the house around its time, for limits by day, in microseconds.
     pub midnights: Vec<Timestamp>,
+    /// The packs that may be mixed up in this round.
+    pub packs: DevicePacks,
     /// The patients, as one walks.
     pub people: Vec<Carried>,
 }
@@ -220,6 +227,10 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
     };
     let person = person(caller).ok_or_else(no_id)?;
     let none = Filed::default();
+    let known = sources(app).await?;
+    let articles = people.iter().flat_map(|own| &own.ground.orders);
+    let articles = articles.map(|own| &own.article);
+    let packs = Packs::of(&known.dictionary, articles, known.knowledge);
     let mut carried = Vec::new();
     for stop in stops(app, &all, seconds) {
         let Some(own) = people.iter().find(|own| own.id().as_str() == stop.patient) else {
@@ -231,6 +242,7 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
             papers: papers.get(&stop.patient).unwrap_or(&none),
             giver: &person,
             pack: &pack,
+            packs: &packs,
         };
         carried.push(carrying.carried(stop));
     }
@@ -238,6 +250,7 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
         id,
         signature: signature(app, caller, &pack)?,
         people: carried,
+        packs: packs.device(&known.dictionary, &known.recalls),
         midnights: midnights(&all, made),
         by: caller.subject.actor().name.clone(),
         person,
@@ -425,6 +438,7 @@ struct Carrying<'a> {
     papers: &'a Filed,
     giver: &'a PersonId,
     pack: &'a Pack,
+    packs: &'a Packs<'a>,
 }
 
 impl Carrying<'_> {
@@ -456,6 +470,9 @@ impl Carrying<'_> {
             planned,
             alerts: self.own.alert_words(&ordered.name),
             effect_after: order.need.effect_after,
+            packs: self
+                .packs
+                .states(&ordered.article, self.own.ground.sources().knowledge),
         })
     }
 

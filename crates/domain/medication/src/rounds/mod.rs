@@ -4,6 +4,7 @@
 
 mod device;
 mod pack;
+mod packs;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ pub use pack::{
     ClockReading, Clocks, MOST_SKEW, Merged, Pack, PackLine, PackVisit, Return, Skew, merge,
 };
 pub use standing::{Said, Standing, standing, stands};
+
+pub use packs::{DevicePack, DevicePacks, MOST_NUMBERS, Packs};
 
 use crate::administration::Book;
 use crate::dosage::Amount;

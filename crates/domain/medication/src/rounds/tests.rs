@@ -182,6 +182,7 @@ fn back(device: &str, records: Vec<Record>) -> Return {
         },
         corrected: false,
         records,
+        scans: std::collections::BTreeMap::new(),
         effects: Vec::new(),
     }
 }

@@ -7,4 +7,5 @@ mod limits;
 mod ordering;
 mod prescribing;
 mod rounds;
+mod scanning;
 mod signing_in;

@@ -19,11 +19,13 @@ use crate::pages::Shell;
 use crate::pages::rounds::DevicePage;
 
 /// The modules of the page.
-const MODULES: [&str; 4] = [
+const MODULES: [&str; 6] = [
     "round.js",
     "round-decide.js",
     "round-limits.js",
     "round-store.js",
+    "pack-scan.js",
+    "scan.js",
 ];
 
 /// The address of the page for the place that was chosen: that round is taken along, and no other.
