@@ -109,6 +109,7 @@ pub async fn bring_back(
         app,
         caller,
         kept: &kept,
+        back,
         clocks,
     };
     let mut records = Vec::new();
@@ -175,6 +176,7 @@ struct Returning<'a> {
     app: &'a App,
     caller: &'a Caller,
     kept: &'a Kept,
+    back: &'a Return,
     clocks: Clocks,
 }
 

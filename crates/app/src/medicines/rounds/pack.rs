@@ -226,30 +226,28 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
         visits: packed(&all, made, seconds),
     };
     let person = person(caller).ok_or_else(no_id)?;
-    let none = Filed::default();
     let known = sources(app).await?;
     let articles = people.iter().flat_map(|own| &own.ground.orders);
     let articles = articles.map(|own| &own.article);
     let packs = Packs::of(&known.dictionary, articles, known.knowledge);
-    let mut carried = Vec::new();
-    for stop in stops(app, &all, seconds) {
-        let Some(own) = people.iter().find(|own| own.id().as_str() == stop.patient) else {
-            continue;
-        };
+    let none = Filed::default();
+    let carried = stops(app, &all, seconds).into_iter().filter_map(|stop| {
         let carrying = Carrying {
             caller,
-            own,
+            own: people
+                .iter()
+                .find(|own| own.id().as_str() == stop.patient)?,
             papers: papers.get(&stop.patient).unwrap_or(&none),
             giver: &person,
             pack: &pack,
             packs: &packs,
         };
-        carried.push(carrying.carried(stop));
-    }
+        Some(carrying.carried(stop))
+    });
     let taken = Taken {
         id,
         signature: signature(app, caller, &pack)?,
-        people: carried,
+        people: carried.collect(),
         packs: packs.device(&known.dictionary, &known.recalls),
         midnights: midnights(&all, made),
         by: caller.subject.actor().name.clone(),
