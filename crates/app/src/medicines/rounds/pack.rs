@@ -31,7 +31,7 @@ use crate::medicines::give::MOST_DOUBT;
 use crate::medicines::ground::{Ordered, names};
 use crate::medicines::people::Filed;
 use crate::medicines::prescribe::signer;
-use crate::medicines::{issue, reasons, sources};
+use crate::medicines::{Sources, issue, reasons, sources};
 use crate::unit::UnitOfWork;
 
 /// The most hours a pack may be used.
@@ -227,9 +227,7 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
     };
     let person = person(caller).ok_or_else(no_id)?;
     let known = sources(app).await?;
-    let articles = people.iter().flat_map(|own| &own.ground.orders);
-    let articles = articles.map(|own| &own.article);
-    let packs = Packs::of(&known.dictionary, articles, known.knowledge);
+    let packs = mixed_up(&people, &known);
     let none = Filed::default();
     let carried = stops(app, &all, seconds).into_iter().filter_map(|stop| {
         let carrying = Carrying {
@@ -427,6 +425,13 @@ impl Person {
             })
             .collect()
     }
+}
+
+/// The packs that may be mixed up in a round.
+fn mixed_up<'d>(people: &[Person], known: &'d Sources) -> Packs<'d> {
+    let orders = people.iter().flat_map(|own| &own.ground.orders);
+    let articles = orders.map(|own| &own.article);
+    Packs::of(&known.dictionary, articles, known.knowledge)
 }
 
 /// A patient whose part of a pack is made.
