@@ -127,6 +127,7 @@ async fn brand(house: &House, nurse: &Caller) -> Item {
         form: Some("modified-release tablet".to_owned()),
         strength: Some("10 mg".to_owned()),
         threshold: None,
+        code: None,
     };
     let item = keep(&house.app, nurse, new).await.unwrap();
     let begin = pages::Begin {

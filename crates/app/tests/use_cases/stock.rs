@@ -139,6 +139,7 @@ pub async fn kept(house: &House, nurse: &Caller, product: &str) -> Item {
         form: None,
         strength: None,
         threshold: Some(10.into()),
+        code: None,
     };
     keep(&house.app, nurse, new).await.unwrap()
 }
@@ -305,6 +306,7 @@ async fn what_does_not_hold_is_refused_and_moves_nothing() {
         form: None,
         strength: None,
         threshold: None,
+        code: None,
     };
     let twice = keep(&house.app, &nurse, again.clone()).await;
     assert!(matches!(twice, Err(AppError::Conflict(_))), "{twice:?}");

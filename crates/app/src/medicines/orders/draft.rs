@@ -16,11 +16,15 @@ use medication::supply::{
 use super::kept::{self, Kept};
 use super::partners::{self, Partner};
 use super::shown::{Shown, shown};
+use super::stocked::Shelves;
 use super::{commit, entry, may};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::medicines::sources;
+use crate::medicines::stock::Staged;
+use crate::retry::Retry;
+use store::DocWrite;
 
 /// A line of a draft.
 #[derive(Debug, Clone)]
@@ -190,16 +194,17 @@ pub async fn draft(app: &App, caller: &Caller, new: NewOrder) -> Result<Shown, A
         new.resident.as_ref(),
     )
     .await?;
-    let kept = make(app, caller, &new, None).await?;
+    let kept = make(app, caller, &new, (None, Vec::new())).await?;
     shown(app, caller, kept).await
 }
 
-/// Makes a draft without asking who may; `automatic` says why a program did not send it.
+/// Makes a draft without asking who may; `automatic` says why a program did not send it, `docs` are written
+/// in the same commit.
 pub(super) async fn make(
     app: &App,
     caller: &Caller,
     new: &NewOrder,
-    automatic: Option<Vec<Why>>,
+    (automatic, docs): (Option<Vec<Why>>, Vec<DocWrite>),
 ) -> Result<Kept, AppError> {
     sized(new)?;
     let partner = partners::partner(app, caller, &new.partner).await?;
@@ -235,15 +240,30 @@ pub(super) async fn make(
         automatic,
     };
     let own = made.kept(app, caller, new);
-    let docs = kept::writes(app, &own, None)?;
     let entry = entry(app, caller, "order-draft", &own, &partner.id);
-    match commit(app, caller, &own, Vec::new(), (docs, entry)).await {
-        // Somebody drafted the same at the same time.
-        Err(error) if error.category() == kernel::Category::Conflict => {
-            Ok(kept::load(app, caller, &own.id).await?.kept)
+    let mut retry = Retry::busy();
+    loop {
+        let mut staged = Staged {
+            docs: kept::writes(app, &own, None)?,
+            entries: vec![entry.clone()],
+        };
+        staged.docs.extend(docs.iter().cloned());
+        let mut shelves = Shelves::open(app, caller, &own).await?;
+        staged.and(shelves.follow(app, caller, (None, &own))?)?;
+        let Staged { docs, entries } = staged;
+        match commit(app, caller, &own, Vec::new(), (docs, entries)).await {
+            // Somebody drafted the same at the same time, or something moved on a shelf.
+            Err(error) if error.category() == kernel::Category::Conflict => {
+                match kept::load(app, caller, &own.id).await {
+                    Ok(found) => return Ok(found.kept),
+                    Err(AppError::NotFound { .. }) if retry.again().await => {}
+                    Err(AppError::NotFound { .. }) => return Err(error),
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+            Ok(()) => return Ok(own),
         }
-        Err(error) => Err(error),
-        Ok(()) => Ok(own),
     }
 }
 

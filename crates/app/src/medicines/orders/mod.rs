@@ -2,6 +2,7 @@
 //! by what the other side reports, booked in as it arrives. The rules are `medication::supply`'s; the ways
 //! out are `connect::pharmacy`'s. Must not send inside a commit, or forget what may have been sent.
 
+pub mod automatic;
 mod draft;
 mod events;
 mod kept;
@@ -10,7 +11,9 @@ pub mod partners;
 mod receive;
 mod send;
 mod shown;
+mod sold;
 mod steps;
+mod stocked;
 
 pub use draft::{NewLine, NewOrder, draft};
 pub use events::{Sent, event};
@@ -18,6 +21,7 @@ pub use kept::{Kept, Note, Said};
 pub use receive::{Arrived, NewDelivery, receive};
 pub use send::{Sending, round};
 pub use shown::{Filter, Shown, ShownLine, list, show};
+pub use sold::{Offer, offers};
 pub use steps::{approve, cancel, reconcile, refresh, report, submit};
 
 use identity::Interaction;
@@ -90,13 +94,13 @@ async fn commit(
     caller: &Caller,
     kept: &Kept,
     more: Vec<serde_json::Value>,
-    (docs, entry): (Vec<DocWrite>, Entry),
+    (docs, entries): (Vec<DocWrite>, Vec<Entry>),
 ) -> Result<(), AppError> {
     let order: Order = kept.order()?;
     let bundle = mirror::bundle(&order, kept, app.now(), more)?;
     let beside = Beside {
         docs,
-        entries: vec![entry],
+        entries,
         ..Beside::default()
     };
     // The record mirrors what was decided here, by the platform; who decided stands in the entry.

@@ -5,7 +5,7 @@
 use identity::Interaction;
 use kernel::{Timestamp, ZoneName};
 use medication::ids::{ItemId, OrderId, ResidentId};
-use medication::stock::{Batch, Units};
+use medication::stock::{Account, Batch, Units};
 use medication::supply::resources::supply_delivery;
 use medication::supply::{BookedIn, Delivered, Delivery, Moved, Problem, State, book_in};
 use store::DocExpected;
@@ -15,10 +15,13 @@ use super::mirror;
 use super::permitted;
 use super::send::{Out, What};
 use super::shown::{Shown, shown};
-use super::steps::{Step, change};
+use super::steps::{Step, once};
+use super::stocked::Shelves;
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::stock::known;
+use crate::retry::Retry;
 
 /// One thing that came.
 #[derive(Debug, Clone)]
@@ -91,10 +94,19 @@ pub async fn receive(
         at: new.at.unwrap_or(now),
         things: new.things.iter().map(thing).collect(),
     };
-    let kept = change(app, caller, id, |stored| {
-        booked(app, caller, stored, &delivery)
-    })
-    .await?;
+    // What came is put where it was sent: to a place of the caller's own.
+    let location = before.location.clone();
+    known(app, caller, &Account::Location { location }).await?;
+    let mut retry = Retry::busy();
+    let kept = loop {
+        // The shelves are read anew with the order: what goes onto them is of the same commit.
+        let mut shelves = Shelves::open(app, caller, &before).await?;
+        let mut decide = |stored: &Stored| booked(app, caller, stored, (&delivery, &mut shelves));
+        match once(app, caller, id, &mut decide).await {
+            Err(AppError::Conflict(_)) if retry.again().await => {}
+            done => break done?,
+        }
+    };
     app.board().orders.notify_one();
     shown(app, caller, kept).await
 }
@@ -135,7 +147,7 @@ fn booked(
     app: &App,
     caller: &Caller,
     stored: &Stored,
-    delivery: &Delivery,
+    (delivery, shelves): (&Delivery, &mut Shelves),
 ) -> Result<Option<Step>, AppError> {
     let mut own = stored.kept.clone();
     if own.notes.iter().any(|known| known.note == delivery.note) {
@@ -150,6 +162,7 @@ fn booked(
         problems,
         chase,
         event,
+        stock,
         ..
     } = book_in(&order, &own.received, delivery, &zone);
     let problems: Vec<String> = problems.iter().map(words).collect();
@@ -172,7 +185,14 @@ fn booked(
         by,
         problems: problems.clone(),
     });
+    let shelved = shelves.put(app, caller, (&own, delivery), &stock)?;
+    for said in shelved.said {
+        own.say(app.now(), Some(by), said);
+    }
     let mut step = Step::of(own.clone(), "order-receive");
+    step.shelves = Some(std::mem::take(shelves));
+    step.docs.extend(shelved.staged.docs);
+    step.entries = shelved.staged.entries;
     step.detail = format!("note {}, {} to chase", delivery.note, chase.len());
     step.more = deliveries(&order, delivery)?;
     let what = What::Receipt {

@@ -11,11 +11,13 @@ use super::kept::{self, Kept, Stored, stands};
 use super::partners::{self, Way};
 use super::send::{self, Out, What};
 use super::shown::{Shown, shown};
+use super::stocked::Shelves;
 use super::{commit, entry, permitted};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::medicines::ground::names;
+use crate::medicines::stock::Staged;
 use crate::retry::Retry;
 
 /// What a step comes to.
@@ -26,6 +28,10 @@ pub(super) struct Step {
     pub docs: Vec<DocWrite>,
     /// More of the record.
     pub more: Vec<serde_json::Value>,
+    /// Entries beside its own.
+    pub entries: Vec<store::Entry>,
+    /// The shelves, where the step has moved something on them.
+    pub shelves: Option<Shelves>,
     /// The word of its entry.
     pub what: &'static str,
     /// Its detail.
@@ -38,6 +44,8 @@ impl Step {
             kept,
             docs: Vec::new(),
             more: Vec::new(),
+            entries: Vec::new(),
+            shelves: None,
             what,
             detail: String::new(),
         }
@@ -51,23 +59,42 @@ pub(super) async fn change(
     id: &OrderId,
     mut decide: impl FnMut(&Stored) -> Result<Option<Step>, AppError> + Send,
 ) -> Result<Kept, AppError> {
-    let mut retry = Retry::new();
+    // What is given of its medicines at the same moment moves the same shelves.
+    let mut retry = Retry::busy();
     loop {
-        let mut stored = kept::load(app, caller, id).await?;
-        stored.sending = send::of_order(app, caller, id).await?;
-        let Some(step) = decide(&stored)? else {
-            return Ok(stored.kept);
-        };
-        let before = Some((stored.doc.as_str(), stored.version));
-        let mut docs = kept::writes(app, &step.kept, before)?;
-        docs.extend(step.docs);
-        let entry = entry(app, caller, step.what, &step.kept, &step.detail);
-        match commit(app, caller, &step.kept, step.more, (docs, entry)).await {
+        match once(app, caller, id, &mut decide).await {
             Err(AppError::Conflict(_)) if retry.again().await => {}
-            Err(error) => return Err(error),
-            Ok(()) => return Ok(step.kept),
+            done => return done,
         }
     }
+}
+
+/// The same, once: [`AppError::Conflict`] where somebody was first.
+pub(super) async fn once(
+    app: &App,
+    caller: &Caller,
+    id: &OrderId,
+    decide: &mut (impl FnMut(&Stored) -> Result<Option<Step>, AppError> + Send),
+) -> Result<Kept, AppError> {
+    let mut stored = kept::load(app, caller, id).await?;
+    stored.sending = send::of_order(app, caller, id).await?;
+    let Some(step) = decide(&stored)? else {
+        return Ok(stored.kept);
+    };
+    let before = Some((stored.doc.as_str(), stored.version));
+    let mut docs = kept::writes(app, &step.kept, before)?;
+    docs.extend(step.docs);
+    let mut entries = vec![entry(app, caller, step.what, &step.kept, &step.detail)];
+    entries.extend(step.entries);
+    let mut shelves = match step.shelves {
+        Some(own) => own,
+        None => Shelves::open(app, caller, &step.kept).await?,
+    };
+    let mut staged = Staged { docs, entries };
+    staged.and(shelves.follow(app, caller, (Some(&stored.kept), &step.kept))?)?;
+    let Staged { docs, entries } = staged;
+    commit(app, caller, &step.kept, step.more, (docs, entries)).await?;
+    Ok(step.kept)
 }
 
 fn moved(caller: &Caller, id: &str, event: Event, app: &App) -> Moved {

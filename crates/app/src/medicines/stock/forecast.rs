@@ -7,10 +7,12 @@ use fhir::json::Value;
 use identity::Interaction;
 use kernel::LogicalId;
 use medication::facts;
-use medication::ids::ItemId;
+use medication::ids::{ItemId, LocationId, ResidentId};
 use medication::order::Order;
 use medication::schedule::Setting;
-use medication::stock::{Account, DaysLeft, Kind, Regimen, Use};
+use medication::stock::{Account, DaysLeft, ForecastError, Kind, Regimen, Use};
+use medication::supply::{Cycle, Need, need};
+use rust_decimal::Decimal;
 use store::ResourceKey;
 
 use super::look::{between, reached};
@@ -58,89 +60,311 @@ const MOST: usize = 200;
 /// Days of use that are looked at.
 const LOOK_BACK: i64 = 28 * 86_400;
 
+/// What a cycle needs of a medicine at a place.
+#[derive(Debug, Clone)]
+pub struct Needed {
+    /// Where, and whose; none where nobody said where it goes.
+    pub location: Option<LocationId>,
+    /// Whose; none for common stock.
+    pub resident: Option<ResidentId>,
+    /// What is needed; none where that cannot be told.
+    pub need: Option<Need>,
+    /// What could not be counted with.
+    pub unknown: Vec<String>,
+}
+
+/// Where what is not kept anywhere yet goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Otherwise<'a> {
+    /// The place; none where nobody said one.
+    pub location: Option<&'a LocationId>,
+    /// Whether each resident has their own, as what needs a prescription.
+    pub own: bool,
+}
+
+/// The patients of the orders in force that the caller reaches, by the product of the dictionary.
+pub struct Prescribed(BTreeMap<String, BTreeSet<LogicalId>>);
+
+/// Most orders in force that are looked at.
+const ORDERS: u32 = 20_000;
+
+impl Prescribed {
+    /// Reads them.
+    pub async fn load(app: &App, caller: &Caller) -> Result<Self, AppError> {
+        let request = SearchRequest {
+            ty: resource_type(app, "MedicationRequest")?,
+            params: vec![("status".to_owned(), "active".to_owned())],
+            lenient: false,
+        };
+        let known = crate::medicines::sources(app).await?;
+        let (found, _) = whole(app, caller, &request, ORDERS).await?;
+        let mut all: BTreeMap<String, BTreeSet<LogicalId>> = BTreeMap::new();
+        for version in found {
+            let held = crate::medicines::regimen::held(version)?;
+            let product = facts::product(&known.dictionary, held.root(), &());
+            if let (Some(product), Some(patient)) = (product, patient_of(held.root())) {
+                all.entry(product.name.clone()).or_default().insert(patient);
+            }
+        }
+        Ok(Self(all))
+    }
+
+    fn of(&self, product: Option<&str>) -> BTreeSet<LogicalId> {
+        product
+            .and_then(|own| self.0.get(own))
+            .cloned()
+            .unwrap_or_default()
+    }
+}
+
+fn patient_of(order: Value<'_>) -> Option<LogicalId> {
+    let subject = order.get("subject")?;
+    let reference = subject.get_str("reference")?;
+    reference.strip_prefix("Patient/")?.parse().ok()
+}
+
+/// Who draws on a medicine, and from where.
+struct Drawn {
+    /// The places where something is.
+    accounts: Vec<Account>,
+    /// Residents out of the caller's reach.
+    hidden: BTreeSet<LogicalId>,
+    /// What each resident's orders draw.
+    draws: BTreeMap<LogicalId, Draws>,
+    /// From where each drew last.
+    last: BTreeMap<LogicalId, Account>,
+}
+
+impl Drawn {
+    async fn load(
+        app: &App,
+        caller: &Caller,
+        shelf: &Shelf,
+        more: BTreeSet<LogicalId>,
+    ) -> Result<Self, AppError> {
+        let recent = recent(app, caller, shelf).await?;
+        let last = drawn_from(&recent);
+        let accounts: Vec<Account> = shelf
+            .book
+            .accounts()
+            .filter(|own| own.is_held() && !shelf.book.balance(own).is_zero())
+            .cloned()
+            .collect();
+        let (_, hidden) = reached(app, caller, accounts.iter()).await?;
+        let mut residents: BTreeSet<LogicalId> = last.keys().cloned().collect();
+        residents.extend(
+            accounts
+                .iter()
+                .filter_map(|own| own.resident().map(|own| own.0.clone())),
+        );
+        residents.extend(ordered(app, caller, shelf).await?);
+        residents.extend(more);
+        residents.retain(|own| !hidden.contains(own));
+        if residents.len() > MOST {
+            return refuse(format!(
+                "{} residents have this medicine: ask for places of fewer",
+                residents.len()
+            ));
+        }
+        let mut draws: BTreeMap<LogicalId, Draws> = BTreeMap::new();
+        for resident in residents {
+            let own = of_resident(app, caller, shelf, (&resident, &recent)).await?;
+            draws.insert(resident, own);
+        }
+        Ok(Self {
+            accounts,
+            hidden,
+            draws,
+            last,
+        })
+    }
+
+    /// The residents who draw on a place.
+    fn on<'a>(&'a self, account: &'a Account) -> impl Iterator<Item = (&'a LogicalId, &'a Draws)> {
+        self.draws
+            .iter()
+            .filter(move |(resident, _)| match account.resident() {
+                Some(own) => own.0 == **resident,
+                None => self.draws_from(account, resident),
+            })
+    }
+
+    /// Whether a resident draws on a common stock: who has none of their own, from where they drew last.
+    fn draws_from(&self, account: &Account, resident: &LogicalId) -> bool {
+        let own = |own: &Account| own.resident().is_some_and(|own| own.0 == *resident);
+        if self.accounts.iter().any(own) {
+            return false;
+        }
+        let mut common = self.accounts.iter().filter(|own| own.resident().is_none());
+        let last = self.last.get(resident);
+        match last.filter(|last| last.resident().is_none() && self.accounts.contains(last)) {
+            Some(last) => last == account,
+            None => common.next() == Some(account),
+        }
+    }
+
+    /// The places that the caller reaches.
+    fn places(&self) -> impl Iterator<Item = (&Account, Place)> {
+        let seen = |own: &&Account| {
+            let resident = own.resident();
+            !resident.is_some_and(|own| self.hidden.contains(&own.0))
+        };
+        let seen = self.accounts.iter().filter(seen);
+        seen.filter_map(|own| Some((own, Place::of(own)?)))
+    }
+}
+
 /// For how long what is there of a medicine lasts, place by place.
 pub async fn days_left(app: &App, caller: &Caller, id: &ItemId) -> Result<Vec<Lasting>, AppError> {
     allow(app, caller, Interaction::ViewStock).await?;
     let shelf = Shelf::open(app, caller, id).await?;
-    let recent = recent(app, caller, &shelf).await?;
-    let drawn = drawn_from(&recent);
-    let accounts: Vec<Account> = shelf
-        .book
-        .accounts()
-        .filter(|own| own.is_held() && !shelf.book.balance(own).is_zero())
-        .cloned()
-        .collect();
-    let (_, hidden) = reached(app, caller, accounts.iter()).await?;
-    let mut residents: BTreeSet<LogicalId> = drawn.keys().cloned().collect();
-    residents.extend(
-        accounts
-            .iter()
-            .filter_map(|own| own.resident().map(|own| own.0.clone())),
-    );
-    residents.extend(ordered(app, caller, &shelf).await?);
-    residents.retain(|own| !hidden.contains(own));
-    if residents.len() > MOST {
-        return refuse(format!(
-            "{} residents have this medicine: ask for places of fewer",
-            residents.len()
-        ));
-    }
-    let mut draws: BTreeMap<LogicalId, Draws> = BTreeMap::new();
-    for resident in residents {
-        let own = of_resident(app, caller, &shelf, (&resident, &recent)).await?;
-        draws.insert(resident, own);
-    }
-    Ok(places(app, &shelf, (&accounts, &hidden), (&draws, &drawn)))
+    let drawn = Drawn::load(app, caller, &shelf, BTreeSet::new()).await?;
+    let each = drawn.places().map(|(account, place)| {
+        let draws = drawn.on(account).map(|own| own.1);
+        lasting(app, &shelf, (account, place), draws)
+    });
+    Ok(each.collect())
 }
 
-/// For how long each place's stock lasts.
-fn places(
+/// What a cycle needs of a medicine beyond what is there, place by place: at the most doses of the orders,
+/// less what expires before its turn. Who draws on no place is counted with `otherwise`; what is low is
+/// filled above its threshold, whether or not an order uses it.
+pub async fn needed(
     app: &App,
-    shelf: &Shelf,
-    (accounts, hidden): (&[Account], &BTreeSet<LogicalId>),
-    (draws, drawn): (&BTreeMap<LogicalId, Draws>, &BTreeMap<LogicalId, Account>),
-) -> Vec<Lasting> {
-    let common: Vec<&Account> = accounts
-        .iter()
-        .filter(|own| own.resident().is_none())
-        .collect();
+    caller: &Caller,
+    id: &ItemId,
+    (cycle, otherwise, prescribed): (&Cycle, Otherwise<'_>, &Prescribed),
+) -> Result<Vec<Needed>, AppError> {
+    allow(app, caller, Interaction::ViewStock).await?;
+    let shelf = Shelf::open(app, caller, id).await?;
+    let more = prescribed.of(shelf.item.product.as_deref());
+    let drawn = Drawn::load(app, caller, &shelf, more).await?;
+    let now = app.now();
     let mut found = Vec::new();
-    for account in accounts {
-        let Some(place) = Place::of(account) else {
-            continue;
+    let mut homeless: BTreeSet<&LogicalId> = drawn.draws.keys().collect();
+    for (account, place) in drawn.places() {
+        let draws: Vec<(&LogicalId, &Draws)> = drawn.on(account).collect();
+        for (resident, _) in &draws {
+            homeless.remove(resident);
+        }
+        let draws: Vec<&Draws> = draws.into_iter().map(|own| own.1).collect();
+        let own = |regimens: &[Regimen<'_>], until| {
+            let book = &shelf.book;
+            book.usable_in_time(account, regimens, now, until)
         };
-        if account
-            .resident()
-            .is_some_and(|own| hidden.contains(&own.0))
+        let told = told(&shelf, (cycle, now), &draws, own);
+        found.push(Needed {
+            location: Some(place.location),
+            resident: place.resident,
+            need: told.0,
+            unknown: told.1,
+        });
+    }
+    let homeless: Vec<&LogicalId> = homeless.into_iter().collect();
+    let groups: Vec<&[&LogicalId]> = if otherwise.own {
+        homeless.chunks(1).collect()
+    } else {
+        homeless.chunks(homeless.len().max(1)).collect()
+    };
+    for group in groups {
+        let draws: Vec<&Draws> = group
+            .iter()
+            .filter_map(|own| drawn.draws.get(*own))
+            .collect();
+        if draws
+            .iter()
+            .all(|own| own.orders.is_empty() && own.unknown.is_empty())
         {
             continue;
         }
-        let own = draws
-            .iter()
-            .filter(|(resident, _)| match account.resident() {
-                Some(own) => own.0 == **resident,
-                None => from_common(accounts, resident, drawn.get(*resident), (account, &common)),
-            });
-        found.push(lasting(app, shelf, (account, place), own.map(|own| own.1)));
+        let told = told(&shelf, (cycle, now), &draws, |_, _| Ok(Decimal::ZERO));
+        let resident = group.first().filter(|_| otherwise.own);
+        found.push(Needed {
+            location: otherwise.location.cloned(),
+            resident: resident.map(|own| ResidentId((*own).clone())),
+            need: told.0,
+            unknown: told.1,
+        });
     }
-    found
+    filled(&shelf, &mut found, otherwise)?;
+    Ok(found)
 }
 
-/// Whether a resident draws on a common stock: who has none of their own, from where they drew last.
-fn from_common(
-    accounts: &[Account],
-    resident: &LogicalId,
-    last: Option<&Account>,
-    (account, common): (&Account, &[&Account]),
-) -> bool {
-    let own = |own: &Account| own.resident().is_some_and(|own| own.0 == *resident);
-    if accounts.iter().any(own) {
-        return false;
+/// What those who draw on one place need, and what could not be counted with.
+fn told(
+    shelf: &Shelf,
+    (cycle, now): (&Cycle, kernel::Timestamp),
+    draws: &[&Draws],
+    usable: impl FnOnce(&[Regimen<'_>], kernel::Timestamp) -> Result<Decimal, ForecastError>,
+) -> (Option<Need>, Vec<String>) {
+    let regimens = regimens(shelf, draws);
+    let mut unknown: Vec<String> = draws.iter().flat_map(|own| own.unknown.clone()).collect();
+    let until = cycle
+        .end
+        .plus_seconds(i64::from(cycle.reserve_days) * 86_400);
+    let own = usable(&regimens, until)
+        .and_then(|usable| need(&regimens, &shelf.item.unit, usable, now, cycle));
+    match own {
+        Ok(own) => (Some(own).filter(|_| unknown.is_empty()), unknown),
+        Err(error) => {
+            unknown.push(error.to_string());
+            (None, unknown)
+        }
     }
-    match last.filter(|last| common.contains(last)) {
-        Some(last) => last == account,
-        None => common.first() == Some(&account),
+}
+
+/// Fills what would be low after that: one unit above the threshold, at the first common place.
+fn filled(
+    shelf: &Shelf,
+    found: &mut Vec<Needed>,
+    otherwise: Otherwise<'_>,
+) -> Result<(), AppError> {
+    let Some(threshold) = shelf.item.threshold else {
+        return Ok(());
+    };
+    let coming: Decimal = found
+        .iter()
+        .filter_map(|own| own.need?.missing)
+        .map(medication::stock::Units::get)
+        .sum();
+    let there = shelf.item.total() + coming;
+    if there > threshold || found.iter().any(|own| own.need.is_none()) {
+        return Ok(());
     }
+    let more = threshold + Decimal::ONE - there;
+    if !found.iter().any(|own| own.resident.is_none()) {
+        found.push(Needed {
+            location: otherwise.location.cloned(),
+            resident: None,
+            need: Some(Need {
+                before: Decimal::ZERO,
+                during: Decimal::ZERO,
+                left: Decimal::ZERO,
+                missing: None,
+            }),
+            unknown: Vec::new(),
+        });
+    }
+    let common = found.iter_mut().find(|own| own.resident.is_none());
+    if let Some(common) = common
+        && let Some(own) = common.need
+    {
+        common.need = Some(own.and_more(more).map_err(super::ruled)?);
+    }
+    Ok(())
+}
+
+fn regimens<'a>(shelf: &'a Shelf, draws: &[&'a Draws]) -> Vec<Regimen<'a>> {
+    draws
+        .iter()
+        .flat_map(|own| &own.orders)
+        .map(|own| Regimen {
+            dosages: &own.order.dosages,
+            setting: &own.setting,
+            contains: shelf.item.contains.as_ref(),
+            uses: &own.uses,
+        })
+        .collect()
 }
 
 fn lasting<'a>(
@@ -150,16 +374,7 @@ fn lasting<'a>(
     draws: impl Iterator<Item = &'a Draws>,
 ) -> Lasting {
     let draws: Vec<&Draws> = draws.collect();
-    let regimens: Vec<Regimen<'_>> = draws
-        .iter()
-        .flat_map(|own| &own.orders)
-        .map(|own| Regimen {
-            dosages: &own.order.dosages,
-            setting: &own.setting,
-            contains: shelf.item.contains.as_ref(),
-            uses: &own.uses,
-        })
-        .collect();
+    let regimens = regimens(shelf, &draws);
     let mut unknown: Vec<String> = draws.iter().flat_map(|own| own.unknown.clone()).collect();
     let days = match shelf.book.days_left(account, &regimens, app.now()) {
         Ok(days) => Some(days),
@@ -231,12 +446,7 @@ async fn ordered(
     let mut patients = BTreeSet::new();
     for version in found {
         let held = crate::medicines::regimen::held(version)?;
-        let subject = held.root().get("subject");
-        let reference = subject.and_then(|own| own.get_str("reference"));
-        let id = reference
-            .as_deref()
-            .and_then(|own| own.strip_prefix("Patient/"));
-        patients.extend(id.and_then(|own| own.parse::<LogicalId>().ok()));
+        patients.extend(patient_of(held.root()));
     }
     Ok(patients)
 }

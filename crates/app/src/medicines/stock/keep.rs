@@ -41,6 +41,8 @@ pub struct Keep {
     pub strength: Option<String>,
     /// At so much or below it is low.
     pub threshold: Option<Decimal>,
+    /// Its dm+d code, by which it is ordered, where the dictionary does not say.
+    pub code: Option<String>,
 }
 
 /// What is stated of a medicine as a controlled drug.
@@ -184,6 +186,17 @@ fn control(product: Option<&Product>, stated: Stated) -> Result<Option<Class>, A
     refuse("the class is not the schedule that the dictionary has: correct one of the two")
 }
 
+/// A dm+d code as it was said.
+fn code(said: Option<String>) -> Result<Option<String>, AppError> {
+    let code = said.map(|own| own.trim().to_owned());
+    match code.filter(|own| !own.is_empty()) {
+        Some(code) if code.len() > 18 || !code.bytes().all(|own| own.is_ascii_digit()) => {
+            refuse("a dm+d code has at most 18 digits: correct it, or leave it out")
+        }
+        code => Ok(code),
+    }
+}
+
 /// Begins to keep a medicine. Nothing is there of it until something is received or counted.
 pub async fn keep(app: &App, caller: &Caller, keep: Keep) -> Result<Item, AppError> {
     allow(app, caller, Interaction::ManageStock).await?;
@@ -208,6 +221,7 @@ pub async fn keep(app: &App, caller: &Caller, keep: Keep) -> Result<Item, AppErr
         control: control(product, keep.control)?,
         medication: found.medication,
         product: product.map(|own| own.name.clone()),
+        code: code(keep.code)?,
         unit,
         threshold: keep.threshold,
         reorder: Vec::new(),

@@ -40,6 +40,9 @@ pub struct Item {
     /// The product of the dictionary, by its name there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub product: Option<String>,
+    /// Its dm+d code, by which it is ordered, where somebody said it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
     /// Its form, for the heading of a register.
     pub form: String,
     /// Its strength, for the heading of a register.

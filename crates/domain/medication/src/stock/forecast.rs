@@ -295,12 +295,45 @@ impl Book {
         regimens: &[Regimen<'_>],
         now: Timestamp,
     ) -> Result<DaysLeft, ForecastError> {
+        of_lots(regimens, self.unit(), &self.lots(account, now), now)
+    }
+
+    fn lots(&self, account: &Account, now: Timestamp) -> Lots {
         let usable = self
             .batches(account)
             .filter(|(batch, _)| self.unusable(account, batch, now).is_none());
-        let lots: Lots = usable
+        usable
             .map(|(batch, held)| (self.usable_until(account, batch), held))
-            .collect();
-        of_lots(regimens, self.unit(), &lots, now)
+            .collect()
+    }
+
+    /// How much of what is on an account may be used from `now` until `until`: what expires or is open too
+    /// long before its turn comes, at the most use, is not counted.
+    ///
+    /// # Errors
+    /// A schedule, a dose or a unit that cannot be counted with.
+    pub fn usable_in_time(
+        &self,
+        account: &Account,
+        regimens: &[Regimen<'_>],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Decimal, ForecastError> {
+        let mut lots = self.lots(account, now);
+        lots.sort_by_key(|(until, _)| (until.is_none(), *until));
+        let sum = |lots: &Lots| -> Result<Decimal, ForecastError> {
+            let mut all = lots.iter().map(|(_, held)| *held);
+            all.try_fold(Decimal::ZERO, Decimal::checked_add)
+                .ok_or(ForecastError::Range)
+        };
+        let mut used = Decimal::ZERO;
+        for (at, wanted) in demand(regimens, self.unit(), now, (now, until), Side::Most)? {
+            lots.retain(|(last, _)| last.is_none_or(|last| last > at));
+            let before = sum(&lots)?;
+            consume(&mut lots, at, wanted)?;
+            used += before - sum(&lots)?;
+        }
+        lots.retain(|(last, _)| last.is_none_or(|last| last > until));
+        used.checked_add(sum(&lots)?).ok_or(ForecastError::Range)
     }
 }

@@ -31,6 +31,21 @@ pub struct Need {
     pub missing: Option<Units>,
 }
 
+impl Need {
+    /// The same with so much more: what must be there whether or not a schedule uses it.
+    ///
+    /// # Errors
+    /// More than 28 digits.
+    pub fn and_more(mut self, more: Decimal) -> Result<Self, ForecastError> {
+        let missing = self.missing.map_or(Decimal::ZERO, Units::get);
+        let missing = missing.checked_add(more).ok_or(ForecastError::Range)?;
+        if missing > Decimal::ZERO {
+            self.missing = Some(Units::new(missing).map_err(|_| ForecastError::Range)?);
+        }
+        Ok(self)
+    }
+}
+
 /// What a cycle needs, at the most doses of ranges and the busiest week's use when needed.
 ///
 /// # Errors

@@ -10,8 +10,8 @@ use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
 use crate::api::{
-    audit, branches, break_glass, clients, erasure, me, medicines, operator, orders, partners,
-    register, relationships, rounds, stock, subscriptions, tokens, users,
+    audit, branches, break_glass, clients, erasure, me, medicines, operator, ordering, orders,
+    partners, register, relationships, rounds, stock, subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
@@ -47,6 +47,7 @@ pub(super) fn table() -> Vec<Route> {
         register::list, register::begin, register::show, register::sheets, register::count, register::correct,
         register::note, register::settle,
         orders::list, orders::draft, orders::show, orders::approve, orders::submit, orders::cancel, orders::report, orders::status, orders::receive, orders::close,
+        ordering::show, ordering::set, ordering::dry_run, ordering::run,
         partners::list, partners::put, partners::signing_key, partners::new_signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
         rounds::now, rounds::take, rounds::bring_back, rounds::effects, rounds::effect, rounds::handover,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,

@@ -11,6 +11,7 @@ pub mod erasure;
 pub mod me;
 pub mod medicines;
 pub mod operator;
+pub mod ordering;
 pub mod orders;
 pub mod partners;
 pub mod register;
@@ -69,6 +70,7 @@ pub fn table() -> Vec<Route> {
         stock::table(),
         register::table(),
         orders::table(),
+        ordering::table(),
         partners::table(),
         operator::table(),
     ]

@@ -82,10 +82,10 @@ fn states() -> utoipa::openapi::schema::Schema {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PacksView {
     /// How many.
-    count: u32,
+    pub(super) count: u32,
     /// How much each holds, a decimal as text.
     #[schema(value_type = String)]
-    holds: Units,
+    pub(super) holds: Units,
 }
 
 /// A line of an order with what arrived.

@@ -130,6 +130,8 @@ pub struct KeepInput {
     /// At so much or below it is low.
     #[schema(value_type = Option<String>)]
     threshold: Option<Decimal>,
+    /// Its dm+d code, by which it is ordered, where the dictionary does not say.
+    code: Option<String>,
 }
 
 /// A medicine that is kept.
@@ -142,6 +144,8 @@ pub struct ItemView {
     name: String,
     /// `Medication/1`, where it is one.
     medication: Option<String>,
+    /// Its dm+d code, where somebody said it.
+    code: Option<String>,
     /// What it is counted in.
     unit: String,
     /// Its class as a controlled drug.
@@ -167,6 +171,7 @@ impl ItemView {
             id: item.id.to_string(),
             name: item.name.clone(),
             medication: item.medication.clone(),
+            code: item.code.clone(),
             unit: item.unit.name().to_owned(),
             control: item.control,
             held: item.total().normalize().to_string(),
@@ -291,6 +296,7 @@ pub(super) async fn keep(mut arrival: Arrival) -> Result<Response, EdgeError> {
         form: wanted.form,
         strength: wanted.strength,
         threshold: wanted.threshold,
+        code: wanted.code,
     };
     let made = keeping::keep(arrival.app(), &caller, new).await?;
     created(&ItemView::of(&made)?)

@@ -38,6 +38,9 @@ mod medicines_elsewhere;
 mod medicines_given;
 #[cfg(test)]
 mod operations;
+#[cfg(test)]
+mod ordering;
+#[cfg(test)]
 mod orders;
 #[cfg(test)]
 mod papers;

@@ -1,12 +1,6 @@
 //! Orders over HTTP, against pharmacies that speak each format: from a draft to what arrived in parts, what
 //! goes wrong on the way out, what comes in signed.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
-)]
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +22,8 @@ use uuid::Uuid;
 
 use crate::server::{Answer, Call, ROSEWOOD, TestServer};
 
-const API: &str = "/t/rosewood/api/v1";
-const FHIR: &str = "/t/rosewood/fhir";
+pub const API: &str = "/t/rosewood/api/v1";
+pub const FHIR: &str = "/t/rosewood/fhir";
 const GTIN_CODE: &str = "322236009";
 
 /// Every name is this machine.
@@ -42,15 +36,15 @@ impl Resolver for Local {
     }
 }
 
-struct House {
-    server: TestServer,
-    nurse: String,
-    doctor: String,
-    admin: String,
+pub struct House {
+    pub server: TestServer,
+    pub nurse: String,
+    pub doctor: String,
+    pub admin: String,
 }
 
 impl House {
-    async fn with(pharmacy: &Pharmacy) -> Self {
+    pub async fn with(pharmacy: &Pharmacy) -> Self {
         Self::over(&[pharmacy.egress()], None, None).await
     }
 
@@ -88,18 +82,18 @@ impl House {
         }
     }
 
-    async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, who: &str, path: &str, body: &Value) -> Answer {
         let call = Call::post(format!("{API}/{path}")).bearer(who).json(body);
         self.server.send(call).await
     }
 
-    async fn get(&self, who: &str, path: &str) -> Answer {
+    pub async fn get(&self, who: &str, path: &str) -> Answer {
         self.server
             .send(Call::get(format!("{API}/{path}")).bearer(who))
             .await
     }
 
-    async fn partner(&self, way: &str, address: &str) {
+    pub async fn partner(&self, way: &str, address: &str) {
         let mut body = json!({ "name": "Corner pharmacy", "organization": "corner", "way": way,
             "address": address, "active": true });
         if way == "messaging" {
@@ -110,7 +104,7 @@ impl House {
         self.server.send(call.json(&body)).await.expect(200);
     }
 
-    async fn sells(&self, products: Value) {
+    pub async fn sells(&self, products: Value) {
         let call = Call::put(format!("{API}/partners/corner/catalogue")).bearer(&self.admin);
         self.server.send(call.json(&products)).await.expect(200);
     }
@@ -129,7 +123,7 @@ impl House {
             .json()
     }
 
-    async fn step(&self, who: &str, id: &str, step: &str, body: &Value) -> Value {
+    pub async fn step(&self, who: &str, id: &str, step: &str, body: &Value) -> Value {
         self.post(who, &format!("orders/{id}/{step}"), body)
             .await
             .expect(200)
@@ -146,13 +140,13 @@ impl House {
         id
     }
 
-    async fn work(&self) -> u64 {
+    pub async fn work(&self) -> u64 {
         Box::pin(round(&self.server.app, Uuid::from_u128(1)))
             .await
             .unwrap()
     }
 
-    async fn order(&self, id: &str) -> Value {
+    pub async fn order(&self, id: &str) -> Value {
         self.get(&self.nurse, &format!("orders/{id}"))
             .await
             .expect(200)

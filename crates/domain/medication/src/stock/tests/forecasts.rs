@@ -92,6 +92,50 @@ fn stock_lasts_as_long_as_the_schedule_says() {
 }
 
 #[test]
+fn what_expires_before_its_turn_is_not_counted() {
+    let (place, from) = (common("cupboard"), supplier());
+    let mut book = book();
+    let soon = line(&batch("A1", "2026-01-08"), "10", &from, &place);
+    let late = line(&batch("B2", "2027-01-31"), "28", &from, &place);
+    let came = Meta {
+        happened: at("2026-01-04T08:00:00Z"),
+        recorded: at("2026-01-04T08:01:00Z"),
+        ..meta("in")
+    };
+    book.record(came, What::Receipt { order: None }, vec![soon, late])
+        .unwrap();
+    let dosages = [dosage(TWICE, "1", "{tablet}", 1)];
+    let setting = setting();
+    let regimen = Regimen {
+        dosages: &dosages,
+        setting: &setting,
+        contains: None,
+        uses: &[],
+    };
+    let now = at("2026-01-05T00:00:00Z");
+    let usable = |regimens: &[Regimen<'_>], until: &str| {
+        let found = book.usable_in_time(&place, regimens, now, at(until));
+        found.unwrap()
+    };
+    // Two a day for the four days of the first batch: two of it are lost once these are over.
+    for (until, expected) in [
+        ("2026-01-07T00:00:00Z", 38),
+        ("2026-01-10T00:00:00Z", 36),
+        ("2026-01-30T00:00:00Z", 36),
+        ("2027-03-01T00:00:00Z", 36),
+    ] {
+        assert_eq!(
+            usable(&[regimen], until),
+            Decimal::from(expected),
+            "{until}"
+        );
+    }
+    // Nobody takes any: all of the first batch is lost, and in the end all.
+    assert_eq!(usable(&[], "2026-01-10T00:00:00Z"), Decimal::from(28));
+    assert_eq!(usable(&[], "2027-03-01T00:00:00Z"), Decimal::ZERO);
+}
+
+#[test]
 fn a_taper_and_a_stop_end_the_need() {
     let week = r#""boundsDuration":{"value":7,"system":"http://unitsofmeasure.org","code":"d"}"#;
     let taper = |first: &str, second: &str| {

@@ -8,9 +8,14 @@ use app::sign_in::Proof;
 use rust_decimal::Decimal;
 use zeroize::Zeroizing;
 
+use crate::clinical::name::PatientName;
 use crate::components::{Choice, Field};
 use crate::edge::form::Form;
+use crate::edge::found::find;
 use crate::edge::visit::Visit;
+
+/// What may be chosen: value and words.
+pub(super) type Choices<'a> = &'a [(String, String)];
 
 /// The resources of a type by name: id, name.
 pub(super) async fn named(visit: &Visit, ty: &str) -> Result<Vec<(String, String)>, AppError> {
@@ -33,6 +38,21 @@ pub(super) async fn named(visit: &Visit, ty: &str) -> Result<Vec<(String, String
     }
     list.sort_by_key(|(_, name)| name.to_lowercase());
     Ok(list)
+}
+
+/// The residents whom the caller reaches, by name: id, name.
+pub(super) async fn residents(visit: &Visit) -> Result<Vec<(String, String)>, AppError> {
+    let params = [
+        ("_count", "200"),
+        ("_sort", "family"),
+        ("active:not", "false"),
+    ];
+    let found = find(visit, &visit.caller, "Patient", &params).await?;
+    let each = found.found.iter().map(|own| {
+        let name = PatientName::of(own.document.root()).display();
+        (own.id.to_string(), name)
+    });
+    Ok(each.collect())
 }
 
 /// A choice of resources.

@@ -2,13 +2,16 @@
 //! routes, merged here. Must not decide: a page shows what a use-case of `app::medicines` gave.
 
 mod alerts;
+mod automatic;
 mod builder;
 mod card;
 mod choices;
 mod device;
+mod drafting;
 mod handover;
 mod history;
 mod home;
+mod keeping;
 mod list;
 mod mar;
 mod order;
@@ -40,7 +43,10 @@ pub(super) fn routes() -> Router<Web> {
         .merge(prescribe::routes())
         .merge(step::routes())
         .merge(orders::routes())
+        .merge(automatic::routes())
+        .merge(drafting::routes())
         .merge(stock::routes())
+        .merge(keeping::routes())
         .merge(register::routes())
         .merge(rounds())
 }

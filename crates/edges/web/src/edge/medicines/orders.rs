@@ -27,6 +27,8 @@ use crate::components::{Cell, Choice, Field, Notice, Piece, Table, Tone};
 use crate::pages::tools::ToolPage;
 
 const HERE: &str = "/medicines/orders";
+/// What a list of orders says of each.
+pub(super) const COLUMNS: [&str; 6] = ["Order", "State", "Medicines", "For", "Of", "Since"];
 
 /// The routes.
 pub(super) fn routes() -> Router<Web> {
@@ -75,8 +77,10 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     ]
     .map(|(query, words)| (visit.href(&format!("{HERE}{query}")), words.to_owned()))
     .to_vec();
-    let columns = ["Order", "State", "Medicines", "For", "Of", "Since"];
-    let mut table = Table::new(title, &columns, "None.");
+    let automatic = visit.href(&format!("{HERE}/automatic"));
+    page.links
+        .push((automatic, "What would be ordered".to_owned()));
+    let mut table = Table::new(title, &COLUMNS, "None.");
     for own in &found {
         let attention = !own.chase.is_empty() || own.sending.iter().any(|own| own.error.is_some());
         let cells = row(visit, own);
@@ -90,7 +94,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn row(visit: &Visit, own: &Shown) -> Vec<Cell> {
+pub(super) fn row(visit: &Visit, own: &Shown) -> Vec<Cell> {
     let href = visit.href(&format!("{HERE}/{}", own.kept.id));
     let first = own.lines.first().map_or("", |own| own.line.name.as_str());
     let more = match own.lines.len() {

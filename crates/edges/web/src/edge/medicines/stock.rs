@@ -13,7 +13,10 @@ use axum::routing::get;
 use identity::Interaction;
 use medication::stock::{Account, Batch, Counted, Lasts, Status, Units, What};
 
-use super::choices::{id, is_of_form, named, number, select, signatures, signing, word, words};
+use super::choices::{
+    Choices, id, is_of_form, named, number, residents, select, signatures, signing, word, words,
+};
+use super::keeping;
 use crate::clinical::When;
 use crate::components::{Cell, Choice, ErrorSummary, Field, Paging, Piece, Table, Tone};
 use crate::edge::answer::{self, redirect, sentence, status_of};
@@ -33,7 +36,7 @@ pub(super) fn routes() -> Router<Web> {
 }
 
 /// Where a reorder stands, in words.
-const fn status_words(status: Status) -> (Tone, &'static str) {
+pub(super) const fn status_words(status: Status) -> (Tone, &'static str) {
     match status {
         Status::None => (Tone::Plain, "No order"),
         Status::Needed => (Tone::Warn, "To be ordered"),
@@ -222,7 +225,7 @@ async fn show(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Respon
     visit.answer(result)
 }
 
-fn item_id(text: &str) -> Result<medication::ids::ItemId, AppError> {
+pub(super) fn item_id(text: &str) -> Result<medication::ids::ItemId, AppError> {
     text.parse().map_err(|_| AppError::NotFound {
         what: "medicine".to_owned(),
     })
@@ -252,6 +255,7 @@ async fn show_page(visit: &Visit, text: &str) -> Result<Response, AppError> {
         let href = visit.href(&format!("/medicines/stock/{id}/{step}"));
         (href, (*words).to_owned())
     });
+    let links = links.chain(keeping::links(visit, &seen.item));
     let section = |id: &str, title: &str, table| (id.to_owned(), title.to_owned(), table);
     let page = ToolPage {
         shell: visit.shell(&seen.item.name),
@@ -269,20 +273,27 @@ async fn show_page(visit: &Visit, text: &str) -> Result<Response, AppError> {
         fields: Vec::new(),
         button: String::new(),
         summary: None,
-        sections: vec![
+        sections: [
             section("there", "What is there", there_table(visit, &seen)),
             section("days", "For how long it lasts", days_table(&days)),
-            section("moves", "Movements", moves_table(visit, &seen.item, &moves)),
-        ],
+        ]
+        .into_iter()
+        .chain(keeping::on_order(visit, &seen.item).await?)
+        .chain([section(
+            "moves",
+            "Movements",
+            moves_table(visit, &seen.item, &moves),
+        )])
+        .collect(),
         paging: Paging::default(),
         paged: "",
-        steps: Vec::new(),
+        steps: keeping::steps(visit, &seen),
         code: None,
     };
     Ok(answer::page(StatusCode::OK, &page))
 }
 
-fn form_page(
+pub(super) fn form_page(
     visit: &Visit,
     (title, lead, button): (&str, &str, &str),
     (action, back): (String, (String, String)),
@@ -319,6 +330,10 @@ fn keep_form(visit: &Visit, form: &Form, problem: Option<&AppError>) -> Response
                 form.text("unit")
             })
             .hint("A unit such as {tablet}, {capsule} or mL"),
+        Field::text("code", "Code in dm+d")
+            .optional()
+            .value(form.text("code"))
+            .hint("By which it is ordered, where the dictionary does not say it"),
         Field::text("threshold", "Low at")
             .optional()
             .value(form.text("threshold"))
@@ -360,6 +375,7 @@ async fn create_of(visit: &Visit, body: &str) -> Result<Response, AppError> {
                 form: None,
                 strength: None,
                 threshold,
+                code: Some(form.text("code").to_owned()),
             };
             keep(visit.app(), &visit.caller, new).await
         }
@@ -429,13 +445,10 @@ fn how_much(seen: &look::Seen, form: &Form) -> Field {
     Field::text("units", &label).value(form.text("units"))
 }
 
-/// What may be chosen: value and words.
-type Choices<'a> = &'a [(String, String)];
-
 fn receive_fields(
     seen: &look::Seen,
     form: &Form,
-    (locations, suppliers): (Choices<'_>, Choices<'_>),
+    (locations, suppliers, people): (Choices<'_>, Choices<'_>, Choices<'_>),
 ) -> Vec<Field> {
     vec![
         select(
@@ -444,10 +457,13 @@ fn receive_fields(
             locations,
             form.text("location"),
         ),
-        Field::text("resident", "Of which resident")
-            .optional()
-            .value(form.text("resident"))
-            .hint("The patient's id where it is dispensed for one; empty for common stock"),
+        select(
+            "resident",
+            "Of which resident",
+            people,
+            form.text("resident"),
+        )
+        .optional(),
         select("party", "Who brought it", suppliers, form.text("party")),
         how_much(seen, form),
         Field::text("scan", "Scan of the pack")
@@ -489,7 +505,11 @@ async fn step_fields(
     let locations = named(visit, "Location").await?;
     let suppliers = named(visit, "Organization").await?;
     Ok(match step {
-        "receive" => receive_fields(seen, form, (&locations, &suppliers)),
+        "receive" => {
+            let mut people = vec![(String::new(), "Nobody: common stock".to_owned())];
+            people.extend(residents(visit).await?);
+            receive_fields(seen, form, (&locations, &suppliers, &people))
+        }
         "return" => vec![
             there_choices(seen, form.text("there")),
             how_much,
