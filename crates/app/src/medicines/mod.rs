@@ -2,6 +2,7 @@
 //! are `medication`'s; this loads what they are made from and writes what comes of them. Must not decide,
 //! and must not leave out what it could not load.
 
+pub mod again;
 pub mod analytics;
 pub mod brought;
 pub mod chart;

@@ -92,6 +92,7 @@ fn back(house: &House, taken: &Taken, records: Vec<Record>) -> Return {
             },
         },
         records,
+        scans: std::collections::BTreeMap::new(),
         effects: Vec::new(),
     }
 }

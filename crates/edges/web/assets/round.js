@@ -2,7 +2,9 @@
 // were taken along; what was done is kept until the server has said what became of it.
 
 import { evaluate, words } from "./round-limits.js";
+import { stands, verdict as packVerdict, words as packWords } from "./pack-scan.js";
 import { store } from "./round-store.js";
+import { wire } from "./scan.js";
 
 const here = location.pathname;
 const tenant = here.split("/")[2];
@@ -86,6 +88,7 @@ async function hand() {
           pack: part[0].pack, device: part[0].device,
           clocks: { taken: part[0].clock, back: { server: now, device: micros() } },
           records: part.filter((own) => own.pack === part[0].pack).map((own) => own.record), effects: [],
+          scans: Object.fromEntries(part.filter((own) => own.pack === part[0].pack && own.scan).map((own) => [own.id, own.scan])),
         }),
       });
       for (const own of told.records) {
@@ -130,6 +133,10 @@ const counted = (person, doses) => {
 const TAKEN = ["given", "self-administered", "vomited"];
 const REASONED = ["refused", "withheld", "away", "vomited", "destroyed", "other"];
 const OUTCOMES = [["given", "Given"], ["self-administered", "Self-administered"], ["refused", "Refused"], ["withheld", "Withheld"], ["not-available", "Not available"], ["asleep", "Asleep"], ["away", "Away"], ["vomited", "Vomited"], ["destroyed", "Destroyed"], ["other", "Other"]];
+// Today by the clocks of the house, as 2026-03-05.
+const today = (now) => new Date(now / 1000).toLocaleDateString("sv-SE", { timeZone: zone });
+// How a scanned pack stands to a line; nothing where none was scanned.
+const scanned = (pack, person, line, text, now) => (text ? stands(text, pack.packs || { products: [], recalls: [] }, offer(person, line).packs || {}, today(now)) : null);
 const RIGHTS = [["resident", "The right person"], ["medicine", "The right medicine"], ["dose", "The right dose"], ["route", "The right route"], ["time", "The right time"], ["decline", "They could decline"]];
 
 // What speaks against a dose, and what it would need.
@@ -144,6 +151,8 @@ function decide(pack, person, line, planned, filled, doses, now) {
     const told = evaluate({ ...planned.counts, id: "planned", at: now }, limits, pack.midnights, now);
     told.reasons.forEach((own) => say(own.verdict, words(own, limits.limits)));
     offer(person, line).missing.forEach((text) => say("unknown", text));
+    const found = scanned(pack, person, line, filled.scan, now);
+    if (found && packVerdict(found.state)) say(packVerdict(found.state), packWords(found.state));
     if (filled.rights.length < RIGHTS.length) say("block", "Check all six rights.");
     if (line.needed && !filled.need) say("block", "Say what it is needed for.");
     if (line.due && now < line.due.slot.earliest) say(filled.reason ? "warn" : "block", "It is before its time: say why.");
@@ -196,6 +205,17 @@ function lineForm(pack, person, line, id) {
   const form = make("form");
   const outcome = field(form, `${id}-outcome`, "What became of it", choices(OUTCOMES));
   const much = planned.length > 1 ? field(form, `${id}-dose`, "How much", choices(planned.map((own, at) => [String(at), own.text]))) : null;
+  const scan = field(form, `${id}-scan`, "Pack: scan it, or type what stands below its code (optional)", make("input", "", "field-long"));
+  wire(scan);
+  const told = make("p", "", "round-says");
+  told.setAttribute("role", "status");
+  told.hidden = true;
+  scan.parentElement.append(told);
+  scan.addEventListener("change", () => {
+    const found = scanned(pack, person, line, scan.value.trim(), micros());
+    told.hidden = !found;
+    told.textContent = found ? [packWords(found.state), found.name].filter(Boolean).join(" ") : "";
+  });
   const rights = RIGHTS.map(([code, text]) => [code, tick(form, `${id}-${code}`, text)]);
   const need = line.needed ? field(form, `${id}-need`, "What it is needed for", make("input", "", "field-long")) : null;
   const reason = field(form, `${id}-reason`, "Reason (optional)", make("input", "", "field-long"));
@@ -209,7 +229,7 @@ function lineForm(pack, person, line, id) {
     event.preventDefault();
     event.stopPropagation();
     const filled = {
-      outcome: outcome.value, reason: reason.value.trim(), need: need ? need.value.trim() : "", done: done.checked,
+      outcome: outcome.value, reason: reason.value.trim(), need: need ? need.value.trim() : "", done: done.checked, scan: scan.value.trim(),
       rights: rights.filter(([, own]) => own.checked).map(([code]) => code),
     };
     const now = micros();
@@ -240,7 +260,7 @@ function dose(pack, person, line, chosen, filled, taken, now) {
   return {
     id, patient: person.stop.patient, slot: line.slot || null, name: line.name, outcome: filled.outcome,
     pack: pack.pack.id, device: pack.pack.device, signature: pack.signature, clock: pack.clock,
-    counts: taken ? chosen.counts : null,
+    counts: taken ? chosen.counts : null, scan: filled.scan || null,
     record: {
       id, order: line.order, ...due, outcome: filled.outcome, ...(filled.reason ? { reason: filled.reason } : {}),
       happened: now, entered: now, giver: pack.pack.device, ...(taken ? { dose: dosed(chosen) } : {}),

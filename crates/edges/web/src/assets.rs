@@ -15,7 +15,7 @@ pub struct Asset {
 }
 
 /// Every asset.
-pub const ASSETS: [Asset; 7] = [
+pub const ASSETS: [Asset; 9] = [
     Asset {
         name: "theriac.css",
         content_type: "text/css; charset=utf-8",
@@ -45,6 +45,16 @@ pub const ASSETS: [Asset; 7] = [
         name: "round-store.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../assets/round-store.js"),
+    },
+    Asset {
+        name: "pack-scan.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/pack-scan.js"),
+    },
+    Asset {
+        name: "scan.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/scan.js"),
     },
     Asset {
         name: "icon.svg",

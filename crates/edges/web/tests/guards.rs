@@ -18,6 +18,7 @@ use web_edge::pages::Theme;
 const CSS: &str = include_str!("../assets/theriac.css");
 const JS: &str = include_str!("../assets/theriac.js");
 const PRESCRIBE: &str = include_str!("../assets/prescribe.js");
+const SCAN: &str = include_str!("../assets/scan.js");
 
 fn each(check: impl Fn(&Page, &[Tag]) -> Vec<String>) {
     let mut found = Vec::new();
@@ -295,7 +296,7 @@ fn every_class_is_defined_and_used() {
         .iter()
         .filter(|class| !used.contains(*class))
         .filter(|class| {
-            ![JS, PRESCRIBE]
+            ![JS, PRESCRIBE, SCAN]
                 .iter()
                 .any(|own| own.contains(class.as_str()))
         })

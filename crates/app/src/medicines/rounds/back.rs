@@ -233,7 +233,7 @@ impl Returning<'_> {
             from: From::default(),
             signing: Signing::default(),
             late: None,
-            scan: None,
+            scan: self.back.scans.get(&record.id).cloned(),
             offline: Some(Offline {
                 id: record.id.clone(),
                 entered: record.entered,

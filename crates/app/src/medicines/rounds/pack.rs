@@ -1,13 +1,17 @@
 //! Taking a round along: everything that a device needs to decide for some hours, signed so that what comes
 //! back can be held against it. Must not hold more than the round: no notes, no results, no addresses.
 
+use std::collections::BTreeMap;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kernel::Timestamp;
 use ledger::leaf::Class;
 use medication::ids::{DeviceId, PackId, RecordId, ResidentId};
 use medication::limits::{self, Entry, Reason};
 use medication::order::Order;
-use medication::rounds::{ClockReading, DeviceDose, DeviceLimits, Pack, PackLine, PackVisit};
+use medication::rounds::{
+    ClockReading, DeviceDose, DeviceLimits, DevicePacks, Pack, PackLine, PackVisit, Packs,
+};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use store::{DocExpected, DocKind, DocWrite, Log};
@@ -21,7 +25,7 @@ use crate::entry::house_entry;
 use crate::error::AppError;
 use crate::medicines::ground::names;
 use crate::medicines::prescribe::signer;
-use crate::medicines::reasons;
+use crate::medicines::{reasons, sources};
 use crate::unit::UnitOfWork;
 
 /// The most hours a pack may be used.
@@ -70,6 +74,8 @@ pub struct Offer {
     pub missing: Vec<String>,
     /// Minutes after which the effect is asked for.
     pub effect_after: Option<u32>,
+    /// How the packs that were taken along stand to it, by their places; another medicine where left out.
+    pub packs: BTreeMap<usize, &'static str>,
 }
 
 /// A patient in a pack.
@@ -100,6 +106,8 @@ pub struct Taken {
     pub by: String,
     /// The midnights of the house around its time, for limits by day, in microseconds.
     pub midnights: Vec<Timestamp>,
+    /// The packs that may be mixed up in this round.
+    pub packs: DevicePacks,
     /// The patients, as one walks.
     pub people: Vec<Carried>,
 }
@@ -166,16 +174,21 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
         device: taking.clock,
     };
     let stops = stops(app, &people, seconds);
+    let known = sources(app).await?;
+    let articles = people.iter().flat_map(|own| &own.ground.orders);
+    let articles = articles.map(|own| &own.article);
+    let packs = Packs::of(&known.dictionary, articles, known.knowledge);
     let carried = stops.into_iter().filter_map(|stop| {
         let person = people
             .iter()
             .find(|own| own.id().as_str() == stop.patient)?;
-        Some(person.carried(stop, made))
+        Some(person.carried(stop, made, &packs))
     });
     let taken = Taken {
         id,
         signature: signature(app, caller, &pack)?,
         people: carried.collect(),
+        packs: packs.device(&known.dictionary, &known.recalls),
         midnights: midnights(&people, made),
         by: caller.subject.actor().name.clone(),
         clock,
@@ -312,7 +325,7 @@ impl Person {
         history.entries().to_vec()
     }
 
-    fn carried(&self, stop: Stop, now: Timestamp) -> Carried {
+    fn carried(&self, stop: Stop, now: Timestamp, packs: &Packs<'_>) -> Carried {
         let limits = self.limits();
         let offers = stop.lines.iter().filter_map(|line| {
             let (ordered, order) = self.ordered(&line.order)?;
@@ -327,6 +340,7 @@ impl Person {
                 planned: choices.collect(),
                 missing: missing.iter().map(said).collect(),
                 effect_after: order.need.effect_after,
+                packs: packs.states(&ordered.article, self.ground.sources().knowledge),
             })
         });
         let offers = offers.collect();

@@ -107,7 +107,8 @@ impl PackState {
 
     /// What it brings: another form is often what a pharmacy had instead, and an unknown number says
     /// nothing, so that somebody decides.
-    const fn verdict(self) -> Option<Verdict> {
+    #[must_use]
+    pub const fn verdict(self) -> Option<Verdict> {
         match self {
             Self::NotScanned | Self::Fits => None,
             Self::OtherForm | Self::Unlisted | Self::Unreadable => Some(Verdict::Unknown),

@@ -33,21 +33,25 @@ pub(super) fn check(
                     continue;
                 }
             }
+            let own = || vec![place.at];
             let fires = match body.rule.kind {
-                Kind::Caution => !place.local(),
-                Kind::Route => route(body, place, report),
+                Kind::Caution => (!place.local()).then(own),
+                Kind::Route => route(body, place, report).then(own),
                 Kind::Dose => dose(body, facts, place, parts, report),
-                Kind::Interaction | Kind::Allergy | Kind::Clear | Kind::Duplicate => false,
+                Kind::Interaction | Kind::Allergy | Kind::Clear | Kind::Duplicate => None,
             };
-            if fires {
-                report.findings.push(Finding {
-                    rule: Arc::clone(&body.rule),
-                    tier: body.rule.tier,
-                    demoted: None,
-                    medicines: vec![place.at],
-                    ingredients: vec![place.part.ingredient],
-                    allergy: None,
-                });
+            let Some(medicines) = fires else { continue };
+            let finding = Finding {
+                rule: Arc::clone(&body.rule),
+                tier: body.rule.tier,
+                demoted: None,
+                ingredients: vec![place.part.ingredient; medicines.len()],
+                medicines,
+                allergy: None,
+            };
+            // A day's total is found once, not with each medicine that adds to it.
+            if !report.findings.contains(&finding) {
+                report.findings.push(finding);
             }
         }
     }
@@ -98,15 +102,17 @@ fn route(body: &Body, place: &Place<'_>, report: &mut Report) -> bool {
     false
 }
 
+/// The medicines whose dose is too much: this one by itself, or all that add to the day's total, so that
+/// whoever adds to it is asked about it, and those that were there before are not held up unasked.
 fn dose(
     body: &Body,
     facts: &Facts,
     place: &Place<'_>,
     parts: &[Place<'_>],
     report: &mut Report,
-) -> bool {
+) -> Option<Vec<usize>> {
     if place.local() {
-        return false;
+        return None;
     }
     // The day's total is of the ingredient, in whatever products it comes.
     let same = || {
@@ -151,7 +157,17 @@ fn dose(
                 .push(NotChecked::Dose(place.at, Arc::clone(&body.rule)));
         }
     }
-    single == Some(true) || daily == Some(true) || partly
+    let alone = over(place.part.daily, body.daily, report) == Some(true);
+    if single == Some(true) || alone {
+        return Some(vec![place.at]);
+    }
+    if daily != Some(true) && !partly {
+        return None;
+    }
+    let mut medicines: Vec<usize> = same().map(|own| own.at).collect();
+    medicines.sort_unstable();
+    medicines.dedup();
+    Some(medicines)
 }
 
 /// A maximum for this person; none where it asks for a weight that is not known.

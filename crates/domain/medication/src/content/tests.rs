@@ -223,9 +223,13 @@ fn the_checks_see_the_doses_of_the_order() {
     let para = of("Paracetamol 500mg tablet", four);
     let co = of("Co-codamol 500mg/8mg tablet", four);
     assert!(fired(std::slice::from_ref(&para)).is_empty());
-    // Each alone is right; together they hold eight grams.
-    let both = fired(&[para, co]);
-    assert_eq!(both, ["dose-paracetamol-adult", "dose-paracetamol-adult"]);
+    // Each alone is right; together they hold eight grams, which is one finding about both.
+    let both = [para, co];
+    assert_eq!(fired(&both), ["dose-paracetamol-adult"]);
+    let report = check(knowledge, &facts, &Allergies::NoneKnown, &both);
+    let mut doses = report.findings.iter();
+    let dose = doses.find(|own| own.rule.id == "dose-paracetamol-adult");
+    assert_eq!(dose.unwrap().medicines, [0, 1]);
     // Units of insulin are units, not milligrams.
     let insulin = |value: &str, code: &str| {
         let dose = format!(

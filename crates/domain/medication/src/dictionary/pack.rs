@@ -112,7 +112,7 @@ impl Scanned<'_> {
     #[must_use]
     pub fn against(&self, ordered: &Article, knowledge: &dyn DrugKnowledge) -> PackState {
         let found = self.product.map_or(PackState::Unlisted, |product| {
-            compare(ordered, &Article::of(product, knowledge))
+            stands(ordered, product, knowledge)
         });
         match found {
             PackState::Other | PackState::OtherStrength => found,
@@ -121,6 +121,12 @@ impl Scanned<'_> {
             _ => found,
         }
     }
+}
+
+/// How a product stands to what was ordered.
+#[must_use]
+pub fn stands(ordered: &Article, product: &Product, knowledge: &dyn DrugKnowledge) -> PackState {
+    compare(ordered, &Article::of(product, knowledge))
 }
 
 fn compare(ordered: &Article, found: &Article) -> PackState {

@@ -2,6 +2,7 @@
 //! JSON and printed back with nothing lost: what is not modelled is kept as it was sent. Must not repair
 //! what it reads: what is wrong is refused or reported.
 
+pub mod again;
 mod check;
 mod code;
 pub mod entered;

@@ -4,6 +4,7 @@
 
 mod device;
 mod pack;
+mod packs;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use kernel::Timestamp;
 
 pub use device::{Counted, DeviceDose, DeviceLimit, DeviceLimits, Kind};
 pub use pack::{ClockReading, Clocks, Merged, Pack, PackLine, PackVisit, Return, Skew, merge};
+
+pub use packs::{DevicePack, DevicePacks, MOST_NUMBERS, Packs};
 
 use crate::administration::Book;
 use crate::dosage::Amount;

@@ -2,6 +2,8 @@
 //! idempotent and does not depend on the order in which devices come back. Must not decide which of two
 //! records is true: both stay, and somebody looks.
 
+use std::collections::BTreeMap;
+
 use kernel::Timestamp;
 
 use crate::administration::{Book, Double, EffectRecord, Record};
@@ -103,6 +105,9 @@ pub struct Return {
     /// What came of asking for effects.
     #[serde(default)]
     pub effects: Vec<EffectRecord>,
+    /// What was scanned from the packs, by record.
+    #[serde(default)]
+    pub scans: BTreeMap<RecordId, String>,
 }
 
 /// Seconds that a device's clock may differ.

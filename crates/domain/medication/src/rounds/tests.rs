@@ -152,6 +152,7 @@ fn back(device: &str, records: Vec<Record>) -> Return {
             back: reading("2026-03-05T23:00:00Z"),
         },
         records,
+        scans: std::collections::BTreeMap::new(),
         effects: Vec::new(),
     }
 }

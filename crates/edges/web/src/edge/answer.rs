@@ -35,7 +35,7 @@ pub async fn headers(request: Request, next: Next) -> Response {
     for (name, value) in [
         (
             "permissions-policy",
-            "camera=(), microphone=(), geolocation=(), payment=()",
+            "camera=(self), microphone=(), geolocation=(), payment=()",
         ),
         ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),

@@ -121,6 +121,12 @@ pub struct StopPage {
     pub effects: Vec<EffectView>,
 }
 
+impl StopPage {
+    fn script() -> String {
+        crate::assets::address("scan.js")
+    }
+}
+
 /// The round on a device; it holds nothing about anybody: the device's own memory does.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "round_device.html")]

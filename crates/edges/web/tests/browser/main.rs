@@ -5,4 +5,5 @@ mod house;
 mod limits;
 mod prescribing;
 mod rounds;
+mod scanning;
 mod signing_in;

@@ -21,7 +21,7 @@ use testkit::peers::required;
 
 use crate::house::{House, PASSWORD};
 
-fn order(id: &str, name: &str, dosage: &Value) -> Value {
+pub fn order(id: &str, name: &str, dosage: &Value) -> Value {
     json!({
         "resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order",
         "medicationCodeableConcept": { "text": name }, "subject": { "reference": "Patient/p1" },
@@ -29,7 +29,7 @@ fn order(id: &str, name: &str, dosage: &Value) -> Value {
     })
 }
 
-fn at(times: &[&str], tablets: u32) -> Value {
+pub fn at(times: &[&str], tablets: u32) -> Value {
     json!({
         "timing": { "repeat": { "timeOfDay": times } },
         "doseAndRate": [{ "doseQuantity": { "value": tablets, "unit": "tablet" } }],
@@ -47,7 +47,7 @@ fn needed() -> Value {
 }
 
 /// A resident of 70 kg without allergies in room 4, with these orders.
-async fn home(now: Timestamp, orders: &[Value]) -> House {
+pub async fn home(now: Timestamp, orders: &[Value]) -> House {
     let house = House::start_at(now).await;
     let ward = format!("Organization/{}", house.ward);
     for resource in [
@@ -73,7 +73,7 @@ async fn home(now: Timestamp, orders: &[Value]) -> House {
     house
 }
 
-async fn found(house: &House, ty: &str) -> Vec<Value> {
+pub async fn found(house: &House, ty: &str) -> Vec<Value> {
     let doctor = house.caller("doctor").await;
     let request = SearchRequest {
         ty: house.app.definitions().resource(ty).unwrap(),
@@ -87,7 +87,7 @@ async fn found(house: &House, ty: &str) -> Vec<Value> {
         .collect()
 }
 
-async fn taken_along(house: &House, device: &Device, name: &str) -> Page {
+pub async fn taken_along(house: &House, device: &Device, name: &str) -> Page {
     device.clock_ahead(house.shift());
     let page = house.signed_in(device, name, "/medicines/round").await;
     page.wait_for_text("Ashworth, Edith").await;
@@ -103,7 +103,7 @@ async fn taken_along(house: &House, device: &Device, name: &str) -> Page {
 }
 
 /// Fills the first form of the device and records.
-async fn given_on(page: &Page) {
+pub async fn given_on(page: &Page) {
     page.click("#round-people summary").await;
     for right in ["resident", "medicine", "dose", "route", "time", "decline"] {
         page.click(&format!("#p0-0-{right}")).await;

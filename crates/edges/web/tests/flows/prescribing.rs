@@ -318,3 +318,79 @@ async fn what_nobody_knows_is_not_checked() {
     let mut nurse = house.signed_in("ash", "nurse").await;
     assert_eq!(nurse.get(&format!("{LIST}/new")).await.status, 404);
 }
+
+/// A change begins with what is ordered, and the new order takes the place of the old one in one commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_begins_with_what_is_ordered_and_replaces_it() {
+    let house = House::build().await;
+    let mut before = on_board("Paracetamol 500mg tablet");
+    before["reasonCode"] = json!([{ "text": "Pain" }]);
+    before["note"] = json!([{ "text": "As her daughter asked" }]);
+    before["dosageInstruction"] = json!([{
+        "route": { "coding": [{ "system": "http://snomed.info/sct", "code": "26643006" }] },
+        "timing": { "repeat": { "timeOfDay": ["08:00:00", "20:00:00"] } },
+        "doseAndRate": [{ "doseQuantity": { "value": 2, "unit": "tablets" } }],
+    }]);
+    put(&house, &before).await;
+    let mut doctor = house.signed_in("ash", "doctor").await;
+    let list = doctor.get(LIST).await;
+    let change = format!("{LIST}/new?replaces=board");
+    for part in [
+        change.as_str(),
+        "/t/ash/medicines/round/ash-p1",
+        "medicines/chart\"",
+        "medicines/papers\"",
+    ] {
+        assert!(list.body.contains(part), "{part}: {}", list.body);
+    }
+    let form = doctor.get(&change).await;
+    assert_eq!(form.status, 200, "{}", form.body);
+    for part in [
+        "In the place of",
+        "Paracetamol 500mg tablet: 2 tablets by mouth every day at 08:00 and 20:00.",
+        "The form has no place for: its note.",
+        "name=\"dose-1\" type=\"text\" value=\"2\"",
+        "name=\"times-1\" type=\"text\" value=\"08:00, 20:00\"",
+        "name=\"indication\" type=\"text\" value=\"Pain\"",
+        "2 tablets by mouth twice a day at 08:00 and 20:00.",
+    ] {
+        assert!(form.body.contains(part), "{part}: {}", form.body);
+    }
+    // Another product is chosen with what it replaces, and begins empty.
+    let other = doctor.get(&format!("{change}&other=yes&q=ibuprofen")).await;
+    assert!(other.body.contains("replaces=board"), "{}", other.body);
+    let fresh = format!("{change}&medicine=Ibuprofen+400mg+tablet");
+    let fresh = doctor.get(&fresh).await;
+    assert!(
+        fresh.body.contains("Nothing of it is filled in"),
+        "{}",
+        fresh.body
+    );
+    assert!(
+        !fresh
+            .body
+            .contains("name=\"dose-1\" type=\"text\" value=\"2\"")
+    );
+    // Half the dose, and it is done.
+    let mut own = Writing::of("Paracetamol 500mg tablet");
+    own.set("replaces", "board");
+    own.set("how-1", "times");
+    own.set("number-1", "");
+    own.set("times-1", "08:00, 20:00");
+    own.send(&mut doctor, "check").await;
+    let done = own.send(&mut doctor, "prescribe").await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    let old = doctor.get("/t/ash/records/MedicationRequest/board").await;
+    assert!(
+        old.body.contains("Replaced by another order"),
+        "{}",
+        old.body
+    );
+    let list = doctor.get(done.location()).await;
+    assert!(list.body.contains("1 tablet"), "{}", list.body);
+    // Somebody else's order is not there.
+    let foreign = doctor
+        .get("/t/ash/patients/ash-p2/medicines/new?replaces=board")
+        .await;
+    assert_eq!(foreign.status, 404, "{}", foreign.body);
+}

@@ -103,6 +103,48 @@ impl Filled {
         }
     }
 
+    /// An order that takes the place of another, as that one is.
+    pub fn again(own: &Typed) -> Self {
+        let day = |day: Option<Date>| {
+            let words = day.map(|own| own.strftime("%d-%b-%Y").to_string());
+            words.unwrap_or_default()
+        };
+        let Typed {
+            medicine,
+            dosage,
+            indication,
+            apart,
+            expected,
+            look_after,
+            critical,
+            witness,
+            review,
+            replaces,
+        } = own.clone();
+        let replaces = replaces.unwrap_or_default();
+        let id = replaces.rsplit('/').next().unwrap_or_default();
+        Self {
+            medicine,
+            replaces: id.to_owned(),
+            key: String::new(),
+            steps: dosage.steps.into_iter().take(STEPS).collect(),
+            route: dosage.route,
+            start: day(dosage.start),
+            until: day(dosage.until),
+            needed: dosage.needed,
+            need: dosage.need,
+            max: dosage.max,
+            apart,
+            expected,
+            look_after,
+            instruction: dosage.instruction,
+            indication,
+            review: day(review),
+            critical,
+            witness,
+        }
+    }
+
     /// As it was sent.
     pub fn from(form: &Form) -> Self {
         let text = |name: &str| form.text(name).to_owned();

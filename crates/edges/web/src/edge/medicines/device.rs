@@ -17,7 +17,13 @@ use crate::pages::Shell;
 use crate::pages::rounds::DevicePage;
 
 /// The modules of the page.
-const MODULES: [&str; 3] = ["round.js", "round-limits.js", "round-store.js"];
+const MODULES: [&str; 5] = [
+    "round.js",
+    "round-limits.js",
+    "round-store.js",
+    "pack-scan.js",
+    "scan.js",
+];
 
 /// The page: nobody's name is on it, for the browser keeps it.
 pub async fn page(visit: Visit) -> Response {

@@ -33,6 +33,7 @@ async fn page(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Respon
 /// Pages that go with the list: address below it, words.
 const LINKS: &[(&str, &str)] = &[
     ("today", "Today's doses"),
+    ("chart", "Chart of 28 days"),
     ("card", "Medicines card"),
     ("print", "Chart to print"),
     ("history", "History of every medicine"),
@@ -48,12 +49,20 @@ async fn show(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let links = LINKS
         .iter()
         .map(|(below, words)| (format!("{base}/medicines/{below}"), (*words).to_owned()));
+    let mut links: Vec<(String, String)> = links.collect();
+    if visit.may(Interaction::Create, Class::MedicinesGiven) {
+        let round = visit.href(&format!("/medicines/round/{id}"));
+        links.insert(0, (round, "Give medicines".to_owned()));
+    }
+    if visit.may(Interaction::Search, Class::Consent) {
+        links.push((format!("{base}/medicines/papers"), "Papers".to_owned()));
+    }
     let allergies = allergies(visit, &caller, id.as_str()).await;
     let page = ListPage {
         shell: visit.shell_about("Medicines", &id),
         banner: banner_of(visit, &caller, &document).await,
         patient: base.clone(),
-        links: links.collect(),
+        links,
         prescribe: may.then(|| format!("{base}/medicines/new")),
         allergies: allergies.unwrap_or(AllergyStatus::Unavailable),
         allergies_href: visit.href(&format!("/records/AllergyIntolerance?patient={id}")),

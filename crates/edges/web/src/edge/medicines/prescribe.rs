@@ -5,6 +5,7 @@
 use core::hash::{Hash as _, Hasher as _};
 use std::hash::DefaultHasher;
 
+use app::medicines::again::{Retyped, again};
 use app::medicines::check::{CheckAnswer, check};
 use app::medicines::prescribe::{End, Prescription, prescribe};
 use app::medicines::products::{self, Offered};
@@ -48,7 +49,7 @@ struct Asked<'a> {
 
 async fn open(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Response {
     let result = match Asked::of(&visit, &params) {
-        Ok(asked) if visit.query.text("medicine").is_empty() => asked.find().await,
+        Ok(asked) if asked.chooses() => asked.find().await,
         Ok(asked) => asked.first().await,
         Err(error) => Err(error),
     };
@@ -136,6 +137,25 @@ impl<'a> Asked<'a> {
         })
     }
 
+    /// Whether a product is to be chosen first: a change begins with the one that is ordered.
+    fn chooses(&self) -> bool {
+        let query = &self.visit.query;
+        let changes = !query.text("replaces").is_empty() && query.text("other").is_empty();
+        query.text("medicine").is_empty() && !changes
+    }
+
+    /// The order that is replaced, as it would be typed; none where there is none of that name any more.
+    async fn replaced(&self, id: &str) -> Result<Option<Retyped>, AppError> {
+        if id.is_empty() {
+            return Ok(None);
+        }
+        let order = key(self.visit, "MedicationRequest", id)?;
+        let patient = self.subject()?;
+        let today = self.visit.zone().date_at(self.visit.app().now());
+        let own = again(self.visit.app(), &self.caller, (&order, &patient), today).await?;
+        Ok(Some(own))
+    }
+
     fn list(&self) -> String {
         self.visit
             .href(&format!("/patients/{}/medicines", self.patient))
@@ -179,9 +199,9 @@ impl<'a> Asked<'a> {
             allergies: self.allergies().await,
             allergies_href: self.allergies_href(),
             action: here.clone(),
-            hidden: [("replaces", replaces)]
+            hidden: [("replaces", replaces), ("other", "yes")]
                 .into_iter()
-                .filter(|(_, value)| !value.is_empty())
+                .filter(|_| !replaces.is_empty())
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             fields: vec![
@@ -202,11 +222,22 @@ impl<'a> Asked<'a> {
 
     async fn first(&self) -> Result<Response, AppError> {
         let query = &self.visit.query;
-        let name = query.text("medicine").to_owned();
-        let product = products::named(self.visit.app(), &self.caller, &name).await?;
-        let mut filled = Filled::of(&name, product.as_ref());
-        filled.replaces = query.text("replaces").to_owned();
+        let replaced = self.replaced(query.text("replaces")).await?;
+        let asked = query.text("medicine");
+        // Another product begins empty: its strength may be another.
+        let same = replaced.filter(|own| asked.is_empty() || own.typed.medicine == asked);
+        let name = same.as_ref().map_or(asked, |own| &own.typed.medicine);
+        let product = products::named(self.visit.app(), &self.caller, name).await?;
+        let mut filled = match &same {
+            Some(own) => Filled::again(&own.typed),
+            None => Filled::of(name, product.as_ref()),
+        };
+        query.text("replaces").clone_into(&mut filled.replaces);
         filled.key = self.visit.app().ids().uuid().to_string();
+        if same.is_some() {
+            let (preview, _) = self.preview(&Form::default(), &typed(&filled)).await?;
+            return self.page((&filled, product), None, preview).await;
+        }
         let nothing = Preview {
             not_checked: Some(Notice::new(
                 Tone::Info,
@@ -398,6 +429,11 @@ impl<'a> Asked<'a> {
         } else {
             known.push("In no list: it may not be checked".to_owned());
         }
+        let replaced = self.replaced(&filled.replaces).await?;
+        let other = match filled.replaces.as_str() {
+            "" => here.clone(),
+            id => format!("{here}?replaces={id}&other=yes"),
+        };
         let wrong = preview.wrong.clone();
         let status = if problem.is_some() {
             StatusCode::UNPROCESSABLE_ENTITY
@@ -408,7 +444,8 @@ impl<'a> Asked<'a> {
             shell: visit.shell_about("Prescribe a medicine", &self.patient),
             banner: banner_of(visit, &self.caller, &person).await,
             patient: visit.href(&format!("/patients/{}", self.patient)),
-            back: (here.clone(), "Choose another product".to_owned()),
+            back: (other, "Choose another product".to_owned()),
+            replaced: replaced.map(|own| replacing(&own, &filled.medicine)),
             allergies: self.allergies().await,
             allergies_href: self.allergies_href(),
             medicine: (filled.medicine.clone(), known),
@@ -426,6 +463,34 @@ impl<'a> Asked<'a> {
         };
         Ok(answer::page(status, &page))
     }
+}
+
+/// What a change takes the place of, and what of it the form has no place for.
+fn replacing(own: &Retyped, medicine: &str) -> Notice {
+    let Retyped {
+        typed,
+        words,
+        in_force,
+        left,
+    } = own;
+    let ends = if *in_force {
+        "It ends when the new order is in force."
+    } else {
+        "It is not in force any more."
+    };
+    let before = format!("{}: {words} {ends}", typed.medicine);
+    if typed.medicine != medicine {
+        let text = format!("{before} Nothing of it is filled in, as the product is another one.");
+        return Notice::new(Tone::Warn, "In the place of", &text);
+    }
+    if left.is_empty() {
+        return Notice::new(Tone::Info, "In the place of", &before);
+    }
+    let text = format!(
+        "{before} The form has no place for: {}. Prescribe in another way what must stay.",
+        left.join(", ")
+    );
+    Notice::new(Tone::Warn, "In the place of", &text)
 }
 
 /// The products as a table, each a link.

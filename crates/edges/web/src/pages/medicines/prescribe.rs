@@ -86,6 +86,8 @@ pub struct PrescribePage {
     pub allergies: AllergyStatus,
     /// The address of all allergies.
     pub allergies_href: String,
+    /// The order that it takes the place of.
+    pub replaced: Option<Notice>,
     /// The medicine: its name, and what is known of it.
     pub medicine: (String, Vec<String>),
     /// Names it is taken for.
