@@ -24,6 +24,8 @@ mod scenario;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod stock;
+#[cfg(test)]
 mod subscriptions;
 #[cfg(test)]
 mod terminology;
