@@ -29,6 +29,8 @@ mod on_postgres;
 #[cfg(test)]
 mod order_status;
 #[cfg(test)]
+mod ordering;
+#[cfg(test)]
 mod places;
 #[cfg(test)]
 mod platform;
