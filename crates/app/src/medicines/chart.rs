@@ -2,7 +2,7 @@
 //! given now. Must not leave out an order, a dose or a record: what cannot be placed stands there and says
 //! so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use identity::Interaction;
 use kernel::Timestamp;
@@ -24,6 +24,7 @@ use super::people::{self, Filed};
 use super::prescribe::resource_type;
 use super::reasons;
 use super::regimen::{self, Held, every, is_order};
+use super::signatures;
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -81,15 +82,19 @@ pub async fn chart(
     let chart = draw(&known, &records.book, &ground.home, span, app.now())
         .map_err(|error: ChartError| AppError::Unprocessable(error.to_string()))?;
     let lines = lines(app, caller, (&ground, &records), (&known, &chart)).await?;
-    let unreadable = orders.iter().filter_map(|own| {
-        let why = own.order.as_ref().err()?;
-        Some((own.name.clone(), why.clone()))
-    });
+    let signed = if records.held.iter().any(|own| performed(own, SIGNED)) {
+        signatures::doses(app, caller, &patient.id).await?
+    } else {
+        BTreeSet::new()
+    };
+    let unreadable = orders
+        .iter()
+        .filter_map(|own| Some((own.name.clone(), own.unclear()?)));
     let unread = records.unread.iter();
     let unread = unread.map(|own| (own.name.clone(), own.why.clone()));
     Ok(Charted {
         unreadable: unreadable.chain(unread).collect(),
-        names: signatures(&records),
+        names: signatures(&records, &signed),
         chart,
         lines,
         records,
@@ -125,7 +130,7 @@ async fn lines(
         lines.push(OrderLine {
             text: words(&order.dosages).text,
             needed: order.is_needed(),
-            now: deciding.now(app, caller).await?,
+            now: deciding.now(app, caller)?,
             line: line.clone(),
             when,
         });
@@ -181,16 +186,21 @@ fn next(line: &Line) -> Option<DueSlot> {
         .or_else(|| open(|state| matches!(state, CellState::Upcoming)))
 }
 
-/// By record, how its witness stands: named or signed.
-fn signatures(records: &Records) -> BTreeMap<String, String> {
+fn performed(held: &Held, function: &str) -> bool {
+    performer_of(held.root(), function).is_some()
+}
+
+/// By record, how its witness stands: signed here, stated by whoever wrote the record, or asked.
+fn signatures(records: &Records, signed: &BTreeSet<String>) -> BTreeMap<String, String> {
     let state = |held: &Held| {
-        let has = |function| performer_of(held.root(), function).is_some();
-        let state = match (has(SIGNED), has(ASKED)) {
-            (true, _) => "signed",
+        let id = held.key.id.as_str();
+        let state = match (performed(held, SIGNED), performed(held, ASKED)) {
+            (true, _) if signed.contains(id) => "signed",
+            (true, _) => "stated",
             (false, true) => "not-signed",
             (false, false) => return None,
         };
-        Some((held.key.id.as_str().to_owned(), state.to_owned()))
+        Some((id.to_owned(), state.to_owned()))
     };
     records.held.iter().filter_map(state).collect()
 }
@@ -206,7 +216,7 @@ struct Deciding<'a> {
 impl Deciding<'_> {
     /// Whether the ordered dose may be given now, had its rights been verified; none of an order that is
     /// not in force, or that has no dose to come.
-    async fn now(&self, app: &App, caller: &Caller) -> Result<Option<Decision>, AppError> {
+    fn now(&self, app: &App, caller: &Caller) -> Result<Option<Decision>, AppError> {
         let name = format!("MedicationRequest/{}", self.order.id);
         let own = self.ground.orders.iter().find(|own| own.name == name);
         let (Some(own), Some(giver)) = (own, names(caller).into_iter().next()) else {
@@ -217,7 +227,7 @@ impl Deciding<'_> {
         }
         let (limits, mut missing) = self.ground.limits(own);
         missing.extend(self.records.gaps(&own.article));
-        let alerts = self.ground.alerts(app, caller, &name).await?;
+        let alerts = self.ground.alerts(caller, &name);
         let record = self.planned(app, giver)?;
         let said = self
             .papers
@@ -227,6 +237,7 @@ impl Deciding<'_> {
         Ok(Some(decide_giving(Giving {
             order: self.order,
             due: self.due,
+            named: None,
             record: &record,
             done: false,
             book: &self.records.book,
@@ -244,8 +255,8 @@ impl Deciding<'_> {
     }
 
     fn planned(&self, app: &App, giver: PersonId) -> Result<Record, AppError> {
-        let place = self.due.map_or(0, |due| due.slot.dosage);
-        let dosage = self.order.dosages.get(place);
+        let place = self.order.dosage_of(self.due, true, None);
+        let dosage = place.and_then(|place| self.order.dosages.get(place));
         let dose = dosage
             .and_then(|own| own.dose())
             .and_then(Amount::most)

@@ -6,19 +6,22 @@ use fhir::json::{Document, Limits, Value};
 use identity::Interaction;
 use kernel::VersionId;
 use medication::checks::overrides::{Override, OverrideError, stands};
+use medication::ids::same_person;
 use serde_json::json;
-use store::ResourceKey;
+use store::{DocExpected, ResourceKey};
 
 use super::check::{CheckAnswer, Shown, judge};
 use super::elsewhere::When;
+use super::ground::names;
 use super::issue::{set, title};
-use super::prescribe::{For, account, ended, given, resource_type, signer, standing, subject};
-use super::{regimen, sources};
+use super::prescribe::{For, ended, given, resource_type, signer, standing, subject};
+use super::signatures::OrderSigned;
+use super::{regimen, signatures, sources};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::record::bundle::{BundleAnswer, guarded};
+use crate::record::bundle::{Beside, BundleAnswer, guarded_with};
 use crate::record::{name_of, read};
 
 /// What came of it.
@@ -49,22 +52,13 @@ pub async fn countersign(
         )));
     }
     let patient = subject(app, order)?;
-    let signed = signed(app, caller, order).await?;
-    let own = signer(caller);
-    if caller.subject.actor().kind != kernel::ActorKind::User {
-        return Err(AppError::Unprocessable(
-            "a program is no second person: let somebody sign in".to_owned(),
-        ));
-    }
+    let (mut held, number) = first(app, caller, key, &patient).await?;
+    let mut signed = signed(app, caller, order).await?;
+    // Only what the first person answered; what was added to the order since is nobody's signature.
+    signed.retain(|one| held.issues.contains(&one.name));
     if signed.is_empty() {
         return Err(AppError::Unprocessable(
             OverrideError::SecondPerson.to_string(),
-        ));
-    }
-    // Nobody is two people by having two accounts.
-    if signed.iter().any(|one| one.is(caller, &own)) {
-        return Err(AppError::Unprocessable(
-            OverrideError::SamePerson.to_string(),
         ));
     }
     let mut regimen = regimen::load(app, caller, &patient, "$countersign").await?;
@@ -73,17 +67,65 @@ pub async fn countersign(
     let checked = judge(app, caller, &sources, &regimen, (&[order], When::Now)).await;
     let standing = standing(app, caller, &checked, &regimen, For::Order).await?;
     if let Some(shown) = unsigned(&checked, &signed, &standing) {
+        let title = title(&checked, shown);
         return Err(AppError::Conflict(format!(
-            "{} is new since the first person signed: cancel this order and prescribe again",
-            title(&checked, shown)
+            "{title} is new since the first person signed: cancel this order and prescribe again"
         )));
     }
-    let patient = name_of(&patient);
+    held.second = Some(signatures::second(app, caller, &checked));
     let ended = ended(&regimen, order, app.now())?;
     let entry = (key, version.version.to_string(), &*body);
-    let bundle = transaction(app, entry, ended, (&signed, &patient), &own)?;
-    let bundle = guarded(app, caller, bundle, None, regimen.guards).await?;
+    let bundle = transaction(
+        app,
+        entry,
+        ended,
+        (&signed, &name_of(&patient)),
+        &signer(caller),
+    )?;
+    let beside = Beside {
+        guards: regimen.guards,
+        docs: vec![held.write(app, DocExpected::Version(number))?],
+        entries: vec![signatures::entry(
+            app,
+            caller,
+            "order-countersigned",
+            &patient.id,
+        )],
+        naming: None,
+    };
+    let bundle = guarded_with(app, caller, bundle, None, beside).await?;
     Ok(Countersigned { checked, bundle })
+}
+
+/// The first person's signature, with the version of its document; refuses that person as the second.
+async fn first(
+    app: &App,
+    caller: &Caller,
+    key: &ResourceKey,
+    patient: &ResourceKey,
+) -> Result<(OrderSigned, u32), AppError> {
+    let name = name_of(key);
+    let Some((held, number)) = signatures::of_order(app, caller, key).await? else {
+        return Err(AppError::Unprocessable(format!(
+            "nobody signed {name} as the first person: prescribe it with $prescribe"
+        )));
+    };
+    if held.patient != patient.id.as_str() {
+        return Err(AppError::Conflict(format!(
+            "{name} is about another patient than the one it was prescribed for: prescribe it again"
+        )));
+    }
+    if caller.subject.actor().kind != kernel::ActorKind::User {
+        return Err(AppError::Unprocessable(
+            "a program is no second person: let somebody sign in".to_owned(),
+        ));
+    }
+    if same_person(&names(caller), &held.first) {
+        return Err(AppError::Unprocessable(
+            OverrideError::SamePerson.to_string(),
+        ));
+    }
+    Ok((held, number))
 }
 
 /// The first alert that interrupts and that nobody signed.
@@ -108,16 +150,6 @@ pub(super) struct Signed {
     name: String,
     /// What was given, once for each fingerprint that it holds for.
     pub(super) given: Vec<Override>,
-    /// The first person's Practitioner, where there is one.
-    practitioner: Option<String>,
-}
-
-impl Signed {
-    fn is(&self, caller: &Caller, own: &serde_json::Value) -> bool {
-        let practitioner = own.get("reference").and_then(serde_json::Value::as_str);
-        self.given.iter().any(|own| own.by == account(caller))
-            || (practitioner.is_some() && practitioner == self.practitioner.as_deref())
-    }
 }
 
 /// The alerts that the order names, with the overrides of the first person as they were first written:
@@ -151,14 +183,9 @@ pub(super) async fn signed(
         if given.is_empty() {
             continue;
         }
-        let mitigation = document.root().get("mitigation");
-        let author = mitigation.and_then(|list| list.items().next()?.get("author"));
         found.push(Signed {
             name: reference.into_owned(),
             given,
-            practitioner: author
-                .and_then(|author| author.get_str("reference"))
-                .map(std::borrow::Cow::into_owned),
         });
     }
     Ok(found)

@@ -3,19 +3,19 @@
 //! anew. A witness who is named is asked and has not signed: see [`super::witness`].
 
 use bytes::Bytes;
-use fhir::json::{Document, Value};
+use fhir::json::Value;
 use identity::Interaction;
 use kernel::Timestamp;
 use medication::Quantity;
 use medication::administration::{
     Book, Correction, Decision, Giving, How, NeedRecord, Outcome, Policy, Record, Refused, Right,
-    SlotState, Verified, decide_giving,
+    SlotState, Verified, Why, decide_giving,
 };
-use medication::dosage::Amount;
-use medication::ids::{PersonId, RecordId};
+use medication::dosage::{Amount, Dosage};
+use medication::ids::{PersonId, RecordId, same_person};
 use medication::limits::{self, Reason};
 use medication::order::{DueSlot, Home, Order, SlotKey};
-use medication::resources::{FUNCTIONS, administration, person};
+use medication::resources::{FUNCTIONS, administration};
 use serde_json::json;
 use store::ResourceKey;
 
@@ -26,9 +26,12 @@ use super::people::{self, Say};
 use super::prescribe::{resource_type, signer, stored, subject};
 use super::regimen::{self, Held};
 use super::register::{Signers, Signing};
+use super::rounds::point_out_doubles;
 use super::scan::AtBedside;
+use super::signatures;
 use super::stock::From;
 use super::stock::dose::{Dosed, Effect, MOVEMENTS, Said, is_named, stage};
+use super::witness::{named, read_person};
 use crate::App;
 use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
@@ -50,6 +53,8 @@ pub struct Dose {
     pub outcome: Outcome,
     /// How much; what was ordered where it is one amount.
     pub dose: Option<Quantity>,
+    /// Which of the order's dosages, by place, where several could be meant.
+    pub dosage: Option<usize>,
     /// Why, where something asks for it.
     pub reason: Option<String>,
     /// When it happened; now.
@@ -130,9 +135,21 @@ pub async fn give(
         });
     }
     let signers = Signers::prove(app, caller, &dose.signing, &operation).await?;
+    let witness = match &dose.witness {
+        Some(reference) => named(app, caller, reference).await?,
+        None => Vec::new(),
+    };
     let mut retry = Retry::busy();
     loop {
-        match Box::pin(once(app, caller, key, (dose, &signers), request.clone())).await {
+        match Box::pin(once(
+            app,
+            caller,
+            key,
+            (dose, &signers, &witness),
+            request.clone(),
+        ))
+        .await
+        {
             Err(AppError::Conflict(_)) if retry.again().await => {}
             done => return done,
         }
@@ -163,7 +180,7 @@ async fn once(
     app: &App,
     caller: &Caller,
     key: &ResourceKey,
-    (dose, signers): (&Dose, &Signers),
+    (dose, signers, witness): (&Dose, &Signers, &[PersonId]),
     request: Option<idempotency::Request>,
 ) -> Result<Given, AppError> {
     let of = |order: Value<'_>| subject(app, order);
@@ -188,42 +205,60 @@ async fn once(
         records: &records,
         dose,
         signers,
+        witness,
         pack: &pack,
     };
     let (record, due) = making.record(&mut missing)?;
     let said = making.papers(&patient, &record, &mut missing).await?;
     let it = (&record, due.as_ref());
     let bounds = (limits.as_slice(), missing.as_slice());
-    let decision = making
-        .decision(&ground, &own.name, it, bounds, &said)
-        .await?;
+    let decision = making.decision(&ground, &own.name, it, bounds, &said);
     if decision.as_ref().is_some_and(|own| !own.keep) {
         return Ok(Given {
             decision,
-            stored: None,
-            stock: Vec::new(),
-            witnessed: false,
+            ..Given::known()
         });
     }
-    let ordered = dose.dose.clone().or_else(|| making.ordered(due.as_ref()));
     let whom = (&held, &patient);
-    let effect = making
-        .effect(&ground, &own.name, whom, (&record, ordered))
-        .await?;
+    let it = (&record, due.as_ref());
+    let effect = making.effect(&ground, &own.name, whom, it).await?;
     let bundle = making.transaction(&own, &held, &patient, record, &effect.links)?;
     let mut guards = std::mem::take(&mut ground.regimen.guards);
     guards.extend(said.guards);
     guards.extend(records.guard);
     guards.extend(fresh(app, dose)?);
-    let beside = effect.staged.beside(guards);
+    let mut beside = effect.staged.beside(guards);
+    if let Some(witness) = &signers.witness {
+        signatures::beside(app, witness.caller(), &patient.id, &mut beside);
+    }
     let bundle = guarded_with(app, caller, bundle, request, beside).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
+    point_out(app, caller, &patient, (dose, decision.as_ref())).await;
     Ok(Given {
         decision,
         stored: Some((name, bundle)),
         stock: effect.said,
         witnessed: signers.witness.is_some(),
     })
+}
+
+/// A dose that may have been taken twice is somebody's to look at, whatever way it came in; what devices bring
+/// is looked at when all of it is there. The dose is on the record by now, and its answer says so whatever comes
+/// of this.
+async fn point_out(
+    app: &App,
+    caller: &Caller,
+    patient: &ResourceKey,
+    (dose, decision): (&Dose, Option<&Decision>),
+) {
+    let reasons = decision.into_iter().flat_map(|own| &own.reasons);
+    let mut doubles = reasons.filter(|(_, why)| matches!(why, Why::PossibleDouble { .. }));
+    if dose.offline.is_none() && doubles.next().is_some() {
+        let patients = [patient.id.clone()];
+        if let Err(error) = Box::pin(point_out_doubles(app, caller, &patients)).await {
+            tracing::error!(%error, "a possible double dose was not made a task");
+        }
+    }
 }
 
 /// Seconds of a day, give or take the clocks.
@@ -268,6 +303,8 @@ struct Making<'a> {
     records: &'a Records,
     dose: &'a Dose,
     signers: &'a Signers,
+    /// The witness who is named, by every name.
+    witness: &'a [PersonId],
     pack: &'a AtBedside,
 }
 
@@ -300,21 +337,22 @@ impl Making<'_> {
     }
 
     /// The decision; none where a record is only withdrawn.
-    async fn decision(
+    fn decision(
         &self,
         ground: &Ground,
         name: &str,
         (record, due): (&Record, Option<&DueSlot>),
         (limits, missing): (&[limits::Limit], &[Reason]),
         said: &Say,
-    ) -> Result<Option<Decision>, AppError> {
+    ) -> Option<Decision> {
         if record.corrects.as_ref().is_some_and(|own| own.void) {
-            return Ok(None);
+            return None;
         }
-        let alerts = ground.alerts(self.app, self.caller, name).await?;
-        Ok(Some(decide_giving(Giving {
+        let alerts = ground.alerts(self.caller, name);
+        Some(decide_giving(Giving {
             order: self.order,
             due,
+            named: self.dose.dosage,
             record,
             done: self.dose.done,
             book: &self.records.book,
@@ -328,7 +366,7 @@ impl Making<'_> {
             policy: &Policy::default(),
             now: self.app.now(),
             zone: &ground.home.zone,
-        })))
+        }))
     }
 
     /// What the stock does about it, to be committed with the record.
@@ -337,8 +375,9 @@ impl Making<'_> {
         ground: &Ground,
         name: &str,
         (held, patient): (&Held, &ResourceKey),
-        (record, ordered): (&Record, Option<Quantity>),
+        (record, due): (&Record, Option<&DueSlot>),
     ) -> Result<Effect, AppError> {
+        let ordered = self.dose.dose.clone().or_else(|| self.ordered(due));
         let dosed = Dosed {
             order: held.root(),
             name,
@@ -388,12 +427,12 @@ impl Making<'_> {
         }
         let due = self.due(happened, original, missing)?;
         let taken = dose.outcome.is_taken();
-        let much = dose.dose.clone().or_else(|| self.ordered(due.as_ref()));
-        let much = much.filter(|_| taken);
-        let contents = if taken {
-            limits::counted(&self.order.article, much.as_ref())
+        let (much, contents) = if taken {
+            let much = self.much(due.as_ref(), original)?;
+            let contents = limits::counted(&self.order.article, much.as_ref());
+            (much, contents)
         } else {
-            Vec::new()
+            (None, Vec::new())
         };
         let record = Record {
             id,
@@ -472,25 +511,57 @@ impl Making<'_> {
         let Some(reference) = &self.dose.witness else {
             return Ok(signed);
         };
-        let document = Document::parse(reference.to_string().into_bytes(), &Default::default())?;
-        let named = person(document.root()).and_then(|own| own.parse::<PersonId>().ok());
-        let Some(named) = named else {
-            return refuse(
-                "the witness is nobody: send a reference to a Practitioner or the identifier of an account",
-            );
-        };
+        let named = read_person(reference)?;
         is_named(self.signers, Some(&named))?;
-        let same = own.contains(&named);
-        Ok(Some(if same { giver.clone() } else { named }))
+        Ok(Some(if same_person(own, self.witness) {
+            giver.clone()
+        } else {
+            named
+        }))
+    }
+
+    /// The dosage that the dose is one of.
+    fn dosage(&self, due: Option<&DueSlot>) -> Option<&Dosage> {
+        let needed = self.dose.need.is_some();
+        let place = self.order.dosage_of(due, needed, self.dose.dosage)?;
+        self.order.dosages.get(place)
     }
 
     /// What was ordered, where it is one amount.
     fn ordered(&self, due: Option<&DueSlot>) -> Option<Quantity> {
-        let place = due.map_or(0, |due| due.slot.dosage);
-        match self.order.dosages.get(place)?.dose()? {
+        match self.dosage(due)?.dose()? {
             Amount::Exact(quantity) => Some(quantity.clone()),
             Amount::Range { low, high } => high.clone().filter(|_| low == high),
         }
+    }
+
+    /// How much was taken: as stated, as it was where a record is corrected, as ordered where that is one
+    /// amount. Nothing is made up: where the order leaves it open, whoever records it says so.
+    fn much(
+        &self,
+        due: Option<&DueSlot>,
+        original: Option<&Record>,
+    ) -> Result<Option<Quantity>, AppError> {
+        let before = original.and_then(|own| own.dose.clone());
+        let stated = self.dose.dose.clone().or(before);
+        if let Some(much) = stated.or_else(|| self.ordered(due)) {
+            return Ok(Some(much));
+        }
+        let meant = self.dosage(due);
+        let silent = match meant {
+            Some(own) => own.dose().is_none(),
+            None => self.order.dosages.iter().all(|own| own.dose().is_none()),
+        };
+        // What a device brings has happened and is kept as it stands.
+        if silent || self.dose.offline.is_some() {
+            return Ok(None);
+        }
+        refuse(match meant {
+            Some(_) => "the order leaves the amount open: say in dose how much was given",
+            None => {
+                "the order has several dosages: say in dose how much was given, or in dosage which one it was"
+            }
+        })
     }
 
     /// The due dose that is meant: the one that is named, else the only one in whose window it happened, so

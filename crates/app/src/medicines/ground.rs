@@ -4,31 +4,31 @@
 
 use std::sync::Arc;
 
-use fhir::json::{Document, Limits, Value};
+use fhir::json::Value;
 use kernel::{Timestamp, ZoneName};
 use medication::administration::{Alerts, AllergyState, Book};
 use medication::checks::overrides::{Override, stands};
 use medication::checks::{Allergies, NotChecked, ceilings};
 use medication::content::{Article, Ingredient, Substance};
 use medication::facts::{self, Reference};
-use medication::ids::PersonId;
+use medication::ids::{PersonId, same_person};
 use medication::knowledge::{DrugKnowledge as _, Facts, IngredientId, Tier};
 use medication::limits::{self, Limit, Reason, Verdict, Why};
-use medication::order::{Home, Order};
-use medication::resources::{Resolved, person, read_administration, read_order};
+use medication::order::{Home, Order, Status};
+use medication::resources::{Resolved, read_administration, read_order};
 use medication::rounds::all_limits;
 use medication::schedule::Rounds;
 use store::{Guard, ResourceKey};
 
-use super::check::{CheckAnswer, about, judge};
+use super::check::{CheckAnswer, Shown, about, judge};
 use super::elsewhere::When;
-use super::prescribe::{For, resource_type, standing};
+use super::prescribe::{For, standing};
 use super::regimen::{self, Held, Regimen, every};
+use super::signatures::{self, OrderSigned};
 use super::{Sources, sources};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::record::search::{SearchRequest, whole};
 
 /// Most records of doses that are looked at.
 const MOST: u32 = 20_000;
@@ -41,6 +41,21 @@ pub(super) struct Ordered {
     pub article: Article,
     /// The order, or why it cannot be read.
     pub order: Result<Order, String>,
+}
+
+impl Ordered {
+    /// Why nobody can tell what is due of it, in words: it cannot be read, or does not say whether it is in
+    /// force.
+    pub fn unclear(&self) -> Option<String> {
+        match &self.order {
+            Err(why) => Some(why.clone()),
+            Ok(order) if order.status == Status::Unknown => Some(format!(
+                "{} ({}) does not say whether it is in force: ask the prescriber",
+                self.name, self.article.name
+            )),
+            Ok(_) => None,
+        }
+    }
 }
 
 /// A record of a dose that cannot be read.
@@ -75,6 +90,7 @@ pub(super) struct Ground {
     sources: Arc<Sources>,
     facts: Facts,
     overrides: Vec<Override>,
+    signatures: Vec<OrderSigned>,
     taken: Vec<IngredientId>,
 }
 
@@ -95,8 +111,21 @@ impl Ground {
     ) -> Result<Self, AppError> {
         let regimen = regimen::load(app, caller, patient, purpose).await?;
         let mut own = Self::of(app, caller, regimen).await?;
-        own.overrides = standing(app, caller, &own.checked, &own.regimen, For::Dose).await?;
+        own.signed(app, caller).await?;
         Ok(own)
+    }
+
+    /// Loads who stands for the alerts that interrupt: overrides and signatures.
+    pub async fn signed(&mut self, app: &App, caller: &Caller) -> Result<(), AppError> {
+        let wanted = self.checked.alerts.iter();
+        let tier = wanted.map(|shown| shown.alert.tier).max();
+        self.overrides = standing(app, caller, &self.checked, &self.regimen, For::Dose).await?;
+        self.signatures = if tier == Some(Tier::Contraindicated) {
+            signatures::of_patient(app, caller, &self.regimen.patient.key.id).await?
+        } else {
+            Vec::new()
+        };
+        Ok(())
     }
 
     /// The same from what was loaded, without the overrides: what is decided on alerts needs them.
@@ -123,6 +152,7 @@ impl Ground {
             allergies,
             checked,
             overrides: Vec::new(),
+            signatures: Vec::new(),
             sources,
             regimen,
         };
@@ -275,17 +305,18 @@ impl Ground {
         }
     }
 
-    /// What the checks say of an order, who overrode it and who signed as the second.
-    pub async fn alerts(&self, app: &App, caller: &Caller, name: &str) -> Result<Alerts, AppError> {
+    /// What the checks say of an order, who overrode it and who signed as the second: of the alert itself,
+    /// with whichever of its orders it was signed.
+    pub fn alerts(&self, caller: &Caller, name: &str) -> Alerts {
         let medicines = &self.checked.medicines;
         let place = medicines
             .iter()
             .position(|own| own.reference.as_deref() == Some(name));
         let Some(place) = place else {
-            return Ok(Alerts {
+            return Alerts {
                 not_checked: vec![format!("{name} is not in force and was not checked")],
                 ..Alerts::default()
-            });
+            };
         };
         let own = self.checked.alerts.iter();
         let own: Vec<_> = own
@@ -297,17 +328,28 @@ impl Ground {
             let mut overrides = self.overrides.iter();
             overrides.any(|given| stands(given, &shown.fingerprint))
         });
-        let second = if tier == Some(Tier::Contraindicated) {
-            verifier(app, caller, name).await?
-        } else {
-            None
-        };
-        Ok(Alerts {
+        let contraindicated = own.iter();
+        let contraindicated = contraindicated
+            .filter(|shown| shown.alert.tier == Tier::Contraindicated)
+            .map(|shown| self.second(shown));
+        let second: Option<Vec<&[PersonId]>> = contraindicated.collect();
+        let mut second = second.unwrap_or_default().concat();
+        let mine = names(caller);
+        if same_person(&mine, &second) {
+            second.extend(mine);
+        }
+        Alerts {
             tier,
             overridden,
             second,
             not_checked: self.unchecked(|at| at.is_none_or(|at| at == place)),
-        })
+        }
+    }
+
+    /// Who signed an alert as the second person.
+    fn second(&self, shown: &Shown) -> Option<&[PersonId]> {
+        let mut signatures = self.signatures.iter();
+        signatures.find_map(|own| own.stands(&self.regimen, shown))
     }
 
     /// What could not be checked of an order in force alone, in words.
@@ -437,30 +479,4 @@ pub(super) fn unknown(what: &str, asks: &str) -> Reason {
             rule: asks.to_owned(),
         },
     }
-}
-
-/// Who signed an order as the second person.
-async fn verifier(app: &App, caller: &Caller, name: &str) -> Result<Option<PersonId>, AppError> {
-    let request = SearchRequest {
-        ty: resource_type(app, "Provenance")?,
-        params: vec![("target".to_owned(), name.to_owned())],
-        lenient: false,
-    };
-    let (found, _) = whole(app, caller, &request, 500).await?;
-    for version in found {
-        let body = version.body.unwrap_or_default();
-        let document = Document::parse(body.to_vec(), &Limits::default())?;
-        let agents = document.root().get("agent");
-        let mut agents = agents.into_iter().flat_map(Value::items);
-        let verifier = agents.find(|agent| {
-            let coding = agent.get("type").and_then(|own| own.get("coding"));
-            let mut codes = coding.into_iter().flat_map(Value::items);
-            codes.any(|own| own.get_str("code").as_deref() == Some("verifier"))
-        });
-        let who = verifier.and_then(|agent| person(agent.get("who")?));
-        if let Some(Ok(who)) = who.map(|who| who.parse()) {
-            return Ok(Some(who));
-        }
-    }
-    Ok(None)
 }

@@ -23,6 +23,7 @@ mod regimen;
 pub mod register;
 pub mod rounds;
 pub mod scan;
+pub(crate) mod signatures;
 pub mod status;
 pub mod stock;
 pub mod timeline;

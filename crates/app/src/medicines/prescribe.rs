@@ -13,12 +13,14 @@ use medication::checks::overrides::{Fingerprint, Override, Reason, accept, stand
 use medication::dosage::{Dosage, Weight};
 use medication::knowledge::Tier;
 use serde_json::json;
-use store::ResourceKey;
+use store::{DocExpected, ResourceKey};
 
 use super::check::{CheckAnswer, Shown, check, judge, replaces};
 use super::elsewhere::When;
+use super::ground::names;
 use super::issue::{FINGERPRINT, REASON, Stand, detected_issue, set, unchecked};
 use super::regimen::Regimen;
+use super::signatures::{self, OrderSigned};
 use super::status::stop;
 use super::{regimen, sources};
 use crate::App;
@@ -26,7 +28,7 @@ use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::idempotency;
-use crate::record::bundle::{BundleAnswer, guarded};
+use crate::record::bundle::{Beside, BundleAnswer, guarded, guarded_with};
 use crate::record::search::{SearchRequest, whole};
 use crate::retry::Retry;
 
@@ -120,13 +122,14 @@ pub async fn prescribe(
             }
         };
         let waits = waits(&answers);
-        let ended = if waits {
-            None
+        let (ended, mut beside) = if waits {
+            (None, held(app, caller, &patient.id, answers.len()))
         } else {
-            ended(&regimen, order, app.now())?
+            (ended(&regimen, order, app.now())?, Beside::default())
         };
         let bundle = transaction(app, caller, (order, ended), &checked, &answers)?;
-        match guarded(app, caller, bundle, key.clone(), regimen.guards).await {
+        beside.guards = std::mem::take(&mut regimen.guards);
+        match guarded_with(app, caller, bundle, key.clone(), beside).await {
             Ok(bundle) => {
                 let order = stored(&bundle, "MedicationRequest")?;
                 return Ok(Prescribed {
@@ -141,6 +144,31 @@ pub async fn prescribe(
             Err(AppError::Conflict(_)) if retry.again().await => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The first person's signature, beside an order that waits for a second one; its alerts follow it in the
+/// transaction.
+fn held(app: &App, caller: &Caller, patient: &LogicalId, alerts: usize) -> Beside {
+    let entries = vec![signatures::entry(app, caller, "order-held", patient)];
+    let (app, patient, first) = (app.clone(), patient.as_str().to_owned(), names(caller));
+    Beside {
+        entries,
+        naming: Some(Box::new(move |stored| {
+            let mut stored = stored.iter();
+            let Some(order) = stored.next().cloned().flatten() else {
+                return Err(AppError::Fault("the order was not stored".to_owned()));
+            };
+            let own = OrderSigned {
+                order,
+                patient: patient.clone(),
+                issues: stored.take(alerts).flatten().cloned().collect(),
+                first: first.clone(),
+                second: None,
+            };
+            Ok(vec![own.write(&app, DocExpected::Absent)?])
+        })),
+        ..Beside::default()
     }
 }
 
@@ -372,16 +400,20 @@ fn still_about(regimen: &Regimen, issue: Value<'_>) -> bool {
     let list = issue.get("implicated").into_iter().flat_map(Value::items);
     list.filter_map(|one| one.get_str("reference"))
         .all(|name| match name.split_once('/') {
-            Some(("AllergyIntolerance", _)) => regimen
-                .allergies
-                .iter()
-                .find(|held| held.name() == name)
-                .and_then(|held| held.document.root().get("meta")?.get_str("lastUpdated"))
-                .and_then(|changed| kernel::Timestamp::from_rfc3339(&changed))
-                .is_some_and(|changed| at.is_some_and(|at| changed <= at)),
+            Some(("AllergyIntolerance", _)) => unchanged(regimen, &name, at),
             Some(_) => regimen.medicines.iter().any(|held| held.name() == name),
             None => false,
         })
+}
+
+/// Whether an allergy is there and was not changed after a time.
+pub(super) fn unchanged(regimen: &Regimen, name: &str, at: Option<Timestamp>) -> bool {
+    let mut allergies = regimen.allergies.iter();
+    allergies
+        .find(|held| held.name() == name)
+        .and_then(|held| held.document.root().get("meta")?.get_str("lastUpdated"))
+        .and_then(|changed| Timestamp::from_rfc3339(&changed))
+        .is_some_and(|changed| at.is_some_and(|at| changed <= at))
 }
 
 /// The override that a DetectedIssue holds, once for each fingerprint that it holds for.

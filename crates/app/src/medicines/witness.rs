@@ -1,27 +1,33 @@
 //! `MedicationAdministration/[id]/$witness`: the person who was named as witness signs with a sign-in of
 //! their own. Until then the record says only that they were asked.
 
+use std::sync::Arc;
+
 use fhir::json::{Document, Limits, Value};
-use identity::Interaction;
+use identity::{AuthenticationLevel, Interaction, User, UserState};
 use kernel::LogicalId;
 use medication::ids::{PersonId, same_person};
 use medication::resources::{person, read_administration};
 use serde_json::json;
-use store::ResourceKey;
+use store::{DocKind, Guard, ResourceKey};
 
 use super::give::{ASKED, SIGNED, about, identify, performer_of, signature};
 use super::ground::{Ground, names};
 use super::prescribe::{resource_type, signer, subject};
 use super::regimen::{self, Held};
 use super::register::{Signers, Signing};
+use super::signatures;
 use super::stock::From;
 use super::stock::dose::{Dosed, Effect, Said, is_named, links, stage};
 use crate::App;
+use crate::admin::{Versioned, all};
+use crate::authorise::{Ask, would_allow};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::record::bundle::{BundleAnswer, guarded_with};
 use crate::record::name_of;
 use crate::retry::Retry;
+use crate::sign_in::subject_of_user;
 
 fn refuse<T>(text: &str) -> Result<T, AppError> {
     Err(AppError::Unprocessable(text.to_owned()))
@@ -116,10 +122,10 @@ async fn once(
     signed: &Signed<'_>,
     (with, signers): (&Witnessing, &Signers),
 ) -> Result<Witnessed, AppError> {
-    let effect = if signers.by.is_some() && signers.witness.is_some() {
+    let (effect, guards) = if signers.by.is_some() && signers.witness.is_some() {
         waited(app, caller, signed, (with, signers)).await?
     } else {
-        Effect::default()
+        (Effect::default(), Vec::new())
     };
     let mut resource: serde_json::Value = serde_json::from_slice(signed.held.root().raw())?;
     sign(&mut resource, &signer(caller));
@@ -131,7 +137,14 @@ async fn once(
         { "request": { "method": "PUT", "url": name, "ifMatch": format!("W/\"{version}\"") }, "resource": resource },
         { "request": { "method": "POST", "url": "Provenance" }, "resource": provenance },
     ]});
-    let beside = effect.staged.beside(Vec::new());
+    let patient = &signed.patient.id;
+    let mut beside = effect.staged.beside(guards);
+    beside
+        .docs
+        .push(signatures::witnessed(app, caller, patient, &name)?);
+    beside
+        .entries
+        .push(signatures::entry(app, caller, "dose-witnessed", patient));
     let bundle = guarded_with(app, caller, bundle.to_string().into(), None, beside).await?;
     Ok(Witnessed {
         bundle,
@@ -139,16 +152,16 @@ async fn once(
     })
 }
 
-/// What waited for the witness in the stock and in the register.
+/// What waited for the witness in the stock and in the register, and what must still be so when it moves.
 async fn waited(
     app: &App,
     caller: &Caller,
     signed: &Signed<'_>,
     (with, signers): (&Witnessing, &Signers),
-) -> Result<Effect, AppError> {
+) -> Result<(Effect, Vec<Guard>), AppError> {
     let root = signed.held.root();
     if !links(root).is_empty() {
-        return Ok(Effect::default());
+        return Ok((Effect::default(), Vec::new()));
     }
     let record =
         read_administration(root).map_err(|error| AppError::Unprocessable(error.to_string()))?;
@@ -178,7 +191,48 @@ async fn waited(
         late: with.late.clone(),
         done: true,
     };
-    stage(app, caller, &dosed).await
+    let effect = stage(app, caller, &dosed).await?;
+    let mut guards = ground.regimen.guards;
+    guards.extend(records.guard);
+    Ok((effect, guards))
+}
+
+/// Who is named by a reference, by one name.
+pub(super) fn read_person(reference: &serde_json::Value) -> Result<PersonId, AppError> {
+    let document = Document::parse(reference.to_string().into_bytes(), &Limits::default())?;
+    let own = person(document.root()).and_then(|own| own.parse().ok());
+    own.ok_or_else(|| {
+        let text = "the witness is nobody: send a reference to a Practitioner or the identifier of an account";
+        AppError::Unprocessable(text.to_owned())
+    })
+}
+
+/// The witness whom a reference names, by every name: an active account that may sign in a register.
+pub(super) async fn named(
+    app: &App,
+    caller: &Caller,
+    reference: &serde_json::Value,
+) -> Result<Vec<PersonId>, AppError> {
+    let wanted = read_person(reference)?;
+    let users: Vec<Versioned<User>> = all(app, &caller.scope, DocKind::User).await?;
+    for user in users.into_iter().map(|own| own.value) {
+        let account = user.id.to_string().parse::<PersonId>().ok();
+        let practitioner = user.practitioner.clone().map(PersonId);
+        let names: Vec<PersonId> = practitioner.into_iter().chain(account).collect();
+        if user.state != UserState::Active || !names.contains(&wanted) {
+            continue;
+        }
+        let level = AuthenticationLevel::PasswordAndCode;
+        let subject = subject_of_user(app, &caller.scope, &user, level, None).await?;
+        let them = Caller {
+            subject: Arc::new(subject),
+            ..caller.clone()
+        };
+        if would_allow(app, &them, &Ask::operation(Interaction::SignRegister)).await? {
+            return Ok(names);
+        }
+    }
+    refuse("the witness has no account here that may sign: name somebody who can")
 }
 
 /// Whom a record is about.

@@ -14,6 +14,7 @@ use crate::authorise::{Ask, authorise};
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::idempotency::{self, Kept};
+use crate::medicines::signatures::refuse_held;
 use crate::record::condition::{Condition, Matched};
 use crate::record::create::{replay, stored};
 use crate::record::prepare::{self, Slot};
@@ -175,6 +176,7 @@ impl Job<'_> {
         let version = stored(&change);
         let mut unit = UnitOfWork::begin(app, &caller.scope);
         let whole = integrity::guards(app, caller, std::slice::from_ref(&change)).await?;
+        refuse_held(app, caller, std::slice::from_ref(&change), &[]).await?;
         for guard in guard.into_iter().chain(whole) {
             unit = unit.guard(guard);
         }

@@ -112,6 +112,7 @@ pub fn dose(outcome: Outcome) -> Dose {
         signing: Signing::default(),
         late: None,
         scan: None,
+        dosage: None,
         offline: None,
     }
 }
@@ -646,7 +647,7 @@ async fn what_was_not_signed_for_is_held() {
 }
 
 /// Prescribes with words for every alert that interrupts.
-async fn prescribed(house: &House, doctor: &Caller, order: &Value) -> String {
+pub async fn prescribed(house: &House, doctor: &Caller, order: &Value) -> String {
     let mut order = order.clone();
     order.as_object_mut().unwrap().remove("id");
     let order = Document::parse(order.to_string().into_bytes(), &Limits::default()).unwrap();

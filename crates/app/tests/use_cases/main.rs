@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod amounts;
+#[cfg(test)]
 mod assertions;
 #[cfg(test)]
 mod bulk;
@@ -52,6 +54,8 @@ mod rounds;
 mod search_parameters;
 #[cfg(test)]
 mod searches;
+#[cfg(test)]
+mod second_person;
 #[cfg(test)]
 mod signing_in;
 #[cfg(test)]

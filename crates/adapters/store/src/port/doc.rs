@@ -35,6 +35,8 @@ pub enum DocKind {
     RegisterIncident = 14,
     /// How a pharmacy or a source of drug knowledge is reached.
     Partner = 15,
+    /// The signatures of two people: of an order that overrides something contraindicated, of a dose.
+    MedicineSignature = 16,
     /// A package of profiles (in the instance's own store).
     Package = 20,
     /// A part of a package's content.

@@ -234,6 +234,7 @@ impl Returning<'_> {
             signing: Signing::default(),
             late: None,
             scan: self.back.scans.get(&record.id).cloned(),
+            dosage: None,
             offline: Some(Offline {
                 id: record.id.clone(),
                 entered: record.entered,

@@ -23,7 +23,7 @@ pub const ISSUES: &str = "https://theriac.example.org/fhir/CodeSystem/round-issu
 pub const POSSIBLE_DOUBLE: &str = "possible-double-dose";
 
 /// Looks at the doses of patients, and writes what was not written before.
-pub(super) async fn doubles(
+pub(in crate::medicines) async fn doubles(
     app: &App,
     caller: &Caller,
     patients: &[LogicalId],

@@ -494,7 +494,7 @@ impl Person {
     /// What cannot be read of orders in force and of doses, in words.
     pub fn unreadable(&self) -> Vec<String> {
         let orders = self.ground.orders.iter();
-        let orders = orders.filter_map(|own| own.order.as_ref().err().cloned());
+        let orders = orders.filter_map(Ordered::unclear);
         let doses = self.records.unread.iter();
         orders
             .chain(doses.map(|own| format!("{} cannot be read: {}", own.name, own.why)))

@@ -329,8 +329,7 @@ impl Person {
         let limits = self.limits();
         let offers = stop.lines.iter().filter_map(|line| {
             let (ordered, order) = self.ordered(&line.order)?;
-            let place = line.due.as_ref().map_or(0, |due| due.slot.dosage);
-            let choices = doses(order, place).into_iter();
+            let choices = doses(order, line.dosage).into_iter();
             let choices = choices.map(|choice| planned(order, choice, &limits, now));
             let mut missing = self.ground.limits(ordered).1;
             missing.extend(self.records.gaps(&ordered.article));

@@ -10,6 +10,8 @@ use super::load::{Person, Span, Whom, people};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::give::{ASKED, performer_of};
+use crate::medicines::regimen::Held;
 
 /// Days before the shift that refusals in a row are looked for in.
 const BEFORE: i64 = 7;
@@ -30,6 +32,8 @@ pub struct Handed {
     pub handover: Handover,
     /// What of the medicines cannot be read.
     pub unreadable: Vec<String>,
+    /// Records whose witness was named and did not sign, by id.
+    pub unsigned: Vec<String>,
     /// Names of the orders that it names, by id.
     pub orders: std::collections::BTreeMap<String, String>,
     /// In words, the most pressing first.
@@ -86,6 +90,17 @@ fn times(count: usize, one: &str, many: &str) -> String {
 }
 
 impl Person {
+    /// Records that stand and whose witness was named and did not sign.
+    fn unsigned(&self) -> Vec<String> {
+        let heads = self.records.book.heads();
+        let standing: Vec<&str> = heads.map(|head| head.record.id.as_str()).collect();
+        let waits = |own: &&Held| {
+            standing.contains(&own.key.id.as_str()) && performer_of(own.root(), ASKED).is_some()
+        };
+        let held = self.records.held.iter().filter(waits);
+        held.map(|own| own.key.id.as_str().to_owned()).collect()
+    }
+
     fn handed(
         &self,
         app: &App,
@@ -101,12 +116,14 @@ impl Person {
             .iter()
             .map(|own| (own.id.as_str().to_owned(), own.article.name.clone()));
         let names: std::collections::BTreeMap<String, String> = names.collect();
-        let words = words(&found, &names, self);
+        let unsigned = self.unsigned();
+        let words = words(&found, &names, (self, &unsigned));
         Ok(Handed {
             patient: self.id().as_str().to_owned(),
             name: self.name(),
             place: self.location.clone(),
             unreadable: self.unreadable(),
+            unsigned,
             orders: names,
             handover: found,
             words,
@@ -118,7 +135,7 @@ impl Person {
 fn words(
     found: &Handover,
     names: &std::collections::BTreeMap<String, String>,
-    person: &Person,
+    (person, unsigned): (&Person, &[String]),
 ) -> Vec<String> {
     let name = |id: &str| names.get(id).map_or(id, String::as_str).to_owned();
     let book = &person.records.book;
@@ -129,12 +146,16 @@ fn words(
             name(double.order.as_str())
         ));
     }
-    for gap in &found.gaps {
-        words.push(format!("Not recorded: {}", name(gap.order.as_str())));
+    for id in unsigned {
+        let record = id.parse().ok().and_then(|id| book.get(&id));
+        let product = record.map_or("a dose", |own| own.product.as_str());
+        words.push(format!("The witness has not signed: {product}"));
     }
-    for late in &found.late {
-        words.push(format!("Overdue now: {}", name(late.order.as_str())));
-    }
+    let of = |label: &str, id: &str| format!("{label}: {}", name(id));
+    let gaps = found.gaps.iter();
+    words.extend(gaps.map(|own| of("Not recorded", own.order.as_str())));
+    let late = found.late.iter();
+    words.extend(late.map(|own| of("Overdue now", own.order.as_str())));
     for refused in &found.refused {
         words.push(format!(
             "Refused {} in a row: {}. Tell the prescriber",

@@ -126,6 +126,8 @@ pub struct Line {
     pub slot: Option<String>,
     /// Whether minutes matter.
     pub critical: bool,
+    /// Which of the order's dosages it is, from 0.
+    pub dosage: usize,
     /// The amounts that may be given: one, or the least and the most.
     pub doses: Vec<Choice>,
     /// What the limits say of the most.
@@ -411,7 +413,6 @@ impl Person {
     fn line(&self, line: &RoundLine) -> Option<Line> {
         let id = line.order.as_str();
         let (ordered, order) = self.ordered(id)?;
-        let place = line.due.as_ref().map_or(0, |due| due.slot.dosage);
         let mut missing = self.ground.limits(ordered).1;
         missing.extend(self.records.gaps(&ordered.article));
         let mut verdict = line.limits.verdict;
@@ -438,7 +439,8 @@ impl Person {
             slot: line.due.as_ref().map(|due| due.key.to_string()),
             critical: line.due.as_ref().is_some_and(|due| due.slot.critical),
             due: line.due.clone(),
-            doses: doses(order, place),
+            dosage: line.dosage,
+            doses: doses(order, line.dosage),
             next: if verdict == Verdict::Unknown {
                 Next::Unknown
             } else {

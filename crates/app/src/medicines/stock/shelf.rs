@@ -51,6 +51,7 @@ impl Staged {
             guards,
             docs: self.docs,
             entries: self.entries,
+            naming: None,
         }
     }
 

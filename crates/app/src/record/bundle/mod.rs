@@ -123,7 +123,14 @@ pub(crate) struct Beside {
     pub docs: Vec<DocWrite>,
     /// Entries beside those of the versions.
     pub entries: Vec<Entry>,
+    /// Documents that name what the entries store.
+    pub naming: Option<Naming>,
 }
+
+/// Documents made from the names of what entries store, in the order of entries: `Type/id`, none of an entry
+/// that stores nothing.
+pub(crate) type Naming =
+    Box<dyn Fn(&[Option<String>]) -> Result<Vec<DocWrite>, AppError> + Send + Sync>;
 
 /// The same with documents and their entries in the same commit; [`AppError::Conflict`] where one of them
 /// changed meanwhile.

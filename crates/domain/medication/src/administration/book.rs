@@ -322,7 +322,8 @@ impl Book {
     }
 
     /// Doses that may have been taken twice: several taken outcomes of one due dose; doses of an order
-    /// off the schedule from two devices within [`DOUBLE_SECONDS`]; records that share an id.
+    /// off the schedule by two people or from two devices within [`DOUBLE_SECONDS`], or by whomever within
+    /// [`AGAIN_SECONDS`]; records that share an id.
     #[must_use]
     pub fn possible_doubles(&self) -> Vec<Double> {
         let mut found = Vec::new();
@@ -344,8 +345,9 @@ impl Book {
                 let [a, b] = pair else {
                     continue;
                 };
-                let near = b.happened.seconds_since(a.happened) < DOUBLE_SECONDS;
-                if near && a.device != b.device {
+                let apart = b.happened.seconds_since(a.happened);
+                let others = a.device != b.device || a.giver != b.giver;
+                if apart < AGAIN_SECONDS || (others && apart < DOUBLE_SECONDS) {
                     found.push(Double {
                         order: (*order).clone(),
                         slot: None,
@@ -374,8 +376,10 @@ pub struct Placed<'a> {
     pub free: BTreeMap<&'a PrescriptionId, Vec<&'a Record>>,
 }
 
-/// Seconds within which two devices may have recorded one dose off the schedule twice.
+/// Seconds within which two people or two devices may have recorded one dose off the schedule twice.
 pub const DOUBLE_SECONDS: i64 = 30 * 60;
+/// Seconds within which one dose off the schedule may have been sent twice.
+pub const AGAIN_SECONDS: i64 = 60;
 
 /// A dose that may have been taken twice: somebody looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -6,7 +6,10 @@ use jiff::tz::TimeZone;
 use kernel::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{Book, Covert, CovertGap, How, Outcome, Record, Right, SelfCare, SelfGap, SlotState};
+use super::{
+    AGAIN_SECONDS, Book, Covert, CovertGap, How, Outcome, Record, Right, SelfCare, SelfGap,
+    SlotState,
+};
 use crate::dictionary::Schedule;
 use crate::dosage::{Amount, Dosage};
 use crate::ids::{PersonId, RecordId};
@@ -37,8 +40,8 @@ pub struct Alerts {
     pub tier: Option<Tier>,
     /// Whether an override of it stands.
     pub overridden: bool,
-    /// Who signed it as the second person, where one must.
-    pub second: Option<PersonId>,
+    /// Who signed it as the second person, by every name; nobody where it was not signed.
+    pub second: Vec<PersonId>,
     /// What could not be checked, in words.
     pub not_checked: Vec<String>,
 }
@@ -126,6 +129,8 @@ pub struct Giving<'a> {
     pub order: &'a Order,
     /// The due dose; none where it is needed, or off the schedule.
     pub due: Option<&'a DueSlot>,
+    /// Which of the order's dosages it is, by place, where somebody named it.
+    pub named: Option<usize>,
     /// What is to be recorded.
     pub record: &'a Record,
     /// Whether it has happened already.
@@ -385,6 +390,7 @@ impl Weighing<'_> {
 
     fn slot(&mut self) {
         let Some(due) = self.giving.due else {
+            self.again();
             return;
         };
         let corrects = self
@@ -413,6 +419,25 @@ impl Weighing<'_> {
         }
         if due.moved() && self.giving.record.outcome.is_taken() {
             self.add(Verdict::Warn, Why::ClocksChanged);
+        }
+    }
+
+    /// The same dose off the schedule a moment ago: more often sent twice than given twice.
+    fn again(&mut self) {
+        let record = self.giving.record;
+        let corrects = record.corrects.as_ref().map(|own| &own.of);
+        let mut heads = self.giving.book.heads().map(|head| head.record);
+        let same = heads.find(|own| {
+            own.slot.is_none()
+                && own.order == record.order
+                && own.id != record.id
+                && Some(&own.id) != corrects
+                && own.outcome.is_taken()
+                && own.happened.seconds_since(record.happened).abs() < AGAIN_SECONDS
+        });
+        if let Some(other) = same.filter(|_| record.outcome.is_taken()) {
+            let other = other.id.clone();
+            self.unless_reasoned(Why::PossibleDouble { other });
         }
     }
 
@@ -455,18 +480,13 @@ impl Weighing<'_> {
         }
     }
 
-    /// The dosage that the dose is one of: that of the due dose, else the one that is given when needed, or
-    /// the only one of the order. None where several could be meant.
+    /// The dosage that the dose is one of.
     fn dosage(&self) -> Option<&Dosage> {
-        let order = self.giving.order;
-        if let Some(due) = self.giving.due {
-            return order.dosages.get(due.slot.dosage);
-        }
-        let needed = order.is_needed();
-        let mut own = order.dosages.iter();
-        let first = own.find(|own| own.as_needed.is_needed() == needed)?;
-        let other = own.any(|own| own.as_needed.is_needed() == needed);
-        (!other).then_some(first)
+        let Giving {
+            order, due, named, ..
+        } = self.giving;
+        let needed = self.giving.record.need.is_some();
+        order.dosages.get(order.dosage_of(due, needed, named)?)
     }
 
     fn dose(&mut self) {
@@ -541,8 +561,8 @@ impl Weighing<'_> {
                     let tier = Tier::Contraindicated;
                     self.ask(Need::Override, Verdict::Block, Why::NotOverridden { tier });
                 }
-                let second = alerts.second.as_ref();
-                if second.is_none_or(|second| *second == self.giving.record.giver) {
+                let second = &alerts.second;
+                if second.is_empty() || second.contains(&self.giving.record.giver) {
                     self.ask(Need::SecondPerson, Verdict::Block, Why::NoSecondPerson);
                 }
             }

@@ -9,7 +9,7 @@ pub(crate) mod tests;
 
 use kernel::{Categorised, Category, Timestamp};
 
-pub use book::{Book, DOUBLE_SECONDS, Double, Head, Placed, Refused, SlotState};
+pub use book::{AGAIN_SECONDS, Book, DOUBLE_SECONDS, Double, Head, Placed, Refused, SlotState};
 pub use decide::{
     Alerts, AllergyState, Decision, Giving, Need, PackState, Policy, Why, decide_giving,
 };

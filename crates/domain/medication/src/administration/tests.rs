@@ -98,6 +98,7 @@ fn decide(case: Case) -> Decision {
     decide_giving(Giving {
         order: &order,
         due,
+        named: None,
         record: &own,
         done: case.done,
         book: &book,
@@ -382,7 +383,7 @@ fn every_fact_has_its_effect() {
             |c| {
                 c.alerts.tier = Some(crate::knowledge::Tier::Contraindicated);
                 c.alerts.overridden = true;
-                c.alerts.second = Some("nurse-1".parse().unwrap());
+                c.alerts.second = vec!["nurse-1".parse().unwrap()];
             },
             Block,
             false,
@@ -394,7 +395,7 @@ fn every_fact_has_its_effect() {
             |c| {
                 c.alerts.tier = Some(crate::knowledge::Tier::Contraindicated);
                 c.alerts.overridden = true;
-                c.alerts.second = Some("doctor-1".parse().unwrap());
+                c.alerts.second = vec!["doctor-1".parse().unwrap()];
             },
             Allow,
             true,
@@ -640,6 +641,50 @@ fn as_needed_has_a_reason_an_interval_and_a_follow_up() {
         assert_eq!(found.verdict, Verdict::Block);
         assert_eq!(found.next, Next::At(at(next)));
     }
+}
+
+#[test]
+fn what_is_sent_twice_off_the_schedule_is_pointed_out() {
+    let order = Order::check(order("order-1", PARACETAMOL, NEEDED)).unwrap();
+    let free = |id: &str, at: &str| record(id, &order, None, at);
+    // The seconds between, whether another person, whether another device: whether it is pointed out.
+    for (second, other, device, double) in [
+        (59, false, false, true),
+        (61, false, false, false),
+        (1799, true, false, true),
+        (1801, true, false, false),
+        (1799, false, true, true),
+    ] {
+        let first = free("first", "2026-03-05T08:00:00Z");
+        let mut next = first.clone();
+        next.id = "next".parse().unwrap();
+        next.happened = first.happened.plus_seconds(second);
+        if other {
+            next.giver = "nurse-2".parse().unwrap();
+        }
+        next.device = device.then(|| "phone".parse().unwrap());
+        let found = Book::of([first, next]).possible_doubles();
+        assert_eq!(
+            found.len(),
+            usize::from(double),
+            "{second} {other} {device}"
+        );
+    }
+    // Before it is stored it wants a reason.
+    let mut case = good(PARACETAMOL, NEEDED);
+    case.needed = true;
+    case.before.push(free("earlier", "2026-03-05T08:04:30Z"));
+    let double = |found: &Decision| {
+        let mut reasons = found.reasons.iter();
+        let own = reasons.find(|(_, why)| matches!(why, Why::PossibleDouble { .. }));
+        own.map(|(verdict, _)| *verdict)
+    };
+    assert_eq!(double(&decide(case)), Some(Verdict::Block));
+    let mut case = good(PARACETAMOL, NEEDED);
+    case.needed = true;
+    case.before.push(free("earlier", "2026-03-05T08:04:30Z"));
+    case.record = |own| own.reason = Some("two patches were due".to_owned());
+    assert_eq!(double(&decide(case)), Some(Verdict::Warn));
 }
 
 #[test]

@@ -273,6 +273,28 @@ impl Order {
             .any(|dosage| !dosage.as_needed.is_needed())
     }
 
+    /// Which of its dosages a dose is one of, by place: that of its due dose; else the one that is `named`;
+    /// else the only one that is given when needed, where it was `needed`, or the only one there is. None
+    /// where several could be meant.
+    #[must_use]
+    pub fn dosage_of(
+        &self,
+        due: Option<&DueSlot>,
+        needed: bool,
+        named: Option<usize>,
+    ) -> Option<usize> {
+        let stated = due.map(|due| due.slot.dosage).or(named);
+        if stated.is_some() {
+            return stated.filter(|place| *place < self.dosages.len());
+        }
+        let mut own = self.dosages.iter().enumerate();
+        let mut meant = own
+            .by_ref()
+            .filter(|(_, own)| !needed || own.as_needed.is_needed());
+        let (place, _) = meant.next()?;
+        meant.next().is_none().then_some(place)
+    }
+
     /// What an as-needed order does not say though it must (NICE SC1, medicines given when needed).
     #[must_use]
     pub fn need_gaps(&self) -> Vec<NeedGap> {

@@ -90,6 +90,43 @@ fn what_contradicts_itself_is_no_order() {
     }
 }
 
+/// Dosages, whether it was needed, which was named, which is meant.
+type Meant<'a> = (&'a [&'a str], bool, Option<usize>, Option<usize>);
+
+#[test]
+fn a_dose_is_one_of_the_dosages_that_could_be_meant() {
+    const NEEDED: &str = r#"{"asNeededBoolean":true}"#;
+    let of = |dosages: &[&str]| {
+        let mut own = facts(DAILY);
+        own.dosages = dosages
+            .iter()
+            .flat_map(|text| facts(text).dosages)
+            .collect();
+        Order::check(own).unwrap()
+    };
+    let cases: [Meant<'_>; 10] = [
+        (&[DAILY], false, None, Some(0)),
+        (&[NEEDED], false, None, Some(0)),
+        (&[DAILY, NEEDED], true, None, Some(1)),
+        (&[DAILY, NEEDED], false, None, None),
+        (&[DAILY, DAILY], false, None, None),
+        (&[NEEDED, NEEDED], true, None, None),
+        (&[NEEDED, NEEDED], true, Some(1), Some(1)),
+        (&[DAILY, DAILY], false, Some(0), Some(0)),
+        (&[DAILY], true, None, None),
+        (&[DAILY], false, Some(1), None),
+    ];
+    for (dosages, needed, named, meant) in cases {
+        let found = of(dosages).dosage_of(None, needed, named);
+        assert_eq!(found, meant, "{dosages:?} {needed} {named:?}");
+    }
+    let order = of(&[NEEDED, DAILY]);
+    let day = (at("2026-03-05T00:00:00Z"), at("2026-03-06T00:00:00Z"));
+    let slots = order.slots(&home(), day.0, day.1).unwrap();
+    let due = slots.first();
+    assert_eq!(order.dosage_of(due, true, Some(0)), Some(1));
+}
+
 #[test]
 fn an_as_needed_order_says_what_is_missing() {
     let bare = Order::check(facts(r#"{"asNeededBoolean":true}"#)).unwrap();

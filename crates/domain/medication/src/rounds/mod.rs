@@ -71,6 +71,8 @@ pub struct RoundLine {
     pub turn: Turn,
     /// The due dose.
     pub due: Option<DueSlot>,
+    /// Which of the order's dosages it is, by place.
+    pub dosage: usize,
     /// How much at most; none where the order does not say.
     pub dose: Option<Quantity>,
     /// What the limits say of that dose now.
@@ -269,6 +271,7 @@ impl Building<'_> {
             name: order.article.name.clone(),
             turn,
             due,
+            dosage: place,
             dose,
             limits,
             unplaced: None,

@@ -147,6 +147,12 @@ fn dose(parameters: &Parameters) -> Result<Dose, EdgeError> {
         serde_json::from_slice(own.raw())
             .map_err(|_| wrong("the parameter witness is no Reference"))
     });
+    let dosage = text("dosage").map(|own| {
+        let number = own.parse::<usize>().ok().and_then(|own| own.checked_sub(1));
+        number.ok_or_else(|| {
+            wrong("the parameter dosage is no number: send the place in dosageInstruction, from 1")
+        })
+    });
     let corrects = parameters.parts().find(|(name, _)| name == "corrects");
     Ok(Dose {
         outcome,
@@ -163,6 +169,7 @@ fn dose(parameters: &Parameters) -> Result<Dose, EdgeError> {
         signing: signing(parameters)?,
         late: text("late"),
         scan: text("scan"),
+        dosage: dosage.transpose()?,
         offline: None,
     })
 }

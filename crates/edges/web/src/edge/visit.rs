@@ -68,6 +68,18 @@ pub fn context(web: &Web, parts: &Parts, slug: &str) -> RequestContext {
     }
 }
 
+/// The caller whose form is done once, however often it is sent.
+pub fn once(caller: &Caller, key: &str) -> Caller {
+    let context = RequestContext {
+        idempotency: (!key.is_empty()).then(|| key.to_owned()),
+        ..(*caller.context).clone()
+    };
+    Caller {
+        context: context.into(),
+        ..caller.clone()
+    }
+}
+
 fn client_address(web: &Web, parts: &Parts) -> Option<IpAddr> {
     let forwarded = web.settings.trust_forwarded.then(|| {
         let header = parts.headers.get("x-forwarded-for")?.to_str().ok()?;

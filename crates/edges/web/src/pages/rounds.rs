@@ -41,6 +41,8 @@ pub struct LineView {
     pub key: String,
     /// Name of the medicine.
     pub name: String,
+    /// How much at once: `2 tablets`, or `1 tablet to 2 tablets`.
+    pub dose: Option<String>,
     /// The instruction.
     pub text: String,
     /// `08:00 to 09:00`, or when it was last given.
@@ -58,10 +60,8 @@ pub struct LineView {
 /// The form of a dose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoseForm {
-    /// Which order.
-    pub order: String,
-    /// Which due dose.
-    pub slot: String,
+    /// Which order, dosage and due dose, the amount where there is one, and the key by which it is done once.
+    pub hidden: Vec<(String, String)>,
     /// Outcome, amount, reason and, where it is needed, what for and who watched.
     pub fields: Vec<Field>,
     /// Whether it is open: something kept it from being recorded.
@@ -97,6 +97,8 @@ pub struct EffectView {
     pub record: String,
     /// How well it helped, and a note.
     pub fields: Vec<Field>,
+    /// What kept it from being recorded.
+    pub problem: Option<ErrorSummary>,
 }
 
 /// One patient of a round.
@@ -115,6 +117,8 @@ pub struct StopPage {
     pub chart: String,
     /// Where the forms go.
     pub action: String,
+    /// What kept a dose from being recorded that is not on the list any more.
+    pub problem: Option<ErrorSummary>,
     /// The patient with the medicines.
     pub stop: StopView,
     /// Effects to be asked for.

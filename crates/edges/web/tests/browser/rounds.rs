@@ -166,7 +166,17 @@ async fn two_devices_without_a_network_give_the_same_dose() {
     other.clean();
 }
 
-async fn recorded(page: &Page, key: &str, more: &[(&str, &str)]) {
+/// The name that the line of a medicine has in the page.
+async fn line_of(page: &Page, medicine: &str) -> String {
+    let place = format!(
+        "[...document.querySelectorAll('.round-line')].find((own) => own.innerText.includes('{medicine}')).id.slice(5)"
+    );
+    page.run(&place).await.as_str().unwrap().to_owned()
+}
+
+/// Fills the form of a medicine and sends it.
+async fn recorded(page: &Page, medicine: &str, more: &[(&str, &str)]) {
+    let key = line_of(page, medicine).await;
     let line = format!("#line-{key}");
     if !page.has(&format!("{line} details[open]")).await {
         page.click(&format!("{line} summary")).await;
@@ -181,10 +191,15 @@ async fn recorded(page: &Page, key: &str, more: &[(&str, &str)]) {
             page.click(&tick).await;
         }
     }
+    page.run(&format!(
+        "document.querySelector('#outcome-{key}').value = 'given'"
+    ))
+    .await;
     for (field, value) in more {
         page.fill(&format!("#{field}-{key}"), value).await;
     }
-    page.follow(&format!("{line} form button")).await;
+    page.follow(&format!("{line} form button:not([disabled])"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,16 +217,32 @@ async fn a_controlled_drug_is_given_beside_a_witness() {
     let page = house.signed_in(&device, "nurse", "/medicines/round").await;
     page.follow(".round-go a").await;
     page.wait_for_text("A witness signs for it.").await;
-    recorded(&page, "m0", &[("reason", "known here")]).await;
+    // A scanner ends with Enter: it writes what it read, and sends nothing.
+    let key = line_of(&page, "Morphine").await;
+    page.click(&format!("#line-{key} summary")).await;
+    page.fill(&format!("#scan-{key}"), "5000000000005").await;
+    page.run("window.stays = true").await;
+    page.press("Enter").await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(page.run("window.stays === true").await, json!(true));
+    let read = format!("document.querySelector('#scan-{key}').value");
+    assert_eq!(page.run(&read).await, json!("5000000000005"));
+    page.fill(&format!("#scan-{key}"), "").await;
+    recorded(&page, "Morphine", &[("reason", "known here")]).await;
     page.wait_for_text("This dose wants a witness").await;
     let own = [("witness", "nurse"), ("proof", PASSWORD)];
-    recorded(&page, "m0", &own).await;
-    page.wait_for("#line-m0 details[open]").await;
+    recorded(&page, "Morphine", &own).await;
+    page.wait_for(".round-line details[open]").await;
     let other = [("witness", "carer"), ("proof", "of nobody here")];
-    recorded(&page, "m0", &other).await;
-    page.wait_for("#line-m0 details[open]").await;
+    recorded(&page, "Morphine", &other).await;
+    page.wait_for(".round-line details[open]").await;
     assert!(found(&house, "MedicationAdministration").await.is_empty());
-    recorded(&page, "m0", &[("witness", "carer"), ("proof", PASSWORD)]).await;
+    recorded(
+        &page,
+        "Morphine",
+        &[("witness", "carer"), ("proof", PASSWORD)],
+    )
+    .await;
     page.wait_for_text("Saved.").await;
     let stored = found(&house, "MedicationAdministration").await;
     assert_eq!(
@@ -238,7 +269,7 @@ async fn as_needed_too_early_is_held_with_its_time() {
         .signed_in(&device, "carer", "/medicines/round/p1")
         .await;
     let filled = [("need", "headache"), ("reason", "known here")];
-    recorded(&page, "m0", &filled).await;
+    recorded(&page, "Morphine", &filled).await;
     page.wait_for_text("Saved.").await;
     house.clock.advance(3600);
     // An hour later the session has ended.
@@ -247,7 +278,7 @@ async fn as_needed_too_early_is_held_with_its_time() {
         .await;
     page.wait_for_text("Not before 05\u{2011}Mar\u{2011}2026 12:00")
         .await;
-    recorded(&page, "m0", &filled).await;
+    recorded(&page, "Morphine", &filled).await;
     page.wait_for("details[open]").await;
     page.wait_for_text("Too close").await;
     assert_eq!(found(&house, "MedicationAdministration").await.len(), 1);
@@ -305,6 +336,7 @@ async fn one_ingredient_in_two_products_counts_over_midnight() {
             signing: Signing::default(),
             late: None,
             scan: None,
+            dosage: None,
             offline: None,
         };
         let given = give(&house.app, &nurse, &key, &dose).await.unwrap();
@@ -318,9 +350,7 @@ async fn one_ingredient_in_two_products_counts_over_midnight() {
         .await;
     page.wait_for_text("Co-codamol").await;
     let filled = [("need", "pain"), ("reason", "known here")];
-    let place = "[...document.querySelectorAll('.round-line')].findIndex((own) => own.innerText.includes('Co-codamol'))";
-    let place = page.run(place).await;
-    recorded(&page, &format!("m{place}"), &filled).await;
+    recorded(&page, "Co-codamol", &filled).await;
     page.wait_for("details[open]").await;
     page.wait_for_text("Too much").await;
     assert_eq!(found(&house, "MedicationAdministration").await.len(), 4);

@@ -14,6 +14,7 @@ mod medicine_papers;
 mod medicines;
 mod orders;
 mod prescribing;
+mod round;
 mod sign_in;
 mod tool_states;
 mod tools;

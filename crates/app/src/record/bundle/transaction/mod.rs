@@ -20,12 +20,13 @@ use crate::authorise::Allowed;
 use crate::context::Caller;
 use crate::error::AppError;
 use crate::idempotency::{self, Kept, Request as KeyRequest};
+use crate::medicines::signatures::refuse_held;
 use crate::record::bundle::address::{Address, Item, Method};
 use crate::record::bundle::look::Budget;
 use crate::record::bundle::{Beside, BundleAnswer, Done, ORDER, Parsed, outcomes};
 use crate::record::prepare::Slot;
 use crate::record::render::{self, ResponseEntry};
-use crate::record::{integrity, read};
+use crate::record::{integrity, name_of, read};
 use crate::retry::Retry;
 use crate::unit::UnitOfWork;
 
@@ -154,10 +155,12 @@ impl Transaction<'_> {
         changes.sort_by_key(|(index, _)| self.rank(*index));
         let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
         guards.extend(integrity::guards(self.app, self.caller, &changes).await?);
+        let docs = self.docs(&steps)?;
+        refuse_held(self.app, self.caller, &changes, &docs).await?;
         let budget = Budget::new(self.app);
         let looks = self.look_before(&changes, &mut answers, &budget).await?;
         let mut receipt = None;
-        if changes.is_empty() && self.beside.docs.is_empty() {
+        if changes.is_empty() && docs.is_empty() {
             // Guards hold in a commit alone, and there is none.
             if !self.beside.guards.is_empty() {
                 return Err(guard_changed());
@@ -166,7 +169,7 @@ impl Transaction<'_> {
                 return Ok(Attempt::Lost(error));
             }
         } else {
-            match self.commit(guards, changes, &answers).await {
+            match self.commit(guards, (changes, docs), &answers).await {
                 Ok(found) => receipt = found,
                 Err(error) => return Ok(Attempt::Lost(error)),
             }
@@ -179,10 +182,24 @@ impl Transaction<'_> {
         }))
     }
 
+    /// The documents beside the resources, those among them that name what is stored.
+    fn docs(&self, steps: &[Step]) -> Result<Vec<DocWrite>, AppError> {
+        let mut docs = self.beside.docs.clone();
+        if let Some(naming) = &self.beside.naming {
+            let names = steps.iter().map(|step| match step {
+                Step::Write(slot, _) => Some(name_of(&slot.key)),
+                Step::Existing(version) => Some(name_of(&version.key)),
+                _ => None,
+            });
+            docs.extend(naming(&names.collect::<Vec<_>>())?);
+        }
+        Ok(docs)
+    }
+
     async fn commit(
         &self,
         guards: Vec<Guard>,
-        changes: Vec<Change>,
+        (changes, docs): (Vec<Change>, Vec<DocWrite>),
         answers: &[ResponseEntry],
     ) -> Result<Option<crate::record::WriteReceipt>, CommitError> {
         let mut unit = UnitOfWork::begin(self.app, &self.caller.scope);
@@ -192,8 +209,8 @@ impl Transaction<'_> {
         if let Some(kept) = self.kept(answers) {
             unit = unit.doc(kept);
         }
-        for doc in &self.beside.docs {
-            unit = unit.doc(doc.clone());
+        for doc in docs {
+            unit = unit.doc(doc);
         }
         let entries = self.beside.entries.clone();
         // Documents are written also where no resource changes.

@@ -33,11 +33,26 @@ async fn page(visit: Visit, Path(params): Path<Vec<(String, String)>>) -> Respon
 pub(super) fn allergy_words(status: Option<&AllergyStatus>) -> String {
     match status {
         Some(AllergyStatus::Known {
-            allergies, more, ..
+            allergies,
+            contradicted,
+            more,
         }) => {
-            let names: Vec<&str> = allergies.iter().map(|own| own.agent.as_str()).collect();
+            let names = allergies.iter().map(|own| {
+                let unsure = if own.unconfirmed {
+                    " (unconfirmed)"
+                } else {
+                    ""
+                };
+                format!("{}{unsure}", own.agent)
+            });
+            let names: Vec<String> = names.collect();
             let more = if *more { " and more" } else { "" };
-            format!("Known allergies: {}{more}", names.join(", "))
+            let other = if *contradicted {
+                "; the record also says that there are none"
+            } else {
+                ""
+            };
+            format!("Known allergies: {}{more}{other}", names.join(", "))
         }
         Some(other) => other.title().to_owned(),
         None => "Allergies not shown to your role".to_owned(),

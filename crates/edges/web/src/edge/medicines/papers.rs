@@ -15,6 +15,7 @@ use identity::{Class, Interaction};
 use kernel::{LogicalId, Timestamp};
 use serde_json::json;
 
+use super::choices::is_of_form;
 use crate::clinical::{When, date};
 use crate::components::{Cell, Choice, ErrorSummary, Field, Notice, Table, Tone};
 use crate::edge::answer::{self, redirect, sentence, status_of};
@@ -57,7 +58,9 @@ async fn filed_of(visit: &Visit, id: &str, body: &str) -> Result<Response, AppEr
             "{}?done=saved",
             address(visit, &patient)
         ))),
-        Err(error @ AppError::Unprocessable(_)) => show(visit, id, Some((&form, &error))).await,
+        Err(error) if is_of_form(&error) || matches!(error, AppError::Invalid(_)) => {
+            show(visit, id, Some((&form, &error))).await
+        }
         Err(error) => Err(error),
     }
 }

@@ -10,7 +10,7 @@ use app::medicines::check::{CheckAnswer, check};
 use app::medicines::prescribe::{End, Prescription, prescribe};
 use app::medicines::products::{self, Offered};
 use app::medicines::typed::{Order, Typed};
-use app::{AppError, Caller, RequestContext};
+use app::{AppError, Caller};
 use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -30,7 +30,7 @@ use crate::components::{Cell, ErrorSummary, Field, Notice, Piece, Table, Tone};
 use crate::edge::answer::{redirect, sentence, status_of};
 use crate::edge::form::Form;
 use crate::edge::summary::{allergies, banner_of, key, patient, patient_id};
-use crate::edge::visit::Visit;
+use crate::edge::visit::{Visit, once};
 use crate::edge::{Web, answer, named};
 use crate::pages::medicines::prescribe::{FindPage, PrescribePage, Preview};
 
@@ -368,7 +368,7 @@ impl<'a> Asked<'a> {
             order: document.root(),
             overrides: overrides(&given),
         };
-        let caller = self.once(&filled.key);
+        let caller = once(&self.caller, &filled.key);
         match prescribe(self.visit.app(), &caller, &request).await {
             Ok(done) => match done.end {
                 End::Stored { waits, .. } => {
@@ -394,18 +394,6 @@ impl<'a> Asked<'a> {
                 Ok(response)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// The caller whose form is done once, however often it is sent.
-    fn once(&self, key: &str) -> Caller {
-        let context = RequestContext {
-            idempotency: (!key.is_empty()).then(|| key.to_owned()),
-            ..(*self.caller.context).clone()
-        };
-        Caller {
-            context: context.into(),
-            ..self.caller.clone()
         }
     }
 

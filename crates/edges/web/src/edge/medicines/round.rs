@@ -1,13 +1,15 @@
 //! The round and one patient of it: what is due, and recording what became of a dose. Works without
 //! scripts. Must not decide: `$give`'s use-case does, and its reasons are shown as they are.
 
+use app::AppError;
 use app::medicines::give::{Dose, Given, give};
 use app::medicines::reasons;
 use app::medicines::register::Signing;
-use app::medicines::rounds::{self as use_case, AllergyWords, Line, NewEffect, RoundRequest, Stop};
+use app::medicines::rounds::{
+    self as use_case, AllergyWords, EffectDue, Line, NewEffect, RoundRequest, Stop,
+};
 use app::medicines::stock::From;
 use app::sign_in::confirm::Proof;
-use app::{AppError, ResourceKey};
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,12 +19,15 @@ use medication::limits::{Next, Verdict};
 use medication::rounds::Turn;
 use zeroize::Zeroizing;
 
-use crate::clinical::{When, date};
+use super::card::allergy_words;
+use super::choices::is_of_form;
+use crate::clinical::quantity::{dose_number, unit, with_unit};
+use crate::clinical::{AllergyStatus, When, date};
 use crate::components::{Choice, ErrorSummary, Field};
 use crate::edge::answer::{self, redirect, sentence};
 use crate::edge::form::Form;
 use crate::edge::summary::{banner, key, patient_id};
-use crate::edge::visit::Visit;
+use crate::edge::visit::{Visit, once};
 use crate::pages::rounds::{DoseForm, EffectView, LineView, RoundPage, StopPage, StopView};
 
 /// The page.
@@ -91,12 +96,38 @@ fn due_time(visit: &Visit, at: kernel::Timestamp) -> String {
     }
 }
 
+/// Allergies in one of the titles that every page has.
 fn allergies(own: &AllergyWords) -> (String, bool) {
     match (own.asked, own.names.is_empty()) {
-        (_, false) => (format!("Allergies: {}", own.names.join(", ")), true),
+        (_, false) => (format!("Known allergies: {}", own.names.join(", ")), true),
         (true, true) => ("No known allergies".to_owned(), false),
-        (false, true) => ("Allergies: nobody asked".to_owned(), true),
+        (false, true) => ("Allergies not recorded".to_owned(), true),
     }
+}
+
+/// An amount as pages write it.
+fn amount(own: &medication::Quantity) -> String {
+    let number = dose_number(&own.value.to_string());
+    let unit = unit(own.unit.name(), number == "1");
+    with_unit(&number, &unit)
+}
+
+/// A line's name in a page: of its order and its due dose, so that it is the same when others come or go.
+fn key_of(line: &Line) -> String {
+    let when = match (&line.due, line.turn) {
+        (Some(due), _) => format!("{}-{}", due.key.at.as_micros(), due.key.nth),
+        (None, Turn::Unplaced) => "unplaced".to_owned(),
+        (None, _) => "needed".to_owned(),
+    };
+    let own = format!("m-{}-{}-{when}", line.order, line.dosage);
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '-'
+        }
+    };
+    own.chars().map(plain).collect()
 }
 
 fn stop_view(visit: &Visit, stop: &Stop) -> StopView {
@@ -114,8 +145,7 @@ fn stop_view(visit: &Visit, stop: &Stop) -> StopView {
         lines: stop
             .lines
             .iter()
-            .enumerate()
-            .map(|(number, line)| line_view(visit, line, number))
+            .map(|line| line_view(visit, line))
             .collect(),
         unreadable: stop.unreadable.iter().map(|own| sentence(own)).collect(),
         silent: stop.silent.join(", "),
@@ -133,7 +163,7 @@ pub fn place(own: &[String]) -> String {
     }
 }
 
-fn line_view(visit: &Visit, line: &Line, number: usize) -> LineView {
+fn line_view(visit: &Visit, line: &Line) -> LineView {
     let tag = match line.turn {
         Turn::Overdue if line.critical => ("Overdue, time-critical", "tag-bad"),
         Turn::Overdue => ("Overdue", "tag-bad"),
@@ -174,8 +204,11 @@ fn line_view(visit: &Visit, line: &Line, number: usize) -> LineView {
         says.push("A witness signs for it.".to_owned());
     }
     LineView {
-        key: format!("m{number}"),
+        key: key_of(line),
         name: line.name.clone(),
+        dose: Some(line.doses.iter().map(|own| amount(&own.dose)))
+            .map(|own| own.collect::<Vec<_>>().join(" to "))
+            .filter(|own| !own.is_empty()),
         text: line.text.clone(),
         when,
         tag: (tag.0.to_owned(), tag.1),
@@ -185,11 +218,28 @@ fn line_view(visit: &Visit, line: &Line, number: usize) -> LineView {
     }
 }
 
-/// What was sent of a line and kept from being recorded.
+/// What was sent and kept from being recorded.
 struct Kept {
-    line: String,
     form: Form,
     problem: Vec<String>,
+}
+
+impl Kept {
+    /// Whether it is of a line: of that order, that dosage and that due dose, wherever it stands now.
+    fn is_of(&self, line: &Line) -> bool {
+        let slot = line.slot.as_deref().unwrap_or_default();
+        self.form.text("order") == line.order
+            && self.form.text("slot") == slot
+            && self.form.text("dosage") == line.dosage.to_string()
+    }
+
+    /// What to say above the form.
+    fn summary(&self) -> ErrorSummary {
+        let errors = self.problem.iter();
+        ErrorSummary {
+            errors: errors.map(|own| (String::new(), own.clone())).collect(),
+        }
+    }
 }
 
 /// One patient of the round.
@@ -211,24 +261,29 @@ async fn show_stop(visit: &Visit, id: &str, kept: Option<Kept>) -> Result<Respon
         what: "patient".to_owned(),
     };
     let mut view = stop_view(visit, &stop);
+    let known = crate::edge::summary::allergies(visit, &caller, id.as_str()).await;
+    let known = known.unwrap_or(AllergyStatus::Unavailable);
+    view.allergies = (
+        allergy_words(Some(&known)),
+        !matches!(known, AllergyStatus::NoneKnown { .. }),
+    );
+    let mut shown_again = false;
     for (line, shown) in stop.lines.iter().zip(&mut view.lines) {
-        let kept = kept.as_ref().filter(|own| own.line == shown.key);
-        shown.form = Some(form(line, &shown.key, kept));
+        let kept = kept.as_ref().filter(|own| own.is_of(line));
+        shown_again |= kept.is_some();
+        shown.form = Some(form(visit, line, &shown.key, kept));
     }
-    let effects = stop
+    let effects: Vec<EffectView> = stop
         .effects
         .iter()
-        .enumerate()
-        .map(|(number, own)| EffectView {
-            text: format!(
-                "{} for {}, given {}",
-                own.name,
-                own.needed_for,
-                When::at(own.given, visit.zone()).text
-            ),
-            record: own.record.clone(),
-            fields: effect_fields(number),
-        });
+        .map(|own| {
+            let kept = kept.as_ref();
+            let kept = kept.filter(|kept| kept.form.text("record") == own.record);
+            shown_again |= kept.is_some();
+            effect_view(visit, own, kept)
+        })
+        .collect();
+    let gone = kept.as_ref().filter(|_| !shown_again).map(gone);
     let status = if kept.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
@@ -241,13 +296,45 @@ async fn show_stop(visit: &Visit, id: &str, kept: Option<Kept>) -> Result<Respon
         back: visit.href("/medicines/round"),
         chart: visit.href(&format!("/patients/{id}/medicines/chart")),
         action: action(visit, &id),
-        effects: effects.collect(),
+        effects,
+        problem: gone,
         stop: view,
     };
     Ok(answer::page(status, &page))
 }
 
-fn effect_fields(number: usize) -> Vec<Field> {
+/// What to say where the dose that was sent is not on the list any more.
+fn gone(kept: &Kept) -> ErrorSummary {
+    let mut own = kept.summary();
+    let text = "The dose that you sent is not on this list any more, and nothing was stored: look at the chart.";
+    own.errors.push((String::new(), text.to_owned()));
+    let line = kept.form.text("line");
+    let reason = kept.form.text(&format!("reason-{line}"));
+    if !reason.is_empty() {
+        let text = format!("You wrote: {reason}");
+        own.errors.push((String::new(), text));
+    }
+    own
+}
+
+fn effect_view(visit: &Visit, own: &EffectDue, kept: Option<&Kept>) -> EffectView {
+    EffectView {
+        text: format!(
+            "{} for {}, given {}",
+            own.name,
+            own.needed_for,
+            When::at(own.given, visit.zone()).text
+        ),
+        record: own.record.clone(),
+        fields: effect_fields(&own.record, kept),
+        problem: kept.map(Kept::summary),
+    }
+}
+
+fn effect_fields(record: &str, kept: Option<&Kept>) -> Vec<Field> {
+    let (effect, note) = (format!("effect-{record}"), format!("note-{record}"));
+    let sent = |name: &str| kept.map_or("", |own| own.form.text(name)).to_owned();
+    let chosen = sent(&effect);
     let choices = [
         ("helped", "It helped"),
         ("partly", "It helped in part"),
@@ -255,14 +342,11 @@ fn effect_fields(number: usize) -> Vec<Field> {
         ("worse", "It made things worse"),
         ("not-known", "Nobody could tell"),
     ];
-    let choices = choices.map(|(code, label)| Choice::new(code, label, false));
+    let choices = choices.map(|(code, label)| Choice::new(code, label, code == chosen));
+    let text = Field::text(&note, "Note").value(&sent(&note));
     vec![
-        Field::radios(
-            &format!("effect-e{number}"),
-            "What came of it",
-            choices.to_vec(),
-        ),
-        Field::text(&format!("note-e{number}"), "Note").optional(),
+        Field::radios(&effect, "What came of it", choices.to_vec()),
+        text.optional(),
     ]
 }
 
@@ -283,25 +367,24 @@ impl Asked<'_> {
     }
 
     fn outcome(&self) -> Field {
+        // Nothing is chosen beforehand: a form that is sent by mistake records nothing.
         let chosen = self.sent("outcome");
-        let chosen = if chosen.is_empty() { "given" } else { &chosen };
-        let choices = Outcome::ALL
-            .iter()
-            .map(|own| Choice::new(own.code(), own.meaning().display, own.code() == chosen));
-        Field::select(
-            &self.name("outcome"),
-            "What became of it",
-            choices.collect(),
-        )
+        let mut choices = vec![Choice::new("", "Choose", chosen.is_empty())];
+        let all = Outcome::ALL.iter();
+        choices.extend(
+            all.map(|own| Choice::new(own.code(), own.meaning().display, own.code() == chosen)),
+        );
+        Field::select(&self.name("outcome"), "What became of it", choices)
     }
 
     fn amount(&self, line: &Line) -> Field {
         let before = self.sent("dose");
-        let choices = line.doses.iter().enumerate().map(|(number, own)| {
-            let value = number.to_string();
-            Choice::new(&value, &own.text, value == before)
-        });
-        Field::select(&self.name("dose"), "How much", choices.collect())
+        let mut choices = vec![Choice::new("", "Choose", before.is_empty())];
+        choices.extend(line.doses.iter().map(|own| {
+            let value = sent_amount(&own.dose);
+            Choice::new(&value, &amount(&own.dose), value == before)
+        }));
+        Field::select(&self.name("dose"), "How much", choices)
     }
 
     fn rights(&self) -> Field {
@@ -351,12 +434,30 @@ impl Asked<'_> {
     }
 }
 
+/// An amount as a form sends it: itself, so that it is never another one because the order changed.
+fn sent_amount(own: &medication::Quantity) -> String {
+    serde_json::to_string(own).unwrap_or_default()
+}
+
 /// The form of a line, with what was sent before.
-fn form(line: &Line, key: &str, kept: Option<&Kept>) -> DoseForm {
+fn form(visit: &Visit, line: &Line, key: &str, kept: Option<&Kept>) -> DoseForm {
     let asked = Asked { key, kept };
+    let once = match kept.map_or("", |own| own.form.text("key")) {
+        "" => visit.app().ids().uuid().to_string(),
+        sent => sent.to_owned(),
+    };
+    let mut hidden = vec![
+        ("order".to_owned(), line.order.clone()),
+        ("slot".to_owned(), line.slot.clone().unwrap_or_default()),
+        ("dosage".to_owned(), line.dosage.to_string()),
+        ("line".to_owned(), key.to_owned()),
+        ("key".to_owned(), once),
+    ];
     let mut fields = vec![asked.outcome()];
-    if line.doses.len() > 1 {
-        fields.push(asked.amount(line));
+    match line.doses.as_slice() {
+        [] => {}
+        [one] => hidden.push((asked.name("dose"), sent_amount(&one.dose))),
+        _ => fields.push(asked.amount(line)),
     }
     let scan = "Scan the pack, or type what stands below its code";
     fields.push(asked.words("scan", "Pack", scan));
@@ -370,19 +471,11 @@ fn form(line: &Line, key: &str, kept: Option<&Kept>) -> DoseForm {
     if line.witness {
         fields.extend(asked.witness());
     }
-    let problem = kept.map(|own| ErrorSummary {
-        errors: own
-            .problem
-            .iter()
-            .map(|own| (String::new(), own.clone()))
-            .collect(),
-    });
     DoseForm {
-        order: line.order.clone(),
-        slot: line.slot.clone().unwrap_or_default(),
+        hidden,
         fields,
         open: kept.is_some(),
-        problem,
+        problem: kept.map(Kept::summary),
     }
 }
 
@@ -403,47 +496,52 @@ pub async fn record(
 async fn recorded(visit: &Visit, id: &str, form: Form) -> Result<Response, AppError> {
     let patient = patient_id(id)?;
     let caller = visit.about(&patient);
-    let done = format!("{}?done=saved", action(visit, &patient));
-    if !form.text("record").is_empty() {
-        let dose = key(visit, "MedicationAdministration", form.text("record"))?;
-        let Some(effect) = one_of(&form, "effect-").and_then(|own| use_case::effect(&own)) else {
-            return Err(AppError::Unprocessable("say what came of it".to_owned()));
-        };
-        let new = NewEffect {
-            effect,
-            note: one_of(&form, "note-"),
-            at: None,
-        };
-        use_case::record_effect(visit.app(), &caller, &dose, &new).await?;
-        return Ok(redirect(&done));
-    }
-    let order = key(visit, "MedicationRequest", form.text("order"))?;
-    let line = form.text("line").to_owned();
-    let named = !form.text(&format!("witness-{line}")).is_empty();
-    let problem = match dose(visit, &caller, &patient, &order, &form, &line).await {
-        Ok(Ok(())) => return Ok(redirect(&done)),
-        Ok(Err(problem)) => problem,
-        Err(error @ (AppError::Unprocessable(_) | AppError::SignIn(_))) => {
-            vec![sentence(&error.to_string())]
+    let named = !form
+        .text(&format!("witness-{}", form.text("line")))
+        .is_empty();
+    let done = if form.text("record").is_empty() {
+        dose(visit, &caller, &patient, &form).await
+    } else {
+        effect(visit, &caller, &form).await
+    };
+    let problem = match done {
+        Ok(Ok(())) => {
+            let done = format!("{}?done=saved", action(visit, &patient));
+            return Ok(redirect(&done));
         }
+        Ok(Err(problem)) => problem,
         // Of the witness, where one is named: who gives may ask another.
-        Err(error) if named && answer::status_of(&error) == StatusCode::FORBIDDEN => {
-            vec![sentence(&error.to_string())]
+        Err(error)
+            if is_of_form(&error)
+                || matches!(error, AppError::Invalid(_) | AppError::SignIn(_))
+                || (named && answer::status_of(&error) == StatusCode::FORBIDDEN) =>
+        {
+            vec![sentence(&error.public_text())]
         }
         Err(error) => return Err(error),
     };
-    let kept = Kept {
-        line,
-        form,
-        problem,
-    };
-    show_stop(visit, id, Some(kept)).await
+    show_stop(visit, id, Some(Kept { form, problem })).await
 }
 
-/// The first field whose name begins so.
-fn one_of(form: &Form, begin: &str) -> Option<String> {
-    let own = (0..100).map(|number| form.text(&format!("{begin}e{number}")).to_owned());
-    own.into_iter().find(|own| !own.is_empty())
+/// What was done, or what kept it from being recorded.
+type Done = Result<(), Vec<String>>;
+
+/// Records an effect, or says what kept it.
+async fn effect(visit: &Visit, caller: &app::Caller, form: &Form) -> Result<Done, AppError> {
+    let record = form.text("record");
+    let dose = key(visit, "MedicationAdministration", record)?;
+    let chosen = use_case::effect(form.text(&format!("effect-{record}")));
+    let Some(effect) = chosen else {
+        return Ok(Err(vec!["Say what came of it.".to_owned()]));
+    };
+    let note = form.text(&format!("note-{record}")).to_owned();
+    let new = NewEffect {
+        effect,
+        note: Some(note).filter(|own| !own.is_empty()),
+        at: None,
+    };
+    use_case::record_effect(visit.app(), caller, &dose, &new).await?;
+    Ok(Ok(()))
 }
 
 /// Records a dose, or says what kept it.
@@ -451,10 +549,10 @@ async fn dose(
     visit: &Visit,
     caller: &app::Caller,
     patient: &LogicalId,
-    order: &ResourceKey,
     form: &Form,
-    line: &str,
-) -> Result<Result<(), Vec<String>>, AppError> {
+) -> Result<Done, AppError> {
+    let order = key(visit, "MedicationRequest", form.text("order"))?;
+    let line = form.text("line");
     let text = |name: &str| {
         let own = form.text(&format!("{name}-{line}")).to_owned();
         Some(own).filter(|own| !own.is_empty())
@@ -463,20 +561,27 @@ async fn dose(
         return Ok(Err(vec!["Say what became of the dose.".to_owned()]));
     };
     let slot = Some(form.text("slot").to_owned()).filter(|own| !own.is_empty());
-    let amount = match text("dose").and_then(|own| own.parse::<usize>().ok()) {
-        Some(number) => amount(visit, caller, (patient, order), slot.as_deref(), number).await?,
+    let much = match text("dose").map(|own| serde_json::from_str(&own)) {
+        Some(Ok(much)) => Some(much),
+        Some(Err(_)) => return Ok(Err(vec!["Choose how much was given.".to_owned()])),
         None => None,
     };
+    let dosage = form.text("dosage").parse().ok();
+    if outcome.is_taken()
+        && let Some(problem) = changed(visit, caller, (patient, form), much.as_ref()).await?
+    {
+        return Ok(Err(vec![problem.to_owned()]));
+    }
     let ticked = |right: &Right| form.has(&format!("rights-{line}"), right.code());
     let rights = Right::ALL.into_iter().filter(ticked).map(|right| Verified {
         right,
         how: How::Read,
         fits: true,
     });
-    let signing = signing(form, line);
     let dose = Dose {
         outcome,
-        dose: amount,
+        dose: much,
+        dosage: if slot.is_some() { None } else { dosage },
         reason: text("reason"),
         happened: None,
         slot,
@@ -486,12 +591,39 @@ async fn dose(
         done: false,
         corrects: None,
         from: From::default(),
-        signing,
+        signing: signing(form, line),
         late: None,
         scan: text("scan"),
         offline: None,
     };
-    Ok(kept_from(give(visit.app(), caller, order, &dose).await?))
+    let caller = once(caller, form.text("key"));
+    Ok(kept_from(give(visit.app(), &caller, &order, &dose).await?))
+}
+
+/// What the order has become since the form was shown, where its amounts are others now. What is on no list
+/// any more is the use-case's to judge: it may be the same form a second time.
+async fn changed(
+    visit: &Visit,
+    caller: &app::Caller,
+    (patient, form): (&LogicalId, &Form),
+    much: Option<&medication::Quantity>,
+) -> Result<Option<&'static str>, AppError> {
+    let stop = use_case::stop(visit.app(), caller, patient).await?;
+    let sent = Kept {
+        form: form.clone(),
+        problem: Vec::new(),
+    };
+    let Some(line) = stop.lines.iter().find(|line| sent.is_of(line)) else {
+        return Ok(None);
+    };
+    Ok(match (much, line.doses.as_slice()) {
+        (None, []) => None,
+        (None, _) => Some("Choose how much was given."),
+        (Some(much), own) if own.iter().any(|own| own.dose == *much) => None,
+        (Some(_), _) => {
+            Some("The order was changed since this page was shown: look at the amount again.")
+        }
+    })
 }
 
 /// Who entered name and password here and now: the witness, and for a register whoever gives it too.
@@ -521,18 +653,4 @@ fn kept_from(given: Given) -> Result<(), Vec<String>> {
     Err(weighty
         .map(|(_, why)| sentence(&reasons::words(why)))
         .collect())
-}
-
-/// The amount that was chosen of a line.
-async fn amount(
-    visit: &Visit,
-    caller: &app::Caller,
-    (patient, order): (&LogicalId, &ResourceKey),
-    slot: Option<&str>,
-    number: usize,
-) -> Result<Option<medication::Quantity>, AppError> {
-    let stop = use_case::stop(visit.app(), caller, patient).await?;
-    let mut lines = stop.lines.iter();
-    let line = lines.find(|own| own.order == order.id.as_str() && own.slot.as_deref() == slot);
-    Ok(line.and_then(|own| own.doses.get(number).map(|own| own.dose.clone())))
 }
