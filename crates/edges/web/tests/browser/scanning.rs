@@ -278,12 +278,14 @@ async fn the_camera_fills_in_the_pack_where_the_browser_reads_codes() {
         .await;
     page.click(".round-line summary").await;
     // A scanner that types ends with Enter: that alone records nothing.
-    page.run("document.querySelector('[name^=scan-]').focus()").await;
+    page.run("document.querySelector('[name^=scan-]').focus()")
+        .await;
     page.type_text("5012345678900").await;
     page.press("Enter").await;
     assert!(page.address().await.ends_with("/medicines/round/p1"));
     assert_eq!(
-        page.run("document.querySelector('[name^=scan-]').value").await,
+        page.run("document.querySelector('[name^=scan-]').value")
+            .await,
         "5012345678900"
     );
     assert!(found(&house, "MedicationAdministration").await.is_empty());
@@ -308,7 +310,8 @@ async fn the_camera_fills_in_the_pack_where_the_browser_reads_codes() {
     page.wait_until("the dialog to close", "!document.querySelector('dialog')")
         .await;
     assert_eq!(
-        page.run("document.querySelector('[name^=scan-]').value").await,
+        page.run("document.querySelector('[name^=scan-]').value")
+            .await,
         "(01)02000000000107(17)280131(10)20260A"
     );
     page.wait_until(
