@@ -230,10 +230,10 @@ fn what_was_acknowledged_of_stock_and_register_survives_kills() {
             })
         };
         let lanes = [work(0, false), work(1, false), work(2, true)];
-        let mut waited = 0;
+        let mut looks = 0;
         while counts[0].load(Ordering::SeqCst) < 20 || counts[1].load(Ordering::SeqCst) < 3 {
-            assert!(waited < 48_000, "nothing is acknowledged");
-            waited += 1;
+            looks += 1;
+            assert!(looks < 48_000, "nothing is acknowledged");
             std::thread::sleep(Duration::from_millis(5));
         }
         // SIGKILL, in the middle of whatever it does.

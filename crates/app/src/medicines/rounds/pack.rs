@@ -232,9 +232,7 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
     let carried = stops(app, &all, seconds).into_iter().filter_map(|stop| {
         let carrying = Carrying {
             caller,
-            own: people
-                .iter()
-                .find(|own| own.id().as_str() == stop.patient)?,
+            own: all.iter().find(|own| own.id().as_str() == stop.patient)?,
             papers: papers.get(&stop.patient).unwrap_or(&none),
             giver: &person,
             pack: &pack,

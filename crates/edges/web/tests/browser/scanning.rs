@@ -276,28 +276,30 @@ async fn the_camera_fills_in_the_pack_where_the_browser_reads_codes() {
     let page = house
         .signed_in(&phone, "nurse", "/medicines/round/p1")
         .await;
-    page.click("#line-m0 summary").await;
+    page.click(".round-line summary").await;
     // A scanner that types ends with Enter: that alone records nothing.
-    page.run("document.querySelector('#scan-m0').focus()").await;
+    page.run("document.querySelector('[name^=scan-]').focus()")
+        .await;
     page.type_text("5012345678900").await;
     page.press("Enter").await;
     assert!(page.address().await.ends_with("/medicines/round/p1"));
     assert_eq!(
-        page.run("document.querySelector('#scan-m0').value").await,
+        page.run("document.querySelector('[name^=scan-]').value")
+            .await,
         "5012345678900"
     );
     assert!(found(&house, "MedicationAdministration").await.is_empty());
     // Where no reader is, no button is: the field works by itself.
     if page.run("'BarcodeDetector' in window").await == json!(false) {
-        assert!(!page.has("#scan-m0 + button").await);
+        assert!(!page.has("[name^=scan-] + button").await);
     }
     page.run(READER).await;
     let module = web_edge::assets::address("scan.js");
     page.run(&format!(
-        "delete document.querySelector('#scan-m0').dataset.scans; import('{module}').then((m) => m.wire(document.querySelector('#scan-m0')))"
+        "delete document.querySelector('[name^=scan-]').dataset.scans; import('{module}').then((m) => m.wire(document.querySelector('[name^=scan-]')))"
     ))
     .await;
-    page.click("#scan-m0 + button").await;
+    page.click("[name^=scan-] + button").await;
     page.wait_for_text("Looking for a code.").await;
     assert_eq!(
         page.run("window.askedFor").await,
@@ -308,7 +310,8 @@ async fn the_camera_fills_in_the_pack_where_the_browser_reads_codes() {
     page.wait_until("the dialog to close", "!document.querySelector('dialog')")
         .await;
     assert_eq!(
-        page.run("document.querySelector('#scan-m0').value").await,
+        page.run("document.querySelector('[name^=scan-]').value")
+            .await,
         "(01)02000000000107(17)280131(10)20260A"
     );
     page.wait_until(
@@ -319,7 +322,7 @@ async fn the_camera_fills_in_the_pack_where_the_browser_reads_codes() {
     // A camera that may not be used is said, and the field stays.
     page.run("navigator.mediaDevices.getUserMedia = async () => { throw new Error('no'); }")
         .await;
-    page.click("#scan-m0 + button").await;
+    page.click("[name^=scan-] + button").await;
     page.wait_for_text("The camera is not to be had").await;
     page.click("dialog button").await;
     for number in 0..6 {
