@@ -229,6 +229,7 @@ async fn a_pack_that_nobody_could_check_is_taken_in_with_a_reason_and_says_so() 
         form: None,
         strength: None,
         threshold: None,
+        code: None,
     };
     let admin = house.admin("ash").await;
     let own = serde_json::json!({ "resourceType": "Medication", "id": "own", "code": { "text": "Ibuprofen" } });

@@ -85,13 +85,10 @@ async fn counted(stage: &mut Stage, kept: &Value, item: &str) -> Result<i64, Sto
         total += whole(own, "/found")?;
     }
     counted.push(json!({ "batch": batch, "found": "5" }));
-    let reason = if whole(kept, "/movements")? == 0 {
-        "opening"
-    } else {
-        "miscounted"
-    };
+    let seen = whole(kept, "/movements")?;
+    let reason = if seen == 0 { "opening" } else { "miscounted" };
     let count = json!({ "id": stage.fresh(), "what": { "kind": "count", "of": { "location": wing() },
-        "counted": counted, "reason": reason } });
+        "counted": counted, "seen": seen, "reason": reason } });
     let moves = format!("stock/{item}/movements");
     let call = (Who::Nurse, Method::POST, moves.as_str(), &count);
     let held = format!("\"held\":\"{total}\"");

@@ -234,9 +234,7 @@ impl Shelves {
             };
             let with = With {
                 asked: HEXLOWER.encode(&hash),
-                entered: None,
-                order: None,
-                unchecked: None,
+                ..With::default()
             };
             let (_, staged) = shelf.record(app, caller, meta, (what, lines), with)?;
             done.staged.and(staged)?;

@@ -27,6 +27,7 @@ async fn kept(house: &House, nurse: &Caller, product: &str) -> Item {
         form: None,
         strength: None,
         threshold: None,
+        code: None,
     };
     keep(&house.app, nurse, new).await.unwrap()
 }
