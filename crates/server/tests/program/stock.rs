@@ -121,7 +121,7 @@ impl Person {
     /// How much is held, the number of the last movement, and of its entry in the register.
     fn shelf(&self, item: &str) -> (usize, usize, usize) {
         let page = self.get(&format!("/medicines/stock/{item}"));
-        let held = between(&page, "<p class=\"lead\">", " tablet held");
+        let held = between(&page, "<p class=\"lead\">", " tablet");
         let moves = page
             .split("aria-labelledby=\"moves-title\"")
             .nth(1)
