@@ -221,7 +221,6 @@ async fn a_pack_that_nobody_could_check_is_taken_in_with_a_reason_and_says_so() 
     let (house, nurse) = home(&[]).await;
     let item = kept(&house, &nurse, PARACETAMOL).await;
     let by_hand = Keep {
-        code: None,
         medication: Some("own".parse().unwrap()),
         product: None,
         unit: "{tablet}".to_owned(),

@@ -19,7 +19,6 @@ use crate::house::House;
 
 async fn kept(house: &House, nurse: &Caller, product: &str) -> Item {
     let new = Keep {
-        code: None,
         medication: None,
         product: Some(product.to_owned()),
         unit: "{tablet}".to_owned(),
