@@ -225,7 +225,7 @@ fn use_when_needed_is_taken_from_what_was_used() {
 }
 
 #[test]
-fn what_expires_before_its_turn_is_not_counted() {
+fn a_look_ahead_does_not_count_what_expires_before_its_turn() {
     let setting = setting();
     let now = setting.start;
     let daily = [dosage(DAILY, "1", "{tablet}", 1)];
