@@ -1,8 +1,8 @@
 // A round on this device: taken along, recorded without a network, handed in. What was done is kept until the
 // server has said what became of it, and what it said against a dose until somebody has looked at it.
 
-import { RIGHTS, TAKEN, decide, offer } from "./round-decide.js";
 import { stands, verdict as packVerdict, words as packWords } from "./pack-scan.js";
+import { RIGHTS, TAKEN, decide, offer } from "./round-decide.js";
 import { store } from "./round-store.js";
 import { wire } from "./scan.js";
 
@@ -232,13 +232,9 @@ const tick = (form, id, label) => {
 const unsure = (pack, doses) =>
   setBack(pack, doses) ? [{ verdict: "unknown", code: "clock", text: "The clock of this device was set back: how long ago a dose was given cannot be told." }] : [];
 
-// How a scanned pack stands to a line, by the day of the house; nothing where none was scanned.
-const scanned = (pack, person, line, text, now) =>
-  (text ? stands(text, pack.packs || { products: [], recalls: [] }, offer(person, line)?.packs || {}, day(now, pack.pack.zone)) : null);
-const packAgainst = (pack, person, line, text, now) => {
-  const found = scanned(pack, person, line, text, now);
-  return found && packVerdict(found.state) ? [{ verdict: packVerdict(found.state), code: "pack", text: packWords(found.state) }] : [];
-};
+// How a scanned pack stands to a line; nothing where none was scanned. Today is that of the house.
+const scanned = (pack, person, line, text, now) => (text ? stands(text, pack.packs || { products: [], recalls: [] }, offer(person, line)?.packs || {}, day(now, pack.pack.zone)) : null);
+const packSays = (found) => (found && packVerdict(found.state) ? [{ verdict: packVerdict(found.state), code: "pack", text: packWords(found.state) }] : []);
 
 function lineForm(pack, person, line, id) {
   const planned = offer(person, line)?.planned || [];
@@ -281,7 +277,7 @@ function lineForm(pack, person, line, id) {
       return;
     }
     const doses = await held.doses();
-    const found = decide(pack, person, line, chosen, filled, doses, now, taken ? [...unsure(pack, doses), ...packAgainst(pack, person, line, filled.scan, now)] : []);
+    const found = decide(pack, person, line, chosen, filled, doses, now, taken ? [...unsure(pack, doses), ...packSays(scanned(pack, person, line, filled.scan, now))] : []);
     const heavy = found.against.filter((own) => own.verdict !== "warn");
     const list = JSON.stringify(heavy);
     // What happened already is recorded once the reasons against it were seen.
@@ -299,6 +295,7 @@ function lineForm(pack, person, line, id) {
       return;
     }
     form.reset();
+    read.hidden = true;
     told.replaceChildren();
     press.textContent = "Record";
     shown = "";
@@ -398,7 +395,6 @@ function lineOf(pack, person, line, id, now) {
   const dosed = make("p");
   dosed.append(make("span", "DOSE", "med-label"), " ", amounts ? make("b", amounts, "med-dose") : make("span", "Dose not recorded", "unknown"), line.route ? ` \u2014 ${line.route}` : "");
   box.append(dosed, make("p", `${when} ${line.text}`));
-  line.notChecked.forEach((words) => box.append(make("p", `Not checked: ${words}.`, "round-says")));
   for (const alert of found?.alerts || []) box.append(tagged(TIERS[alert.tier] || alert.tier, "tag-bad"), make("p", alert.text, "round-says"));
   const own = { person, line, id, box, done: make("div"), against: make("div"), fold: null };
   box.append(own.against, own.done);

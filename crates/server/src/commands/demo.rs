@@ -201,7 +201,10 @@ async fn prepare(
         write_notes(&path, &notes)?;
     }
     if let Some(town) = town {
-        furnish(instance, (&mut notes, folder), town, printer).await?;
+        // The record is there whatever becomes of the rest, which is tried again at the next start.
+        if let Err(failure) = furnish(instance, (&mut notes, folder), town, printer).await {
+            tracing::warn!(?failure, "the care home could not be furnished");
+        }
         write_notes(&path, &notes)?;
     }
     Ok(notes)

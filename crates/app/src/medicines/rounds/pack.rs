@@ -11,7 +11,7 @@ use medication::Quantity;
 use medication::administration::{Giving, Outcome, PackState, Policy, Record};
 use medication::ids::{DeviceId, PackId, PersonId, RecordId, ResidentId};
 use medication::limits::{self, Entry, Verdict};
-use medication::order::{DueSlot, Order};
+use medication::order::Order;
 use medication::rounds::{
     ClockReading, DeviceDose, DeviceLimits, DevicePacks, Pack, PackLine, PackVisit, Packs, Said,
     Standing, standing,
@@ -31,7 +31,7 @@ use crate::medicines::give::MOST_DOUBT;
 use crate::medicines::ground::{Ordered, names};
 use crate::medicines::people::Filed;
 use crate::medicines::prescribe::signer;
-use crate::medicines::{Sources, issue, reasons, sources};
+use crate::medicines::{issue, reasons, sources};
 use crate::unit::UnitOfWork;
 
 /// The most hours a pack may be used.
@@ -102,6 +102,8 @@ pub struct Offer {
     pub order: String,
     /// Its slot, where it is of a due dose.
     pub slot: Option<String>,
+    /// Which of the order's dosages it is, from 0.
+    pub dosage: usize,
     /// The amounts.
     pub planned: Vec<Planned>,
     /// What stands for it whatever is filled in.
@@ -194,14 +196,15 @@ pub(super) fn is_signed(
     Ok(mac(app, caller, pack)?.verify_slice(&signed).is_ok())
 }
 
-/// Takes a round along.
-pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, AppError> {
-    let made = app.now();
-    let clock = checked(taking, made)?;
-    let id = app.ids().uuid().to_string();
-    let purpose = format!("medication-round/pack/{id}");
+/// The patients of the place that was chosen, with who stands for their alerts.
+async fn of_round(
+    app: &App,
+    caller: &Caller,
+    taking: &Taking,
+    purpose: &str,
+) -> Result<Vec<Person>, AppError> {
     let whom = Whom::House(taking.round.organization.as_ref());
-    let mut people = people(app, caller, whom, lately(app), &purpose).await?;
+    let mut people = people(app, caller, whom, lately(app), purpose).await?;
     people.retain(|own| match &taking.round.location {
         Some(place) => own.location.iter().any(|part| part == place),
         None => true,
@@ -209,6 +212,16 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
     for own in &mut people {
         own.ground.signed(app, caller).await?;
     }
+    Ok(people)
+}
+
+/// Takes a round along.
+pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, AppError> {
+    let made = app.now();
+    let clock = checked(taking, made)?;
+    let id = app.ids().uuid().to_string();
+    let purpose = format!("medication-round/pack/{id}");
+    let people = of_round(app, caller, taking, &purpose).await?;
     let papers = papers_of(app, caller, &people).await?;
     let seconds = taking.hours * 3600;
     let zone = caller.tenant.time_zone.clone();
@@ -226,24 +239,30 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
         visits: packed(&all, made, seconds),
     };
     let person = person(caller).ok_or_else(no_id)?;
-    let known = sources(app).await?;
-    let packs = mixed_up(&people, &known);
     let none = Filed::default();
-    let carried = stops(app, &all, seconds).into_iter().filter_map(|stop| {
+    let known = sources(app).await?;
+    let articles = people.iter().flat_map(|own| &own.ground.orders);
+    let articles = articles.map(|own| &own.article);
+    let packs = Packs::of(&known.dictionary, articles, known.knowledge);
+    let mut carried = Vec::new();
+    for stop in stops(app, &all, seconds) {
+        let Some(own) = people.iter().find(|own| own.id().as_str() == stop.patient) else {
+            continue;
+        };
         let carrying = Carrying {
             caller,
-            own: all.iter().find(|own| own.id().as_str() == stop.patient)?,
+            own,
             papers: papers.get(&stop.patient).unwrap_or(&none),
             giver: &person,
             pack: &pack,
             packs: &packs,
         };
-        Some(carrying.carried(stop))
-    });
+        carried.push(carrying.carried(stop));
+    }
     let taken = Taken {
         id,
         signature: signature(app, caller, &pack)?,
-        people: carried.collect(),
+        people: carried,
         packs: packs.device(&known.dictionary, &known.recalls),
         midnights: midnights(&all, made),
         by: caller.subject.actor().name.clone(),
@@ -425,13 +444,6 @@ impl Person {
     }
 }
 
-/// The packs that may be mixed up in a round.
-fn mixed_up<'d>(people: &[Person], known: &'d Sources) -> Packs<'d> {
-    let orders = people.iter().flat_map(|own| &own.ground.orders);
-    let articles = orders.map(|own| &own.article);
-    Packs::of(&known.dictionary, articles, known.knowledge)
-}
-
 /// A patient whose part of a pack is made.
 struct Carrying<'a> {
     caller: &'a Caller,
@@ -467,7 +479,8 @@ impl Carrying<'_> {
         Some(Offer {
             order: line.order.clone(),
             slot: line.slot.clone(),
-            standing: self.standing(ordered, order, (line.due.as_ref(), line.dosage, dose)),
+            dosage: line.dosage,
+            standing: self.standing(ordered, order, line, dose),
             planned,
             alerts: self.own.alert_words(&ordered.name),
             effect_after: order.need.effect_after,
@@ -482,8 +495,10 @@ impl Carrying<'_> {
         &self,
         ordered: &Ordered,
         order: &Order,
-        (due, dosage, dose): (Option<&DueSlot>, usize, Option<Quantity>),
+        line: &Line,
+        dose: Option<Quantity>,
     ) -> Vec<Stands> {
+        let due = line.due.as_ref();
         let ground = &self.own.ground;
         let span = (self.pack.made, self.pack.until);
         let (limits, mut missing) = ground.limits(ordered);
@@ -511,7 +526,7 @@ impl Carrying<'_> {
         let giving = Giving {
             order,
             due,
-            named: Some(dosage),
+            named: Some(line.dosage),
             record: &record,
             done: false,
             book: &self.own.records.book,
