@@ -226,7 +226,8 @@ impl Deciding<'_> {
             return Ok(None);
         }
         let (limits, mut missing) = self.ground.limits(own);
-        missing.extend(self.records.gaps(&own.article));
+        let now = app.now();
+        missing.extend(self.records.gaps(&own.article, &limits, (now, now)));
         let alerts = self.ground.alerts(caller, &name);
         let record = self.planned(app, giver)?;
         let said = self

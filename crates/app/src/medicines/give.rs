@@ -19,7 +19,7 @@ use medication::resources::{FUNCTIONS, administration};
 use serde_json::json;
 use store::ResourceKey;
 
-use super::brought::{Offline, fresh, is_known};
+use super::brought::{Offline, fresh, known};
 use super::ground::{Ground, Ordered, Records, names, unknown};
 use super::issue::set;
 use super::people::{self, Say};
@@ -94,16 +94,19 @@ pub struct Given {
     pub stock: Vec<Said>,
     /// Whether the witness signed with it.
     pub witnessed: bool,
+    /// What spoke against it when a device brought it back, as it is kept with the record.
+    pub against: Vec<String>,
 }
 
 impl Given {
-    /// What was taken in before.
-    const fn known() -> Self {
+    /// Nothing was stored: it was taken in before, or a decision keeps it.
+    const fn nothing(decision: Option<Decision>, against: Vec<String>) -> Self {
         Self {
-            decision: None,
+            decision,
             stored: None,
             stock: Vec::new(),
             witnessed: false,
+            against,
         }
     }
 }
@@ -132,6 +135,7 @@ pub async fn give(
             stored: Some((name, bundle)),
             stock: Vec::new(),
             witnessed: false,
+            against: Vec::new(),
         });
     }
     let signers = Signers::prove(app, caller, &dose.signing, &operation).await?;
@@ -192,9 +196,10 @@ async fn once(
     let (limits, mut missing) = ground.limits(&own);
     let since = dose.since(&limits, app.now());
     let records = ground.records(app, caller, since).await?;
-    missing.extend(records.gaps(&own.article));
-    if is_known(app, caller, &records, dose).await? {
-        return Ok(Given::known());
+    let at = dose.happened.unwrap_or(app.now());
+    missing.extend(records.gaps(&own.article, &limits, (at, at)));
+    if let Some(against) = known(app, caller, &records, dose).await? {
+        return Ok(Given::nothing(None, against));
     }
     let pack = AtBedside::read(app, caller, &ground, &own.article, dose.scan.as_deref())?;
     let making = Making {
@@ -214,15 +219,14 @@ async fn once(
     let bounds = (limits.as_slice(), missing.as_slice());
     let decision = making.decision(&ground, &own.name, it, bounds, &said);
     if decision.as_ref().is_some_and(|own| !own.keep) {
-        return Ok(Given {
-            decision,
-            ..Given::known()
-        });
+        return Ok(Given::nothing(decision, Vec::new()));
     }
     let whom = (&held, &patient);
     let it = (&record, due.as_ref());
     let effect = making.effect(&ground, &own.name, whom, it).await?;
-    let bundle = making.transaction(&own, &held, &patient, record, &effect.links)?;
+    let against = dose.against(decision.as_ref());
+    let told = (effect.links.as_slice(), against.as_slice());
+    let bundle = making.transaction(&own, whom, record, told)?;
     let mut guards = std::mem::take(&mut ground.regimen.guards);
     guards.extend(said.guards);
     guards.extend(records.guard);
@@ -239,6 +243,7 @@ async fn once(
         stored: Some((name, bundle)),
         stock: effect.said,
         witnessed: signers.witness.is_some(),
+        against,
     })
 }
 
@@ -255,7 +260,8 @@ async fn point_out(
     let mut doubles = reasons.filter(|(_, why)| matches!(why, Why::PossibleDouble { .. }));
     if dose.offline.is_none() && doubles.next().is_some() {
         let patients = [patient.id.clone()];
-        if let Err(error) = Box::pin(point_out_doubles(app, caller, &patients)).await {
+        if let Err(error) = Box::pin(point_out_doubles(app, caller, &patients, dose.happened)).await
+        {
             tracing::error!(%error, "a possible double dose was not made a task");
         }
     }
@@ -265,8 +271,16 @@ async fn point_out(
 const DAY: i64 = 86_400;
 /// Seconds around a due dose in which its records are looked for.
 const AROUND: i64 = 7 * DAY;
+/// The most that the time of a record may be wrong: what lies further off is not taken in.
+pub(super) const MOST_DOUBT: i64 = DAY;
 
 impl Dose {
+    /// What speaks against it where a device brings it.
+    fn against(&self, decision: Option<&Decision>) -> Vec<String> {
+        let own = self.offline.as_ref();
+        own.map_or_else(Vec::new, |own| own.against(self.outcome, decision))
+    }
+
     /// Who gave it: who brings it, unless another did.
     fn gave(&self, me: &PersonId) -> PersonId {
         let other = self.offline.as_ref().and_then(|own| own.giver.as_ref());
@@ -283,7 +297,8 @@ impl Dose {
         let slot = self.slot.as_deref().and_then(due_at);
         let first = self.happened.unwrap_or(now).min(now);
         let first = slot.map_or(first, |(at, _)| at.min(first));
-        Some(first.plus_seconds(reach.max(AROUND).saturating_neg()))
+        let reach = reach.saturating_add(MOST_DOUBT).max(AROUND);
+        Some(first.plus_seconds(reach.saturating_neg()))
     }
 }
 
@@ -643,10 +658,9 @@ impl Making<'_> {
     fn transaction(
         &self,
         own: &Ordered,
-        held: &Held,
-        patient: &ResourceKey,
+        (held, patient): (&Held, &ResourceKey),
         record: Record,
-        links: &[String],
+        (links, against): (&[String], &[String]),
     ) -> Result<Bytes, AppError> {
         let resident = medication::ids::ResidentId(patient.id.clone());
         // Only the witness's own signature makes one.
@@ -660,13 +674,7 @@ impl Making<'_> {
         if let Some(offline) = &self.dose.offline {
             let url = format!("MedicationAdministration/{}", offline.id);
             request = json!({ "method": "PUT", "url": url });
-            let device = format!("urn:uuid:{}", offline.device);
-            let device =
-                json!([{ "identifier": { "system": "urn:ietf:rfc:3986", "value": device } }]);
-            set(&mut resource, "device", device);
-            if let Some(note) = &offline.note {
-                set(&mut resource, "note", json!([{ "text": note }]));
-            }
+            offline.mark(&mut resource, against);
         } else if let Some(members) = resource.as_object_mut() {
             members.remove("id");
         }

@@ -2,6 +2,7 @@
 //! that a limit may look at, the alerts that stand and who signed them. Must not leave out what cannot be
 //! read: it makes the decision unknown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fhir::json::Value;
@@ -11,7 +12,7 @@ use medication::checks::overrides::{Override, stands};
 use medication::checks::{Allergies, NotChecked, ceilings};
 use medication::content::{Article, Ingredient, Substance};
 use medication::facts::{self, Reference};
-use medication::ids::{PersonId, same_person};
+use medication::ids::{PersonId, RecordId, same_person};
 use medication::knowledge::{DrugKnowledge as _, Facts, IngredientId, Tier};
 use medication::limits::{self, Limit, Reason, Verdict, Why};
 use medication::order::{Home, Order, Status};
@@ -20,6 +21,7 @@ use medication::rounds::all_limits;
 use medication::schedule::Rounds;
 use store::{Guard, ResourceKey};
 
+use super::brought;
 use super::check::{CheckAnswer, Shown, about, judge};
 use super::elsewhere::When;
 use super::prescribe::{For, standing};
@@ -68,6 +70,18 @@ pub(crate) struct Unread {
     article: Article,
 }
 
+/// A dose whose time may be wrong: a device recorded it by a clock that was.
+pub(crate) struct Doubtful {
+    /// `MedicationAdministration/1`.
+    name: String,
+    /// When, as recorded.
+    at: Timestamp,
+    /// By how many seconds that may be wrong, to either side.
+    seconds: i64,
+    /// What was given.
+    article: Article,
+}
+
 /// The records of doses.
 pub(crate) struct Records {
     /// Those that were read.
@@ -76,6 +90,8 @@ pub(crate) struct Records {
     pub held: Vec<Held>,
     /// Those that were not.
     pub unread: Vec<Unread>,
+    /// Doses that stand and whose time may be wrong.
+    pub doubtful: Vec<Doubtful>,
     /// What must still be so when something is written that rests on these.
     pub guard: Option<Guard>,
 }
@@ -273,6 +289,7 @@ impl Ground {
     pub fn read(&self, held: Vec<Held>, guard: Option<Guard>) -> Records {
         let mut book = Book::default();
         let mut unread = Vec::new();
+        let mut doubts: BTreeMap<RecordId, i64> = BTreeMap::new();
         for own in &held {
             let root = own.root();
             let withdrawn = root.get_str("status").as_deref() == Some("entered-in-error");
@@ -288,6 +305,9 @@ impl Ground {
                             record.product = article.name;
                         }
                     }
+                    if let Some(seconds) = brought::marks(root).doubt {
+                        doubts.insert(record.id.clone(), seconds);
+                    }
                     book.merge(record);
                 }
                 Err(error) => unread.push(Unread {
@@ -297,12 +317,35 @@ impl Ground {
                 }),
             }
         }
+        let doubtful = self.doubtful(&book, &held, &doubts);
         Records {
             book,
             held,
             unread,
+            doubtful,
             guard,
         }
+    }
+
+    /// The doses that stand, were taken, and whose time may be wrong.
+    fn doubtful(&self, book: &Book, held: &[Held], of: &BTreeMap<RecordId, i64>) -> Vec<Doubtful> {
+        if of.is_empty() {
+            return Vec::new();
+        }
+        let heads = book.heads().filter(|head| head.record.outcome.is_taken());
+        heads
+            .filter_map(|head| {
+                let seconds = *of.get(&head.record.id)?;
+                let name = format!("MedicationAdministration/{}", head.record.id);
+                let own = held.iter().find(|own| own.name() == name)?;
+                Some(Doubtful {
+                    article: self.article(own.root()),
+                    at: head.record.happened,
+                    name,
+                    seconds,
+                })
+            })
+            .collect()
     }
 
     /// What the checks say of an order, who overrode it and who signed as the second: of the alert itself,
@@ -442,15 +485,38 @@ impl Held {
 }
 
 impl Records {
-    /// What cannot be told of an article's limits, for want of records that can be read.
-    pub fn gaps(&self, article: &Article) -> Vec<Reason> {
+    /// What cannot be told of an article under these limits between two moments: for want of records that can
+    /// be read, and for doses near whose time may be wrong.
+    pub fn gaps(
+        &self,
+        article: &Article,
+        limits: &[Limit],
+        (from, until): (Timestamp, Timestamp),
+    ) -> Vec<Reason> {
         let own = self.unread.iter();
         let own = own.filter(|unread| shares(&unread.article, article));
-        own.map(|unread| {
+        let unread = own.map(|unread| {
             let why = format!("{} cannot be read: {}", unread.name, unread.why);
             unknown(&why, "the limits of every dose")
-        })
-        .collect()
+        });
+        let reach = limits.iter().map(limits::reach).max();
+        let near = |own: &Doubtful, reach: i64| {
+            let reach = reach.saturating_add(own.seconds);
+            from.seconds_since(own.at) <= reach && own.at.seconds_since(until) <= reach
+        };
+        let own = self.doubtful.iter();
+        let own = own.filter(|own| {
+            shares(&own.article, article) && reach.is_some_and(|reach| near(own, reach))
+        });
+        let doubtful = own.map(|own| {
+            let why = format!(
+                "{} was recorded by a clock that may be {} min wrong",
+                own.name,
+                own.seconds.saturating_add(59) / 60
+            );
+            unknown(&why, "how long ago it was given")
+        });
+        unread.chain(doubtful).collect()
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use fhir::json::{Document, Limits, Value};
 use identity::{AuthenticationLevel, Interaction, User, UserState};
 use kernel::LogicalId;
+use medication::administration::Outcome;
 use medication::ids::{PersonId, same_person};
-use medication::resources::{person, read_administration};
+use medication::resources::{FUNCTIONS, person, read_administration};
 use serde_json::json;
 use store::{DocKind, Guard, ResourceKey};
 
@@ -74,19 +75,20 @@ pub async fn witness(
     })
     .await?;
     let root = held.root();
-    let Some(asked) = who(root, ASKED)? else {
+    let asked = who(root, ASKED)?;
+    if asked.is_none() && !is_unseen(root)? {
         return Err(AppError::Conflict(format!(
             "{} waits for no witness: read who signed it",
             name_of(key)
         )));
-    };
+    }
     let me = names(caller);
     let giver = who(root, "giver")?;
     let gave = giver.iter().cloned().chain(who(root, "enterer")?);
     if same_person(&me, &gave.collect::<Vec<PersonId>>()) {
         return refuse("the witness is the giver: ask another person to sign");
     }
-    if !me.contains(&asked) {
+    if asked.as_ref().is_some_and(|asked| !me.contains(asked)) {
         return refuse("another person is named as the witness: they sign with their own sign-in");
     }
     if root.get_str("status").as_deref() == Some("entered-in-error") {
@@ -94,7 +96,7 @@ pub async fn witness(
     }
     let why = format!("witness of {}", name_of(key));
     let signers = Signers::people(app, caller, &with.signing, &why).await?;
-    is_named(&signers, Some(&asked))?;
+    is_named(&signers, asked.as_ref().or(me.first()))?;
     if let (Some(by), Some(giver)) = (&signers.by, &giver)
         && !names(by.caller()).contains(giver)
     {
@@ -257,11 +259,32 @@ fn who(root: Value<'_>, function: &str) -> Result<Option<PersonId>, AppError> {
     Ok(person(document.root()).and_then(|own| own.parse().ok()))
 }
 
-/// Turns who was asked into who signed.
+/// Whether a device brought a dose that was used and that nobody signed as the witness: where it was recorded,
+/// nobody could prove to be there.
+fn is_unseen(root: Value<'_>) -> Result<bool, AppError> {
+    if who(root, SIGNED)?.is_some() || root.get("device").is_none() {
+        return Ok(false);
+    }
+    let record =
+        read_administration(root).map_err(|error| AppError::Unprocessable(error.to_string()))?;
+    Ok(record.outcome.meaning().used && record.outcome != Outcome::SelfAdministered)
+}
+
+/// Turns who was asked into who signed; where nobody was asked, whoever signs is the witness.
 fn sign(resource: &mut serde_json::Value, by: &serde_json::Value) {
     let list = resource.get_mut("performer");
-    let list = list.and_then(serde_json::Value::as_array_mut);
-    for performer in list.into_iter().flatten() {
+    let Some(list) = list.and_then(serde_json::Value::as_array_mut) else {
+        return;
+    };
+    let asked = |own: &serde_json::Value| {
+        let code = own.pointer("/function/coding/0/code");
+        code.and_then(serde_json::Value::as_str) == Some(ASKED)
+    };
+    if !list.iter().any(asked) {
+        let function = json!({ "coding": [{ "system": FUNCTIONS, "code": ASKED }] });
+        list.push(json!({ "function": function, "actor": by }));
+    }
+    for performer in list {
         let code = performer.pointer_mut("/function/coding/0/code");
         if let Some(code) = code.filter(|own| own.as_str() == Some(ASKED)) {
             *code = SIGNED.into();

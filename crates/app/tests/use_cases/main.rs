@@ -49,6 +49,8 @@ mod remote_imports;
 #[cfg(test)]
 mod resuming;
 #[cfg(test)]
+mod round_device;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod search_parameters;

@@ -14,17 +14,16 @@ use app::{AppError, Caller};
 use identity::Role;
 use kernel::{Clock as _, Timestamp};
 use medication::administration::{Effect, NeedRecord, Outcome, Record};
-use medication::ids::PersonId;
 use medication::rounds::{ClockReading, Clocks, Return, Skew};
 use serde_json::{Value, json};
 
 use crate::doses::{MORNING, dose, needed, order, scheduled, ward};
 use crate::house::{House, PASSWORD};
 
-const PHONE: &str = "11111111-1111-4111-8111-111111111111";
-const TABLET: &str = "22222222-2222-4222-8222-222222222222";
+pub const PHONE: &str = "11111111-1111-4111-8111-111111111111";
+pub const TABLET: &str = "22222222-2222-4222-8222-222222222222";
 
-async fn home() -> (House, Caller) {
+pub async fn home() -> (House, Caller) {
     ward(&[
         order("fixed", "Paracetamol 500mg tablet", &scheduled(2)),
         order("needed", "Codeine 30mg tablet", &needed()),
@@ -36,7 +35,7 @@ async fn home() -> (House, Caller) {
     .await
 }
 
-fn taking(house: &House, device: &str) -> Taking {
+pub fn taking(house: &House, device: &str) -> Taking {
     Taking {
         round: RoundRequest::default(),
         device: device.parse().unwrap(),
@@ -45,28 +44,26 @@ fn taking(house: &House, device: &str) -> Taking {
     }
 }
 
-fn record(taken: &Taken, id: &str, at: Timestamp) -> Record {
+pub fn record(taken: &Taken, id: &str, at: Timestamp) -> Record {
+    record_of(taken, "fixed", id, at)
+}
+
+/// A dose of an order of the pack as its device records it.
+pub fn record_of(taken: &Taken, order: &str, id: &str, at: Timestamp) -> Record {
     let person = &taken.people[0];
-    let line = person
-        .stop
-        .lines
-        .iter()
-        .find(|own| own.order == "fixed")
-        .unwrap();
-    let offer = person
-        .offers
-        .iter()
-        .find(|own| own.order == "fixed")
-        .unwrap();
+    let lines = &person.stop.lines;
+    let line = lines.iter().find(|own| own.order == order).unwrap();
+    let offers = &person.offers;
+    let offer = offers.iter().find(|own| own.order == order).unwrap();
     Record {
         id: id.parse().unwrap(),
-        order: "fixed".parse().unwrap(),
-        slot: Some(line.due.as_ref().unwrap().key.clone()),
+        order: order.parse().unwrap(),
+        slot: line.due.as_ref().map(|due| due.key.clone()),
         outcome: Outcome::Given,
         reason: None,
         happened: at,
         entered: at,
-        giver: "somebody".parse::<PersonId>().unwrap(),
+        giver: taken.person.clone(),
         enterer: None,
         witness: None,
         dose: Some(offer.planned[0].dose.clone()),
@@ -79,7 +76,7 @@ fn record(taken: &Taken, id: &str, at: Timestamp) -> Record {
     }
 }
 
-fn back(house: &House, taken: &Taken, records: Vec<Record>) -> Return {
+pub fn back(house: &House, taken: &Taken, records: Vec<Record>) -> Return {
     let now = house.clock.now();
     Return {
         pack: taken.pack.id.clone(),
@@ -91,19 +88,20 @@ fn back(house: &House, taken: &Taken, records: Vec<Record>) -> Return {
                 device: now,
             },
         },
+        corrected: false,
         records,
         scans: std::collections::BTreeMap::new(),
         effects: Vec::new(),
     }
 }
 
-async fn bring(house: &House, caller: &Caller, taken: &Taken, back: &Return) -> Brought {
+pub async fn bring(house: &House, caller: &Caller, taken: &Taken, back: &Return) -> Brought {
     bring_back(&house.app, caller, back, &taken.signature)
         .await
         .unwrap()
 }
 
-async fn found(house: &House, query: &str) -> Vec<Value> {
+pub async fn found(house: &House, query: &str) -> Vec<Value> {
     let doctor = house.doctor().await;
     let names = house.search(&doctor, query).await.unwrap().0;
     let mut found = Vec::new();
@@ -113,6 +111,15 @@ async fn found(house: &House, query: &str) -> Vec<Value> {
         found.push(house.read(&doctor, &name).await.unwrap());
     }
     found
+}
+
+/// What there is of the patient with a code.
+pub async fn of_code(house: &House, ty: &str, code: &str) -> Vec<Value> {
+    let all = found(house, &format!("{ty}?patient=p1")).await;
+    let own = all
+        .into_iter()
+        .filter(|own| own["code"]["coding"][0]["code"] == code);
+    own.collect()
 }
 
 #[tokio::test]
@@ -211,10 +218,10 @@ async fn two_devices_bring_back_the_same_dose_in_any_order() {
                 .len(),
             2
         );
-        let issues = found(&house, "DetectedIssue?patient=p1").await;
+        let issues = of_code(&house, "DetectedIssue", "possible-double-dose").await;
         assert_eq!(issues.len(), 1, "{issues:?}");
         assert_eq!(issues[0]["implicated"].as_array().unwrap().len(), 2);
-        let tasks = found(&house, "Task?patient=p1&status=requested").await;
+        let tasks = of_code(&house, "Task", "possible-double-dose").await;
         assert_eq!(tasks.len(), 1);
         assert_eq!(tasks[0]["priority"], "urgent");
         let shift = (house.clock.now().plus_seconds(-7200), house.clock.now());

@@ -7,7 +7,7 @@ addEventListener("install", (event) => {
 addEventListener("activate", (event) => {
   const old = async () => {
     for (const name of await caches.keys()) {
-      if (name.startsWith("theriac-round") && name !== own.name) await caches.delete(name);
+      if (name.startsWith(own.family) && name !== own.name) await caches.delete(name);
     }
     await clients.claim();
   };
@@ -19,13 +19,17 @@ addEventListener("fetch", (event) => {
   const answer = async () => {
     const kept = await (await caches.open(own.name)).match(path);
     if (path !== own.page) return kept || fetch(event.request);
-    // The page itself is asked for first: who is signed out is shown the way in.
+    // The page itself is asked for first: who is signed out is shown the way in. A network that hangs and a
+    // server that is ill are as good as none.
+    const asked = fetch(event.request);
+    const late = new Promise((done) => setTimeout(done, 3000));
     try {
-      const fresh = await fetch(event.request);
-      return fresh;
+      const fresh = await Promise.race([asked, late]);
+      if (fresh && fresh.status < 500) return fresh;
     } catch {
-      return kept;
+      // No network.
     }
+    return kept || asked;
   };
   event.respondWith(answer());
 });

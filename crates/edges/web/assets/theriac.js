@@ -1,13 +1,50 @@
 // Enhancement only: every page does its whole work without this file. Nothing is fetched, nothing
 // is stored, nothing of the page is evaluated.
 
-// Who signs out leaves no round on this device; doses that were not sent stay until they are.
+// Rounds that this browser holds: those whose time is over go on every page, all of an organisation go before
+// somebody signs out of it. Doses that were not sent, or are to be looked at, stay until they are.
+const emptied = (name, gone) =>
+  new Promise((done) => {
+    const asked = indexedDB.open(name);
+    asked.onupgradeneeded = () => asked.transaction.abort();
+    asked.onerror = () => done();
+    asked.onblocked = () => done();
+    asked.onsuccess = () => {
+      const data = asked.result;
+      const end = () => { data.close(); done(); };
+      if (!data.objectStoreNames.contains("pack")) return end();
+      const work = data.transaction(["pack", "doses"], "readwrite");
+      work.oncomplete = end;
+      work.onabort = end;
+      const packs = work.objectStore("pack");
+      packs.get("pack").onsuccess = (event) => {
+        const pack = event.target.result;
+        if (!pack || !gone(pack)) return;
+        packs.clear();
+        work.objectStore("doses").openCursor().onsuccess = (step) => {
+          const own = step.target.result;
+          if (!own) return;
+          if (own.value.state === "sent") own.delete();
+          own.continue();
+        };
+      };
+      return undefined;
+    };
+  });
+const over = (pack) => pack.pack.until < Date.now() * 1000 - (pack.clock.device - pack.clock.server);
+const swept = async () => {
+  if (!("indexedDB" in window) || !indexedDB.databases) return;
+  for (const { name } of await indexedDB.databases()) if (name.startsWith("theriac-round-")) await emptied(name, over);
+};
+swept().catch(() => {});
 document.addEventListener("submit", (event) => {
-  const place = /^\/t\/([^/]+)\/sign-out$/.exec(new URL(event.target.action, location.href).pathname);
-  if (!place || !("indexedDB" in window)) return;
-  const asked = indexedDB.open(`theriac-round-${place[1]}`, 1);
-  asked.onupgradeneeded = () => asked.transaction.abort();
-  asked.onsuccess = () => asked.result.transaction("pack", "readwrite").objectStore("pack").clear();
+  const form = event.target;
+  const place = /^\/t\/([^/]+)\/sign-out$/.exec(new URL(form.action, location.href).pathname);
+  if (!place || !("indexedDB" in window) || form.dataset.emptied) return;
+  event.preventDefault();
+  form.dataset.emptied = "yes";
+  const late = new Promise((done) => setTimeout(done, 3000));
+  Promise.race([emptied(`theriac-round-${place[1]}`, () => true), late]).finally(() => form.submit());
 });
 
 const typing = (target) =>

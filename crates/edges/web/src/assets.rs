@@ -15,7 +15,7 @@ pub struct Asset {
 }
 
 /// Every asset.
-pub const ASSETS: [Asset; 9] = [
+pub const ASSETS: [Asset; 10] = [
     Asset {
         name: "theriac.css",
         content_type: "text/css; charset=utf-8",
@@ -35,6 +35,11 @@ pub const ASSETS: [Asset; 9] = [
         name: "round.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../assets/round.js"),
+    },
+    Asset {
+        name: "round-decide.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/round-decide.js"),
     },
     Asset {
         name: "round-limits.js",

@@ -26,7 +26,39 @@ use crate::error::AppError;
 /// Most papers of one patient, of each resource type.
 const MOST: u32 = 500;
 
+/// A search for papers.
+pub(super) struct Asked {
+    /// The type of resource.
+    pub ty: &'static str,
+    /// The member that names the patient.
+    pub member: &'static str,
+    /// The parameter with its codes.
+    pub criterion: (&'static str, String),
+    /// What is found by it.
+    pub kinds: &'static [PaperKind],
+}
+
+/// The searches that find every paper.
+pub(super) fn asked() -> [Asked; 2] {
+    let code = |kind: &PaperKind| format!("{PAPERS}|{}", kind.code());
+    let asked = |ty, member, name, kinds: &'static [PaperKind]| Asked {
+        ty,
+        member,
+        criterion: (name, kinds.iter().map(code).collect::<Vec<_>>().join(",")),
+        kinds,
+    };
+    let consents = &[
+        PaperKind::CovertAdministration,
+        PaperKind::SelfAdministration,
+    ];
+    [
+        asked("Observation", "subject", "code", &[PaperKind::Capacity]),
+        asked("Consent", "patient", "category", consents),
+    ]
+}
+
 /// The papers of a patient with what must still be so when something rests on them.
+#[derive(Default)]
 pub(super) struct Filed {
     pub papers: Papers,
     pub held: Vec<Held>,
@@ -51,24 +83,8 @@ pub(super) async fn papers(
     patient: &ResourceKey,
     zone: &TimeZone,
 ) -> Result<Filed, AppError> {
-    let code = |kind: PaperKind| format!("{PAPERS}|{}", kind.code());
-    let consents = [
-        PaperKind::CovertAdministration,
-        PaperKind::SelfAdministration,
-    ]
-    .map(code)
-    .join(",");
-    let assessed = code(PaperKind::Capacity);
-    let asked: [(&str, [(&str, &str); 1]); 2] = [
-        ("Observation", [("code", &assessed)]),
-        ("Consent", [("category", &consents)]),
-    ];
-    let mut filed = Filed {
-        papers: Papers::default(),
-        held: Vec::new(),
-        guards: Vec::new(),
-    };
-    for (ty, criteria) in asked {
+    let mut filed = Filed::default();
+    for Asked { ty, criterion, .. } in asked() {
         // A search narrows to what a role reaches: without one refused paper the others would say more.
         let patients = [patient.id.clone()];
         let ask = Ask {
@@ -77,11 +93,10 @@ pub(super) async fn papers(
             ..Ask::operation(Interaction::Search)
         };
         authorise(app, caller, &ask).await?;
+        let (name, codes) = &criterion;
+        let criteria = [(*name, codes.as_str())];
         let (held, guard) = every(app, caller, patient, (ty, criteria.as_slice()), MOST).await?;
-        for own in &held {
-            read(&mut filed.papers, own.root(), own.name(), zone);
-        }
-        filed.held.extend(held);
+        filed.add(held, zone);
         filed.guards.push(guard);
     }
     Ok(filed)
@@ -105,6 +120,14 @@ pub(super) fn rests(order: &Order, outcome: Outcome) -> bool {
 }
 
 impl Filed {
+    /// Takes papers in.
+    pub fn add(&mut self, held: Vec<Held>, zone: &TimeZone) {
+        for own in &held {
+            read(&mut self.papers, own.root(), own.name(), zone);
+        }
+        self.held.extend(held);
+    }
+
     /// What the papers say of a dose at a time.
     pub fn say(&self, order: &Order, outcome: Outcome, at: kernel::Timestamp) -> Say {
         let mut say = Say::default();

@@ -11,15 +11,17 @@ use medication::ids::{PersonId, RecordId};
 use medication::resources::{person, read_administration};
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use store::ResourceKey;
 
 use super::load::{Loading, Person};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::brought::absent;
 use crate::medicines::give::about;
 use crate::medicines::issue::set;
-use crate::medicines::prescribe::{signer, stored};
+use crate::medicines::prescribe::{resource_type, signer, stored};
 use crate::medicines::witness::patient;
 use crate::record::bundle::guarded;
 use crate::record::name_of;
@@ -77,6 +79,67 @@ pub async fn record_effect(
     dose: &ResourceKey,
     new: &NewEffect,
 ) -> Result<String, AppError> {
+    let observation = observation(app, caller, dose, new).await?;
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+        "request": { "method": "POST", "url": "Observation" }, "resource": observation,
+    }]});
+    let done = guarded(app, caller, bundle.to_string().into(), None, Vec::new()).await?;
+    stored(&done, "Observation")
+}
+
+/// Records what a device brings of a dose: the same is taken in once. Answers whether it is new.
+pub(super) async fn brought(
+    app: &App,
+    caller: &Caller,
+    dose: &ResourceKey,
+    new: &NewEffect,
+) -> Result<bool, AppError> {
+    let mut observation = observation(app, caller, dose, new).await?;
+    let mut hash = Sha256::new();
+    let at = new.at.unwrap_or(app.now()).to_string();
+    for part in [
+        dose.id.as_str(),
+        &at,
+        &code(new.effect),
+        new.note.as_deref().unwrap_or_default(),
+    ] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let text = data_encoding::HEXLOWER.encode(&hash.finalize());
+    let id = format!("effect-{}", text.get(..32).unwrap_or(&text));
+    let key = ResourceKey {
+        ty: resource_type(app, "Observation")?,
+        id: id
+            .parse()
+            .map_err(|_| AppError::Fault("an id is none".to_owned()))?,
+    };
+    let keys = core::slice::from_ref(&key);
+    let heads = app.store().heads(&caller.scope, keys).await?;
+    if heads.into_iter().flatten().next().is_some() {
+        return Ok(false);
+    }
+    set(&mut observation, "id", id.as_str());
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+        "request": { "method": "PUT", "url": format!("Observation/{id}") }, "resource": observation,
+    }]});
+    guarded(
+        app,
+        caller,
+        bundle.to_string().into(),
+        None,
+        vec![absent(&key)],
+    )
+    .await?;
+    Ok(true)
+}
+
+async fn observation(
+    app: &App,
+    caller: &Caller,
+    dose: &ResourceKey,
+    new: &NewEffect,
+) -> Result<serde_json::Value, AppError> {
     let of = |own: Value<'_>| patient(app, own);
     let (held, whom, _) = about(app, caller, dose, Interaction::Read, of).await?;
     let record = read_administration(held.root())
@@ -104,11 +167,7 @@ pub async fn record_effect(
     if let Some(note) = new.note.as_deref().filter(|own| !own.trim().is_empty()) {
         set(&mut observation, "note", json!([{ "text": note.trim() }]));
     }
-    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
-        "request": { "method": "POST", "url": "Observation" }, "resource": observation,
-    }]});
-    let done = guarded(app, caller, bundle.to_string().into(), None, Vec::new()).await?;
-    stored(&done, "Observation")
+    Ok(observation)
 }
 
 fn read(own: Value<'_>) -> Option<EffectRecord> {

@@ -8,7 +8,7 @@ use fhir::json::Value;
 use identity::Interaction;
 use kernel::{LogicalId, Timestamp};
 use ledger::leaf::Class;
-use medication::administration::EffectRecord;
+use medication::administration::{EffectRecord, UnreadPaper};
 use medication::order::Order;
 use store::StoredVersion;
 
@@ -18,7 +18,9 @@ use crate::authorise::{Ask, Organizations, authorise, would_allow};
 use crate::context::Caller;
 use crate::entry::{Look, look_entries};
 use crate::error::AppError;
+use crate::medicines::give::MOST_DOUBT;
 use crate::medicines::ground::{Ground, Ordered, Records};
+use crate::medicines::people::{self as papers, Filed};
 use crate::medicines::prescribe::resource_type;
 use crate::medicines::regimen::{
     self, Held, LOOKED_AT, Medications, Regimen, held, is_order, rests_on,
@@ -39,6 +41,8 @@ pub(super) enum Whom<'a> {
     House(Option<&'a LogicalId>),
     /// These.
     These(&'a [LogicalId]),
+    /// These, also who died or left.
+    Ever(&'a [LogicalId]),
 }
 
 /// A patient with everything.
@@ -76,7 +80,8 @@ pub(super) async fn people(
     purpose: &str,
 ) -> Result<Vec<Person>, AppError> {
     let found = patients(app, caller, whom).await?;
-    let found = seen_whole(app, caller, found).await?;
+    let ever = matches!(whom, Whom::Ever(_));
+    let found = seen_whole(app, caller, found, ever).await?;
     if found.is_empty() {
         return Ok(Vec::new());
     }
@@ -101,7 +106,7 @@ async fn patients(
             "organization".to_owned(),
             format!("Organization/{}", id.as_str()),
         )],
-        Whom::These(ids) => {
+        Whom::These(ids) | Whom::Ever(ids) => {
             let ids: Vec<&str> = ids.iter().map(LogicalId::as_str).collect();
             vec![("_id".to_owned(), ids.join(","))]
         }
@@ -115,11 +120,13 @@ async fn patients(
     Ok(found)
 }
 
-/// Leaves out whom the caller may not see whole: of these the lists would look shorter than they are.
+/// Leaves out whom the caller may not see whole: of these the lists would look shorter than they are. Who died
+/// or left is on no round.
 async fn seen_whole(
     app: &App,
     caller: &Caller,
     found: Vec<StoredVersion>,
+    ever: bool,
 ) -> Result<Vec<Held>, AppError> {
     let given = resource_type(app, "MedicationAdministration")?;
     authorise(app, caller, &Ask::of_type(Interaction::Search, given)).await?;
@@ -134,7 +141,7 @@ async fn seen_whole(
         let gone = root.get("active").and_then(Value::as_bool) == Some(false)
             || root.get("deceasedBoolean").and_then(Value::as_bool) == Some(true)
             || root.get("deceasedDateTime").is_some();
-        if gone {
+        if gone && !ever {
             continue;
         }
         let house = root
@@ -281,7 +288,11 @@ impl Loading<'_> {
         for own in people.iter() {
             match own.ground.reach() {
                 i64::MAX => drop(always.insert(own.id().as_str().to_owned())),
-                reach => since = since.min(now.plus_seconds(reach.saturating_neg())),
+                reach => {
+                    // A dose by a wrong clock may be nearer than it says.
+                    let reach = reach.saturating_add(MOST_DOUBT);
+                    since = since.min(now.plus_seconds(reach.saturating_neg()));
+                }
             }
         }
         let given = ("MedicationAdministration", "subject");
@@ -387,6 +398,57 @@ impl Loading<'_> {
     ) -> Result<HashMap<String, Vec<Held>>, AppError> {
         self.all(of, criteria).await
     }
+}
+
+/// The papers of patients, with one search for everybody per kind of resource. Where the caller may not read
+/// them, they are there as unread.
+pub(super) async fn papers_of(
+    app: &App,
+    caller: &Caller,
+    people: &[Person],
+) -> Result<HashMap<String, Filed>, AppError> {
+    let loading = Loading {
+        app,
+        caller,
+        ids: people.iter().map(|own| own.id().clone()).collect(),
+    };
+    let mut found: HashMap<String, Filed> = HashMap::new();
+    for asked in papers::asked() {
+        let (name, codes) = &asked.criterion;
+        let criteria = [(*name, codes.as_str())];
+        let ty = resource_type(app, asked.ty)?;
+        let mut held = if would_allow(app, caller, &Ask::of_type(Interaction::Search, ty)).await? {
+            loading.all((asked.ty, asked.member), &criteria).await?
+        } else {
+            ByPatient::new()
+        };
+        for person in people {
+            let id = person.id().as_str();
+            let filed = found.entry(id.to_owned()).or_default();
+            let patients = [person.id().clone()];
+            let ask = Ask {
+                ty: Some(ty),
+                patients: Some(&patients),
+                ..Ask::operation(Interaction::Search)
+            };
+            if would_allow(app, caller, &ask).await? {
+                filed.add(
+                    held.remove(id).unwrap_or_default(),
+                    &person.ground.home.zone,
+                );
+                continue;
+            }
+            filed
+                .papers
+                .unread
+                .extend(asked.kinds.iter().map(|kind| UnreadPaper {
+                    name: asked.ty.to_owned(),
+                    kind: *kind,
+                    why: "your role reads none".to_owned(),
+                }));
+        }
+    }
+    Ok(found)
 }
 
 struct Place {

@@ -13,6 +13,6 @@ mod today;
 pub use back::{Brought, State, TakenIn, bring_back};
 pub use effects::{EffectDue, NewEffect, effect, effects_due, record_effect};
 pub(super) use findings::doubles as point_out_doubles;
-pub use pack::{Taken, Taking, take};
+pub use pack::{AlertWords, Carried, Offer, Stands, Taken, Taking, person, take};
 pub use report::{Handed, handover};
 pub use today::{AllergyWords, Choice, Line, Round, RoundRequest, Stop, round, stop};

@@ -1,31 +1,37 @@
 //! Taking a round along: everything that a device needs to decide for some hours, signed so that what comes
-//! back can be held against it. Must not hold more than the round: no notes, no results, no addresses.
+//! back can be held against it. Must not hold more than the round: no notes, no results, no addresses, no
+//! pictures.
 
 use std::collections::BTreeMap;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use kernel::Timestamp;
 use ledger::leaf::Class;
-use medication::ids::{DeviceId, PackId, RecordId, ResidentId};
-use medication::limits::{self, Entry, Reason};
+use medication::Quantity;
+use medication::administration::{Giving, Outcome, PackState, Policy, Record};
+use medication::ids::{DeviceId, PackId, PersonId, RecordId, ResidentId};
+use medication::limits::{self, Entry, Verdict};
 use medication::order::Order;
 use medication::rounds::{
-    ClockReading, DeviceDose, DeviceLimits, DevicePacks, Pack, PackLine, PackVisit, Packs,
+    ClockReading, DeviceDose, DeviceLimits, DevicePacks, Pack, PackLine, PackVisit, Packs, Said,
+    Standing, standing,
 };
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use store::{DocExpected, DocKind, DocWrite, Log};
 
 use super::RoundRequest;
-use super::load::{Person, Whom, people};
-use super::today::{Stop, doses, lately, stops, visits};
+use super::load::{Person, Whom, papers_of, people};
+use super::today::{Line, Stop, doses, lately, stops, visits};
 use crate::App;
 use crate::context::Caller;
 use crate::entry::house_entry;
 use crate::error::AppError;
-use crate::medicines::ground::names;
+use crate::medicines::give::MOST_DOUBT;
+use crate::medicines::ground::{Ordered, names};
+use crate::medicines::people::Filed;
 use crate::medicines::prescribe::signer;
-use crate::medicines::{reasons, sources};
+use crate::medicines::{issue, reasons, sources};
 use crate::unit::UnitOfWork;
 
 /// The most hours a pack may be used.
@@ -60,6 +66,34 @@ pub struct Planned {
     pub counts: DeviceDose,
 }
 
+/// A reason that the device cannot work out, as where there is a network it would be given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stands {
+    /// Its code: `not-overridden`.
+    pub code: String,
+    /// What it weighs.
+    pub verdict: Verdict,
+    /// In words.
+    pub text: String,
+    /// Of which outcomes.
+    pub outcomes: Vec<Outcome>,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; that moment is not in it.
+    pub until: Timestamp,
+}
+
+/// An alert that interrupts, as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertWords {
+    /// How loudly it speaks: `contraindicated`, `high`.
+    pub tier: &'static str,
+    /// What it says.
+    pub text: String,
+}
+
 /// A medicine in a pack, beside its line on the round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,10 +102,14 @@ pub struct Offer {
     pub order: String,
     /// Its slot, where it is of a due dose.
     pub slot: Option<String>,
+    /// Which of the order's dosages it is, from 0.
+    pub dosage: usize,
     /// The amounts.
     pub planned: Vec<Planned>,
-    /// What the knowledge could not decide for want of a fact, in words.
-    pub missing: Vec<String>,
+    /// What stands for it whatever is filled in.
+    pub standing: Vec<Stands>,
+    /// The alerts that interrupt.
+    pub alerts: Vec<AlertWords>,
     /// Minutes after which the effect is asked for.
     pub effect_after: Option<u32>,
     /// How the packs that were taken along stand to it, by their places; another medicine where left out.
@@ -102,8 +140,10 @@ pub struct Taken {
     pub signature: String,
     /// The clocks when it was taken.
     pub clock: ClockReading,
-    /// Who took it.
+    /// Who took it, by name.
     pub by: String,
+    /// Who took it, as records name them: nobody else records in it.
+    pub person: PersonId,
     /// The midnights of the house around its time, for limits by day, in microseconds.
     pub midnights: Vec<Timestamp>,
     /// The packs that may be mixed up in this round.
@@ -128,35 +168,64 @@ pub struct Kept {
     pub returned: Vec<Timestamp>,
 }
 
-/// The signature of a pack: HMAC-SHA-256 under the instance's secret.
-pub(super) fn signature(app: &App, caller: &Caller, pack: &Pack) -> Result<String, AppError> {
+fn mac(app: &App, caller: &Caller, pack: &Pack) -> Result<Hmac<Sha256>, AppError> {
     let mut mac = Hmac::<Sha256>::new_from_slice(app.settings().secret.as_slice())
         .map_err(|error| AppError::Fault(error.to_string()))?;
     mac.update(b"theriac round pack v1\0");
     mac.update(caller.scope.tenant().as_uuid().as_bytes());
     mac.update(&serde_json::to_vec(pack)?);
-    Ok(data_encoding::BASE64URL_NOPAD.encode(&mac.finalize().into_bytes()))
+    Ok(mac)
+}
+
+/// The signature of a pack: HMAC-SHA-256 under the instance's secret.
+fn signature(app: &App, caller: &Caller, pack: &Pack) -> Result<String, AppError> {
+    let mac = mac(app, caller, pack)?.finalize();
+    Ok(data_encoding::BASE64URL_NOPAD.encode(&mac.into_bytes()))
+}
+
+/// Whether a signature is that of a pack. How long it takes says nothing of the right one.
+pub(super) fn is_signed(
+    app: &App,
+    caller: &Caller,
+    pack: &Pack,
+    signed: &str,
+) -> Result<bool, AppError> {
+    let Ok(signed) = data_encoding::BASE64URL_NOPAD.decode(signed.as_bytes()) else {
+        return Ok(false);
+    };
+    Ok(mac(app, caller, pack)?.verify_slice(&signed).is_ok())
+}
+
+/// The patients of the place that was chosen, with who stands for their alerts.
+async fn of_round(
+    app: &App,
+    caller: &Caller,
+    taking: &Taking,
+    purpose: &str,
+) -> Result<Vec<Person>, AppError> {
+    let whom = Whom::House(taking.round.organization.as_ref());
+    let mut people = people(app, caller, whom, lately(app), purpose).await?;
+    people.retain(|own| match &taking.round.location {
+        Some(place) => own.location.iter().any(|part| part == place),
+        None => true,
+    });
+    for own in &mut people {
+        own.ground.signed(app, caller).await?;
+    }
+    Ok(people)
 }
 
 /// Takes a round along.
 pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, AppError> {
-    if !(1..=MOST_HOURS).contains(&taking.hours) {
-        return Err(AppError::Invalid(format!(
-            "a round is taken along for 1 to {MOST_HOURS} hours: correct hours"
-        )));
-    }
+    let made = app.now();
+    let clock = checked(taking, made)?;
     let id = app.ids().uuid().to_string();
     let purpose = format!("medication-round/pack/{id}");
-    let whom = Whom::House(taking.round.organization.as_ref());
-    let people = people(app, caller, whom, lately(app), &purpose).await?;
-    let wanted = |own: &&Person| match &taking.round.location {
-        Some(place) => own.location.iter().any(|part| part == place),
-        None => true,
-    };
-    let people: Vec<&Person> = people.iter().filter(wanted).collect();
+    let people = of_round(app, caller, taking, &purpose).await?;
+    let papers = papers_of(app, caller, &people).await?;
     let seconds = taking.hours * 3600;
-    let made = app.now();
     let zone = caller.tenant.time_zone.clone();
+    let all: Vec<&Person> = people.iter().collect();
     let pack = Pack {
         id: id.as_str().parse::<PackId>().map_err(|_| no_id())?,
         device: taking.device.clone(),
@@ -167,30 +236,37 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
             .first()
             .map(|own| own.ground.release())
             .unwrap_or_default(),
-        visits: packed(&people, made, seconds),
+        visits: packed(&all, made, seconds),
     };
-    let clock = ClockReading {
-        server: made,
-        device: taking.clock,
-    };
-    let stops = stops(app, &people, seconds);
+    let person = person(caller).ok_or_else(no_id)?;
+    let none = Filed::default();
     let known = sources(app).await?;
     let articles = people.iter().flat_map(|own| &own.ground.orders);
     let articles = articles.map(|own| &own.article);
     let packs = Packs::of(&known.dictionary, articles, known.knowledge);
-    let carried = stops.into_iter().filter_map(|stop| {
-        let person = people
-            .iter()
-            .find(|own| own.id().as_str() == stop.patient)?;
-        Some(person.carried(stop, made, &packs))
-    });
+    let mut carried = Vec::new();
+    for stop in stops(app, &all, seconds) {
+        let Some(own) = people.iter().find(|own| own.id().as_str() == stop.patient) else {
+            continue;
+        };
+        let carrying = Carrying {
+            caller,
+            own,
+            papers: papers.get(&stop.patient).unwrap_or(&none),
+            giver: &person,
+            pack: &pack,
+            packs: &packs,
+        };
+        carried.push(carrying.carried(stop));
+    }
     let taken = Taken {
         id,
         signature: signature(app, caller, &pack)?,
-        people: carried.collect(),
+        people: carried,
         packs: packs.device(&known.dictionary, &known.recalls),
-        midnights: midnights(&people, made),
+        midnights: midnights(&all, made),
         by: caller.subject.actor().name.clone(),
+        person,
         clock,
         pack,
     };
@@ -198,15 +274,40 @@ pub async fn take(app: &App, caller: &Caller, taking: &Taking) -> Result<Taken, 
     Ok(taken)
 }
 
+/// What is asked for, with the clocks beside each other. A clock that is a day off is set before.
+fn checked(taking: &Taking, made: Timestamp) -> Result<ClockReading, AppError> {
+    if !(1..=MOST_HOURS).contains(&taking.hours) {
+        return Err(AppError::Invalid(format!(
+            "a round is taken along for 1 to {MOST_HOURS} hours: correct hours"
+        )));
+    }
+    let clock = ClockReading {
+        server: made,
+        device: taking.clock,
+    };
+    if clock.ahead().abs() > MOST_DOUBT {
+        return Err(AppError::Unprocessable(format!(
+            "the device's clock says {} and it is {made}: set it, and take the round again",
+            taking.clock
+        )));
+    }
+    Ok(clock)
+}
+
+/// Who records, as records name them.
+#[must_use]
+pub fn person(caller: &Caller) -> Option<PersonId> {
+    names(caller).into_iter().next()
+}
+
 fn no_id() -> AppError {
     AppError::Fault("an id is none".to_owned())
 }
 
 async fn keep(app: &App, caller: &Caller, taken: &Taken) -> Result<(), AppError> {
-    let person = names(caller).into_iter().next().ok_or_else(no_id)?;
     let kept = Kept {
         pack: taken.pack.clone(),
-        person,
+        person: taken.person.clone(),
         by: signer(caller),
         taken: taken.clock,
         returned: Vec::new(),
@@ -325,29 +426,142 @@ impl Person {
         history.entries().to_vec()
     }
 
-    fn carried(&self, stop: Stop, now: Timestamp, packs: &Packs<'_>) -> Carried {
-        let limits = self.limits();
-        let offers = stop.lines.iter().filter_map(|line| {
-            let (ordered, order) = self.ordered(&line.order)?;
-            let choices = doses(order, line.dosage).into_iter();
-            let choices = choices.map(|choice| planned(order, choice, &limits, now));
-            let mut missing = self.ground.limits(ordered).1;
-            missing.extend(self.records.gaps(&ordered.article));
-            Some(Offer {
-                order: line.order.clone(),
-                slot: line.slot.clone(),
-                planned: choices.collect(),
-                missing: missing.iter().map(said).collect(),
-                effect_after: order.need.effect_after,
-                packs: packs.states(&ordered.article, self.ground.sources().knowledge),
-            })
+    /// The alerts of an order that interrupt, in words.
+    fn alert_words(&self, name: &str) -> Vec<AlertWords> {
+        let checked = &self.ground.checked;
+        let mut list = checked.medicines.iter();
+        let place = list.position(|own| own.reference.as_deref() == Some(name));
+        let shown = checked.alerts.iter().filter(|shown| {
+            shown.alert.tier.interrupts()
+                && place.is_some_and(|place| shown.alert.medicines.contains(&place))
         });
-        let offers = offers.collect();
+        shown
+            .map(|shown| AlertWords {
+                tier: issue::tier(shown.alert.tier),
+                text: issue::detail(checked, shown),
+            })
+            .collect()
+    }
+}
+
+/// A patient whose part of a pack is made.
+struct Carrying<'a> {
+    caller: &'a Caller,
+    own: &'a Person,
+    papers: &'a Filed,
+    giver: &'a PersonId,
+    pack: &'a Pack,
+    packs: &'a Packs<'a>,
+}
+
+impl Carrying<'_> {
+    /// What a device needs of a stop: no picture, and no question that it does not ask.
+    fn carried(&self, mut stop: Stop) -> Carried {
+        stop.photo = None;
+        stop.effects = Vec::new();
+        let limits = self.own.limits();
+        let lines = stop.lines.iter();
+        let offers = lines.filter_map(|line| self.offer(line, &limits)).collect();
         Carried {
-            limits: DeviceLimits::of(&limits, &self.history(now)),
+            limits: DeviceLimits::of(&limits, &self.own.history(self.pack.made)),
             offers,
             stop,
         }
+    }
+
+    fn offer(&self, line: &Line, limits: &[limits::Limit]) -> Option<Offer> {
+        let (ordered, order) = self.own.ordered(&line.order)?;
+        let made = self.pack.made;
+        let choices = doses(order, line.dosage).into_iter();
+        let choices = choices.map(|choice| planned(order, choice, limits, made));
+        let planned: Vec<Planned> = choices.collect();
+        let dose = planned.last().map(|own| own.dose.clone());
+        Some(Offer {
+            order: line.order.clone(),
+            slot: line.slot.clone(),
+            dosage: line.dosage,
+            standing: self.standing(ordered, order, line, dose),
+            planned,
+            alerts: self.own.alert_words(&ordered.name),
+            effect_after: order.need.effect_after,
+            packs: self
+                .packs
+                .states(&ordered.article, self.own.ground.sources().knowledge),
+        })
+    }
+
+    /// What stands for an order while the round is taken along.
+    fn standing(
+        &self,
+        ordered: &Ordered,
+        order: &Order,
+        line: &Line,
+        dose: Option<Quantity>,
+    ) -> Vec<Stands> {
+        let due = line.due.as_ref();
+        let ground = &self.own.ground;
+        let span = (self.pack.made, self.pack.until);
+        let (limits, mut missing) = ground.limits(ordered);
+        missing.extend(self.own.records.gaps(&ordered.article, &limits, span));
+        let alerts = ground.alerts(self.caller, &ordered.name);
+        let record = Record {
+            id: RecordId(order.id.0.clone()),
+            order: order.id.clone(),
+            slot: due.map(|due| due.key.clone()),
+            outcome: Outcome::Given,
+            reason: None,
+            happened: span.0,
+            entered: span.0,
+            giver: self.giver.clone(),
+            enterer: None,
+            witness: None,
+            contents: limits::counted(&order.article, dose.as_ref()),
+            dose,
+            product: order.article.name.clone(),
+            rights: Vec::new(),
+            device: None,
+            corrects: None,
+            need: None,
+        };
+        let giving = Giving {
+            order,
+            due,
+            named: Some(line.dosage),
+            record: &record,
+            done: false,
+            book: &self.own.records.book,
+            limits: &[],
+            missing: &missing,
+            alerts: &alerts,
+            allergies: ground.allergies,
+            covert: None,
+            self_care: None,
+            pack: PackState::NotScanned,
+            policy: &Policy::default(),
+            now: span.0,
+            zone: &ground.home.zone,
+        };
+        let papers = |outcome, at| {
+            let said = self.papers.say(order, outcome, at);
+            Said {
+                covert: said.covert,
+                alone: said.alone,
+                missing: said.missing,
+            }
+        };
+        let found = standing(giving, span, &self.papers.papers.turns(), papers);
+        found.into_iter().map(stands).collect()
+    }
+}
+
+fn stands(own: Standing) -> Stands {
+    Stands {
+        code: reasons::code(&own.why),
+        verdict: own.verdict,
+        text: reasons::words(&own.why),
+        outcomes: own.outcomes,
+        from: own.from,
+        until: own.until,
     }
 }
 
@@ -372,11 +586,4 @@ fn planned(
         dose: choice.dose,
         contents,
     }
-}
-
-fn said(reason: &Reason) -> String {
-    let why = medication::administration::Why::Limit {
-        reason: reason.why.clone(),
-    };
-    reasons::words(&why)
 }

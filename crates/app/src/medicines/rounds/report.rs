@@ -10,6 +10,7 @@ use super::load::{Person, Span, Whom, people};
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
+use crate::medicines::brought::marks;
 use crate::medicines::give::{ASKED, performer_of};
 use crate::medicines::regimen::Held;
 
@@ -101,6 +102,25 @@ impl Person {
         held.map(|own| own.key.id.as_str().to_owned()).collect()
     }
 
+    /// Doses of a shift that a device brought with something against them, in words.
+    fn against(&self, (from, to): (Timestamp, Timestamp)) -> Vec<String> {
+        let heads = self.records.book.heads().map(|head| head.record);
+        let within = heads.filter(|own| from <= own.happened && own.happened < to);
+        let told = within.filter_map(|record| {
+            let name = format!("MedicationAdministration/{}", record.id);
+            let held = self.records.held.iter().find(|own| own.name() == name)?;
+            let against = marks(held.root()).against;
+            (!against.is_empty()).then(|| {
+                format!(
+                    "Recorded on a device against what the record says: {}: {}",
+                    record.product,
+                    against.join("; ")
+                )
+            })
+        });
+        told.collect()
+    }
+
     fn handed(
         &self,
         app: &App,
@@ -117,7 +137,10 @@ impl Person {
             .map(|own| (own.id.as_str().to_owned(), own.article.name.clone()));
         let names: std::collections::BTreeMap<String, String> = names.collect();
         let unsigned = self.unsigned();
-        let words = words(&found, &names, (self, &unsigned));
+        let mut words = words(&found, &names, (self, &unsigned));
+        let doubles = found.doubles.len();
+        let against = self.against((from, to));
+        words.splice(doubles..doubles, against);
         Ok(Handed {
             patient: self.id().as_str().to_owned(),
             name: self.name(),

@@ -398,7 +398,7 @@ impl Person {
         stop.lines = visit
             .lines
             .iter()
-            .filter_map(|line| self.line(line))
+            .filter_map(|line| self.line(line, app.now()))
             .collect();
         stop
     }
@@ -410,11 +410,11 @@ impl Person {
         Some((own, own.order.as_ref().ok()?))
     }
 
-    fn line(&self, line: &RoundLine) -> Option<Line> {
+    fn line(&self, line: &RoundLine, now: Timestamp) -> Option<Line> {
         let id = line.order.as_str();
         let (ordered, order) = self.ordered(id)?;
-        let mut missing = self.ground.limits(ordered).1;
-        missing.extend(self.records.gaps(&ordered.article));
+        let (limits, mut missing) = self.ground.limits(ordered);
+        missing.extend(self.records.gaps(&ordered.article, &limits, (now, now)));
         let mut verdict = line.limits.verdict;
         let mut why: Vec<String> = Vec::new();
         for reason in line.limits.reasons.iter().chain(&missing) {

@@ -284,6 +284,15 @@ impl Papers {
             .max_by_key(|paper| (paper.at, Reverse(paper.lenient())))
     }
 
+    /// Every moment at which what they say may become another: papers that begin, and reviews.
+    #[must_use]
+    pub fn turns(&self) -> Vec<Timestamp> {
+        let own = self.papers.iter();
+        own.flat_map(|paper| [Some(paper.at), paper.review])
+            .flatten()
+            .collect()
+    }
+
     /// What covert administration of an order rests on at a time.
     #[must_use]
     pub fn covert(&self, order: &PrescriptionId, at: Timestamp) -> Covert {

@@ -32,7 +32,7 @@ pub const NOT_GIVEN: &str = "http://terminology.hl7.org/CodeSystem/reason-medica
 pub const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 /// Names of the extensions.
-pub const EXTENSIONS: [&str; 22] = [
+pub const EXTENSIONS: [&str; 23] = [
     "administration-outcome",
     "administration-slot",
     "administration-entered",
@@ -42,6 +42,7 @@ pub const EXTENSIONS: [&str; 22] = [
     "administration-corrects",
     "administration-need",
     "administration-pack",
+    "administration-brought",
     "order-stop",
     "order-pause",
     "order-window",

@@ -5,13 +5,17 @@
 mod device;
 mod pack;
 mod packs;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use kernel::Timestamp;
 
 pub use device::{Counted, DeviceDose, DeviceLimit, DeviceLimits, Kind};
-pub use pack::{ClockReading, Clocks, Merged, Pack, PackLine, PackVisit, Return, Skew, merge};
+pub use pack::{
+    ClockReading, Clocks, MOST_SKEW, Merged, Pack, PackLine, PackVisit, Return, Skew, merge,
+};
+pub use standing::{Said, Standing, standing, stands};
 
 pub use packs::{DevicePack, DevicePacks, MOST_NUMBERS, Packs};
 

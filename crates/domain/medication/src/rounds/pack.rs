@@ -100,6 +100,9 @@ pub struct Return {
     pub device: DeviceId,
     /// Its clock.
     pub clocks: Clocks,
+    /// Whether the device took off its times what its clock was ahead when the round was taken.
+    #[serde(default)]
+    pub corrected: bool,
     /// What was recorded.
     pub records: Vec<Record>,
     /// What came of asking for effects.
@@ -148,6 +151,64 @@ impl Clocks {
     }
 }
 
+impl Skew {
+    /// Seconds by which a time may be off, to either side.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        match self {
+            Self::None => 0,
+            Self::Off { seconds } => seconds.abs(),
+            Self::Moved { from, to } if from.abs() > to.abs() => from.abs(),
+            Self::Moved { to, .. } => to.abs(),
+        }
+    }
+}
+
+impl Clocks {
+    /// The same clock without what it was ahead when the round was taken, which the device took off.
+    #[must_use]
+    pub fn corrected(self) -> Self {
+        let ahead = self.taken.ahead();
+        let right = |own: ClockReading| ClockReading {
+            server: own.server,
+            device: own.device.plus_seconds(-ahead),
+        };
+        Self {
+            taken: right(self.taken),
+            back: right(self.back),
+        }
+    }
+
+    /// Seconds that an entry lies outside the round, beyond what its clock explains.
+    #[must_use]
+    pub fn outside(self, entered: Timestamp) -> i64 {
+        let doubt = self.skew().seconds().max(MOST_SKEW);
+        let before = self.taken.server.seconds_since(entered) - doubt;
+        let after = entered.seconds_since(self.back.server) - doubt;
+        before.max(after).max(0)
+    }
+}
+
+impl Return {
+    /// The clock that its times were read from, by what the server knew when the round was taken and what it
+    /// knows now.
+    #[must_use]
+    pub fn clocks(&self, taken: ClockReading, now: Timestamp) -> Clocks {
+        let read = Clocks {
+            taken,
+            back: ClockReading {
+                server: now,
+                device: self.clocks.back.device,
+            },
+        };
+        if self.corrected {
+            read.corrected()
+        } else {
+            read
+        }
+    }
+}
+
 /// What came of joining.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
@@ -169,14 +230,14 @@ pub fn merge(book: &Book, returns: &[Return]) -> Merged {
         ..Merged::default()
     };
     for back in returns {
-        let skew = back.clocks.skew();
+        let clocks = back.clocks(back.clocks.taken, back.clocks.back.server);
+        let skew = clocks.skew();
         for record in &back.records {
             merged.book.merge(record.clone());
             if skew != Skew::None {
                 merged.doubtful.push((record.id.clone(), skew));
             }
-            let (from, to) = (back.clocks.taken.device, back.clocks.back.device);
-            if record.entered < from || record.entered > to {
+            if clocks.outside(record.entered) > 0 {
                 merged.outside.push(record.id.clone());
             }
         }

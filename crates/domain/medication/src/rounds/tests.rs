@@ -139,6 +139,35 @@ fn clocks_of_devices_are_checked() {
     }
 }
 
+#[test]
+fn a_known_difference_is_taken_off_and_the_rest_is_doubted() {
+    let reading = |server: &str, device: &str| ClockReading {
+        server: at(server),
+        device: at(device),
+    };
+    let taken = reading("2026-03-05T08:00:00Z", "2026-03-05T02:00:00Z");
+    let mut own = back("d1", Vec::new());
+    // What is sent of the server's clocks is not asked.
+    own.clocks.back = reading("2020-01-01T00:00:00Z", "2026-03-05T04:00:00Z");
+    let now = at("2026-03-05T10:00:00Z");
+    let clocks = own.clocks(taken, now);
+    assert_eq!(clocks.skew(), Skew::Off { seconds: -6 * 3600 });
+    assert_eq!(clocks.skew().seconds(), 6 * 3600);
+    assert_eq!(clocks.outside(at("2026-03-05T03:00:00Z")), 0);
+    own.corrected = true;
+    let clocks = own.clocks(taken, now);
+    assert_eq!(clocks.skew(), Skew::None);
+    for (entered, outside) in [
+        ("2026-03-05T09:00:00Z", 0),
+        ("2026-03-05T07:59:00Z", 0),
+        ("2026-03-05T07:00:00Z", 3600 - 120),
+        ("2026-03-05T11:00:00Z", 3600 - 120),
+        ("2024-03-05T09:00:00Z", 730 * 86_400 - 3600 - 120),
+    ] {
+        assert_eq!(clocks.outside(at(entered)), outside, "{entered}");
+    }
+}
+
 fn back(device: &str, records: Vec<Record>) -> Return {
     let reading = |time: &str| ClockReading {
         server: at(time),
@@ -151,6 +180,7 @@ fn back(device: &str, records: Vec<Record>) -> Return {
             taken: reading("2026-03-05T06:00:00Z"),
             back: reading("2026-03-05T23:00:00Z"),
         },
+        corrected: false,
         records,
         scans: std::collections::BTreeMap::new(),
         effects: Vec::new(),

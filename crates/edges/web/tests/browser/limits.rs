@@ -37,9 +37,9 @@ impl Dice {
 
 const SUBSTANCES: [&str; 2] = ["paracetamol", "codeine"];
 /// Midnight before the night in which the clocks of London go forward.
-const NIGHT: &str = "2026-03-29T00:00:00Z";
+pub const NIGHT: &str = "2026-03-29T00:00:00Z";
 
-fn amount(dice: &mut Dice) -> Quantity {
+pub fn amount(dice: &mut Dice) -> Quantity {
     let written = ["250", "500", "0.5", "1000", "62.5", "1"];
     let value = written[dice.roll(6) as usize];
     let unit = if value == "0.5" || value == "1" {
@@ -50,7 +50,7 @@ fn amount(dice: &mut Dice) -> Quantity {
     Quantity::ucum(value.parse().unwrap(), unit)
 }
 
-fn entry(dice: &mut Dice, id: &str, from: Timestamp) -> Entry {
+pub fn entry(dice: &mut Dice, id: &str, from: Timestamp) -> Entry {
     let much = amount(dice);
     let contents = match dice.roll(12) {
         0 => Vec::new(),
@@ -80,7 +80,7 @@ fn entry(dice: &mut Dice, id: &str, from: Timestamp) -> Entry {
     }
 }
 
-fn limit(dice: &mut Dice) -> Limit {
+pub fn limit(dice: &mut Dice) -> Limit {
     let by_order = dice.roll(3) == 0;
     let most = if by_order {
         Quantity::new((dice.roll(6) + 1).into(), Unit::named("tablet"))
@@ -115,7 +115,7 @@ fn limit(dice: &mut Dice) -> Limit {
     }
 }
 
-fn kind(why: &Why) -> &'static str {
+pub fn kind(why: &Why) -> &'static str {
     match why {
         Why::NotPositive => "not_positive",
         Why::TooMuch { .. } => "too_much",
@@ -131,7 +131,7 @@ fn kind(why: &Why) -> &'static str {
     }
 }
 
-fn told(list: Vec<(Value, Value, Value)>) -> Vec<String> {
+pub fn told(list: Vec<(Value, Value, Value)>) -> Vec<String> {
     let mut list: Vec<String> = list
         .into_iter()
         .map(|(verdict, limit, why)| format!("{verdict} {limit} {why}"))

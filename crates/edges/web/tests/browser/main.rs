@@ -1,6 +1,7 @@
 //! The pages in a real browser, with their scripts, over a real connection: what a person sees, with two
 //! devices and without a network.
 
+mod decides;
 mod house;
 mod limits;
 mod prescribing;

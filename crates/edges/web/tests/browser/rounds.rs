@@ -133,6 +133,10 @@ async fn two_devices_without_a_network_give_the_same_dose() {
         // The page comes from what the device keeps, with what it holds.
         page.reload().await;
         page.wait_for_text("No network.").await;
+        // Without a network whoever records says that the round is theirs.
+        assert!(!page.has("#round-people section").await);
+        page.click("#round-gate button").await;
+        page.wait_for("#round-people summary").await;
         given_on(page).await;
         page.wait_for_text("1 dose waits to be sent.").await;
         assert!(found(&house, "MedicationAdministration").await.len() < 2);
@@ -144,10 +148,26 @@ async fn two_devices_without_a_network_give_the_same_dose() {
     tablet.offline(false).await;
     other.wait_for_text("Possible double dose").await;
     other.wait_for_text("Everything is sent.").await;
+    // What is to be looked at stays until somebody says so, also when the page is opened anew.
+    other.reload().await;
+    other.wait_for_text("1 to look at.").await;
+    other.wait_for_text("Possible double dose").await;
+    other.click("#round-people .round-line button").await;
+    other
+        .wait_until(
+            "the words to be gone",
+            "!document.body.innerText.includes('Possible double dose')",
+        )
+        .await;
+    // It is on the record, and stays recorded here while the round is.
+    assert!(!other.has("#p0-0-outcome").await);
     let records = found(&house, "MedicationAdministration").await;
     assert_eq!(records.len(), 2, "both are kept");
-    assert_eq!(found(&house, "DetectedIssue").await.len(), 1);
-    assert_eq!(found(&house, "Task").await.len(), 1);
+    for ty in ["DetectedIssue", "Task"] {
+        let all = found(&house, ty).await;
+        let double = |own: &&Value| own["code"]["coding"][0]["code"] == "possible-double-dose";
+        assert_eq!(all.iter().filter(double).count(), 1, "{all:?}");
+    }
     // Somebody must look: the handover says it first.
     house.clock.advance(600);
     other
@@ -369,4 +389,136 @@ async fn who_has_no_part_in_rounds_sees_none() {
     let page = house.signed_in(&device, "desk", "/medicines/round").await;
     page.wait_for_text("do not allow").await;
     assert!(!page.has(".round").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contraindicated_medicine_is_held_without_a_network() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let mut dosage = at(&["08:00:00"], 1);
+    dosage["doseAndRate"][0]["doseQuantity"]["unit"] = json!("capsule");
+    let orders = [
+        order("amoxicillin", "Amoxicillin 500mg capsule", &dosage),
+        json!({ "resourceType": "AllergyIntolerance", "id": "penicillin", "patient": { "reference": "Patient/p1" },
+            "clinicalStatus": { "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active" }] },
+            "code": { "text": "Penicillin" } }),
+    ];
+    let house = home(FixedClock::START, &orders).await;
+    let tablet = browser.device(768, 1024).await;
+    let page = taken_along(&house, &tablet, "nurse").await;
+    // It says so before anybody fills anything in.
+    page.wait_for_text("Contraindicated").await;
+    page.wait_for_text("no second person signed").await;
+    page.wait_for_text("Known allergies: Penicillin").await;
+    tablet.offline(true).await;
+    page.wait_for_text("No network.").await;
+    page.click("#round-people summary").await;
+    for right in ["resident", "medicine", "dose", "route", "time", "decline"] {
+        page.click(&format!("#p0-0-{right}")).await;
+    }
+    page.fill("#p0-0-reason", "due").await;
+    page.click("#round-people form button").await;
+    page.wait_for_text("Nothing was recorded.").await;
+    // What is half filled in stays while the page shows what is new.
+    page.run("dispatchEvent(new Event('offline'))").await;
+    page.run("new Promise((done) => setTimeout(done, 300))")
+        .await;
+    assert_eq!(
+        page.run("document.querySelector('#p0-0-reason').value + document.querySelector('#p0-0-time').checked").await,
+        json!("duetrue")
+    );
+    // What happened already is recorded once the reasons against it were seen.
+    page.click("#p0-0-done").await;
+    page.click("#round-people form button").await;
+    page.wait_for_text("Press again to record").await;
+    page.click("#round-people form button").await;
+    page.wait_for_text("1 dose waits to be sent.").await;
+    tablet.offline(false).await;
+    page.wait_for_text("1 to look at.").await;
+    page.wait_for_text("contraindicated").await;
+    assert_eq!(found(&house, "MedicationAdministration").await.len(), 1);
+    let issues = found(&house, "DetectedIssue").await;
+    assert!(
+        issues
+            .iter()
+            .any(|own| own["code"]["coding"][0]["code"] == "given-against"),
+        "{issues:?}"
+    );
+    // Somebody else who signs in on this device records nothing in it, and sees nobody of it.
+    house.clock.advance(3600);
+    let other = house
+        .signed_in(&tablet, "carer", "/medicines/round/device")
+        .await;
+    other.wait_for_text("You are signed in as").await;
+    assert!(!other.has("#round-people section").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_whose_time_is_over_goes_with_any_page() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let house = House::start().await;
+    let device = browser.device(390, 844).await;
+    let page = device.open(&house.address("/sign-in")).await;
+    // One round whose time is over, one whose is not, each with a dose that was sent and one that was not.
+    let holds = |name: &str, until: &str| {
+        format!(
+            "new Promise((done) => {{ const asked = indexedDB.open('theriac-round-{name}', 1);
+            asked.onupgradeneeded = () => {{ asked.result.createObjectStore('pack'); asked.result.createObjectStore('doses', {{ keyPath: 'id' }}); }};
+            asked.onsuccess = () => {{ const work = asked.result.transaction(['pack', 'doses'], 'readwrite');
+              work.objectStore('pack').put({{ pack: {{ until: {until} }}, clock: {{ server: 0, device: 0 }} }}, 'pack');
+              for (const state of ['sent', 'waits', 'told']) work.objectStore('doses').put({{ id: state, state }});
+              work.oncomplete = () => {{ asked.result.close(); done(true); }}; }}; }})"
+        )
+    };
+    page.run(&holds("old", "1")).await;
+    page.run(&holds("young", "Date.now() * 1000 + 3600e6"))
+        .await;
+    page.reload().await;
+    let left = |name: &str| {
+        format!(
+            "new Promise((done) => {{ const asked = indexedDB.open('theriac-round-{name}'); asked.onsuccess = () => {{
+              const work = asked.result.transaction(['pack', 'doses']); const packs = work.objectStore('pack').count(); const doses = work.objectStore('doses').getAllKeys();
+              work.oncomplete = () => {{ asked.result.close(); done(`${{packs.result}} ${{doses.result.join()}}`); }}; }}; }})"
+        )
+    };
+    page.wait_until(
+        "the old round to be gone",
+        &format!("{}.then((own) => own === '0 told,waits')", left("old")),
+    )
+    .await;
+    assert_eq!(page.run(&left("young")).await, json!("1 sent,told,waits"));
+    page.clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ill_server_is_as_good_as_none() {
+    let Some(browser) = required(Browser::start().await) else {
+        return;
+    };
+    let house = House::start().await;
+    let device = browser.device(390, 844).await;
+    let page = device.open(&house.address("/sign-in")).await;
+    let worker = web_edge::assets::WORKER;
+    let run = format!(
+        "(async () => {{ const answers = {{ ok: {{ status: 200 }}, out: {{ status: 0 }}, ill: {{ status: 503 }} }};
+        const told = []; const dropped = [];
+        for (const how of ['ok', 'out', 'ill', 'hangs', 'none']) {{
+          const own = {{ name: 'r/a/2', family: 'r/a/', page: '/p', kept: ['/p'] }};
+          const caches = {{ open: async () => ({{ match: async () => 'kept' }}), keys: async () => ['r/a/1', 'r/a/2', 'r/ab/1'], delete: async (name) => dropped.push(name) }};
+          const handlers = {{}}; const addEventListener = (name, own) => {{ handlers[name] = own; }};
+          const clients = {{ claim: async () => {{}} }}; const skipWaiting = () => {{}};
+          const fetch = async () => {{ if (how === 'hangs') return new Promise(() => {{}}); if (how === 'none') throw new Error('none'); return answers[how]; }};
+          {worker}
+          let answer; handlers.fetch({{ request: {{ method: 'GET', url: 'https://t/p' }}, respondWith: (own) => {{ answer = own; }} }});
+          const given = await answer; told.push(given === 'kept' ? 'kept' : String(given.status));
+          if (how === 'ok') {{ let done; handlers.activate({{ waitUntil: (own) => {{ done = own; }} }}); await done; }}
+        }}
+        return `${{told.join()}} ${{dropped.join()}}`; }})()"
+    );
+    // Only what this organisation kept of an earlier build goes.
+    assert_eq!(page.run(&run).await, json!("200,0,kept,kept,kept r/a/1"));
+    page.clean();
 }

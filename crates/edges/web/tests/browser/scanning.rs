@@ -212,6 +212,7 @@ async fn a_pack_is_matched_without_a_network() {
     phone.offline(true).await;
     page.reload().await;
     page.wait_for_text("No network.").await;
+    page.click("#round-gate button").await;
     page.click("#round-people summary").await;
     let scanned = async |text: &str| {
         page.fill("#p0-0-scan", text).await;

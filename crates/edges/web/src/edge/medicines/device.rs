@@ -2,11 +2,13 @@
 //! in with the session of whoever is signed in. Must not put anything about a patient into a page that the
 //! browser keeps.
 
+use std::fmt::Write as _;
+
 use app::AppError;
-use app::medicines::rounds::{RoundRequest, Taking, bring_back, take};
+use app::medicines::rounds::{RoundRequest, Taking, bring_back, person, take};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use kernel::Timestamp;
+use kernel::{LogicalId, Timestamp};
 use medication::rounds::Return;
 use serde_json::json;
 
@@ -17,13 +19,46 @@ use crate::pages::Shell;
 use crate::pages::rounds::DevicePage;
 
 /// The modules of the page.
-const MODULES: [&str; 5] = [
+const MODULES: [&str; 6] = [
     "round.js",
+    "round-decide.js",
     "round-limits.js",
     "round-store.js",
     "pack-scan.js",
     "scan.js",
 ];
+
+/// The address of the page for the place that was chosen: that round is taken along, and no other.
+pub fn address(visit: &Visit, asked: &RoundRequest) -> String {
+    let organization = asked.organization.as_ref().map(LogicalId::as_str);
+    let chosen = [
+        ("location", asked.location.as_deref()),
+        ("organization", organization),
+    ];
+    let chosen: Vec<String> = chosen
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value?))))
+        .collect();
+    let page = visit.href("/medicines/round/device");
+    if chosen.is_empty() {
+        page
+    } else {
+        format!("{page}?{}", chosen.join("&"))
+    }
+}
+
+/// A value of a query.
+fn escaped(text: &str) -> String {
+    let mut own = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            own.push(char::from(byte));
+        } else {
+            let _ = write!(own, "%{byte:02X}");
+        }
+    }
+    own
+}
 
 /// The page: nobody's name is on it, for the browser keeps it.
 pub async fn page(visit: Visit) -> Response {
@@ -45,8 +80,10 @@ pub async fn worker(visit: Visit) -> Response {
     let mut kept: Vec<String> = MODULES.map(assets::address).to_vec();
     kept.extend(["theriac.css", "theriac.js", "icon.svg"].map(assets::address));
     kept.push(page.clone());
-    let name = assets::address("").replace('/', "-");
-    let head = json!({ "name": format!("theriac-round{name}"), "page": page, "kept": kept });
+    // Every organisation keeps its own, of one build.
+    let family = format!("theriac-round{}", visit.href("/"));
+    let name = format!("{family}{}", assets::address(""));
+    let head = json!({ "name": name, "family": family, "page": page, "kept": kept });
     let text = format!("const own = {head};\n{}", assets::WORKER);
     let scope = visit.href("/medicines/round/device");
     let mut response = text.into_response();
@@ -75,6 +112,7 @@ pub async fn state(visit: Visit) -> Response {
     told(&json!({
         "csrf": visit.csrf(),
         "name": visit.caller.subject.actor().name,
+        "person": person(&visit.caller),
         "now": visit.app().now().as_micros(),
     }))
 }
@@ -98,9 +136,14 @@ pub async fn taken(visit: Visit, body: String) -> Response {
             let wrong = || AppError::Invalid("the device sent no clock or no id".to_owned());
             let asked = (|| {
                 let place = form.text("location").to_owned();
+                let organization = Some(form.text("organization")).filter(|own| !own.is_empty());
+                let organization = organization.map(str::parse).transpose();
                 Ok(Taking {
                     round: RoundRequest {
-                        organization: form.text("organization").parse().ok(),
+                        // What cannot be read is not everybody.
+                        organization: organization.map_err(|_| {
+                            AppError::Invalid("the branch is none: choose it again".to_owned())
+                        })?,
                         location: Some(place).filter(|own| !own.is_empty()),
                         ahead: 0,
                     },
@@ -141,5 +184,15 @@ pub async fn returned(visit: Visit, body: String) -> Response {
     match result.and_then(|own| Ok(serde_json::to_value(&own)?)) {
         Ok(value) => told(&value),
         Err(error) => refused(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn places_are_written_into_addresses() {
+        assert_eq!(escaped("North wing & Ä"), "North%20wing%20%26%20%C3%84");
     }
 }

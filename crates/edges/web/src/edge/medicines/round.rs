@@ -75,7 +75,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
             Field::select("ahead", "Doses that are due", times.collect()),
         ],
         stops: stops.collect(),
-        device: visit.href("/medicines/round/device"),
+        device: super::device::address(visit, &asked),
         handover: visit.href("/medicines/handover"),
         shell: visit.shell("Medication round"),
     };
