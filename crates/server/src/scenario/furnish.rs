@@ -216,9 +216,19 @@ async fn count(
     place: &str,
     (number, reason, counted): (&str, &str, Vec<Value>),
 ) -> Result<(), Failure> {
-    let body = json!({ "id": format!("demo-{number}"), "what": { "kind": "count",
-        "of": { "location": place }, "counted": counted, "reason": reason } });
+    let id = format!("demo-{number}");
     let moves = format!("stock/{item}/movements");
+    let known = made(stage, (Who::Nurse, Method::GET, &moves), &Value::Null).await?;
+    let known = known.get("movements").and_then(Value::as_array);
+    let mut known = known.into_iter().flatten();
+    if known.any(|own| own.get("id") == Some(&json!(id))) {
+        return Ok(());
+    }
+    let there = format!("stock/{item}");
+    let there = made(stage, (Who::Nurse, Method::GET, &there), &Value::Null).await?;
+    let seen = there.get("movements");
+    let body = json!({ "id": id, "what": { "kind": "count", "of": { "location": place },
+        "counted": counted, "seen": seen, "reason": reason } });
     made(stage, (Who::Nurse, Method::POST, &moves), &body).await?;
     Ok(())
 }

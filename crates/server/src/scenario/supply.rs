@@ -55,7 +55,9 @@ pub async fn listed(
 pub async fn keep(stage: &mut Stage, product: &str) -> Result<Value, Stop> {
     let own = |own: &Value| own.get("name") == Some(&json!(product));
     if let Some(kept) = listed(stage, "stock", own).await? {
-        return Ok(kept);
+        let address = stage.api(&format!("stock/{}", text_of(&kept, "id")?));
+        let call = (Method::GET, address.as_str());
+        return Ok(stage.ask(Who::Nurse, call, &Value::Null).await?.body);
     }
     let kept = json!({ "product": product, "unit": "{tablet}" });
     let call = (Who::Nurse, Method::POST, "stock", &kept);

@@ -199,6 +199,10 @@ impl House {
             "orders" => json!({ "kind": "direct", "partner": "none", "location": "a", "cycle": "x",
                 "lines": [{ "code": "1", "quantity": "1" }] }),
             "cancel" if path.contains("/orders/") => json!({ "reason": "x" }),
+            "plan" => {
+                json!({ "mode": "off", "cap": "0", "currency": "GBP", "days": 28, "reserveDays": 7 })
+            }
+            "run" => json!({}),
             "report" => json!({ "state": "acknowledged" }),
             "receive" => json!({ "note": "1", "things": [{ "label": "x", "quantity": "1" }] }),
             "catalogue" => json!([]),
