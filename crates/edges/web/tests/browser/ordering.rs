@@ -10,7 +10,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use app::ResourceKey;
 use app::medicines::orders::{partners, round};
+use app::record::update::update;
 use connect::{Client, ClientSettings, EgressPolicy, Limits, Resolver};
 use serde_json::json;
 use testkit::browser::{Browser, Page};
@@ -41,13 +43,19 @@ async fn home(pharmacy: &Pharmacy) -> House {
     };
     let client = Client::new(settings, Arc::new(Local), house.clock.clone()).unwrap();
     let _ = house.app.clone().reaching_out(Arc::new(client));
+    let admin = house.caller("admin").await;
     for resource in [
         json!({ "resourceType": "Organization", "id": "corner", "name": "Corner pharmacy" }),
         json!({ "resourceType": "Location", "id": "cupboard", "name": "Cupboard" }),
     ] {
-        house.put(&resource).await;
+        let ty = resource["resourceType"].as_str().unwrap();
+        let key = ResourceKey {
+            ty: house.app.definitions().resource(ty).unwrap(),
+            id: resource["id"].as_str().unwrap().parse().unwrap(),
+        };
+        let bytes = resource.to_string().into_bytes().into();
+        update(&house.app, &admin, &key, bytes, None).await.unwrap();
     }
-    let admin = house.caller("admin").await;
     let partner = partners::Partner {
         id: "corner".to_owned(),
         name: "Corner pharmacy".to_owned(),
@@ -124,7 +132,7 @@ async fn low_stock_is_ordered_approved_and_received_in_part() {
     )
     .await;
     send(&nurse, "/orders/new", &[("packs", "2")]).await;
-    says(&nurse, &["A draft", "56 tablet"]).await;
+    says(&nurse, &["A draft", "2 packs of 28"]).await;
     let order = nurse.address().await;
     let order = order.split('?').next().unwrap().to_owned();
     let id = order.rsplit('/').next().unwrap().to_owned();
