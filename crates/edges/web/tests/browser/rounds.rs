@@ -195,7 +195,7 @@ async fn line_of(page: &Page, medicine: &str) -> String {
 }
 
 /// Fills the form of a medicine and sends it.
-async fn recorded(page: &Page, medicine: &str, more: &[(&str, &str)]) {
+pub async fn recorded(page: &Page, medicine: &str, more: &[(&str, &str)]) {
     let key = line_of(page, medicine).await;
     let line = format!("#line-{key}");
     if !page.has(&format!("{line} details[open]")).await {
@@ -289,7 +289,7 @@ async fn as_needed_too_early_is_held_with_its_time() {
         .signed_in(&device, "carer", "/medicines/round/p1")
         .await;
     let filled = [("need", "headache"), ("reason", "known here")];
-    recorded(&page, "Morphine", &filled).await;
+    recorded(&page, "Paracetamol", &filled).await;
     page.wait_for_text("Saved.").await;
     house.clock.advance(3600);
     // An hour later the session has ended.
@@ -298,7 +298,7 @@ async fn as_needed_too_early_is_held_with_its_time() {
         .await;
     page.wait_for_text("Not before 05\u{2011}Mar\u{2011}2026 12:00")
         .await;
-    recorded(&page, "Morphine", &filled).await;
+    recorded(&page, "Paracetamol", &filled).await;
     page.wait_for("details[open]").await;
     page.wait_for_text("Too close").await;
     assert_eq!(found(&house, "MedicationAdministration").await.len(), 1);

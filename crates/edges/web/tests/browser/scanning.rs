@@ -21,7 +21,7 @@ use testkit::peers::required;
 
 use crate::house::House;
 use crate::limits::Dice;
-use crate::rounds::{at, found, given_on, home, order, taken_along};
+use crate::rounds::{at, found, given_on, home, order, recorded, taken_along};
 
 fn below(dice: &mut Dice, sides: usize) -> usize {
     usize::try_from(dice.roll(sides as u64)).unwrap()
@@ -326,11 +326,7 @@ async fn the_camera_fills_in_the_pack_where_the_browser_reads_codes() {
     page.click("[name^=scan-] + button").await;
     page.wait_for_text("The camera is not to be had").await;
     page.click("dialog button").await;
-    for number in 0..6 {
-        page.click(&format!("#rights-m0-{number}")).await;
-    }
-    page.fill("#reason-m0", "known here").await;
-    page.follow("#line-m0 form > button").await;
+    recorded(&page, "Paracetamol", &[("reason", "known here")]).await;
     page.wait_for_text("Saved.").await;
     let stored = found(&house, "MedicationAdministration").await;
     assert!(stored[0].to_string().contains("20260A"));

@@ -32,6 +32,10 @@ async fn ward() -> (House, Browser) {
     house
         .put(&doctor, &order("fol", "Folic acid 5mg tablet", 1))
         .await;
+    // What the house has otherwise cannot be read: with it, every dose would want a reason.
+    let mut other = order("ash-m1", "Paracetamol 500mg tablet", 1);
+    other["status"] = json!("cancelled");
+    house.put(&doctor, &other).await;
     let nurse = house.signed_in("ash", "nurse").await;
     (house, nurse)
 }

@@ -100,3 +100,197 @@ fn a_voided_dose_is_not_the_first() {
         assert!(found.reasons.contains(&own), "{:?}", found.reasons);
     }
 }
+
+#[test]
+fn what_is_sent_twice_off_the_schedule_is_pointed_out() {
+    let order = Order::check(order("order-1", PARACETAMOL, NEEDED)).unwrap();
+    let free = |id: &str, at: &str| record(id, &order, None, at);
+    // The seconds between, whether another person, whether another device: whether it is pointed out.
+    for (second, other, device, double) in [
+        (59, false, false, true),
+        (61, false, false, false),
+        (1799, true, false, true),
+        (1801, true, false, false),
+        (1799, false, true, true),
+    ] {
+        let first = free("first", "2026-03-05T08:00:00Z");
+        let mut next = first.clone();
+        next.id = "next".parse().unwrap();
+        next.happened = first.happened.plus_seconds(second);
+        if other {
+            next.giver = "nurse-2".parse().unwrap();
+        }
+        next.device = device.then(|| "phone".parse().unwrap());
+        let found = Book::of([first, next]).possible_doubles();
+        assert_eq!(
+            found.len(),
+            usize::from(double),
+            "{second} {other} {device}"
+        );
+    }
+    // Before it is stored it wants a reason.
+    let mut case = good(PARACETAMOL, NEEDED);
+    case.needed = true;
+    case.before.push(free("earlier", "2026-03-05T08:04:30Z"));
+    let double = |found: &Decision| {
+        let mut reasons = found.reasons.iter();
+        let own = reasons.find(|(_, why)| matches!(why, Why::PossibleDouble { .. }));
+        own.map(|(verdict, _)| *verdict)
+    };
+    assert_eq!(double(&decide(case)), Some(Verdict::Block));
+    let mut case = good(PARACETAMOL, NEEDED);
+    case.needed = true;
+    case.before.push(free("earlier", "2026-03-05T08:04:30Z"));
+    case.record = |own| own.reason = Some("two patches were due".to_owned());
+    assert_eq!(double(&decide(case)), Some(Verdict::Warn));
+}
+
+#[test]
+fn a_due_dose_gets_one_outcome_and_a_record_one_correction() {
+    let order = Order::check(order("order-1", PARACETAMOL, TABLETS)).unwrap();
+    let slots = order.slots(
+        &home(),
+        at("2026-03-05T00:00:00Z"),
+        at("2026-03-06T00:00:00Z"),
+    );
+    let slots = slots.unwrap();
+    let of = |id: &str| record(id, &order, slots.first(), "2026-03-05T08:00:00Z");
+    let correcting = |id: &str, of_id: &str, void: bool| Record {
+        corrects: Some(Correction {
+            of: of_id.parse().unwrap(),
+            reason: "wrong line".to_owned(),
+            void,
+        }),
+        outcome: Outcome::Refused,
+        reason: Some("spat out".to_owned()),
+        ..of(id)
+    };
+    let mut book = Book::default();
+    assert_eq!(book.record(of("a")), Ok(()));
+    assert_eq!(book.record(of("a")), Ok(()), "sent twice is once");
+    assert!(matches!(book.record(of("b")), Err(Refused::Closed { .. })));
+    let mut changed = of("a");
+    changed.outcome = Outcome::Vomited;
+    changed.reason = Some("at once".to_owned());
+    assert_eq!(book.record(changed), Err(Refused::IdTaken));
+    assert_eq!(
+        book.record(correcting("c", "nothing", false)),
+        Err(Refused::NothingToCorrect)
+    );
+    assert_eq!(book.record(correcting("c", "a", false)), Ok(()));
+    assert_eq!(
+        book.record(correcting("d", "a", false)),
+        Err(Refused::CorrectedAlready)
+    );
+    let state = book.state(&slots[0].key);
+    assert!(matches!(state, SlotState::Closed(one) if one.outcome == Outcome::Refused));
+    assert_eq!(book.all().count(), 2, "nothing is overwritten");
+    assert_eq!(
+        book.history().entries().len(),
+        0,
+        "a refused dose does not count"
+    );
+    // A void of a mistaken correction: what was given stands again, and counts.
+    assert_eq!(book.record(correcting("e", "c", true)), Ok(()));
+    let state = book.state(&slots[0].key);
+    assert!(matches!(state, SlotState::Closed(one) if one.outcome == Outcome::Given));
+    assert_eq!(book.history().entries().len(), 1);
+    assert!(matches!(book.record(of("f")), Err(Refused::Closed { .. })));
+    // A void of the dose itself takes the outcome away: the due dose is open again.
+    assert_eq!(book.record(correcting("g", "a", true)), Ok(()));
+    assert_eq!(book.state(&slots[0].key), SlotState::Open);
+    // A void of that void brings it back.
+    let mut back = book.clone();
+    assert_eq!(back.record(correcting("h", "g", true)), Ok(()));
+    assert!(matches!(back.state(&slots[0].key), SlotState::Closed(one) if one.id == of("a").id));
+    assert_eq!(book.record(of("f")), Ok(()));
+}
+
+#[test]
+fn every_outcome_means_something_in_fhir() {
+    let shown: Vec<String> = Outcome::ALL
+        .iter()
+        .map(|own| {
+            let meaning = own.meaning();
+            assert_eq!(Outcome::of(own.code()), Some(*own));
+            let flags = [
+                (meaning.counts, "counts"),
+                (meaning.reason, "reason"),
+                (meaning.used, "used"),
+            ];
+            let flags: Vec<&str> = flags.iter().filter(|f| f.0).map(|f| f.1).collect();
+            format!("{} {} {}", own.code(), meaning.status, flags.join(" "))
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    given completed counts used
+    self-administered completed counts used
+    refused not-done reason
+    withheld not-done reason
+    not-available not-done 
+    asleep not-done 
+    away not-done reason
+    vomited completed counts reason used
+    destroyed not-done reason used
+    other not-done reason
+    ");
+}
+
+/// Records of two due doses and none, from three devices, some corrected, some under one id.
+pub(crate) fn some_records() -> impl Strategy<Value = Vec<Record>> {
+    let order = Order::check(order("order-1", PARACETAMOL, TABLETS)).unwrap();
+    let slots = order.slots(
+        &home(),
+        at("2026-03-05T00:00:00Z"),
+        at("2026-03-06T00:00:00Z"),
+    );
+    let slots = slots.unwrap();
+    let one = (0u8..6, 0usize..3, 0usize..10, 0i64..600, 0u8..8, 0u8..3);
+    let one = one.prop_map(move |(id, slot, outcome, minute, corrects, device)| {
+        let mut own = record(
+            &format!("r{id}"),
+            &order,
+            slots.get(slot),
+            "2026-03-05T07:00:00Z",
+        );
+        own.happened = own.happened.plus_seconds(minute * 60);
+        own.entered = own.happened;
+        own.outcome = Outcome::ALL[outcome];
+        own.reason = Some("why".to_owned());
+        own.device = Some(format!("device-{device}").parse().unwrap());
+        if corrects < 6 && corrects != id {
+            own.corrects = Some(Correction {
+                of: format!("r{corrects}").parse().unwrap(),
+                reason: "wrong".to_owned(),
+                void: minute % 5 == 0,
+            });
+        }
+        own
+    });
+    proptest::collection::vec(one, 0..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Joining records is idempotent, commutative and associative, and loses none.
+    #[test]
+    fn joining_records_has_one_result(records in some_records(), turn in 0usize..8, cut in 0usize..8) {
+        let whole = Book::of(records.clone());
+        let mut turned = records.clone();
+        turned.reverse();
+        let turn = turn.min(turned.len());
+        turned.rotate_left(turn);
+        prop_assert_eq!(&Book::of(turned), &whole);
+        prop_assert_eq!(&Book::of(records.iter().chain(&records).cloned()), &whole);
+        let (left, right) = records.split_at(cut.min(records.len()));
+        let (left, right) = (Book::of(left.to_vec()), Book::of(right.to_vec()));
+        prop_assert_eq!(&left.clone().joined(right.clone()), &whole);
+        prop_assert_eq!(&right.joined(left), &whole);
+        for record in &records {
+            let kept = whole.all().chain(whole.clashing()).any(|own| own == record);
+            prop_assert!(kept, "{record:?} is lost");
+        }
+        prop_assert_eq!(whole.possible_doubles(), Book::of(records).possible_doubles());
+    }
+}
