@@ -716,3 +716,62 @@ fn as_needed_has_a_reason_an_interval_and_a_follow_up() {
         assert_eq!(found.next, Next::At(at(next)));
     }
 }
+
+/// Records of two due doses and none, from three devices, some corrected, some under one id.
+pub(crate) fn some_records() -> impl Strategy<Value = Vec<Record>> {
+    let order = Order::check(order("order-1", PARACETAMOL, TABLETS)).unwrap();
+    let slots = order.slots(
+        &home(),
+        at("2026-03-05T00:00:00Z"),
+        at("2026-03-06T00:00:00Z"),
+    );
+    let slots = slots.unwrap();
+    let one = (0u8..6, 0usize..3, 0usize..10, 0i64..600, 0u8..8, 0u8..3);
+    let one = one.prop_map(move |(id, slot, outcome, minute, corrects, device)| {
+        let mut own = record(
+            &format!("r{id}"),
+            &order,
+            slots.get(slot),
+            "2026-03-05T07:00:00Z",
+        );
+        own.happened = own.happened.plus_seconds(minute * 60);
+        own.entered = own.happened;
+        own.outcome = Outcome::ALL[outcome];
+        own.reason = Some("why".to_owned());
+        own.device = Some(format!("device-{device}").parse().unwrap());
+        if corrects < 6 && corrects != id {
+            own.corrects = Some(Correction {
+                of: format!("r{corrects}").parse().unwrap(),
+                reason: "wrong".to_owned(),
+                void: minute % 5 == 0,
+            });
+        }
+        own
+    });
+    proptest::collection::vec(one, 0..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Joining records is idempotent, commutative and associative, and loses none.
+    #[test]
+    fn joining_records_has_one_result(records in some_records(), turn in 0usize..8, cut in 0usize..8) {
+        let whole = Book::of(records.clone());
+        let mut turned = records.clone();
+        turned.reverse();
+        let turn = turn.min(turned.len());
+        turned.rotate_left(turn);
+        prop_assert_eq!(&Book::of(turned), &whole);
+        prop_assert_eq!(&Book::of(records.iter().chain(&records).cloned()), &whole);
+        let (left, right) = records.split_at(cut.min(records.len()));
+        let (left, right) = (Book::of(left.to_vec()), Book::of(right.to_vec()));
+        prop_assert_eq!(&left.clone().joined(right.clone()), &whole);
+        prop_assert_eq!(&right.joined(left), &whole);
+        for record in &records {
+            let kept = whole.all().chain(whole.clashing()).any(|own| own == record);
+            prop_assert!(kept, "{record:?} is lost");
+        }
+        prop_assert_eq!(whole.possible_doubles(), Book::of(records).possible_doubles());
+    }
+}

@@ -2,6 +2,7 @@
 //! approved by somebody else, sent to a pharmacy, and half of it is booked in.
 
 #![expect(
+    clippy::indexing_slicing,
     clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and tells its story in one piece"
