@@ -6,17 +6,14 @@ use app::medicines::give::Dose;
 use app::medicines::register::pages;
 use app::medicines::scan::scan;
 use app::medicines::stock::dose::Said;
-use app::medicines::stock::forecast::{self, Lasting};
 use app::medicines::stock::keep::{self, Keep, Stated};
 use app::medicines::stock::moves::{Move, Wanted};
 use app::medicines::stock::{From, look};
 use kernel::Category;
 use medication::administration::PackState;
-use medication::stock::{Batch, Lasts, Opened, Recall, VarianceReason};
-use serde_json::json;
+use medication::stock::{Batch, Opened, Recall, VarianceReason};
 
 use crate::doses::{MORNING, blocked, due, order, record, scheduled};
-use crate::house::patient;
 use crate::register::controlled;
 use crate::stock::{
     PARACETAMOL, act, at, batch, category, count, first, home, kept, moved, receipt, total,
@@ -234,7 +231,7 @@ async fn a_pack_that_nobody_could_check_is_taken_in_with_a_reason_and_says_so() 
         code: None,
     };
     let admin = house.admin("ash").await;
-    let own = json!({ "resourceType": "Medication", "id": "own", "code": { "text": "Ibuprofen" } });
+    let own = serde_json::json!({ "resourceType": "Medication", "id": "own", "code": { "text": "Ibuprofen" } });
     house.put(&admin, &own).await.unwrap();
     let own = keep::keep(&house.app, &nurse, by_hand).await.unwrap();
     let scanned = |scan: &str, unchecked: Option<&str>| Wanted::Receipt {
@@ -270,61 +267,4 @@ async fn a_pack_that_nobody_could_check_is_taken_in_with_a_reason_and_says_so() 
     let checked = scanned(&pack("Y"), Some(why));
     let came = act(&house, &nurse, &item, moved("u6", checked)).await;
     assert_eq!(came.unwrap().moved.unchecked, None);
-}
-
-#[tokio::test]
-async fn days_left_leave_no_resident_out() {
-    let (house, nurse) = home(&[order("o1", PARACETAMOL, &scheduled(2))]).await;
-    let item = kept(&house, &nurse, PARACETAMOL).await;
-    let came = moved("r1", receipt("cupboard", 80, first()));
-    act(&house, &nurse, &item, came).await.unwrap();
-    let lasting = async || {
-        let found = forecast::days_left(&house.app, &nurse, &item.id).await;
-        found.unwrap()
-    };
-    let days = |own: &Lasting| match own.days.map(|own| own.soonest) {
-        Some(Lasts::Until { days, .. }) => days,
-        other => panic!("{other:?}: {own:?}"),
-    };
-    // Prescribed by name and not taken yet: four a day.
-    let one = lasting().await;
-    assert_eq!((days(&one[0]), one[0].orders.len()), (20, 1));
-    // Another resident, by a Medication that is the same product.
-    let doctor = house.doctor().await;
-    let owner = house.read(&doctor, "Patient/p1").await.unwrap();
-    let mut person = patient("p2", "Ward");
-    person["managingOrganization"] = owner["managingOrganization"].clone();
-    house.put(&doctor, &person).await.unwrap();
-    let admin = house.admin("ash").await;
-    let same =
-        json!({ "resourceType": "Medication", "id": "same", "code": { "text": PARACETAMOL } });
-    house.put(&admin, &same).await.unwrap();
-    let mut own = order("o2", PARACETAMOL, &scheduled(2));
-    own.as_object_mut()
-        .unwrap()
-        .remove("medicationCodeableConcept");
-    own["medicationReference"] = json!({ "reference": "Medication/same" });
-    own["subject"] = json!({ "reference": "Patient/p2" });
-    house.put(&doctor, &own).await.unwrap();
-    let both = lasting().await;
-    assert_eq!((days(&both[0]), both[0].orders.len()), (10, 2));
-    // What nobody manages may be drawn on by residents whom the nurse does not reach.
-    let shed = json!({ "resourceType": "Location", "id": "shed", "name": "Shed" });
-    house.put(&admin, &shed).await.unwrap();
-    let came = moved("r2", receipt("shed", 5, first()));
-    act(&house, &nurse, &item, came).await.unwrap();
-    for own in lasting().await {
-        let is_shed = own.place == at("shed");
-        assert_eq!(own.days.is_none(), is_shed, "{own:?}");
-        assert_eq!(own.unknown.is_empty(), !is_shed, "{own:?}");
-    }
-    // An order of which nobody knows whether it is in force.
-    own["id"] = json!("o3");
-    own["status"] = json!("unknown");
-    house.put(&doctor, &own).await.unwrap();
-    let found = lasting().await;
-    let cupboard = found.iter().find(|own| own.place == at("cupboard"));
-    let cupboard = cupboard.unwrap();
-    assert!(cupboard.days.is_none(), "{cupboard:?}");
-    assert!(cupboard.unknown[0].contains("unknown"), "{cupboard:?}");
 }

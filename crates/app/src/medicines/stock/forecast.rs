@@ -15,11 +15,10 @@ use medication::supply::{Cycle, Need, need};
 use rust_decimal::Decimal;
 use store::ResourceKey;
 
-use super::keep::coded;
 use super::look::{between, reached};
-use super::places::{Place, home_of, organizations, plain, runs};
+use super::places::Place;
 use super::shelf::Shelf;
-use super::{Item, Moved, refuse};
+use super::{Moved, refuse};
 use crate::App;
 use crate::admin::allow;
 use crate::context::Caller;
@@ -83,78 +82,38 @@ pub struct Otherwise<'a> {
     pub own: bool,
 }
 
-/// The patients of the orders in force that the caller reaches, by what is ordered.
-#[derive(Default)]
-pub struct Prescribed {
-    /// By the product of the dictionary.
-    products: BTreeMap<String, BTreeSet<LogicalId>>,
-    /// By the Medication that the order refers to.
-    medications: BTreeMap<String, BTreeSet<LogicalId>>,
-}
+/// The patients of the orders in force that the caller reaches, by the product of the dictionary.
+pub struct Prescribed(BTreeMap<String, BTreeSet<LogicalId>>);
 
 /// Most orders in force that are looked at.
 const ORDERS: u32 = 20_000;
 
 impl Prescribed {
-    /// Reads them, also those of whose status nobody knows.
+    /// Reads them.
     pub async fn load(app: &App, caller: &Caller) -> Result<Self, AppError> {
         let request = SearchRequest {
             ty: resource_type(app, "MedicationRequest")?,
-            params: vec![("status".to_owned(), "active,unknown".to_owned())],
+            params: vec![("status".to_owned(), "active".to_owned())],
             lenient: false,
         };
         let known = crate::medicines::sources(app).await?;
         let (found, _) = whole(app, caller, &request, ORDERS).await?;
-        let mut all = Self::default();
+        let mut all: BTreeMap<String, BTreeSet<LogicalId>> = BTreeMap::new();
         for version in found {
             let held = crate::medicines::regimen::held(version)?;
-            let order = held.root();
-            let Some(patient) = patient_of(order) else {
-                continue;
-            };
-            let reference = order.get("medicationReference");
-            if let Some(reference) = reference.and_then(|own| own.get_str("reference")) {
-                let own = all.medications.entry(reference.into_owned()).or_default();
-                own.insert(patient);
-            } else if let Some(product) = facts::product(&known.dictionary, order, &()) {
-                let own = all.products.entry(product.name.clone()).or_default();
-                own.insert(patient);
+            let product = facts::product(&known.dictionary, held.root(), &());
+            if let (Some(product), Some(patient)) = (product, patient_of(held.root())) {
+                all.entry(product.name.clone()).or_default().insert(patient);
             }
         }
-        // What an order refers to may be a product by another name.
-        for (reference, patients) in &all.medications {
-            let id = reference.strip_prefix("Medication/");
-            let Some(id) = id.and_then(|own| own.parse::<LogicalId>().ok()) else {
-                continue;
-            };
-            let Some(document) = plain(app, caller, "Medication", &id).await? else {
-                continue;
-            };
-            let Some(request) = coded(&document)? else {
-                continue;
-            };
-            if let Some(product) = facts::product(&known.dictionary, request.root(), &()) {
-                let own = all.products.entry(product.name.clone()).or_default();
-                own.extend(patients.iter().cloned());
-            }
-        }
-        Ok(all)
+        Ok(Self(all))
     }
 
-    /// The patients with an order of a medicine.
-    fn of(&self, item: &Item) -> BTreeSet<LogicalId> {
-        let product = item
-            .product
-            .as_deref()
-            .and_then(|own| self.products.get(own));
-        let medication = item.medication.as_deref();
-        let medication = medication.and_then(|own| self.medications.get(own));
+    fn of(&self, product: Option<&str>) -> BTreeSet<LogicalId> {
         product
-            .into_iter()
-            .chain(medication)
-            .flatten()
+            .and_then(|own| self.0.get(own))
             .cloned()
-            .collect()
+            .unwrap_or_default()
     }
 }
 
@@ -174,14 +133,7 @@ struct Drawn {
     draws: BTreeMap<LogicalId, Draws>,
     /// From where each drew last.
     last: BTreeMap<LogicalId, Account>,
-    /// From where each draws who has not drawn yet: the first common place where they live.
-    first: BTreeMap<LogicalId, Account>,
-    /// Common places on which residents may draw whom the caller does not reach.
-    beyond: BTreeSet<Account>,
 }
-
-/// What is said where a caller does not reach everybody who draws on a place.
-const BEYOND: &str = "orders of residents of other branches are out of reach";
 
 impl Drawn {
     async fn load(
@@ -205,6 +157,7 @@ impl Drawn {
                 .iter()
                 .filter_map(|own| own.resident().map(|own| own.0.clone())),
         );
+        residents.extend(ordered(app, caller, shelf).await?);
         residents.extend(more);
         residents.retain(|own| !hidden.contains(own));
         if residents.len() > MOST {
@@ -213,24 +166,16 @@ impl Drawn {
                 residents.len()
             ));
         }
-        let common = Common::load(app, caller, &accounts).await?;
         let mut draws: BTreeMap<LogicalId, Draws> = BTreeMap::new();
-        let mut first = BTreeMap::new();
         for resident in residents {
             let own = of_resident(app, caller, shelf, (&resident, &recent)).await?;
-            let home = home_of(app, caller, &ResidentId(resident.clone())).await?;
-            if let Some(account) = common.first_of(home.as_ref()) {
-                first.insert(resident.clone(), account.clone());
-            }
             draws.insert(resident, own);
         }
         Ok(Self {
-            beyond: common.beyond(caller),
             accounts,
             hidden,
             draws,
             last,
-            first,
         })
     }
 
@@ -250,10 +195,11 @@ impl Drawn {
         if self.accounts.iter().any(own) {
             return false;
         }
+        let mut common = self.accounts.iter().filter(|own| own.resident().is_none());
         let last = self.last.get(resident);
         match last.filter(|last| last.resident().is_none() && self.accounts.contains(last)) {
             Some(last) => last == account,
-            None => self.first.get(resident) == Some(account),
+            None => common.next() == Some(account),
         }
     }
 
@@ -268,53 +214,14 @@ impl Drawn {
     }
 }
 
-/// The common places with what is there, each with the Organizations that manage it.
-struct Common(Vec<(Account, Vec<LogicalId>)>);
-
-impl Common {
-    async fn load(app: &App, caller: &Caller, accounts: &[Account]) -> Result<Self, AppError> {
-        let mut found = Vec::new();
-        for account in accounts.iter().filter(|own| own.resident().is_none()) {
-            if let Some(location) = account.location() {
-                let of = organizations(app, caller, location).await?;
-                found.push((account.clone(), of));
-            }
-        }
-        Ok(Self(found))
-    }
-
-    /// The first on which a resident of a house may draw.
-    fn first_of(&self, home: Option<&LogicalId>) -> Option<&Account> {
-        let mut own = self.0.iter();
-        let near = |of: &[LogicalId]| of.is_empty() || home.is_none_or(|own| of.contains(own));
-        own.find(|(_, of)| near(of)).map(|(account, _)| account)
-    }
-
-    /// Those of which a caller does not reach everybody who may draw on them.
-    fn beyond(&self, caller: &Caller) -> BTreeSet<Account> {
-        let own = self.0.iter();
-        let out = own.filter(|(_, of)| !runs(&caller.subject, of));
-        out.map(|(account, _)| account.clone()).collect()
-    }
-}
-
 /// For how long what is there of a medicine lasts, place by place.
 pub async fn days_left(app: &App, caller: &Caller, id: &ItemId) -> Result<Vec<Lasting>, AppError> {
     allow(app, caller, Interaction::ViewStock).await?;
     let shelf = Shelf::open(app, caller, id).await?;
-    // Too many orders to look through are no reason to show nothing of the stock.
-    let (prescribed, many) = match Prescribed::load(app, caller).await {
-        Err(AppError::TooLarge(why)) => (Prescribed::default(), Some(why)),
-        other => (other?, None),
-    };
-    let drawn = Drawn::load(app, caller, &shelf, prescribed.of(&shelf.item)).await?;
+    let drawn = Drawn::load(app, caller, &shelf, BTreeSet::new()).await?;
     let each = drawn.places().map(|(account, place)| {
         let draws = drawn.on(account).map(|own| own.1);
-        let mut own = lasting(app, &shelf, (account, place), draws);
-        let beyond = drawn.beyond.contains(account).then(|| BEYOND.to_owned());
-        own.unknown.extend(beyond.into_iter().chain(many.clone()));
-        own.days = own.days.filter(|_| own.unknown.is_empty());
-        own
+        lasting(app, &shelf, (account, place), draws)
     });
     Ok(each.collect())
 }
@@ -330,7 +237,7 @@ pub async fn needed(
 ) -> Result<Vec<Needed>, AppError> {
     allow(app, caller, Interaction::ViewStock).await?;
     let shelf = Shelf::open(app, caller, id).await?;
-    let more = prescribed.of(&shelf.item);
+    let more = prescribed.of(shelf.item.product.as_deref());
     let drawn = Drawn::load(app, caller, &shelf, more).await?;
     let now = app.now();
     let mut found = Vec::new();
@@ -345,15 +252,12 @@ pub async fn needed(
             let book = &shelf.book;
             book.usable_in_time(account, regimens, now, until)
         };
-        let (need, mut unknown) = told(&shelf, (cycle, now), &draws, own);
-        if drawn.beyond.contains(account) {
-            unknown.push(BEYOND.to_owned());
-        }
+        let told = told(&shelf, (cycle, now), &draws, own);
         found.push(Needed {
             location: Some(place.location),
             resident: place.resident,
-            need: need.filter(|_| unknown.is_empty()),
-            unknown,
+            need: told.0,
+            unknown: told.1,
         });
     }
     let homeless: Vec<&LogicalId> = homeless.into_iter().collect();
@@ -521,6 +425,32 @@ fn drawn_from(recent: &[Moved]) -> BTreeMap<LogicalId, Account> {
         .collect()
 }
 
+/// The patients who have an order of this very Medication.
+async fn ordered(
+    app: &App,
+    caller: &Caller,
+    shelf: &Shelf,
+) -> Result<BTreeSet<LogicalId>, AppError> {
+    let Some(medication) = &shelf.item.medication else {
+        return Ok(BTreeSet::new());
+    };
+    let request = SearchRequest {
+        ty: resource_type(app, "MedicationRequest")?,
+        params: vec![
+            ("medication".to_owned(), medication.clone()),
+            ("status".to_owned(), "active".to_owned()),
+        ],
+        lenient: false,
+    };
+    let (found, _) = whole(app, caller, &request, 1000).await?;
+    let mut patients = BTreeSet::new();
+    for version in found {
+        let held = crate::medicines::regimen::held(version)?;
+        patients.extend(patient_of(held.root()));
+    }
+    Ok(patients)
+}
+
 /// Whether an order is of this medicine.
 fn is_of(shelf: &Shelf, ground: &Ground, order: Value<'_>) -> bool {
     let reference = order.get("medicationReference");
@@ -554,12 +484,6 @@ async fn of_resident(
     for held in &ground.regimen.medicines {
         let name = held.name();
         if !name.starts_with("MedicationRequest/") || !is_of(shelf, &ground, held.root()) {
-            continue;
-        }
-        if held.root().get_str("status").as_deref() == Some("unknown") {
-            found
-                .unknown
-                .push(format!("{name}: its status is unknown, ask the prescriber"));
             continue;
         }
         let own = ground.orders.iter().find(|own| own.name == name);

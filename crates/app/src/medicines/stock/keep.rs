@@ -1,7 +1,6 @@
 //! Which medicines are kept, when they are low, what was opened or called back, how far a reorder is. Must
 //! not move anything: a balance comes of movements alone.
 
-use fhir::json::{Document, Limits};
 use identity::Interaction;
 use kernel::LogicalId;
 use ledger::leaf::Class as Word;
@@ -126,17 +125,6 @@ struct Found {
     medication: Option<String>,
 }
 
-/// What a Medication is, as an order would say it; none where it has no code.
-pub(super) fn coded(medication: &Document) -> Result<Option<Document>, AppError> {
-    let Some(code) = medication.root().get("code") else {
-        return Ok(None);
-    };
-    let code: serde_json::Value = serde_json::from_slice(code.raw())?;
-    let request = json!({ "medicationCodeableConcept": code }).to_string();
-    let request = Document::parse(request.into_bytes(), &Limits::default())?;
-    Ok(Some(request))
-}
-
 async fn found(app: &App, caller: &Caller, keep: &Keep) -> Result<Found, AppError> {
     let known = sources(app).await?;
     let dictionary = &known.dictionary;
@@ -147,9 +135,13 @@ async fn found(app: &App, caller: &Caller, keep: &Keep) -> Result<Found, AppErro
                 "Medication/{id} is not in the record: add it first"
             ));
         };
-        let Some(request) = coded(&document)? else {
-            return refuse(format!("Medication/{id} has no code: say what it is"));
+        let code = document.root().get("code");
+        let code: serde_json::Value = match code {
+            Some(code) => serde_json::from_slice(code.raw())?,
+            None => return refuse(format!("Medication/{id} has no code: say what it is")),
         };
+        let request = json!({ "medicationCodeableConcept": code }).to_string();
+        let request = fhir::json::Document::parse(request.into_bytes(), &Default::default())?;
         let knowledge = known.knowledge;
         let name = facts::medicine(knowledge, dictionary, request.root(), &()).name;
         return Ok(Found {

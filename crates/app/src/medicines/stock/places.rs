@@ -265,7 +265,7 @@ pub(crate) fn is_at_hand(who: &Subject, organizations: &[LogicalId]) -> bool {
 }
 
 /// Whether somebody belongs to the whole tenant, or to a branch with one of these Organizations.
-pub(super) fn runs(who: &Subject, organizations: &[LogicalId]) -> bool {
+fn runs(who: &Subject, organizations: &[LogicalId]) -> bool {
     who.standings().iter().any(|own| match &own.reach {
         Reach::Tenant => true,
         Reach::Branches(links) => links
