@@ -374,7 +374,7 @@ mod tests {
 
     #[test]
     fn every_scenario_is_shown_by_tests_at_both_edges() {
-        assert!(scenarios(&root()).unwrap() >= 7);
+        assert!(scenarios(&root()).unwrap() >= 8);
         let page = std::fs::read_to_string(root().join(SCENARIOS)).unwrap();
         for (from, to, expected) in [
             ("#two_devices_bring", "#nobody_brings", "which is not in"),
