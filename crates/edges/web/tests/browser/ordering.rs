@@ -114,11 +114,11 @@ async fn low_stock_is_ordered_approved_and_received_in_part() {
     nurse.follow("a[href$='/receive']").await;
     let came = [("units", "12"), ("lot", "A1"), ("expiry", "2028-01-31")];
     send(&nurse, "/receive", &came).await;
-    says(&nurse, &["12 tablet held. No order."]).await;
+    says(&nurse, &["12 tablets held. No order."]).await;
     nurse.follow("a[href$='/waste']").await;
     let broken = [("units", "2"), ("method", "denatured")];
     send(&nurse, "/waste", &broken).await;
-    says(&nurse, &["10 tablet held. To be ordered."]).await;
+    says(&nurse, &["10 tablets held. To be ordered."]).await;
     let item = nurse.address().await;
     let item = item.split('?').next().unwrap().to_owned();
 
@@ -140,7 +140,7 @@ async fn low_stock_is_ordered_approved_and_received_in_part() {
     nurse.follow("form[action$='/approve'] button").await;
     says(&nurse, &["ask somebody else"]).await;
     nurse.go(&item).await;
-    says(&nurse, &["10 tablet held. Requested.", "Order of goods"]).await;
+    says(&nurse, &["10 tablets held. Requested.", "Order of goods"]).await;
     let below = format!("/medicines/orders/{id}");
     let doctor = house.signed_in(&desk, "doctor", &below).await;
     doctor.follow("form[action$='/approve'] button").await;
@@ -152,7 +152,7 @@ async fn low_stock_is_ordered_approved_and_received_in_part() {
     assert_eq!(round(&house.app, Uuid::from_u128(1)).await.unwrap(), 1);
     assert_eq!(pharmacy.orders().len(), 1);
     nurse.go(&item).await;
-    says(&nurse, &["10 tablet held. Ordered."]).await;
+    says(&nurse, &["10 tablets held. Ordered."]).await;
 
     // Half of it comes, and is booked in twice with the same note.
     nurse.go(&order).await;
@@ -171,7 +171,7 @@ async fn low_stock_is_ordered_approved_and_received_in_part() {
     says(
         &nurse,
         &[
-            "38 tablet held. Partly received.",
+            "38 tablets held. Partly received.",
             "B7",
             "Owing",
             "1 to chase",

@@ -218,8 +218,10 @@ pub async fn recorded(page: &Page, medicine: &str, more: &[(&str, &str)]) {
     for (field, value) in more {
         page.fill(&format!("#{field}-{key}"), value).await;
     }
-    page.follow(&format!("{line} form button:not([disabled])"))
-        .await;
+    page.follow(&format!(
+        "{line} form button:not([disabled], [type=button])"
+    ))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
