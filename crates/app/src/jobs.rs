@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use identity::{SystemTask, system_scope};
 use kernel::{TenantId, TenantScope};
 use store::{CommitError, Doc, DocExpected, DocKind, DocWrite};
@@ -206,6 +207,8 @@ pub struct Schedule {
     pub orders: Duration,
     /// Between two looks at search parameters that tenants define.
     pub search_parameters: Duration,
+    /// Between two looks for houses where what is needed of medicines is to be counted.
+    pub ordering: Duration,
 }
 
 impl Default for Schedule {
@@ -216,6 +219,7 @@ impl Default for Schedule {
             bulk: Duration::from_secs(15),
             orders: Duration::from_secs(5),
             search_parameters: Duration::from_secs(2),
+            ordering: Duration::from_mins(1),
         }
     }
 }
@@ -227,6 +231,32 @@ pub async fn run(
     schedule: Schedule,
     stop: impl std::future::Future<Output = ()> + Send,
 ) {
+    let stop = stop.shared();
+    // Counting a large house takes a while: it keeps none of the others waiting.
+    tokio::join!(
+        each(&app, holder, &schedule, stop.clone()),
+        ordering(&app, holder, &schedule, stop),
+    );
+}
+
+/// Orders that houses want by the clock.
+async fn ordering(app: &App, holder: Uuid, schedule: &Schedule, stop: impl Future<Output = ()>) {
+    let mut looks = tokio::time::interval(schedule.ordering);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = looks.tick() => {
+                let work = crate::medicines::orders::daily::round(app, holder);
+                if let Err(error) = noted(app, "ordering", Box::pin(work)).await {
+                    tracing::warn!(%error, "houses were not looked through for what they need");
+                }
+            }
+        }
+    }
+}
+
+async fn each(app: &App, holder: Uuid, schedule: &Schedule, stop: impl Future<Output = ()>) {
     let mut checkpoints = tokio::time::interval(schedule.checkpoints);
     let mut sweeps = tokio::time::interval(schedule.sweep);
     let mut bulk = tokio::time::interval(schedule.bulk);
@@ -237,25 +267,25 @@ pub async fn run(
         tokio::select! {
             () = &mut stop => return,
             _ = checkpoints.tick() => {
-                if let Err(error) = noted(&app, "checkpoints", fix_checkpoints(&app, holder)).await {
+                if let Err(error) = noted(app, "checkpoints", fix_checkpoints(app, holder)).await {
                     tracing::warn!(%error, "tenants' checkpoints were not fixed in the instance log");
                 }
             }
             _ = bulk.tick() => {
-                if let Err(error) = noted(&app, "bulk", crate::bulk::resume_all(&app)).await {
+                if let Err(error) = noted(app, "bulk", crate::bulk::resume_all(app)).await {
                     tracing::warn!(%error, "bulk jobs were not looked for");
                 }
             }
             () = app.board().orders.notified() => orders.reset_immediately(),
             _ = orders.tick() => {
-                let work = crate::medicines::orders::round(&app, holder);
-                if let Err(error) = noted(&app, "orders", Box::pin(work)).await {
+                let work = crate::medicines::orders::round(app, holder);
+                if let Err(error) = noted(app, "orders", Box::pin(work)).await {
                     tracing::warn!(%error, "messages to partners were not looked for");
                 }
             }
             _ = parameters.tick() => {
-                let work = crate::search_parameters::job::round(&app, holder);
-                match noted(&app, "search-parameters", work).await {
+                let work = crate::search_parameters::job::round(app, holder);
+                match noted(app, "search-parameters", work).await {
                     Ok(Standing::Going) => parameters.reset_immediately(),
                     Ok(Standing::Waiting | Standing::Settled) => {}
                     Err(error) => {
@@ -264,7 +294,7 @@ pub async fn run(
                 }
             }
             _ = sweeps.tick() => {
-                if let Err(error) = noted(&app, "sweep", sweep_all(&app, holder)).await {
+                if let Err(error) = noted(app, "sweep", sweep_all(app, holder)).await {
                     tracing::warn!(%error, "expired documents were not swept");
                 }
             }

@@ -222,9 +222,9 @@ async fn once(
         return Ok(Given::nothing(decision, Vec::new()));
     }
     let whom = (&held, &patient);
-    let it = (&record, due.as_ref());
     let effect = making.effect(&ground, &own.name, whom, it).await?;
     let against = dose.against(decision.as_ref());
+    let asked = record.clone();
     let told = (effect.links.as_slice(), against.as_slice());
     let bundle = making.transaction(&own, whom, record, told)?;
     let mut guards = std::mem::take(&mut ground.regimen.guards);
@@ -232,9 +232,8 @@ async fn once(
     guards.extend(records.guard);
     guards.extend(fresh(app, dose)?);
     let mut beside = effect.staged.beside(guards);
-    if let Some(witness) = &signers.witness {
-        signatures::beside(app, witness.caller(), &patient.id, &mut beside);
-    }
+    let asked = (&patient.id, &asked, &records.book);
+    signatures::accompany(app, caller, asked, signers, &mut beside).await?;
     let bundle = guarded_with(app, caller, bundle, request, beside).await?;
     let name = stored(&bundle, "MedicationAdministration")?;
     point_out(app, caller, &patient, (dose, decision.as_ref())).await;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use fhir::json::{Document, Limits};
 use kernel::{LogicalId, Timestamp};
 use ledger::leaf::Class;
+use medication::administration::{Book, Record};
 use medication::ids::PersonId;
 use serde::{Deserialize, Serialize};
 use store::{Change, DocExpected, DocKind, DocWrite, Entry, Expected, Log, ResourceKey};
@@ -15,7 +16,9 @@ use super::check::{CheckAnswer, Shown};
 use super::ground::names;
 use super::prescribe::{resource_type, unchanged};
 use super::regimen::Regimen;
+use super::register::Signers;
 use super::register::folio::below;
+use super::rounds::questions;
 use crate::App;
 use crate::admin::write;
 use crate::context::Caller;
@@ -152,7 +155,7 @@ pub(super) fn witnessed(
 }
 
 /// Adds the signature of a witness who stands beside, of the dose that a transaction stores first.
-pub(super) fn beside(app: &App, witness: &Caller, patient: &LogicalId, with: &mut Beside) {
+fn beside(app: &App, witness: &Caller, patient: &LogicalId, with: &mut Beside) {
     with.entries
         .push(entry(app, witness, "dose-witnessed", patient));
     let (app, witness, patient) = (app.clone(), witness.clone(), patient.clone());
@@ -162,6 +165,20 @@ pub(super) fn beside(app: &App, witness: &Caller, patient: &LogicalId, with: &mu
         };
         Ok(vec![witnessed(&app, &witness, &patient, record)?])
     }));
+}
+
+/// What is committed with a dose: the witness beside it signs, and what it brings about is asked for.
+pub(super) async fn accompany(
+    app: &App,
+    caller: &Caller,
+    (patient, record, book): (&LogicalId, &Record, &Book),
+    signers: &Signers,
+    with: &mut Beside,
+) -> Result<(), AppError> {
+    if let Some(witness) = &signers.witness {
+        beside(app, witness.caller(), patient, with);
+    }
+    questions::beside(app, caller, (patient, record, book), with).await
 }
 
 /// The ids of a patient's doses that a witness signed here.

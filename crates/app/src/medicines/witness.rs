@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fhir::json::{Document, Limits, Value};
 use identity::{AuthenticationLevel, Interaction, User, UserState};
-use kernel::LogicalId;
+use kernel::{LogicalId, VersionId};
 use medication::administration::Outcome;
 use medication::ids::{PersonId, same_person};
 use medication::resources::{FUNCTIONS, person, read_administration};
@@ -83,10 +83,27 @@ pub async fn witness(
         )));
     }
     let me = names(caller);
-    let giver = who(root, "giver")?;
-    let gave = giver.iter().cloned().chain(who(root, "enterer")?);
-    if same_person(&me, &gave.collect::<Vec<PersonId>>()) {
+    // Who gave it and who was asked stand as they were first written: a record is changed by many.
+    let first = first(app, caller, key).await?;
+    let giver = who(first.root(), "giver")?;
+    let mut gave: Vec<PersonId> = Vec::new();
+    for own in [root, first.root()] {
+        gave.extend(who(own, "giver")?);
+        gave.extend(who(own, "enterer")?);
+    }
+    if same_person(&me, &gave) {
         return refuse("the witness is the giver: ask another person to sign");
+    }
+    if who(root, "giver")? != giver {
+        return refuse(
+            "the record names another giver than when it was made: correct it, and ask the witness again",
+        );
+    }
+    let before = who(first.root(), ASKED)?;
+    if before.is_some() && before != asked {
+        return refuse(
+            "the record names another witness than when it was made: correct it, and ask the witness again",
+        );
     }
     if asked.as_ref().is_some_and(|asked| !me.contains(asked)) {
         return refuse("another person is named as the witness: they sign with their own sign-in");
@@ -116,6 +133,14 @@ pub async fn witness(
             done => return done,
         }
     }
+}
+
+/// A record as it was first written.
+async fn first(app: &App, caller: &Caller, key: &ResourceKey) -> Result<Held, AppError> {
+    let found = app.store().vread(&caller.scope, key, VersionId(1)).await?;
+    let found = found.filter(|version| version.body.is_some());
+    let gone = || AppError::not_found(format!("{} as it was first written", name_of(key)));
+    regimen::held(found.ok_or_else(gone)?)
 }
 
 async fn once(

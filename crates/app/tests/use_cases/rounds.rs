@@ -383,6 +383,101 @@ async fn effects_are_asked_for_once() {
 }
 
 #[tokio::test]
+async fn an_effect_is_asked_for_until_somebody_says_it() {
+    let mut plan = order("needed", "Codeine 30mg tablet", &needed());
+    plan["extension"] = json!([{
+        "url": "https://theriac.example.org/fhir/StructureDefinition/order-need-plan",
+        "extension": [{ "url": "effectAfter", "valueInteger": 30 }],
+    }]);
+    let (house, nurse) = ward(&[plan]).await;
+    house.clock.advance(60);
+    let key = house.key("MedicationRequest/needed");
+    let taken = Dose {
+        need: Some("headache".to_owned()),
+        reason: Some("known here".to_owned()),
+        ..dose(Outcome::Given)
+    };
+    let kept = async |dose: &Dose| {
+        let given = give(&house.app, &nurse, &key, dose).await.unwrap();
+        given.stored.unwrap().0
+    };
+    let asked = async || -> Vec<String> {
+        let request = RoundRequest::default();
+        let round = round(&house.app, &nurse, &request).await.unwrap();
+        let shift = (house.clock.now().plus_seconds(-28_800), house.clock.now());
+        let report = handover(&house.app, &nurse, None, shift).await.unwrap();
+        let on_round = round.stops.iter().flat_map(|own| &own.effects);
+        let on_round: Vec<String> = on_round.map(|own| own.record.clone()).collect();
+        let handed = report.iter().flat_map(|own| &own.handover.effects_due);
+        let handed: Vec<String> = handed.map(ToString::to_string).collect();
+        assert_eq!(on_round, handed);
+        on_round
+    };
+    let one = kept(&taken).await;
+    let id = |name: &str| name.rsplit('/').next().unwrap().to_owned();
+    house.clock.advance(29 * 60);
+    assert_eq!(asked().await, Vec::<String>::new());
+    // Overdue for three weeks it is asked for as on the first day.
+    for days in [0, 1, 3, 17] {
+        house.clock.advance(days * 86_400 + 120);
+        assert_eq!(asked().await, [id(&one)], "{days}");
+    }
+    // Corrected it is asked for once, of what stands.
+    let correcting = |of: &str, void: bool| Dose {
+        corrects: Some(medication::administration::Correction {
+            of: id(of).parse().unwrap(),
+            reason: "written down wrong".to_owned(),
+            void,
+        }),
+        reason: Some("known here".to_owned()),
+        ..dose(Outcome::Given)
+    };
+    let right = Dose {
+        need: Some("toothache".to_owned()),
+        ..correcting(&one, false)
+    };
+    let two = kept(&right).await;
+    house.clock.advance(3 * 86_400);
+    assert_eq!(asked().await, [id(&two)]);
+    let new = NewEffect {
+        effect: Effect::Partly,
+        note: None,
+        at: None,
+    };
+    record_effect(&house.app, &nurse, &house.key(&two), &new)
+        .await
+        .unwrap();
+    assert_eq!(asked().await, Vec::<String>::new());
+    house.clock.advance(5 * 86_400);
+    assert_eq!(asked().await, Vec::<String>::new());
+    // What was said of it is said of a later correction, too.
+    let three = kept(&Dose {
+        need: Some("earache".to_owned()),
+        ..correcting(&two, false)
+    })
+    .await;
+    house.clock.advance(5 * 86_400);
+    assert_eq!(asked().await, Vec::<String>::new(), "{three}");
+    // Withdrawn it is asked for no more; brought back by withdrawing that, it is again.
+    let four = kept(&taken).await;
+    let void = kept(&correcting(&four, true)).await;
+    house.clock.advance(5 * 86_400);
+    assert_eq!(asked().await, Vec::<String>::new());
+    kept(&correcting(&void, true)).await;
+    house.clock.advance(5 * 86_400);
+    assert_eq!(asked().await, [id(&four)]);
+    // Somebody closes it without an answer.
+    let closed = NewEffect {
+        effect: Effect::NotKnown,
+        ..new
+    };
+    record_effect(&house.app, &nurse, &house.key(&four), &closed)
+        .await
+        .unwrap();
+    assert_eq!(asked().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_witness_at_the_bedside_signs_with_their_own_password() {
     let (house, nurse) = ward(&[order(
         "morphine",

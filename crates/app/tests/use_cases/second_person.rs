@@ -223,6 +223,52 @@ async fn no_write_of_the_record_witnesses_a_dose() {
 }
 
 #[tokio::test]
+async fn no_write_of_the_record_changes_who_gave_and_who_was_asked() {
+    let (house, nurse) = ward(&[order("morphine", MORPHINE, &scheduled(1))]).await;
+    let carer = house.caller("ash", Role::Carer).await;
+    let doctor = house.doctor().await;
+    let asked = app::medicines::give::Dose {
+        reason: Some("the dose is known here".to_owned()),
+        witness: Some(account(&carer)),
+        ..due(MORNING)
+    };
+    let given = record(&house, &nurse, "morphine", &asked).await.unwrap();
+    let stored = name(&given);
+    let made = house.read(&nurse, &stored).await.unwrap();
+    let sign = async |who: &app::Caller| {
+        let with = Witnessing::default();
+        let own = witness(&house.app, who, &house.key(&stored), &with).await;
+        own.map(|_| ()).map_err(|error| error.to_string())
+    };
+    // Whoever gave it names somebody else as the giver, and themselves as the witness.
+    let mut turned = made.clone();
+    turned["performer"][0]["actor"] = made["performer"][1]["actor"].clone();
+    turned["performer"][1]["actor"] = made["performer"][0]["actor"].clone();
+    house.put(&nurse, &turned).await.unwrap();
+    let refused = sign(&nurse).await.unwrap_err();
+    assert!(refused.contains("is the giver"), "{refused}");
+    let refused = sign(&carer).await.unwrap_err();
+    assert!(refused.contains("is the giver"), "{refused}");
+    // Another witness than the one who was asked.
+    let mut other = made.clone();
+    other["performer"][1]["actor"] = account(&doctor);
+    house.put(&nurse, &other).await.unwrap();
+    for who in [&doctor, &carer] {
+        let refused = sign(who).await.unwrap_err();
+        assert!(refused.contains("another witness than"), "{refused}");
+    }
+    // Another giver.
+    let mut other = made.clone();
+    other["performer"][0]["actor"] = account(&doctor);
+    house.put(&nurse, &other).await.unwrap();
+    let refused = sign(&carer).await.unwrap_err();
+    assert!(refused.contains("another giver than"), "{refused}");
+    // As it was made, who was asked signs.
+    house.put(&nurse, &made).await.unwrap();
+    sign(&carer).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_witness_has_an_account_that_may_sign() {
     let (house, nurse) = ward(&[order("morphine", MORPHINE, &scheduled(1))]).await;
     let receptionist = house.caller("ash", Role::Receptionist).await;

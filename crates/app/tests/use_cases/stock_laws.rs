@@ -1,19 +1,25 @@
 //! What is counted, scanned and taken in: a count is of what was there, the pack that is scanned is the pack
 //! that is given, and what nobody could check is said.
 
+use app::Caller;
+use app::admin::branches;
 use app::medicines::dictionary::install;
 use app::medicines::give::Dose;
 use app::medicines::register::pages;
 use app::medicines::scan::scan;
 use app::medicines::stock::dose::Said;
+use app::medicines::stock::forecast::{self, Lasting};
 use app::medicines::stock::keep::{self, Keep, Stated};
 use app::medicines::stock::moves::{Move, Wanted};
 use app::medicines::stock::{From, look};
+use identity::{BranchKind, Role};
 use kernel::Category;
 use medication::administration::PackState;
-use medication::stock::{Batch, Opened, Recall, VarianceReason};
+use medication::stock::{Batch, Lasts, Opened, Recall, VarianceReason};
+use serde_json::json;
 
 use crate::doses::{MORNING, blocked, due, order, record, scheduled};
+use crate::house::patient;
 use crate::register::controlled;
 use crate::stock::{
     PARACETAMOL, act, at, batch, category, count, first, home, kept, moved, receipt, total,
@@ -267,4 +273,101 @@ async fn a_pack_that_nobody_could_check_is_taken_in_with_a_reason_and_says_so() 
     let checked = scanned(&pack("Y"), Some(why));
     let came = act(&house, &nurse, &item, moved("u6", checked)).await;
     assert_eq!(came.unwrap().moved.unchecked, None);
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
+async fn days_left_count_everybody_and_name_whom_the_caller_reaches() {
+    let (house, nurse) = home(&[order("o1", PARACETAMOL, &scheduled(2))]).await;
+    let item = kept(&house, &nurse, PARACETAMOL).await;
+    // What nobody manages is given from in every branch.
+    let admin = house.admin("ash").await;
+    let shed = json!({ "resourceType": "Location", "id": "shed", "name": "Shed" });
+    house.put(&admin, &shed).await.unwrap();
+    let came = moved("r1", receipt("shed", 80, first()));
+    act(&house, &nurse, &item, came).await.unwrap();
+    let lasting = async |who: &Caller| {
+        let found = forecast::days_left(&house.app, who, &item.id).await;
+        found.unwrap().remove(0)
+    };
+    let days = |own: &Lasting| match own.days.map(|own| own.soonest) {
+        Some(Lasts::Until { days, .. }) => days,
+        other => panic!("{other:?}: {own:?}"),
+    };
+    // Prescribed by name and not taken yet: four a day.
+    let one = lasting(&nurse).await;
+    assert_eq!((days(&one), one.orders.len(), one.beyond), (20, 1, 0));
+    // In another branch, by a Medication that is the same product.
+    let doctor = house.doctor().await;
+    let south = branches::NewBranch {
+        name: "south".to_owned(),
+        kind: BranchKind::Ward,
+        organization: None,
+    };
+    let south = branches::create(&house.app, &admin, south).await.unwrap();
+    let mut person = patient("p2", "Ward");
+    let there = format!("Organization/{}", south.organization.as_str());
+    person["managingOrganization"] = json!({ "reference": there });
+    house.put(&doctor, &person).await.unwrap();
+    let same =
+        json!({ "resourceType": "Medication", "id": "same", "code": { "text": PARACETAMOL } });
+    house.put(&admin, &same).await.unwrap();
+    let mut own = order("o2", PARACETAMOL, &scheduled(2));
+    own.as_object_mut()
+        .unwrap()
+        .remove("medicationCodeableConcept");
+    own["medicationReference"] = json!({ "reference": "Medication/same" });
+    own["subject"] = json!({ "reference": "Patient/p2" });
+    house.put(&doctor, &own).await.unwrap();
+    let seen = lasting(&nurse).await;
+    assert_eq!(days(&seen), 10, "the total is the same for everybody");
+    assert_eq!(
+        (seen.orders.as_slice(), seen.beyond),
+        (["MedicationRequest/o1".to_owned()].as_slice(), 1)
+    );
+    let whole = lasting(&doctor).await;
+    assert_eq!((days(&whole), whole.orders.len(), whole.beyond), (10, 2, 0));
+    // The platform looked, and said so.
+    let auditor = house.caller("ash", Role::Auditor).await;
+    let newest = app::audit::Filter::newest(app::Log::Access, 400);
+    let looks = app::audit::recent(&house.app, &auditor, &newest).await;
+    let looks = looks.unwrap().entries;
+    let looks: Vec<_> = looks.into_iter().filter_map(|own| own.payload).collect();
+    let of = |who: &str, patient: &str| {
+        let looks = looks
+            .iter()
+            .filter(|own| own.interaction == "stock-forecast");
+        let looks = looks.filter(|own| own.actor.role == who || own.actor.name == who);
+        looks
+            .filter(|own| own.patient.as_deref() == Some(patient))
+            .count()
+    };
+    assert!(of("ordering", "p2") > 0, "{looks:?}");
+    assert_eq!(of("ordering", "p1"), 0, "{looks:?}");
+    assert!(of("nurse", "p1") > 0 && of("nurse", "p2") == 0, "{looks:?}");
+    // What is kept in one branch is not drawn on in the other.
+    let came = moved("r2", receipt("cupboard", 40, first()));
+    act(&house, &nurse, &item, came).await.unwrap();
+    let found = forecast::days_left(&house.app, &nurse, &item.id).await;
+    let found = found.unwrap();
+    let place = |at_place: &str| found.iter().find(|own| own.place == at(at_place)).unwrap();
+    assert_eq!(
+        (place("cupboard").orders.len(), place("cupboard").beyond),
+        (1, 0)
+    );
+    assert_eq!((place("shed").orders.len(), place("shed").beyond), (0, 1));
+    // An order of which nobody knows whether it is in force is said, and not whose.
+    own["id"] = json!("o3");
+    own["status"] = json!("unknown");
+    house.put(&doctor, &own).await.unwrap();
+    let found = forecast::days_left(&house.app, &nurse, &item.id).await;
+    let found = found.unwrap();
+    let shed = found.iter().find(|own| own.place == at("shed")).unwrap();
+    assert!(shed.days.is_none(), "{shed:?}");
+    assert!(shed.unknown[0].contains("out of your reach"), "{shed:?}");
+    assert!(!format!("{shed:?}").contains("o3"), "{shed:?}");
+    let found = forecast::days_left(&house.app, &doctor, &item.id).await;
+    let found = found.unwrap();
+    let shed = found.iter().find(|own| own.place == at("shed")).unwrap();
+    assert!(shed.unknown[0].contains("MedicationRequest/o3"), "{shed:?}");
 }

@@ -78,11 +78,13 @@ pub enum SystemTask {
     Setup,
     /// Pointing out what is wrong among records that others made, such as a dose that two people gave.
     Findings,
+    /// Counting what the house needs of its medicines, and proposing orders as its plan says.
+    Ordering,
 }
 
 impl SystemTask {
     /// Every task.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SignIn,
         Self::Ledger,
         Self::Migration,
@@ -93,6 +95,7 @@ impl SystemTask {
         Self::Health,
         Self::Setup,
         Self::Findings,
+        Self::Ordering,
     ];
 
     /// The word in entries.
@@ -109,6 +112,7 @@ impl SystemTask {
             Self::Health => "health",
             Self::Setup => "setup",
             Self::Findings => "findings",
+            Self::Ordering => "ordering",
         }
     }
 
@@ -131,6 +135,7 @@ impl SystemTask {
                 | Self::Consumers
                 | Self::Backup
                 | Self::Findings
+                | Self::Ordering
         )
     }
 }
@@ -147,6 +152,7 @@ impl SystemTask {
             Self::Jobs => matches!(operation, I::Import | I::Export | I::RunJobs),
             Self::Backup => matches!(operation, I::Backup | I::VerifyLedger | I::ExportAudit),
             Self::Health => matches!(operation, I::ViewHealth),
+            Self::Ordering => matches!(operation, I::ViewStock | I::OrderMedicines),
             Self::Setup => matches!(
                 operation,
                 I::ManageUsers

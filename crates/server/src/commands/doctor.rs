@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use app::files::Sharing;
+use app::medicines::orders::daily;
 use kernel::Clock as _;
 use serde_json::json;
 
@@ -363,8 +364,56 @@ async fn store_checks(config: &Config) -> Vec<Row> {
         },
     ));
     rows.extend(file_checks(config, &instance).await);
+    rows.push(ordering_check(&instance).await);
     wiring::close(&instance).await;
     rows
+}
+
+/// The runs of what houses need of medicines, where they asked for them by the clock.
+async fn ordering_check(instance: &Instance) -> Row {
+    let found = match daily::everywhere(&instance.app).await {
+        Err(error) => (Health::Fail, error.to_string()),
+        Ok(houses) if houses.is_empty() => (Health::Fine, "off: no tenant asked for it".to_owned()),
+        Ok(houses) => {
+            let failed = |own: &daily::Standing| {
+                let last = own.last.as_ref();
+                last.is_some_and(|last| last.error.is_some())
+            };
+            let health = if houses.iter().any(|(_, own)| failed(own)) {
+                Health::Warn
+            } else {
+                Health::Fine
+            };
+            let said: Vec<String> = houses
+                .iter()
+                .map(|(slug, own)| ordering(slug, own))
+                .collect();
+            (health, said.join("; "))
+        }
+    };
+    (
+        "daily ordering",
+        "what a house needs of its medicines is counted at the time that it set, where it set one",
+        "read why: the page \"What would be ordered\" of the tenant says the same; it is tried again after 15 minutes",
+        found,
+    )
+}
+
+/// How the runs of one house stand.
+fn ordering(slug: &str, own: &daily::Standing) -> String {
+    let at = own.daily.map(String::from).unwrap_or_default();
+    let next = own.next.map_or_else(
+        || "turned off".to_owned(),
+        |next| format!("next {}", next.to_fhir_instant()),
+    );
+    let last = own.last.as_ref().map_or_else(
+        || "not run yet".to_owned(),
+        |last| match (&last.counts, &last.error) {
+            (Some(counts), _) => format!("last {}: {counts}", last.at.to_fhir_instant()),
+            (None, why) => format!("failed: {}", why.as_deref().unwrap_or("nobody knows why")),
+        },
+    );
+    format!("{slug} daily at {at}, {next}, {last}")
 }
 
 type Place = (&'static str, &'static str, &'static str);

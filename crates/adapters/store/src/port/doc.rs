@@ -87,6 +87,8 @@ pub enum DocKind {
     KnowledgeAnswer = 101,
     /// What was sent to a pharmacy, or came from one.
     PharmacyMessage = 102,
+    /// A dose of which somebody is to say what it brought about.
+    EffectQuestion = 103,
 }
 
 impl DocKind {

@@ -14,6 +14,7 @@ use medication::supply::{
 };
 use store::{DocExpected, DocKind, DocWrite};
 
+use super::daily::Daily;
 use super::draft::{self, NewLine, NewOrder};
 use super::kept::{self, DONE, Kept, OPEN, stands};
 use super::partners;
@@ -49,6 +50,12 @@ pub struct Plan {
     /// The names that they go by: what they draft themselves is approved by somebody else.
     #[serde(default)]
     pub setter: Vec<PersonId>,
+    /// At what time of the day the platform runs it by itself; none where nobody asked for that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub daily: Option<Daily>,
+    /// Since when it does so at that time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub daily_since: Option<Timestamp>,
 }
 
 impl Default for Plan {
@@ -65,6 +72,8 @@ impl Default for Plan {
             location: None,
             set_by: None,
             setter: Vec::new(),
+            daily: None,
+            daily_since: None,
         }
     }
 }
@@ -133,16 +142,22 @@ pub async fn set_plan(app: &App, caller: &Caller, plan: Plan) -> Result<Plan, Ap
     if let Some(location) = plan.location.clone() {
         known(app, caller, &Account::Location { location }).await?;
     }
+    let (before, expected) = stored(app, caller).await?;
+    let kept = before.daily_since.filter(|_| before.daily == plan.daily);
     let own = Plan {
         set_by: Some(caller.subject.actor().id),
         setter: names(caller),
+        daily_since: plan.daily.map(|_| kept.unwrap_or(app.now())),
         ..plan
     };
-    let (_, expected) = stored(app, caller).await?;
     let doc = write(app, DocKind::Setting, NAME, expected, &own, Vec::new())?;
     let cap = &own.policy.cap;
+    let when = match own.daily {
+        Some(daily) => format!("daily at {daily}"),
+        None => "when somebody asks".to_owned(),
+    };
     let detail = format!(
-        "{:?}, {} {} in {} days",
+        "{:?}, {} {} in {} days, {when}",
         own.policy.mode,
         cap.amount(),
         cap.currency().code(),
@@ -328,7 +343,12 @@ async fn decided(app: &App, caller: &Caller, plan: &Plan) -> Result<Vec<Decided>
             own: product.legal == Some(Legal::PrescriptionOnly),
         };
         let asked = (&cycle, otherwise, &prescribed);
-        for own in forecast::needed(app, caller, &item.id, asked).await? {
+        let needed = match forecast::needed(app, caller, &item.id, asked).await {
+            // What cannot be counted is a person's, and keeps nothing else.
+            Err(AppError::Unprocessable(why)) => vec![forecast::Needed::unknown(why)],
+            needed => needed?,
+        };
+        for own in needed {
             let mut own = decided_of((plan, &spent, &open), (item, &product), (own, &lacking));
             let counts =
                 |why: &Why| matches!(why, Why::OverCap | Why::NoPrice | Why::PrescriptionNeeded);

@@ -32,6 +32,9 @@ pub struct Note {
     pub by: ActorId,
     /// What was set aside, in words.
     pub problems: Vec<String>,
+    /// SHA-256 of what came; none for what was booked in before it was kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub things: Option<String>,
 }
 
 /// Something that was said about an order.

@@ -3,6 +3,7 @@
 //! out are `connect::pharmacy`'s. Must not send inside a commit, or forget what may have been sent.
 
 pub mod automatic;
+pub mod daily;
 mod draft;
 mod events;
 mod kept;

@@ -3,11 +3,12 @@
 //! not ask for, or a controlled drug without its two signatures.
 
 use identity::Interaction;
-use kernel::{Timestamp, ZoneName};
+use kernel::{Category, Timestamp};
 use medication::ids::{ItemId, OrderId, ResidentId};
 use medication::stock::{Account, Batch, Units};
 use medication::supply::resources::supply_delivery;
 use medication::supply::{BookedIn, Delivered, Delivery, Moved, Problem, State, book_in};
+use sha2::{Digest as _, Sha256};
 use store::DocExpected;
 
 use super::kept::{Kept, Note, Stored, stands};
@@ -20,7 +21,7 @@ use super::stocked::Shelves;
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::medicines::stock::known;
+use crate::medicines::stock::{known, zone};
 use crate::retry::Retry;
 
 /// One thing that came.
@@ -111,6 +112,26 @@ pub async fn receive(
     shown(app, caller, kept).await
 }
 
+/// What came, whatever the order in which it is listed: by it a note that is sent again is known.
+fn hash(delivery: &Delivery) -> String {
+    let mut things: Vec<String> = delivery
+        .things
+        .iter()
+        .map(|own| {
+            serde_json::json!([
+                own.item.as_ref().map(ToString::to_string),
+                own.label.trim(),
+                own.resident.as_ref().map(ToString::to_string),
+                own.quantity.get().normalize().to_string(),
+                own.batch,
+            ])
+            .to_string()
+        })
+        .collect();
+    things.sort_unstable();
+    data_encoding::HEXLOWER.encode(&Sha256::digest(things.join("\n")))
+}
+
 fn thing(own: &Arrived) -> Delivered {
     Delivered {
         item: own.item.clone(),
@@ -143,6 +164,24 @@ fn on_its_way(app: &App, own: &mut Kept, stored: &Stored, note: &str) -> Result<
     Ok(())
 }
 
+/// Whether a delivery was booked in already. What was booked in before its content was kept is taken for the
+/// same.
+fn is_known(own: &Kept, delivery: &Delivery, things: &str) -> Result<bool, AppError> {
+    let note = &delivery.note;
+    let Some(known) = own.notes.iter().find(|known| known.note == *note) else {
+        return Ok(false);
+    };
+    if known.things.as_ref().is_none_or(|own| own == things) {
+        return Ok(true);
+    }
+    Err(AppError::Ruled {
+        category: Category::Conflict,
+        text: format!(
+            "delivery note {note} was booked in with other things: book in what came later under a number of its own, such as {note}/2"
+        ),
+    })
+}
+
 fn booked(
     app: &App,
     caller: &Caller,
@@ -150,13 +189,13 @@ fn booked(
     (delivery, shelves): (&Delivery, &mut Shelves),
 ) -> Result<Option<Step>, AppError> {
     let mut own = stored.kept.clone();
-    if own.notes.iter().any(|known| known.note == delivery.note) {
+    let things = hash(delivery);
+    if is_known(&own, delivery, &things)? {
         return Ok(None);
     }
     on_its_way(app, &mut own, stored, &delivery.note)?;
     let order = own.order()?;
-    let zone = caller.tenant.time_zone.as_ref();
-    let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
+    let zone = zone(app, caller).zone();
     let BookedIn {
         received,
         problems,
@@ -184,6 +223,7 @@ fn booked(
         at: delivery.at,
         by,
         problems: problems.clone(),
+        things: Some(things),
     });
     let shelved = shelves.put(app, caller, (&own, delivery), &stock)?;
     for said in shelved.said {

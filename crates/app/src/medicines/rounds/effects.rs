@@ -1,8 +1,6 @@
 //! What doses given when needed brought about: an Observation that is part of the administration. Must not
 //! close a question that nobody answered.
 
-use std::collections::HashMap;
-
 use fhir::json::Value;
 use identity::Interaction;
 use kernel::Timestamp;
@@ -12,9 +10,10 @@ use medication::resources::{person, read_administration};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use store::ResourceKey;
+use store::{Guard, ResourceKey};
 
-use super::load::{Loading, Person};
+use super::load::Person;
+use super::questions;
 use crate::App;
 use crate::context::Caller;
 use crate::error::AppError;
@@ -22,12 +21,16 @@ use crate::medicines::brought::absent;
 use crate::medicines::give::about;
 use crate::medicines::issue::set;
 use crate::medicines::prescribe::{resource_type, signer, stored};
+use crate::medicines::regimen::held;
 use crate::medicines::witness::patient;
-use crate::record::bundle::guarded;
+use crate::record::bundle::{Beside, guarded_with};
 use crate::record::name_of;
+use crate::record::search::{SearchRequest, whole};
 
 /// System of the codes of this file: what is observed, and the effects.
 pub const EFFECTS: &str = "https://theriac.example.org/fhir/CodeSystem/medication-effect";
+/// Most effects that are looked at.
+const MOST: u32 = 50_000;
 /// The code of what is observed.
 const OBSERVED: &str = "effect";
 
@@ -79,11 +82,12 @@ pub async fn record_effect(
     dose: &ResourceKey,
     new: &NewEffect,
 ) -> Result<String, AppError> {
-    let observation = observation(app, caller, dose, new).await?;
+    let (observation, whom) = observation(app, caller, dose, new).await?;
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
         "request": { "method": "POST", "url": "Observation" }, "resource": observation,
     }]});
-    let done = guarded(app, caller, bundle.to_string().into(), None, Vec::new()).await?;
+    let beside = closing(app, &whom, dose, Vec::new());
+    let done = guarded_with(app, caller, bundle.to_string().into(), None, beside).await?;
     stored(&done, "Observation")
 }
 
@@ -94,7 +98,7 @@ pub(super) async fn brought(
     dose: &ResourceKey,
     new: &NewEffect,
 ) -> Result<bool, AppError> {
-    let mut observation = observation(app, caller, dose, new).await?;
+    let (mut observation, whom) = observation(app, caller, dose, new).await?;
     let mut hash = Sha256::new();
     let at = new.at.unwrap_or(app.now()).to_string();
     for part in [
@@ -123,15 +127,18 @@ pub(super) async fn brought(
     let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
         "request": { "method": "PUT", "url": format!("Observation/{id}") }, "resource": observation,
     }]});
-    guarded(
-        app,
-        caller,
-        bundle.to_string().into(),
-        None,
-        vec![absent(&key)],
-    )
-    .await?;
+    let beside = closing(app, &whom, dose, vec![absent(&key)]);
+    guarded_with(app, caller, bundle.to_string().into(), None, beside).await?;
     Ok(true)
+}
+
+/// What is committed with the record of an effect: the question is closed.
+fn closing(app: &App, whom: &ResourceKey, dose: &ResourceKey, guards: Vec<Guard>) -> Beside {
+    Beside {
+        guards,
+        docs: vec![questions::closed(app, &whom.id, dose.id.as_str())],
+        ..Beside::default()
+    }
 }
 
 async fn observation(
@@ -139,7 +146,7 @@ async fn observation(
     caller: &Caller,
     dose: &ResourceKey,
     new: &NewEffect,
-) -> Result<serde_json::Value, AppError> {
+) -> Result<(serde_json::Value, ResourceKey), AppError> {
     let of = |own: Value<'_>| patient(app, own);
     let (held, whom, _) = about(app, caller, dose, Interaction::Read, of).await?;
     let record = read_administration(held.root())
@@ -167,7 +174,7 @@ async fn observation(
     if let Some(note) = new.note.as_deref().filter(|own| !own.trim().is_empty()) {
         set(&mut observation, "note", json!([{ "text": note.trim() }]));
     }
-    Ok(observation)
+    Ok((observation, whom))
 }
 
 fn read(own: Value<'_>) -> Option<EffectRecord> {
@@ -194,36 +201,63 @@ fn read(own: Value<'_>) -> Option<EffectRecord> {
     })
 }
 
-/// The effects that were recorded of many patients since a time.
-pub(super) async fn of_many(
-    loading: &Loading<'_>,
-    since: Timestamp,
-) -> Result<HashMap<String, Vec<EffectRecord>>, AppError> {
+/// Doses named in one search.
+const AT_A_TIME: usize = 100;
+
+/// The effects that were recorded of some doses, by patient.
+pub(super) async fn of_doses(
+    app: &App,
+    caller: &Caller,
+    doses: &[RecordId],
+) -> Result<Vec<(String, EffectRecord)>, AppError> {
     let code = format!("{EFFECTS}|{OBSERVED}");
-    let since = format!("ge{}", since.to_fhir_instant());
-    let criteria = [("code", code.as_str()), ("date", since.as_str())];
-    let found = loading
-        .search(("Observation", "subject"), &criteria)
-        .await?;
-    let read = |list: Vec<crate::medicines::regimen::Held>| {
-        list.iter().filter_map(|own| read(own.root())).collect()
-    };
-    Ok(found
-        .into_iter()
-        .map(|(patient, list)| (patient, read(list)))
-        .collect())
+    let mut found = Vec::new();
+    for part in doses.chunks(AT_A_TIME) {
+        let names = part
+            .iter()
+            .map(|id| format!("MedicationAdministration/{id}"));
+        let names: Vec<String> = names.collect();
+        let request = SearchRequest {
+            ty: resource_type(app, "Observation")?,
+            params: vec![
+                ("code".to_owned(), code.clone()),
+                ("part-of".to_owned(), names.join(",")),
+            ],
+            lenient: false,
+        };
+        for version in whole(app, caller, &request, MOST).await?.0 {
+            let own = held(version)?;
+            let subject = own.root().get("subject");
+            let whose = subject.and_then(|own| own.get_str("reference"));
+            let whose = whose.and_then(|own| own.strip_prefix("Patient/").map(str::to_owned));
+            found.extend(whose.zip(read(own.root())));
+        }
+    }
+    Ok(found)
+}
+
+/// Of some doses those of which somebody said what they brought about.
+pub(super) async fn told(
+    app: &App,
+    caller: &Caller,
+    doses: &[RecordId],
+) -> Result<Vec<RecordId>, AppError> {
+    let found = of_doses(app, caller, doses).await?;
+    Ok(found.into_iter().map(|(_, own)| own.of).collect())
 }
 
 /// What of a patient is to be asked by now.
 pub(super) fn due(person: &Person, now: Timestamp) -> Vec<EffectDue> {
-    let asked = |id: &RecordId| person.effects.iter().any(|own| own.of == *id);
-    let heads = person.records.book.heads();
+    let told: Vec<RecordId> = person.effects.iter().map(|own| own.of.clone()).collect();
+    let book = &person.records.book;
+    let heads = book.heads();
     let mut found: Vec<EffectDue> = heads
         .filter_map(|head| {
             let record = head.record;
             let need = record.need.as_ref()?;
             let due = need.effect_due.filter(|due| *due <= now)?;
-            (record.outcome.is_taken() && !asked(&record.id)).then(|| EffectDue {
+            let told = questions::is_told(book, record, &told);
+            (record.outcome.is_taken() && !told).then(|| EffectDue {
                 record: record.id.as_str().to_owned(),
                 name: record.product.clone(),
                 needed_for: need.reason.clone(),

@@ -8,11 +8,12 @@ use fhir::json::Value;
 use identity::Interaction;
 use kernel::{LogicalId, Timestamp};
 use ledger::leaf::Class;
-use medication::administration::{EffectRecord, UnreadPaper};
+use medication::administration::{EffectRecord, Record, UnreadPaper};
+use medication::ids::RecordId;
 use medication::order::Order;
 use store::StoredVersion;
 
-use super::effects;
+use super::{effects, questions};
 use crate::App;
 use crate::authorise::{Ask, Organizations, authorise, would_allow};
 use crate::context::Caller;
@@ -248,7 +249,6 @@ impl Loading<'_> {
             ("date", since.as_str()),
         ];
         let mut observations = self.all(("Observation", "subject"), &codes).await?;
-        let mut effects = effects::of_many(self, span.since).await?;
         let mut locations = self.locations().await?;
         let Some(first) = found.first().map(|own| own.key.clone()) else {
             return Ok(Vec::new());
@@ -270,14 +270,60 @@ impl Loading<'_> {
             let (ground, orders) = own.ground(app, caller, patient).await?;
             people.push(Person {
                 records: ground.read(Vec::new(), None),
-                effects: effects.remove(&id).unwrap_or_default(),
+                effects: Vec::new(),
                 location: locations.remove(&id).unwrap_or_default(),
                 orders,
                 ground,
             });
         }
         self.records(&mut people, span).await?;
+        self.effects(&mut people).await?;
         Ok(people)
+    }
+
+    /// What was said of the doses that are looked at.
+    async fn effects(&self, people: &mut [Person]) -> Result<(), AppError> {
+        let mut wanted: BTreeSet<RecordId> = BTreeSet::new();
+        for person in people.iter() {
+            let book = &person.records.book;
+            let asks = |own: &&Record| {
+                let need = own.need.as_ref();
+                need.is_some_and(|need| need.effect_due.is_some())
+            };
+            for record in book.heads().map(|head| head.record).filter(asks) {
+                wanted.extend(book.corrected_by(record));
+                wanted.insert(record.id.clone());
+            }
+        }
+        let wanted: Vec<RecordId> = wanted.into_iter().collect();
+        for (whose, effect) in effects::of_doses(self.app, self.caller, &wanted).await? {
+            if let Some(own) = people.iter_mut().find(|own| own.id().as_str() == whose) {
+                own.effects.push(effect);
+            }
+        }
+        Ok(())
+    }
+
+    /// Doses whose effect nobody told yet, however long ago they were.
+    async fn unanswered(&self, found: &mut ByPatient) -> Result<(), AppError> {
+        let open = questions::open(self.app, self.caller, &self.ids).await?;
+        let given = ("MedicationAdministration", "subject");
+        for (patient, records) in open {
+            let own = found.entry(patient.clone()).or_default();
+            let missing: Vec<&str> = records
+                .iter()
+                .map(String::as_str)
+                .filter(|id| !own.iter().any(|held| held.key.id.as_str() == *id))
+                .collect();
+            for part in missing.chunks(AT_A_TIME) {
+                let ids = part.join(",");
+                let more = self
+                    .of(&[&patient], given, &[("_id", ids.as_str())])
+                    .await?;
+                own.extend(more.into_values().flatten());
+            }
+        }
+        Ok(())
     }
 
     /// The records that the span and the limits look at: of those with a limit for ever, all.
@@ -310,6 +356,7 @@ impl Loading<'_> {
             let ids: Vec<&str> = always.iter().map(String::as_str).collect();
             found.extend(self.of(&ids, given, &[]).await?);
         }
+        self.unanswered(&mut found).await?;
         let Some(first) = people
             .first()
             .map(|own| own.ground.regimen.patient.key.clone())
@@ -388,15 +435,6 @@ impl Loading<'_> {
             }
         }
         Ok(found)
-    }
-
-    /// A search of these patients by another file of this folder.
-    pub(super) async fn search(
-        &self,
-        of: (&str, &str),
-        criteria: &[(&str, &str)],
-    ) -> Result<HashMap<String, Vec<Held>>, AppError> {
-        self.all(of, criteria).await
     }
 }
 

@@ -7,6 +7,7 @@ mod effects;
 mod findings;
 mod load;
 mod pack;
+pub(crate) mod questions;
 mod report;
 mod today;
 

@@ -551,7 +551,10 @@ impl Carrying<'_> {
                 missing: said.missing,
             }
         };
-        let found = standing(giving, span, &self.papers.papers.turns(), papers);
+        // What is counted by days turns with the day.
+        let mut turning = self.papers.papers.turns();
+        turning.extend(midnights(&[self.own], span.0));
+        let found = standing(giving, span, &turning, papers);
         found.into_iter().map(stands).collect()
     }
 }

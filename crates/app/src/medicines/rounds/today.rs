@@ -210,7 +210,10 @@ pub async fn stop(app: &App, caller: &Caller, patient: &LogicalId) -> Result<Sto
     let missing = || AppError::not_found(format!("Patient/{}", patient.as_str()));
     let person = loaded.first().ok_or_else(missing)?;
     let found = stops(app, &[person], MOST_AHEAD * 60);
-    Ok(found.into_iter().next().unwrap_or_else(|| empty(person)))
+    Ok(found
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| unvisited(app, person)))
 }
 
 /// Two days: what is due, and what was done about it; limits look back further by themselves.
@@ -254,7 +257,7 @@ pub(super) fn stops(app: &App, people: &[&Person], ahead: i64) -> Vec<Stop> {
     for (visit, person) in visits(people, home, app.now(), ahead) {
         found.push(match visit {
             Some(visit) => person.stop(app, &visit),
-            None => empty(person),
+            None => unvisited(app, person),
         });
     }
     found
@@ -314,6 +317,14 @@ pub(super) fn visits<'a>(
         }
     }
     found
+}
+
+/// A patient for whom nothing is due: what is to be asked is there all the same.
+fn unvisited(app: &App, person: &Person) -> Stop {
+    Stop {
+        effects: due(person, app.now()),
+        ..empty(person)
+    }
 }
 
 fn empty(person: &Person) -> Stop {

@@ -3,29 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fhir::json::Value;
 use identity::Interaction;
 use kernel::LogicalId;
-use medication::facts;
 use medication::ids::{ItemId, LocationId, ResidentId};
 use medication::order::Order;
 use medication::schedule::Setting;
 use medication::stock::{Account, DaysLeft, ForecastError, Kind, Regimen, Use};
 use medication::supply::{Cycle, Need, need};
 use rust_decimal::Decimal;
-use store::ResourceKey;
 
-use super::look::{between, reached};
-use super::places::Place;
+use super::look::{between, looked, parted};
+use super::places::{Place, home_of, organizations};
+pub use super::prescribed::Prescribed;
+use super::prescribed::{named, platform};
 use super::shelf::Shelf;
 use super::{Moved, refuse};
 use crate::App;
 use crate::admin::allow;
 use crate::context::Caller;
 use crate::error::AppError;
-use crate::medicines::ground::Ground;
-use crate::medicines::prescribe::resource_type;
-use crate::record::search::{SearchRequest, whole};
 
 /// For how long what is at a place lasts.
 #[derive(Debug, Clone)]
@@ -34,8 +30,10 @@ pub struct Lasting {
     pub place: Place,
     /// For how long; none where it cannot be told.
     pub days: Option<DaysLeft>,
-    /// The orders that draw on it: `MedicationRequest/1`.
+    /// The orders that draw on it: `MedicationRequest/1`; those that the caller may be told.
     pub orders: Vec<String>,
+    /// How many more draw on it, of residents out of the caller's reach: they count alike.
+    pub beyond: usize,
     /// What could not be counted with.
     pub unknown: Vec<String>,
 }
@@ -53,11 +51,18 @@ struct Drawing {
 struct Draws {
     orders: Vec<Drawing>,
     unknown: Vec<String>,
+    /// Whether the caller may be told which orders these are.
+    named: bool,
 }
 
+/// What is said of an order that cannot be counted with where the caller may not be told which it is.
+const BEYOND: &str = "an order of a resident out of your reach cannot be counted with: ask somebody who reaches everybody";
+
 /// Most residents whose orders are looked at.
-const MOST: usize = 200;
-/// Days of use that are looked at.
+const MOST: usize = 2_000;
+/// The word of a look in the ledger.
+const LOOK: &str = "stock-forecast";
+/// Seconds of use that are looked at.
 const LOOK_BACK: i64 = 28 * 86_400;
 
 /// What a cycle needs of a medicine at a place.
@@ -73,6 +78,18 @@ pub struct Needed {
     pub unknown: Vec<String>,
 }
 
+impl Needed {
+    /// What could not be counted at all.
+    pub(crate) fn unknown(why: String) -> Self {
+        Self {
+            location: None,
+            resident: None,
+            need: None,
+            unknown: vec![why],
+        }
+    }
+}
+
 /// Where what is not kept anywhere yet goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Otherwise<'a> {
@@ -80,47 +97,6 @@ pub struct Otherwise<'a> {
     pub location: Option<&'a LocationId>,
     /// Whether each resident has their own, as what needs a prescription.
     pub own: bool,
-}
-
-/// The patients of the orders in force that the caller reaches, by the product of the dictionary.
-pub struct Prescribed(BTreeMap<String, BTreeSet<LogicalId>>);
-
-/// Most orders in force that are looked at.
-const ORDERS: u32 = 20_000;
-
-impl Prescribed {
-    /// Reads them.
-    pub async fn load(app: &App, caller: &Caller) -> Result<Self, AppError> {
-        let request = SearchRequest {
-            ty: resource_type(app, "MedicationRequest")?,
-            params: vec![("status".to_owned(), "active".to_owned())],
-            lenient: false,
-        };
-        let known = crate::medicines::sources(app).await?;
-        let (found, _) = whole(app, caller, &request, ORDERS).await?;
-        let mut all: BTreeMap<String, BTreeSet<LogicalId>> = BTreeMap::new();
-        for version in found {
-            let held = crate::medicines::regimen::held(version)?;
-            let product = facts::product(&known.dictionary, held.root(), &());
-            if let (Some(product), Some(patient)) = (product, patient_of(held.root())) {
-                all.entry(product.name.clone()).or_default().insert(patient);
-            }
-        }
-        Ok(Self(all))
-    }
-
-    fn of(&self, product: Option<&str>) -> BTreeSet<LogicalId> {
-        product
-            .and_then(|own| self.0.get(own))
-            .cloned()
-            .unwrap_or_default()
-    }
-}
-
-fn patient_of(order: Value<'_>) -> Option<LogicalId> {
-    let subject = order.get("subject")?;
-    let reference = subject.get_str("reference")?;
-    reference.strip_prefix("Patient/")?.parse().ok()
 }
 
 /// Who draws on a medicine, and from where.
@@ -133,6 +109,8 @@ struct Drawn {
     draws: BTreeMap<LogicalId, Draws>,
     /// From where each drew last.
     last: BTreeMap<LogicalId, Account>,
+    /// From where each draws who has not drawn yet: the first common place of where they live.
+    first: BTreeMap<LogicalId, Account>,
 }
 
 impl Drawn {
@@ -140,7 +118,7 @@ impl Drawn {
         app: &App,
         caller: &Caller,
         shelf: &Shelf,
-        more: BTreeSet<LogicalId>,
+        prescribed: &Prescribed,
     ) -> Result<Self, AppError> {
         let recent = recent(app, caller, shelf).await?;
         let last = drawn_from(&recent);
@@ -150,25 +128,40 @@ impl Drawn {
             .filter(|own| own.is_held() && !shelf.book.balance(own).is_zero())
             .cloned()
             .collect();
-        let (_, hidden) = reached(app, caller, accounts.iter()).await?;
         let mut residents: BTreeSet<LogicalId> = last.keys().cloned().collect();
         residents.extend(
             accounts
                 .iter()
                 .filter_map(|own| own.resident().map(|own| own.0.clone())),
         );
-        residents.extend(ordered(app, caller, shelf).await?);
-        residents.extend(more);
-        residents.retain(|own| !hidden.contains(own));
+        residents.extend(prescribed.residents(&shelf.item));
         if residents.len() > MOST {
             return refuse(format!(
-                "{} residents have this medicine: ask for places of fewer",
+                "{} residents have this medicine, {MOST} are counted with: count by hand",
                 residents.len()
             ));
         }
+        let named = named(app, caller, residents.iter()).await?;
+        // Whose orders nobody is told are looked at by the platform, for the total.
+        let (shown, rest): (Vec<_>, Vec<_>) = residents
+            .iter()
+            .cloned()
+            .partition(|own| named.contains(own));
+        looked(app, caller, LOOK, shown).await?;
+        if !rest.is_empty() {
+            looked(app, &platform(caller), LOOK, rest).await?;
+        }
+        let (_, hidden) = parted(app, caller, residents.clone()).await?;
+        let common = Common::load(app, caller, &accounts).await?;
         let mut draws: BTreeMap<LogicalId, Draws> = BTreeMap::new();
+        let mut first = BTreeMap::new();
         for resident in residents {
-            let own = of_resident(app, caller, shelf, (&resident, &recent)).await?;
+            let own = (&resident, named.contains(&resident));
+            let own = of_resident(shelf, prescribed, own, &recent);
+            let home = home_of(app, caller, &ResidentId(resident.clone())).await?;
+            if let Some(account) = common.first_of(home.as_ref()) {
+                first.insert(resident.clone(), account.clone());
+            }
             draws.insert(resident, own);
         }
         Ok(Self {
@@ -176,6 +169,7 @@ impl Drawn {
             hidden,
             draws,
             last,
+            first,
         })
     }
 
@@ -195,11 +189,10 @@ impl Drawn {
         if self.accounts.iter().any(own) {
             return false;
         }
-        let mut common = self.accounts.iter().filter(|own| own.resident().is_none());
         let last = self.last.get(resident);
         match last.filter(|last| last.resident().is_none() && self.accounts.contains(last)) {
             Some(last) => last == account,
-            None => common.next() == Some(account),
+            None => self.first.get(resident) == Some(account),
         }
     }
 
@@ -214,11 +207,36 @@ impl Drawn {
     }
 }
 
-/// For how long what is there of a medicine lasts, place by place.
+/// The common places with what is there, each with the Organizations that manage it.
+struct Common(Vec<(Account, Vec<LogicalId>)>);
+
+impl Common {
+    async fn load(app: &App, caller: &Caller, accounts: &[Account]) -> Result<Self, AppError> {
+        let mut found = Vec::new();
+        for account in accounts.iter().filter(|own| own.resident().is_none()) {
+            if let Some(location) = account.location() {
+                let of = organizations(app, caller, location).await?;
+                found.push((account.clone(), of));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The first from which a resident of a house is given, as a dose is taken.
+    fn first_of(&self, home: Option<&LogicalId>) -> Option<&Account> {
+        let near = |of: &[LogicalId]| of.is_empty() || home.is_none_or(|own| of.contains(own));
+        let found = self.0.iter().find(|(_, of)| near(of));
+        found.map(|(account, _)| account)
+    }
+}
+
+/// For how long what is there of a medicine lasts, place by place, by the orders of everybody who draws on
+/// it.
 pub async fn days_left(app: &App, caller: &Caller, id: &ItemId) -> Result<Vec<Lasting>, AppError> {
     allow(app, caller, Interaction::ViewStock).await?;
     let shelf = Shelf::open(app, caller, id).await?;
-    let drawn = Drawn::load(app, caller, &shelf, BTreeSet::new()).await?;
+    let prescribed = Prescribed::load(app, caller).await?;
+    let drawn = Drawn::load(app, caller, &shelf, &prescribed).await?;
     let each = drawn.places().map(|(account, place)| {
         let draws = drawn.on(account).map(|own| own.1);
         lasting(app, &shelf, (account, place), draws)
@@ -237,8 +255,7 @@ pub async fn needed(
 ) -> Result<Vec<Needed>, AppError> {
     allow(app, caller, Interaction::ViewStock).await?;
     let shelf = Shelf::open(app, caller, id).await?;
-    let more = prescribed.of(shelf.item.product.as_deref());
-    let drawn = Drawn::load(app, caller, &shelf, more).await?;
+    let drawn = Drawn::load(app, caller, &shelf, prescribed).await?;
     let now = app.now();
     let mut found = Vec::new();
     let mut homeless: BTreeSet<&LogicalId> = drawn.draws.keys().collect();
@@ -260,7 +277,9 @@ pub async fn needed(
             unknown: told.1,
         });
     }
-    let homeless: Vec<&LogicalId> = homeless.into_iter().collect();
+    // Of their own they have what those who reach them order; what is common is counted for everybody.
+    let seen = |own: &&&LogicalId| !otherwise.own || !drawn.hidden.contains(**own);
+    let homeless: Vec<&LogicalId> = homeless.iter().filter(seen).copied().collect();
     let groups: Vec<&[&LogicalId]> = if otherwise.own {
         homeless.chunks(1).collect()
     } else {
@@ -383,11 +402,14 @@ fn lasting<'a>(
             None
         }
     };
-    let orders = draws.iter().flat_map(|own| &own.orders);
+    unknown.dedup();
+    let (named, beyond): (Vec<&Draws>, Vec<&Draws>) = draws.iter().partition(|own| own.named);
+    let orders = named.iter().flat_map(|own| &own.orders);
     Lasting {
         place,
         days: days.filter(|_| unknown.is_empty()),
         orders: orders.map(|own| own.name.clone()).collect(),
+        beyond: beyond.iter().map(|own| own.orders.len()).sum(),
         unknown,
     }
 }
@@ -425,73 +447,22 @@ fn drawn_from(recent: &[Moved]) -> BTreeMap<LogicalId, Account> {
         .collect()
 }
 
-/// The patients who have an order of this very Medication.
-async fn ordered(
-    app: &App,
-    caller: &Caller,
+fn of_resident(
     shelf: &Shelf,
-) -> Result<BTreeSet<LogicalId>, AppError> {
-    let Some(medication) = &shelf.item.medication else {
-        return Ok(BTreeSet::new());
+    prescribed: &Prescribed,
+    (resident, named): (&LogicalId, bool),
+    recent: &[Moved],
+) -> Draws {
+    let mut found = Draws {
+        named,
+        ..Draws::default()
     };
-    let request = SearchRequest {
-        ty: resource_type(app, "MedicationRequest")?,
-        params: vec![
-            ("medication".to_owned(), medication.clone()),
-            ("status".to_owned(), "active".to_owned()),
-        ],
-        lenient: false,
-    };
-    let (found, _) = whole(app, caller, &request, 1000).await?;
-    let mut patients = BTreeSet::new();
-    for version in found {
-        let held = crate::medicines::regimen::held(version)?;
-        patients.extend(patient_of(held.root()));
-    }
-    Ok(patients)
-}
-
-/// Whether an order is of this medicine.
-fn is_of(shelf: &Shelf, ground: &Ground, order: Value<'_>) -> bool {
-    let reference = order.get("medicationReference");
-    let reference = reference.and_then(|own| own.get_str("reference"));
-    if reference.is_some() && reference.as_deref() == shelf.item.medication.as_deref() {
-        return true;
-    }
-    let dictionary = &ground.sources().dictionary;
-    let product = facts::product(dictionary, order, &ground.regimen.medications);
-    product.is_some_and(|own| Some(own.name.as_str()) == shelf.item.product.as_deref())
-}
-
-async fn of_resident(
-    app: &App,
-    caller: &Caller,
-    shelf: &Shelf,
-    (resident, recent): (&LogicalId, &[Moved]),
-) -> Result<Draws, AppError> {
-    let patient: ResourceKey = app.patient_key(resident);
-    let ground = match Ground::load(app, caller, &patient, "stock-forecast").await {
-        Ok(ground) => ground,
-        Err(AppError::NotFound { .. } | AppError::Denied { .. } | AppError::Gone { .. }) => {
-            return Ok(Draws {
-                orders: Vec::new(),
-                unknown: vec!["the orders of a resident are out of reach".to_owned()],
-            });
-        }
-        Err(error) => return Err(error),
-    };
-    let mut found = Draws::default();
-    for held in &ground.regimen.medicines {
-        let name = held.name();
-        if !name.starts_with("MedicationRequest/") || !is_of(shelf, &ground, held.root()) {
-            continue;
-        }
-        let own = ground.orders.iter().find(|own| own.name == name);
-        match own.map(|own| &own.order) {
-            Some(Ok(order)) => found.orders.push(Drawing {
+    for (name, order) in prescribed.of(&shelf.item, resident) {
+        match order {
+            Ok(order) => found.orders.push(Drawing {
                 setting: Setting {
-                    zone: ground.home.zone.clone(),
-                    rounds: ground.home.rounds.clone(),
+                    zone: prescribed.home.zone.clone(),
+                    rounds: prescribed.home.rounds.clone(),
                     start: order.start,
                     stop: order.stop,
                     window: order.window,
@@ -501,14 +472,14 @@ async fn of_resident(
                 } else {
                     Vec::new()
                 },
-                order: order.clone(),
+                order,
                 name,
             }),
-            Some(Err(why)) => found.unknown.push(why.clone()),
-            None => found.unknown.push(format!("{name} cannot be read")),
+            Err(why) if named => found.unknown.push(format!("{name}: {why}")),
+            Err(_) => found.unknown.push(BEYOND.to_owned()),
         }
     }
-    Ok(found)
+    found
 }
 
 /// What a resident took of an order.

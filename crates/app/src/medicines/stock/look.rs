@@ -116,7 +116,7 @@ impl Seen {
     }
 }
 
-/// The residents of some accounts whom the caller does not reach, and those they do.
+/// The residents of some accounts whom the caller reaches, and those they do not.
 pub(super) async fn reached<'a>(
     app: &App,
     caller: &Caller,
@@ -125,6 +125,15 @@ pub(super) async fn reached<'a>(
     let residents: BTreeSet<LogicalId> = accounts
         .filter_map(|own| own.resident().map(|own| own.0.clone()))
         .collect();
+    parted(app, caller, residents).await
+}
+
+/// Of some residents those whom the caller reaches, and those they do not.
+pub(super) async fn parted(
+    app: &App,
+    caller: &Caller,
+    residents: BTreeSet<LogicalId>,
+) -> Result<(Vec<LogicalId>, BTreeSet<LogicalId>), AppError> {
     let (mut seen, mut hidden) = (Vec::new(), BTreeSet::new());
     for resident in residents {
         let key = app.patient_key(&resident);
@@ -140,7 +149,7 @@ pub(super) async fn reached<'a>(
 }
 
 /// Writes down who was looked at.
-async fn looked(
+pub(super) async fn looked(
     app: &App,
     caller: &Caller,
     what: &'static str,

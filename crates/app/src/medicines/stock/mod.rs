@@ -9,6 +9,7 @@ pub mod keep;
 pub mod look;
 pub mod moves;
 mod places;
+mod prescribed;
 mod register;
 mod shelf;
 pub mod takeover;

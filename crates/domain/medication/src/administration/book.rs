@@ -181,6 +181,19 @@ impl Book {
         self.records.get(id)
     }
 
+    /// What a record corrects, and what that corrects: the nearest first, also what the book does not have.
+    #[must_use]
+    pub fn corrected_by(&self, record: &Record) -> Vec<RecordId> {
+        let mut found: Vec<RecordId> = Vec::new();
+        let mut next = record.corrects.as_ref().map(|own| &own.of);
+        while let Some(id) = next.filter(|id| !found.contains(id)) {
+            found.push(id.clone());
+            let own = self.get(id).and_then(|own| own.corrects.as_ref());
+            next = own.map(|own| &own.of);
+        }
+        found
+    }
+
     /// Every record by id, corrected ones too.
     pub fn all(&self) -> impl Iterator<Item = &Record> {
         self.records.values()

@@ -76,9 +76,13 @@ pub fn handover(
     }
     let asked: BTreeSet<&RecordId> = effects.iter().map(|own| &own.of).collect();
     for head in book.heads() {
-        let due = head.record.need.as_ref().and_then(|need| need.effect_due);
-        if due.is_some_and(|due| due < to) && !asked.contains(&head.record.id) {
-            found.effects_due.push(head.record.id.clone());
+        let record = head.record;
+        let due = record.need.as_ref().and_then(|need| need.effect_due);
+        // What was said of a dose is said of its correction.
+        let corrected = book.corrected_by(record);
+        let told = asked.contains(&record.id) || corrected.iter().any(|own| asked.contains(own));
+        if due.is_some_and(|due| due < to) && record.outcome.is_taken() && !told {
+            found.effects_due.push(record.id.clone());
         }
     }
     for line in &chart.lines {

@@ -2,6 +2,7 @@
 //! reason.
 
 use app::medicines::orders::automatic::{self as use_case, Decided, Plan};
+use app::medicines::orders::daily::{self, NoTime, Standing};
 use axum::response::Response;
 use medication::supply::{Action, Currency, Kind, Mode, Money, Policy};
 use rust_decimal::Decimal;
@@ -65,6 +66,60 @@ pub struct OrderingPlan {
     prescriptions: Option<String>,
     /// The id of the Location where what is not kept anywhere yet goes.
     location: Option<String>,
+    /// At what time of the day (`02:30`, by the clocks of the house) the platform runs it by itself; null or left
+    /// out, and by default: never.
+    daily: Option<String>,
+}
+
+/// What a run by the clock came to.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DailyRun {
+    /// When it was due.
+    due: String,
+    /// When it was tried last.
+    at: String,
+    /// Drafts that a person approves; null where it failed, as the others.
+    drafts: Option<usize>,
+    /// Orders that were sent.
+    sent: Option<usize>,
+    /// What would have been asked for, where it was only said.
+    said: Option<usize>,
+    /// What is left to a person.
+    by_hand: Option<usize>,
+    /// Why it failed.
+    error: Option<String>,
+}
+
+/// The plan, and how its runs by the clock stand.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderingState {
+    #[serde(flatten)]
+    plan: OrderingPlan,
+    /// When it runs next by itself; null where it does not.
+    next_run: Option<String>,
+    /// The last run by the clock.
+    last_run: Option<DailyRun>,
+}
+
+impl OrderingState {
+    fn of(plan: Plan, own: Standing) -> Self {
+        let last = own.last.map(|own| DailyRun {
+            due: own.due.to_fhir_instant(),
+            at: own.at.to_fhir_instant(),
+            drafts: own.counts.map(|own| own.drafts),
+            sent: own.counts.map(|own| own.sent),
+            said: own.counts.map(|own| own.said),
+            by_hand: own.counts.map(|own| own.by_hand),
+            error: own.error,
+        });
+        Self {
+            plan: plan.into(),
+            next_run: own.next.map(kernel::Timestamp::to_fhir_instant),
+            last_run: last,
+        }
+    }
 }
 
 impl From<Plan> for OrderingPlan {
@@ -78,6 +133,7 @@ impl From<Plan> for OrderingPlan {
             goods: own.goods,
             prescriptions: own.prescriptions,
             location: own.location.map(|own| own.to_string()),
+            daily: own.daily.map(String::from),
         }
     }
 }
@@ -87,6 +143,9 @@ impl OrderingPlan {
         let currency = Currency::of(&self.currency)
             .ok_or_else(|| malformed("currency has three capital letters, such as GBP"))?;
         let cap = Money::new(self.cap, currency).map_err(|error| malformed(error.to_string()))?;
+        let daily = self.daily.as_deref().map(str::parse);
+        let daily = daily.transpose();
+        let daily = daily.map_err(|error: NoTime| malformed(error.to_string()))?;
         Ok(Plan {
             policy: Policy {
                 mode: self.mode,
@@ -97,8 +156,8 @@ impl OrderingPlan {
             goods: self.goods,
             prescriptions: self.prescriptions,
             location: self.location.as_deref().map(id).transpose()?,
-            set_by: None,
-            setter: Vec::new(),
+            daily,
+            ..Plan::default()
         })
     }
 }
@@ -181,7 +240,7 @@ impl From<Decided> for DecisionView {
 
 #[utoipa::path(
     get, path = "/t/{tenant}/api/v1/ordering/plan", tag = "orders", params(("tenant" = String, Path)),
-    responses((status = 200, description = "how the house wants orders to be proposed", body = OrderingPlan), ProblemResponses),
+    responses((status = 200, description = "how the house wants orders to be proposed, and how its runs by the clock stand", body = OrderingState), ProblemResponses),
     security(("bearer" = [])),
 )]
 pub(super) async fn show(mut arrival: Arrival) -> Result<Response, EdgeError> {
@@ -189,7 +248,8 @@ pub(super) async fn show(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let caller = arrival.caller(&tenant).await?;
     takes_json(&arrival)?;
     let own = use_case::plan(arrival.app(), &caller).await?;
-    json_answer(&OrderingPlan::from(own))
+    let standing = daily::standing(arrival.app(), &caller).await?;
+    json_answer(&OrderingState::of(own, standing))
 }
 
 #[utoipa::path(

@@ -418,7 +418,7 @@ pub(super) async fn days_left(mut arrival: Arrival) -> Result<Response, EdgeErro
         .iter()
         .map(|own| {
             json!({
-                "place": own.place, "orders": own.orders, "unknown": own.unknown,
+                "place": own.place, "orders": own.orders, "beyond": own.beyond, "unknown": own.unknown,
                 "soonest": own.days.map(|own| lasts(own.soonest)),
                 "latest": own.days.map(|own| lasts(own.latest)),
                 "neededUnused": own.days.map(|own| own.needed_unused),

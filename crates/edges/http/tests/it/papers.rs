@@ -246,3 +246,76 @@ async fn what_is_filed_wrongly_is_said() {
         assert!(answer.contains(words), "{words}: {answer}");
     }
 }
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "tests tell their story in one piece")]
+async fn a_homely_remedy_rests_on_an_agreement_and_its_days_in_a_row() {
+    let home = Home::start().await;
+    let doctor = home.server.person(ROSEWOOD, Role::Doctor).await;
+    let remedy = json!({ "resourceType": "MedicationRequest", "status": "active", "intent": "order",
+        "medicationCodeableConcept": { "text": "Paracetamol 500mg tablet" },
+        "subject": { "reference": "Patient/p" }, "authoredOn": "2026-03-05T07:00:00Z",
+        "extension": [{ "url": "https://theriac.example.org/fhir/StructureDefinition/order-homely", "valueInteger": 2 }],
+        "dosageInstruction": [{ "asNeededCodeableConcept": { "text": "headache" },
+            "timing": { "repeat": { "frequency": 1, "period": 6, "periodUnit": "h" } },
+            "doseAndRate": [{ "doseQuantity": { "value": 1, "unit": "tablet" } }],
+            "maxDosePerPeriod": { "numerator": { "value": 4, "unit": "tablet" },
+                "denominator": { "value": 1, "system": "http://unitsofmeasure.org", "code": "d" } } }] });
+    let call = Call::post(format!("{BASE}/MedicationRequest/$prescribe"));
+    let made = home.server.send(call.bearer(&doctor).json(&remedy)).await;
+    let made = made.expect(201).json();
+    let named = made["parameter"].as_array().unwrap().iter();
+    let name = named
+        .filter_map(|own| own["valueReference"]["reference"].as_str())
+        .find(|own| own.starts_with("MedicationRequest/"))
+        .unwrap()
+        .to_owned();
+    let id = name.strip_prefix("MedicationRequest/").unwrap();
+    let held = home.give(id, "given", 422).await;
+    assert!(held.contains("no agreement in force"), "{held}");
+    let agreement = [
+        code("kind", "homely-remedies"),
+        code("finding", "permit"),
+        refer("order", &name),
+        text("review", &day(&home, 180)),
+    ];
+    // Who prescribes nothing signs it for nobody.
+    for who in [&home.nurse, &home.carer] {
+        home.file(who, &agreement, 403).await;
+    }
+    home.file(&doctor, &agreement, 201).await;
+    home.give(id, "given", 201).await;
+    let again = home.give(id, "given", 422).await;
+    assert!(
+        again.contains("too close") || again.contains("Too close"),
+        "{again}"
+    );
+    let call = Call::get(format!("{BASE}/Patient/p/$medication-chart?days=1"));
+    let chart = home.server.send(call.bearer(&home.nurse)).await.expect(200);
+    assert!(chart.text().contains("homely-days"));
+    // Taken on two days in a row: the third, which begins inside the round, is one too many.
+    home.server.clock.advance(86_400);
+    home.give(id, "given", 201).await;
+    home.server.clock.advance(14 * 3_600);
+    let now = home.server.app.now();
+    assert!(now.to_string().starts_with("2026-03-06T22:"), "{now}");
+    let body = json!({ "device": "11111111-1111-4111-8111-111111111111", "hours": 8,
+        "clock": now.to_fhir_instant() });
+    let call = Call::post("/t/rosewood/api/v1/rounds").bearer(&home.nurse);
+    let taken = home.server.send(call.json(&body)).await.expect(201).json();
+    let offers = taken["people"][0]["offers"].as_array().unwrap();
+    let offer = offers.iter().find(|own| own["order"] == id).unwrap();
+    let standing = offer["standing"].as_array().unwrap();
+    let days = |own: &&Value| own["text"].as_str().unwrap().contains("days in a row");
+    let too_long = standing.iter().find(days);
+    let too_long = too_long.unwrap_or_else(|| panic!("{offer}"));
+    assert_eq!(too_long["verdict"], "block");
+    let midnight = kernel::Timestamp::from_rfc3339("2026-03-07T00:00:00Z").unwrap();
+    assert_eq!(too_long["from"], json!(midnight), "{too_long}");
+    home.server.clock.advance(10 * 3_600);
+    let held = home.give(id, "given", 422).await;
+    assert!(held.contains("days in a row"), "{held}");
+    // After a day without it, it may be given again.
+    home.server.clock.advance(86_400);
+    home.give(id, "given", 201).await;
+}

@@ -3,6 +3,7 @@
 
 use app::AppError;
 use app::medicines::orders::automatic::{self as use_case, Decided, Plan};
+use app::medicines::orders::daily::{self, Daily};
 use app::medicines::orders::partners;
 use axum::Router;
 use axum::http::StatusCode;
@@ -45,6 +46,7 @@ async fn show(visit: &Visit, wrong: Option<AppError>) -> Result<Response, AppErr
         "For {} days and {} more in reserve, at the most of each dose. Nothing is ordered by looking.",
         plan.days, plan.reserve_days
     );
+    page.lead.push_str(&by_the_clock(visit).await?);
     if visit.offers(Interaction::ApproveOrders) {
         page.links = vec![(visit.href(PLAN), "How far it goes".to_owned())];
     }
@@ -88,6 +90,29 @@ async fn show(visit: &Visit, wrong: Option<AppError>) -> Result<Response, AppErr
         None => StatusCode::OK,
     };
     Ok(answer::page(status, &page))
+}
+
+/// How the runs by the clock stand, where the house asked for them, in sentences.
+async fn by_the_clock(visit: &Visit) -> Result<String, AppError> {
+    let own = daily::standing(visit.app(), &visit.caller).await?;
+    let Some(at) = own.daily else {
+        return Ok(String::new());
+    };
+    let words = |at| visit.zone().words_at(at);
+    let next = match own.next {
+        Some(next) => format!("next {}", words(next)),
+        None => "turned off now".to_owned(),
+    };
+    let last = own.last.map_or_else(String::new, |ran| {
+        let at = words(ran.at);
+        match (ran.counts, ran.error) {
+            (Some(counts), _) => format!(" Last {at}: {counts}."),
+            (None, why) => format!(" It failed on {at}: {}.", why.unwrap_or_default()),
+        }
+    });
+    Ok(format!(
+        " It runs by itself each day at {at}, {next}.{last}"
+    ))
 }
 
 fn table(found: &[Decided]) -> Table {
@@ -272,6 +297,10 @@ fn plan_fields(
             &set("location", location),
         )
         .optional(),
+        Field::text("daily", "By itself each day at")
+            .value(&set("daily", text(plan.daily.map(String::from))))
+            .hint("Hours and minutes, such as 02:30. Empty: only when somebody asks")
+            .optional(),
     ]
 }
 
@@ -285,6 +314,10 @@ fn plan_of(form: &Form) -> Result<Plan, AppError> {
     let cap = Money::new(cap, currency).map_err(|error| wrong(&error.to_string()))?;
     let some = |name: &str| Some(form.text(name).to_owned()).filter(|own| !own.is_empty());
     let location = some("location").map(|_| id(form, "location", "The place"));
+    let daily = some("daily").map(|own| own.parse::<Daily>());
+    let daily = daily
+        .transpose()
+        .map_err(|error| wrong(&error.to_string()))?;
     Ok(Plan {
         policy: Policy {
             mode: word(form, "mode", "How far")?,
@@ -295,8 +328,8 @@ fn plan_of(form: &Form) -> Result<Plan, AppError> {
         goods: some("goods"),
         prescriptions: some("prescriptions"),
         location: location.transpose()?,
-        set_by: None,
-        setter: Vec::new(),
+        daily,
+        ..Plan::default()
     })
 }
 

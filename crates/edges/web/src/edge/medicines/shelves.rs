@@ -112,7 +112,11 @@ pub(super) fn days_table(names: &Names, found: &[forecast::Lasting]) -> Table {
         table = table.row(vec![
             Cell::text(&place),
             Cell::text(&text).minor(&own.unknown.join("; ")),
-            Cell::text(&orders),
+            match own.beyond {
+                0 => Cell::text(&orders),
+                count => Cell::text(&orders)
+                    .minor(&format!("and {count} of residents out of your reach")),
+            },
         ]);
     }
     table
