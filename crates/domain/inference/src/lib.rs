@@ -3,7 +3,11 @@
 //! is a function given by the caller; whatever needs chance takes a seed and says so. Must not read files,
 //! clocks or records, run a model, or answer "fine" where something could not be checked.
 
+pub mod calibrate;
+pub mod chance;
+pub mod conformal;
 pub mod matrix;
+pub mod special;
 pub mod tensor;
 
 pub use matrix::Matrix;
