@@ -6,8 +6,12 @@
 pub mod calibrate;
 pub mod chance;
 pub mod conformal;
+pub mod intake;
+pub mod linear;
 pub mod matrix;
+pub mod outside;
 pub mod special;
+pub mod strata;
 pub mod tensor;
 
 pub use matrix::Matrix;
