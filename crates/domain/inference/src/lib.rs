@@ -10,7 +10,9 @@ pub mod intake;
 pub mod linear;
 pub mod matrix;
 pub mod outside;
+pub mod package;
 pub mod special;
+pub mod steps;
 pub mod strata;
 pub mod tensor;
 

@@ -165,8 +165,10 @@ pub fn log_sum_exp(values: &[f64]) -> f64 {
 /// Exponentials over their sum.
 #[must_use]
 pub fn softmax(values: &[f64]) -> Vec<f64> {
-    let total = log_sum_exp(values);
-    values.iter().map(|v| (v - total).exp()).collect()
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = values.iter().map(|v| (v - most).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / total).collect()
 }
 
 /// The mean; 0 of nothing.
