@@ -193,7 +193,7 @@ async fn every_metric_is_documented_and_every_documented_one_exposed() {
     for part in [
         "theriac_store_commits_total{store=\"sqlite\",outcome=\"failed\"} 0\n",
         "theriac_job_runs_total{job=\"checkpoints\",outcome=\"done\"} 1\n",
-        "theriac_jobs{state=\"waiting\"} 5\n",
+        "theriac_jobs{state=\"waiting\"} 6\n",
         "theriac_ledger_staged_entries{log=\"access\"} 0\n",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");

@@ -303,7 +303,9 @@ async fn a_homely_remedy_rests_on_an_agreement_and_its_days_in_a_row() {
         "clock": now.to_fhir_instant() });
     let call = Call::post("/t/rosewood/api/v1/rounds").bearer(&home.nurse);
     let taken = home.server.send(call.json(&body)).await.expect(201).json();
-    let offers = taken["people"][0]["offers"].as_array().unwrap();
+    let mut people = taken["people"].as_array().unwrap().iter();
+    let person = people.find(|own| own["stop"]["patient"] == "p").unwrap();
+    let offers = person["offers"].as_array().unwrap();
     let offer = offers.iter().find(|own| own["order"] == id).unwrap();
     let standing = offer["standing"].as_array().unwrap();
     let days = |own: &&Value| own["text"].as_str().unwrap().contains("days in a row");
