@@ -166,7 +166,7 @@ fn needed(
         return;
     }
     let alone = resident_papers::takes_alone(resident.number, taken.medicine);
-    chart.administer(&Dose {
+    let dose = chart.administer(&Dose {
         medicine: taken.medicine,
         request: &taken.request,
         due: None,
@@ -183,4 +183,14 @@ fn needed(
         need: Some(why),
         corrects: None,
     });
+    // Now and then somebody forgets to ask.
+    if chart.draw.chance(94) {
+        let seen = (at.later(after as u16 + 5), giver(resident, minute));
+        let effect = match chart.draw.below(20) {
+            0 => "not-at-all",
+            1..=4 => "partly",
+            _ => "helped",
+        };
+        chart.effect(&dose, taken.medicine, seen, effect);
+    }
 }
