@@ -183,10 +183,11 @@ fn needed(
         need: Some(why),
         corrects: None,
     });
-    // Now and then somebody forgets to ask.
-    if chart.draw.chance(94) {
+    // Now and then somebody forgets to ask. Drawn aside, so that what comes later stays as it was.
+    let mut draw = chart.draw.clone();
+    if draw.chance(94) {
         let seen = (at.later(after as u16 + 5), giver(resident, minute));
-        let effect = match chart.draw.below(20) {
+        let effect = match draw.below(20) {
             0 => "not-at-all",
             1..=4 => "partly",
             _ => "helped",
