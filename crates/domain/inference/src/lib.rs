@@ -6,6 +6,8 @@
 pub mod calibrate;
 pub mod chance;
 pub mod conformal;
+pub mod drift;
+pub mod explain;
 pub mod intake;
 pub mod linear;
 pub mod matrix;

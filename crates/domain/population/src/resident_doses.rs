@@ -166,7 +166,7 @@ fn needed(
         return;
     }
     let alone = resident_papers::takes_alone(resident.number, taken.medicine);
-    chart.administer(&Dose {
+    let dose = chart.administer(&Dose {
         medicine: taken.medicine,
         request: &taken.request,
         due: None,
@@ -183,4 +183,15 @@ fn needed(
         need: Some(why),
         corrects: None,
     });
+    // Now and then somebody forgets to ask. Drawn aside, so that what comes later stays as it was.
+    let mut draw = chart.draw.clone();
+    if draw.chance(94) {
+        let seen = (at.later(after as u16 + 5), giver(resident, minute));
+        let effect = match draw.below(20) {
+            0 => "not-at-all",
+            1..=4 => "partly",
+            _ => "helped",
+        };
+        chart.effect(&dose, taken.medicine, seen, effect);
+    }
 }

@@ -201,3 +201,9 @@ if (minutes > 1) {
 
 // The problem summary takes the focus.
 document.querySelector(".error-summary")?.focus();
+
+// A chart opens at today, not at its oldest day.
+for (const chart of document.querySelectorAll(".mar-scroll")) {
+  const today = chart.querySelector("th.mar-now");
+  if (today) chart.scrollLeft = today.offsetLeft + today.offsetWidth * 4 - chart.clientWidth;
+}

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::admin::{branches, tenants, users};
+use app::admin::{branches, tenants, tokens, users};
 use app::context::{Advice, RequestContext};
-use identity::{BranchKind, SystemTask};
+use identity::{BranchKind, SystemTask, TokenOwner};
 use kernel::{PurposeOfUse, RequestId};
 use population::{Day, Population, Profile, Tenant};
 use web_edge::SESSION_COOKIE;
@@ -57,15 +57,19 @@ const PAGES: [Page; 4] = [
 /// Every page with one connection.
 pub async fn medicines(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     let slug = Tenant::RosewoodHouse.slug();
-    let cookie = home(fixture, slug).await?;
+    let nurse = home(fixture, slug).await?;
     let mut rows = Vec::with_capacity(PAGES.len());
     for (name, path, target) in PAGES {
         let ready: Vec<Vec<u8>> = (1..=RESIDENTS)
             .map(|resident| {
                 let path = path(resident);
+                let proof = if path.starts_with("api/") {
+                    nurse.token.as_str()
+                } else {
+                    nurse.cookie.as_str()
+                };
                 format!(
-                    "GET /t/{slug}/{path} HTTP/1.1\r\nHost: bench\r\nCookie: {}\r\nContent-Length: 0\r\n\r\n",
-                    cookie.as_str()
+                    "GET /t/{slug}/{path} HTTP/1.1\r\nHost: bench\r\n{proof}\r\nContent-Length: 0\r\n\r\n"
                 )
                 .into_bytes()
             })
@@ -85,8 +89,14 @@ pub async fn medicines(fixture: &Fixture) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// Makes the home with its residents, and signs a nurse in who works in all of it: the cookie.
-async fn home(fixture: &Fixture, slug: &str) -> Result<Zeroizing<String>, Failure> {
+/// How the nurse proves who asks: a header for pages, and one for the API.
+struct Nurse {
+    cookie: Zeroizing<String>,
+    token: Zeroizing<String>,
+}
+
+/// Makes the home with its residents, and signs a nurse in who works in all of it.
+async fn home(fixture: &Fixture, slug: &str) -> Result<Nurse, Failure> {
     let instance = &fixture.instance;
     let password = words::pass_phrase(&*instance.ids);
     let new = tenants::NewTenant {
@@ -144,7 +154,7 @@ async fn sign_in(
     fixture: &Fixture,
     slug: &str,
     password: Zeroizing<String>,
-) -> Result<Zeroizing<String>, Failure> {
+) -> Result<Nurse, Failure> {
     let instance = &fixture.instance;
     let context = RequestContext {
         id: RequestId::from_uuid(instance.ids.uuid()),
@@ -157,8 +167,19 @@ async fn sign_in(
     };
     let signed_in =
         app::sign_in::password::password(&instance.app, slug, "nurse", password, context).await?;
-    Ok(Zeroizing::new(format!(
-        "{SESSION_COOKIE}={}",
-        signed_in.cookie.as_str()
-    )))
+    let caller = &signed_in.caller;
+    let new = tokens::NewToken {
+        owner: TokenOwner::User(signed_in.session.user),
+        name: "bench".to_owned(),
+        scopes: None,
+        days: 1,
+    };
+    let token = tokens::create(&instance.app, caller, new).await?;
+    Ok(Nurse {
+        cookie: Zeroizing::new(format!(
+            "Cookie: {SESSION_COOKIE}={}",
+            signed_in.cookie.as_str()
+        )),
+        token: Zeroizing::new(format!("Authorization: Bearer {}", token.text.as_str())),
+    })
 }

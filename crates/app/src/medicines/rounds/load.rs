@@ -2,7 +2,7 @@
 //! Must not hold back a patient: who may not be seen whole is not on the caller's round, and everybody
 //! else is there with everything.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fhir::json::Value;
 use identity::Interaction;
@@ -171,6 +171,22 @@ async fn seen_whole(
     Ok(all)
 }
 
+/// How far back limits look, in steps of so many days: whose limits look back a day need not read a month.
+const STEPS: [i64; 4] = [1, 3, 8, 32];
+
+/// The patients by how far back their limits look: in seconds, `i64::MAX` for ever.
+fn by_reach(people: &[Person]) -> BTreeMap<i64, Vec<String>> {
+    let mut by: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    for own in people {
+        let reach = own.ground.reach();
+        let steps = STEPS.map(|days| days * 86_400);
+        let step = steps.into_iter().find(|step| reach <= *step);
+        let ids = by.entry(step.unwrap_or(reach)).or_default();
+        ids.push(own.id().as_str().to_owned());
+    }
+    by
+}
+
 pub(super) type ByPatient = HashMap<String, Vec<Held>>;
 
 impl Loading<'_> {
@@ -329,32 +345,20 @@ impl Loading<'_> {
     /// The records that the span and the limits look at: of those with a limit for ever, all.
     async fn records(&self, people: &mut [Person], span: Span) -> Result<(), AppError> {
         let now = self.app.now();
-        let mut since = span.since;
-        let mut always: BTreeSet<String> = BTreeSet::new();
-        for own in people.iter() {
-            match own.ground.reach() {
-                i64::MAX => drop(always.insert(own.id().as_str().to_owned())),
-                reach => {
-                    // A dose by a wrong clock may be nearer than it says.
-                    let reach = reach.saturating_add(MOST_DOUBT);
-                    since = since.min(now.plus_seconds(reach.saturating_neg()));
-                }
-            }
-        }
         let given = ("MedicationAdministration", "subject");
-        let from = format!("ge{}", since.to_fhir_instant());
-        let lately: Vec<&str> = self
-            .ids
-            .iter()
-            .map(LogicalId::as_str)
-            .filter(|id| !always.contains(*id))
-            .collect();
-        let mut found = self
-            .of(&lately, given, &[("effective-time", from.as_str())])
-            .await?;
-        if !always.is_empty() {
-            let ids: Vec<&str> = always.iter().map(String::as_str).collect();
-            found.extend(self.of(&ids, given, &[]).await?);
+        let mut found = ByPatient::new();
+        for (reach, ids) in by_reach(people) {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            if reach == i64::MAX {
+                found.extend(self.of(&ids, given, &[]).await?);
+                continue;
+            }
+            // A dose by a wrong clock may be nearer than it says.
+            let reach = reach.saturating_add(MOST_DOUBT);
+            let since = span.since.min(now.plus_seconds(reach.saturating_neg()));
+            let from = format!("ge{}", since.to_fhir_instant());
+            let criteria = [("effective-time", from.as_str())];
+            found.extend(self.of(&ids, given, &criteria).await?);
         }
         self.unanswered(&mut found).await?;
         let Some(first) = people

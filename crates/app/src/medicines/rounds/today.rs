@@ -350,7 +350,7 @@ impl Person {
         own.map(std::borrow::Cow::into_owned)
     }
 
-    /// The name, family name first.
+    /// The name, family name first and in capitals (NHS CUI, patient name display).
     pub fn name(&self) -> String {
         let root = self.ground.regimen.patient.root();
         let names = root
@@ -370,8 +370,8 @@ impl Person {
             .flat_map(fhir::json::Value::items);
         let given: Vec<_> = given.filter_map(fhir::json::Value::as_str).collect();
         match name.get_str("family") {
-            Some(family) if given.is_empty() => family.into_owned(),
-            Some(family) => format!("{family}, {}", given.join(" ")),
+            Some(family) if given.is_empty() => family.to_uppercase(),
+            Some(family) => format!("{}, {}", family.to_uppercase(), given.join(" ")),
             None => name
                 .get_str("text")
                 .map_or_else(|| given.join(" "), Into::into),

@@ -9,6 +9,8 @@ use crate::concepts::{Unit, plain};
 use crate::json::{Decimal, Json};
 use crate::medicines::{Medicine, Schedule};
 
+const EFFECTS: &str = "https://theriac.example.org/fhir/CodeSystem/medication-effect";
+
 /// A prescription to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Order<'a> {
@@ -131,6 +133,29 @@ impl Chart {
                 j.period("validityPeriod", order.start, order.end);
             });
         })
+    }
+
+    /// An Observation: what a dose that was given when needed brought about.
+    pub(crate) fn effect(
+        &mut self,
+        dose: &str,
+        medicine: &Medicine,
+        seen: (Moment, &str),
+        code: &str,
+    ) {
+        let (at, by) = seen;
+        self.put("Observation", "oe", |j, patient| {
+            j.text("status", "final");
+            j.obj("code", |j| {
+                j.list("coding", |j| j.coding(EFFECTS, "effect", ""));
+                j.text("text", &format!("Effect of {}", medicine.name));
+            });
+            j.refer("subject", "Patient", patient);
+            j.refers("partOf", "MedicationAdministration", dose);
+            j.time("effectiveDateTime", at);
+            j.refers("performer", "Practitioner", by);
+            j.status("valueCodeableConcept", EFFECTS, code);
+        });
     }
 
     /// A MedicationAdministration: what became of a dose; gives its id.

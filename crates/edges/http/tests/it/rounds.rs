@@ -59,7 +59,7 @@ async fn two_devices_bring_back_one_dose_twice() {
     let (server, nurse, carer) = home().await;
     let call = Call::get(format!("{ROUNDS}/now?ahead=0")).bearer(&nurse);
     let now = server.send(call).await.expect(200).json();
-    assert_eq!(now["stops"][0]["name"], "Ashworth, Edith");
+    assert_eq!(now["stops"][0]["name"], "ASHWORTH, Edith");
     assert_eq!(now["stops"][0]["lines"][0]["turn"], "due");
     let one = take(&server, &nurse, "11111111-1111-4111-8111-111111111111").await;
     let other = take(&server, &carer, "22222222-2222-4222-8222-222222222222").await;

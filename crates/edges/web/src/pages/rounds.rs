@@ -22,6 +22,8 @@ pub struct StopView {
     pub place: String,
     /// Allergies in words, and whether they ask for attention.
     pub allergies: (String, bool),
+    /// Whether something is due, overdue or to be asked for, or cannot be told; else all of it is as needed.
+    pub waits: bool,
     /// What is next, each with its time and its tag.
     pub lines: Vec<LineView>,
     /// What cannot be read.
@@ -80,8 +82,10 @@ pub struct RoundPage {
     pub now: String,
     /// Place and time.
     pub fields: Vec<Field>,
-    /// The patients.
+    /// The patients of whom something is due, or cannot be told.
     pub stops: Vec<StopView>,
+    /// Those who only may be given something when they need it.
+    pub needed: Vec<StopView>,
     /// The page that works without a network.
     pub device: String,
     /// What a shift hands over.

@@ -90,7 +90,7 @@ pub async fn found(house: &House, ty: &str) -> Vec<Value> {
 pub async fn taken_along(house: &House, device: &Device, name: &str) -> Page {
     device.clock_ahead(house.shift());
     let page = house.signed_in(device, name, "/medicines/round").await;
-    page.wait_for_text("Ashworth, Edith").await;
+    page.wait_for_text("ASHWORTH, Edith").await;
     page.follow("a[href$='/medicines/round/device']").await;
     page.wait_until(
         "the page to be kept",

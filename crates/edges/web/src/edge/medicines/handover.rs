@@ -44,12 +44,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
         .map(|own| HandedView {
             href: visit.href(&format!("/medicines/round/{}", own.patient)),
             place: place(&own.place),
-            words: own
-                .unreadable
-                .iter()
-                .chain(&own.words)
-                .map(|own| sentence(own))
-                .collect(),
+            words: counted(own.unreadable.iter().chain(&own.words)),
             name: own.name,
         })
         .collect();
@@ -61,4 +56,38 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
         shell: visit.shell("Handover of medicines"),
     };
     Ok(answer::page(StatusCode::OK, &page))
+}
+
+/// What is said, each thing once with how often: the same of several doses is one line.
+fn counted<'a>(said: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut lines: Vec<(&String, usize)> = Vec::new();
+    for own in said {
+        match lines.iter_mut().find(|(known, _)| *known == own) {
+            Some((_, times)) => *times += 1,
+            None => lines.push((own, 1)),
+        }
+    }
+    let words = |(own, times): (&String, usize)| match times {
+        1 => sentence(own),
+        _ => sentence(&format!("{}, {times} times", own.trim_end_matches('.'))),
+    };
+    lines.into_iter().map(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_of_several_doses_is_one_line() {
+        let said = ["no effect asked for: senna", "refused: amlodipine"];
+        let said = [said[0], said[1], said[0]].map(str::to_owned);
+        assert_eq!(
+            counted(said.iter()),
+            [
+                "No effect asked for: senna, 2 times.",
+                "Refused: amlodipine."
+            ]
+        );
+    }
 }

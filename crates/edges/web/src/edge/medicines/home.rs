@@ -28,6 +28,18 @@ type Below = (&'static str, &'static str, &'static str, fn(&Visit) -> bool);
 /// Pages of the area. A page that is added stands here.
 const PAGES: &[Below] = &[
     (
+        "/medicines/round",
+        "Round",
+        "What is due to whom, and recording it",
+        gives,
+    ),
+    (
+        "/medicines/handover",
+        "Handover",
+        "What the next shift should know",
+        gives,
+    ),
+    (
         "/medicines/stock",
         "Stock",
         "What is kept where, batches, and what runs low",
@@ -52,6 +64,11 @@ const PAGES: &[Below] = &[
         |visit| visit.may(Interaction::Update, Class::Prescriptions),
     ),
 ];
+
+/// Whether the person gives medicines: those on the record alone are no reason to see a round.
+fn gives(visit: &Visit) -> bool {
+    visit.may(Interaction::Create, Class::MedicinesGiven)
+}
 
 pub(super) fn routes() -> Router<Web> {
     Router::new().route("/medicines", get(page))

@@ -175,6 +175,22 @@ fn letters() -> Vec<(String, String)> {
     .collect()
 }
 
+/// The time in a cell: the zone stands only where the clocks change on that day, for one time may come twice.
+fn in_cell(visit: &Visit, at: Timestamp) -> String {
+    let zone = visit.zone();
+    let whole = When::time_of_day(at, zone).text;
+    let day = zone.date_at(at);
+    let ends = [zone.start_of(day), zone.start_of(later(day, 1))];
+    let [Some(first), Some(next)] = ends else {
+        return whole;
+    };
+    if next.as_micros() - first.as_micros() == 86_400_000_000 {
+        zone.clock_at(at)
+    } else {
+        whole
+    }
+}
+
 struct Drawing<'a> {
     visit: &'a Visit,
     days: &'a [Date],
@@ -272,7 +288,7 @@ impl Drawing<'_> {
         MarkView {
             letter: letter.to_owned(),
             words: format!("{time}: {words}"),
-            time,
+            time: in_cell(self.visit, at),
             tone,
         }
     }
@@ -285,7 +301,7 @@ impl Drawing<'_> {
         MarkView {
             letter: outcome.map_or("O", |own| own.meaning().letter).to_owned(),
             words: format!("{time}: {display} {dose}"),
-            time,
+            time: in_cell(self.visit, at),
             tone: if outcome.is_some_and(Outcome::is_taken) {
                 "done"
             } else {

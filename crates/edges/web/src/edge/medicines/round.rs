@@ -67,6 +67,7 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
         .into_iter()
         .map(|(minutes, label)| Choice::new(&minutes.to_string(), label, minutes == asked.ahead));
     let stops = round.stops.iter().map(|stop| stop_view(visit, stop));
+    let (stops, needed): (Vec<_>, Vec<_>) = stops.partition(|own| own.waits);
     let today = date::long_date(visit.zone().date_at(round.now));
     let page = RoundPage {
         now: format!("{today}, {}", time(visit, round.now)),
@@ -74,7 +75,8 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
             Field::select("location", "Place", places),
             Field::select("ahead", "Doses that are due", times.collect()),
         ],
-        stops: stops.collect(),
+        stops,
+        needed,
         device: super::device::address(visit, &asked),
         handover: visit.href("/medicines/handover"),
         shell: visit.shell("Medication round"),
@@ -142,6 +144,9 @@ fn stop_view(visit: &Visit, stop: &Stop) -> StopView {
         ),
         place: place(&stop.place),
         allergies: allergies(&stop.allergies),
+        waits: !stop.effects.is_empty()
+            || !stop.unreadable.is_empty()
+            || stop.lines.iter().any(|own| own.turn != Turn::AsNeeded),
         lines: stop
             .lines
             .iter()

@@ -6,7 +6,7 @@ use medication::Quantity;
 use medication::stock::{Account, Lasts, What};
 
 use super::choices::Names;
-use crate::clinical::When;
+use crate::clinical::{When, date};
 use crate::components::{Cell, Piece, Table, Tone};
 use crate::edge::answer::sentence;
 use crate::edge::visit::Visit;
@@ -15,11 +15,21 @@ pub(super) fn amount(units: rust_decimal::Decimal, item: &Item) -> String {
     Quantity::new(units.normalize(), item.unit.clone()).words()
 }
 
+/// Until when something may be used: the last whole day, or the minute where an opened pack ends within one.
+pub(super) fn last_use(visit: &Visit, until: kernel::Timestamp) -> Cell {
+    let zone = visit.zone();
+    if zone.clock_at(until) != "00:00" {
+        return Cell::when(When::at(until, zone));
+    }
+    let last = kernel::Timestamp::from_micros(until.as_micros().saturating_sub(1));
+    Cell::text(&date::short_date(zone.date_at(last)))
+}
+
 pub(super) fn there_table(visit: &Visit, names: &Names, seen: &look::Seen) -> Table {
     let columns = ["Place", "Batch", "Held", "To be used by"];
     let mut table = Table::new("By place and batch", &columns, "Nothing is there.");
     for own in &seen.there {
-        let until = own.until.map(|own| Cell::when(When::at(own, visit.zone())));
+        let until = own.until.map(|own| last_use(visit, own));
         let mut until = until.unwrap_or_else(|| Cell::text("Not known: read the pack"));
         if let Some(why) = own.unusable {
             until = until.and(Piece::Tag(Tone::Bad, sentence(&why.to_string())));

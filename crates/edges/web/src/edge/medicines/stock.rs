@@ -18,8 +18,7 @@ use super::choices::{
     signing, word, words,
 };
 use super::keeping;
-use super::shelves::{amount, days_table, moves_table, there_table};
-use crate::clinical::When;
+use super::shelves::{amount, days_table, last_use, moves_table, there_table};
 use crate::components::{Cell, Choice, ErrorSummary, Field, Paging, Piece, Table, Tone};
 use crate::edge::answer::{self, redirect, sentence, status_of};
 use crate::edge::form::Form;
@@ -59,7 +58,7 @@ async fn list(visit: Visit) -> Response {
 
 async fn list_page(visit: &Visit) -> Result<Response, AppError> {
     let found = look::list(visit.app(), &visit.caller).await?;
-    let columns = ["Medicine", "Held", "Used first", "Reorder"];
+    let columns = ["Medicine", "Held", "To be used by", "Reorder"];
     let mut table = Table::new("Stock", &columns, "No medicine is kept yet.");
     for seen in &found {
         let item = &seen.item;
@@ -75,9 +74,7 @@ async fn list_page(visit: &Visit) -> Result<Response, AppError> {
         if seen.usable != seen.total {
             held = held.minor(&format!("{} may be used", amount(seen.usable, item)));
         }
-        let soonest = seen
-            .soonest
-            .map(|own| Cell::when(When::at(own, visit.zone())));
+        let soonest = seen.soonest.map(|own| last_use(visit, own));
         let (tone, words) = status_words(seen.status);
         table = table.row(vec![
             name,

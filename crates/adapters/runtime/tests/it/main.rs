@@ -1,0 +1,15 @@
+//! Models through the whole adapter: parity with Python onnxruntime, hostile files. Must not need anything
+//! installed where the built-in runtime is enough.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod cases;
+mod embedded;
+mod hostile;
+mod operators;
+mod proto;
