@@ -83,31 +83,8 @@ pub async fn witness(
         )));
     }
     let me = names(caller);
-    // Who gave it and who was asked stand as they were first written: a record is changed by many.
     let first = first(app, caller, key).await?;
-    let giver = who(first.root(), "giver")?;
-    let mut gave: Vec<PersonId> = Vec::new();
-    for own in [root, first.root()] {
-        gave.extend(who(own, "giver")?);
-        gave.extend(who(own, "enterer")?);
-    }
-    if same_person(&me, &gave) {
-        return refuse("the witness is the giver: ask another person to sign");
-    }
-    if who(root, "giver")? != giver {
-        return refuse(
-            "the record names another giver than when it was made: correct it, and ask the witness again",
-        );
-    }
-    let before = who(first.root(), ASKED)?;
-    if before.is_some() && before != asked {
-        return refuse(
-            "the record names another witness than when it was made: correct it, and ask the witness again",
-        );
-    }
-    if asked.as_ref().is_some_and(|asked| !me.contains(asked)) {
-        return refuse("another person is named as the witness: they sign with their own sign-in");
-    }
+    let giver = is_they(&me, (root, first.root()), asked.as_ref())?;
     if root.get_str("status").as_deref() == Some("entered-in-error") {
         return refuse("the record was withdrawn: there is nothing to sign");
     }
@@ -133,6 +110,39 @@ pub async fn witness(
             done => return done,
         }
     }
+}
+
+/// Refuses whoever is not the witness that a record names; answers who gave it. Who gave it and who was asked
+/// stand as they were first written: a record is changed by many.
+fn is_they(
+    me: &[PersonId],
+    (root, first): (Value<'_>, Value<'_>),
+    asked: Option<&PersonId>,
+) -> Result<Option<PersonId>, AppError> {
+    let giver = who(first, "giver")?;
+    let mut gave: Vec<PersonId> = Vec::new();
+    for own in [root, first] {
+        gave.extend(who(own, "giver")?);
+        gave.extend(who(own, "enterer")?);
+    }
+    if same_person(me, &gave) {
+        return refuse("the witness is the giver: ask another person to sign");
+    }
+    if who(root, "giver")? != giver {
+        return refuse(
+            "the record names another giver than when it was made: correct it, and ask the witness again",
+        );
+    }
+    let before = who(first, ASKED)?;
+    if before.is_some() && before.as_ref() != asked {
+        return refuse(
+            "the record names another witness than when it was made: correct it, and ask the witness again",
+        );
+    }
+    if asked.is_some_and(|asked| !me.contains(asked)) {
+        return refuse("another person is named as the witness: they sign with their own sign-in");
+    }
+    Ok(giver)
 }
 
 /// A record as it was first written.
