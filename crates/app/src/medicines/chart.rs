@@ -275,6 +275,7 @@ impl Deciding<'_> {
             id: id.map_err(|_| AppError::Fault("an id is none".to_owned()))?,
             order: self.order.id.clone(),
             slot: self.due.map(|due| due.key.clone()),
+            dosage: None,
             outcome: Outcome::Given,
             reason: None,
             happened: app.now(),
@@ -433,7 +434,7 @@ impl Charted {
             part.push(code("outcome", record.outcome.code()));
             part.push(instant("happened", record.happened));
             if let Some(dose) = &record.dose {
-                part.push(text("dose", format!("{} {}", dose.value, dose.unit.name())));
+                part.push(text("dose", dose.words()));
             }
             if let Some(reason) = &record.reason {
                 part.push(text("reason", reason));

@@ -366,7 +366,7 @@ impl Making<'_> {
         Some(decide_giving(Giving {
             order: self.order,
             due,
-            named: self.dose.dosage,
+            named: self.dose.dosage.or(record.dosage),
             record,
             done: self.dose.done,
             book: &self.records.book,
@@ -453,6 +453,7 @@ impl Making<'_> {
             id,
             order: self.order.id.clone(),
             need: self.need(happened, due.is_none() && taken),
+            dosage: self.place(due.as_ref(), original),
             slot: due.as_ref().map(|due| due.key.clone()),
             outcome: dose.outcome,
             reason: dose.reason.clone(),
@@ -533,6 +534,15 @@ impl Making<'_> {
         } else {
             named
         }))
+    }
+
+    /// Which dosage a dose of no due time is one of, where the order has several.
+    fn place(&self, due: Option<&DueSlot>, original: Option<&Record>) -> Option<usize> {
+        if due.is_some() || self.order.dosages.len() < 2 {
+            return None;
+        }
+        let named = self.dose.dosage.or(original.and_then(|own| own.dosage));
+        self.order.dosage_of(None, self.dose.need.is_some(), named)
     }
 
     /// The dosage that the dose is one of.

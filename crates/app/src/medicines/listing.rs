@@ -130,7 +130,7 @@ fn last(doses: &[Held]) -> (BTreeMap<String, LastDose>, Vec<(String, String)>) {
             continue;
         }
         let dose = record.dose.as_ref();
-        let dose = dose.map(|dose| format!("{} {}", dose.value, dose.unit.name()));
+        let dose = dose.map(medication::Quantity::words);
         let own = LastDose {
             at: record.happened,
             dose,

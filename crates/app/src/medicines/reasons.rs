@@ -37,7 +37,8 @@ fn plain(value: impl serde::Serialize) -> String {
 }
 
 fn amount(much: &medication::Quantity) -> String {
-    format!("{} {}", much.value, much.unit.name())
+    let one = much.value.value() == rust_decimal::Decimal::ONE;
+    format!("{} {}", much.value, much.unit.said(one))
 }
 
 /// `1 h 20 min`, rounded up to a minute.

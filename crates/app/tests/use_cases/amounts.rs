@@ -59,7 +59,7 @@ async fn what_is_given_when_needed_has_the_amount_of_its_own_dosage() {
     let shown = stop(&house.app, &nurse, &p1).await.unwrap();
     let line = shown.lines.iter().find(|own| own.needed).unwrap();
     assert_eq!(line.doses.len(), 1);
-    assert_eq!(line.doses[0].text, "2 tablet", "not that of eight o'clock");
+    assert_eq!(line.doses[0].text, "2 tablets", "not that of eight o'clock");
     assert_eq!(line.dosage, 1);
     let stored = kept(&house, &nurse, &pain()).await;
     assert_eq!(stored["dosage"]["dose"]["value"], json!(2));
@@ -88,7 +88,7 @@ async fn of_several_dosages_the_one_that_was_given_is_named() {
     amounts.sort_by_key(|(place, _)| *place);
     assert_eq!(
         amounts,
-        [(0, "1 tablet".to_owned()), (1, "2 tablet".to_owned())]
+        [(0, "1 tablet".to_owned()), (1, "2 tablets".to_owned())]
     );
     let open = record(&house, &nurse, "own", &pain()).await;
     assert!(

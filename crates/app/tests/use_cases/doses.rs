@@ -597,7 +597,7 @@ async fn every_due_dose_has_one_outcome_or_is_a_gap() {
     );
     let order = parts(&chart, "parameter", "order")[0];
     assert!(
-        value(order, "dosage").contains("2 tablet every day at 08:00"),
+        value(order, "dosage").contains("2 tablets every day at 08:00"),
         "{order}"
     );
     let patient = house.key("Patient/p1");

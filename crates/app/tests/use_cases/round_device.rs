@@ -500,3 +500,68 @@ async fn who_did_not_take_the_round_is_pointed_out() {
     let issues = of_code(&house, "DetectedIssue", "given-against").await;
     assert_eq!(issues.len(), 1, "{issues:?}");
 }
+
+#[tokio::test]
+async fn a_dose_of_a_device_says_which_dosage_it_is_one_of() {
+    let mut several = order("several", "Codeine 30mg tablet", &needed());
+    let mut more = needed();
+    more["doseAndRate"][0]["doseQuantity"]["value"] = json!(1);
+    more["text"] = json!("for mild pain");
+    several["dosageInstruction"]
+        .as_array_mut()
+        .unwrap()
+        .push(more);
+    let (house, nurse) = ward(&[several]).await;
+    let taken = take(&house.app, &nurse, &taking(&house, PHONE))
+        .await
+        .unwrap();
+    house.clock.advance(600);
+    let at = house.clock.now();
+    let lines = &taken.people[0].stop.lines;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let second = |id: &str, dosage: Option<usize>| {
+        let mut own = record_of(&taken, "several", id, at);
+        own.dosage = dosage;
+        own.slot = None;
+        own.need = Some(NeedRecord {
+            reason: "mild pain".to_owned(),
+            effect_due: None,
+        });
+        own.dose.as_mut().unwrap().value = "1".parse().unwrap();
+        own
+    };
+    let done = bring(
+        &house,
+        &nurse,
+        &taken,
+        &back(&house, &taken, vec![second(ONE, Some(1))]),
+    )
+    .await;
+    assert_eq!(done.records[0].state, State::Stored, "{done:?}");
+    let said = done.records[0].words.join(" ");
+    assert!(!said.contains("does not compare"), "{said}");
+    let stored = found(&house, "MedicationAdministration?patient=p1").await;
+    let extensions = stored[0]["extension"].as_array().unwrap().iter();
+    let place = extensions
+        .filter(|own| {
+            own["url"]
+                .as_str()
+                .unwrap()
+                .ends_with("administration-dosage")
+        })
+        .map(|own| own["valueInteger"].as_i64())
+        .collect::<Vec<_>>();
+    assert_eq!(place, [Some(2)]);
+    // Without it, nobody can tell which one it was.
+    house.clock.advance(86_400);
+    let taken = take(&house.app, &nurse, &taking(&house, TABLET))
+        .await
+        .unwrap();
+    let mut silent = second(TWO, None);
+    silent.device = record_of(&taken, "several", TWO, at).device;
+    silent.happened = house.clock.now();
+    silent.entered = house.clock.now();
+    let done = bring(&house, &nurse, &taken, &back(&house, &taken, vec![silent])).await;
+    assert_eq!(done.records[0].state, State::Stored, "{done:?}");
+    assert!(done.records[0].look, "{done:?}");
+}

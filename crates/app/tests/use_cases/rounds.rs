@@ -59,6 +59,7 @@ pub fn record_of(taken: &Taken, order: &str, id: &str, at: Timestamp) -> Record 
         id: id.parse().unwrap(),
         order: order.parse().unwrap(),
         slot: line.due.as_ref().map(|due| due.key.clone()),
+        dosage: Some(line.dosage).filter(|_| line.due.is_none()),
         outcome: Outcome::Given,
         reason: None,
         happened: at,
@@ -139,7 +140,7 @@ async fn a_round_holds_who_is_due_with_place_and_allergies() {
         .map(|own| (own.order.as_str(), own.needed))
         .collect();
     assert_eq!(turns, [("fixed", false), ("needed", true)]);
-    assert_eq!(stop.lines[0].doses[0].text, "2 tablet");
+    assert_eq!(stop.lines[0].doses[0].text, "2 tablets");
     let elsewhere = RoundRequest {
         location: Some("Room 5".to_owned()),
         ..RoundRequest::default()
@@ -232,6 +233,49 @@ async fn two_devices_bring_back_the_same_dose_in_any_order() {
             report[0].words
         );
     }
+}
+
+#[tokio::test]
+async fn a_double_dose_with_more_against_it_is_one_task_with_every_reason() {
+    let (house, nurse) = home().await;
+    let carer = house.caller("ash", Role::Carer).await;
+    let taking = [(&nurse, PHONE), (&carer, TABLET)];
+    let mut packs = Vec::new();
+    for (who, device) in taking {
+        let taken = take(&house.app, who, &self::taking(&house, device)).await;
+        packs.push((who, taken.unwrap()));
+    }
+    // The prescriber changes the order meanwhile.
+    house.clock.advance(60);
+    let doctor = house.doctor().await;
+    let mut stopped = house
+        .read(&doctor, "MedicationRequest/fixed")
+        .await
+        .unwrap();
+    stopped["note"] = json!([{ "text": "looked at again" }]);
+    house.put(&doctor, &stopped).await.unwrap();
+    house.clock.advance(240);
+    let at = house.clock.now();
+    let ids = [
+        "aaaaaaaa-0000-4000-8000-000000000001",
+        "bbbbbbbb-0000-4000-8000-000000000002",
+    ];
+    for ((who, taken), id) in packs.iter().zip(ids) {
+        let own = back(&house, taken, vec![record(taken, id, at)]);
+        let done = bring(&house, who, taken, &own).await;
+        assert!(done.records[0].stale && done.records[0].look, "{done:?}");
+    }
+    let of_second = async |code: &str| {
+        let tasks = of_code(&house, "Task", code).await;
+        let text = |own: &Value| own["description"].as_str().unwrap().to_owned();
+        tasks.iter().map(text).collect::<Vec<String>>()
+    };
+    let doubles = of_second("possible-double-dose").await;
+    assert_eq!(doubles.len(), 1, "{doubles:?}");
+    assert!(doubles[0].contains("the order was changed"), "{doubles:?}");
+    // The first came back alone, and had its own; the second has none beside the double dose.
+    let against = of_second("given-against").await;
+    assert_eq!(against.len(), 1, "{against:?}");
 }
 
 #[tokio::test]

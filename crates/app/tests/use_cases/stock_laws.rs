@@ -371,3 +371,53 @@ async fn days_left_count_everybody_and_name_whom_the_caller_reaches() {
     let shed = found.iter().find(|own| own.place == at("shed")).unwrap();
     assert!(shed.unknown[0].contains("MedicationRequest/o3"), "{shed:?}");
 }
+
+#[tokio::test]
+async fn the_number_of_a_pack_that_was_read_stays_with_what_is_there() {
+    let (house, nurse) = home(&[]).await;
+    let item = kept(&house, &nurse, PARACETAMOL).await;
+    let scanned = Wanted::Receipt {
+        to: at("cupboard"),
+        from: "pharmacy".parse().unwrap(),
+        units: units(10),
+        batch: Batch::default(),
+        scan: Some(pack("READ")),
+        order: None,
+        unchecked: None,
+    };
+    act(&house, &nurse, &item, moved("r1", scanned))
+        .await
+        .unwrap();
+    let came = moved("r2", receipt("cupboard", 10, first()));
+    act(&house, &nurse, &item, came).await.unwrap();
+    let numbers = async || {
+        let seen = look::read(&house.app, &nurse, &item.id).await.unwrap();
+        seen.item.folded.numbers
+    };
+    let kept = numbers().await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0].0.lot.as_deref(), Some("READ"));
+    assert!(kept[0].1.contains("02000000000107"), "{kept:?}");
+    // A whole number is called back: what was read is of it.
+    let whole = ("02000000000107", None, "EL (26)A/2");
+    install::recall(&house.app, &house.operator, whole)
+        .await
+        .unwrap();
+    let seen = look::read(&house.app, &nurse, &item.id).await.unwrap();
+    let back: Vec<bool> = seen
+        .there
+        .iter()
+        .map(|own| own.unusable.is_some())
+        .collect();
+    assert_eq!(back, [true, true], "the medicine has that number alone");
+    // Used up, it is asked for no more.
+    let gone = Wanted::Return {
+        from: at("cupboard"),
+        to: "pharmacy".parse().unwrap(),
+        units: units(10),
+        batch: kept[0].0.clone(),
+        reason: medication::stock::ReturnReason::Recalled,
+    };
+    act(&house, &nurse, &item, moved("b1", gone)).await.unwrap();
+    assert!(numbers().await.is_empty());
+}

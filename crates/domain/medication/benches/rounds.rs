@@ -75,6 +75,7 @@ fn records(orders: &[Order], home: &Home, from: Timestamp, days: i64) -> Option<
                 happened: due.slot.at,
                 entered: due.slot.at,
                 slot: Some(due.key),
+                dosage: None,
                 giver: "nurse-1".parse().ok()?,
                 enterer: None,
                 witness: None,

@@ -317,7 +317,7 @@ function lineForm(pack, person, line, id) {
 
 function dose(pack, person, line, chosen, filled, taken, now) {
   const id = crypto.randomUUID();
-  const due = line.due ? { slot: line.due.key } : {};
+  const due = line.due ? { slot: line.due.key } : { dosage: line.dosage };
   const after = offer(person, line).effectAfter;
   const need = line.needed && filled.need ? { need: { reason: filled.need, ...(after && taken ? { effect_due: now + after * MINUTE } : {}) } } : {};
   return {
@@ -360,9 +360,12 @@ const replaced = (box, children) => {
   box.replaceChildren(...children);
 };
 
+// Whether a dose that was recorded here is one of a line: of its due time, or of its dosage.
+const isOf = (one, line, pack) => (line.slot ? one.slot === line.slot : !one.slot && one.pack === pack && (one.record.dosage ?? 0) === (line.dosage ?? 0));
+
 function refresh(own, pack, doses, now) {
   const { person, line } = own;
-  const done = doses.filter((one) => one.record.order === line.order && (line.slot ? one.slot === line.slot : !one.slot && one.pack === pack.pack.id));
+  const done = doses.filter((one) => one.record.order === line.order && isOf(one, line, pack.pack.id));
   replaced(own.done, done.map((one) => recorded(one, pack.pack.zone, now)));
   const planned = offer(person, line)?.planned || [];
   const most = planned[planned.length - 1] || { counts: { counts: {}, holds: [] } };
@@ -459,7 +462,7 @@ async function show() {
   if (list.map((own) => own.textContent).join() !== [...steps.children].map((own) => own.textContent).join()) steps.replaceChildren(...list);
   replaced(gate, guard(pack));
   draw(pack, doses, now);
-  const known = new Set(drawn.lines.flatMap((own) => doses.filter((one) => one.record.order === own.line.order && (own.line.slot ? one.slot === own.line.slot : !one.slot && one.pack === drawn.pack)).map((one) => one.id)));
+  const known = new Set(drawn.lines.flatMap((own) => doses.filter((one) => one.record.order === own.line.order && isOf(one, own.line, drawn.pack)).map((one) => one.id)));
   // Of a round that is not here any more: what is to be sent or looked at, never lost.
   const rest = (pack ? opened(pack) : me) ? doses.filter((own) => own.state !== "sent" && !known.has(own.id)) : [];
   replaced(left, rest.map((own) => {

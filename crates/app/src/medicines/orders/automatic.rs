@@ -393,7 +393,7 @@ fn decided_of(
     Decided {
         item: item.id.clone(),
         name: item.name.clone(),
-        unit: item.unit.name().to_owned(),
+        unit: item.unit.words(),
         location: needed.location,
         resident: needed.resident,
         need,
@@ -457,7 +457,7 @@ fn product(
         own.control = Some(Control::Yes(class));
     }
     if own.unit.measure() != item.unit.measure() {
-        let (kept, sold) = (item.unit.name(), own.unit.name());
+        let (kept, sold) = (item.unit.words(), own.unit.words());
         lacking.push(format!("it is kept in {kept} and sold in {sold}"));
     }
     Ok((own, lacking))

@@ -144,17 +144,14 @@ impl NewLine {
             product.unit = match unit {
                 Some(unit) => unit,
                 None => {
-                    return refuse(format!(
-                        "give the unit of {}, such as {{tablet}}",
-                        product.name
-                    ));
+                    return refuse(format!("give the unit of {}, such as tablet", product.name));
                 }
             };
         } else if unit.is_some_and(|own| own.measure() != product.unit.measure()) {
             return refuse(format!(
                 "{} is counted in {}: order it so",
                 product.name,
-                product.unit.name()
+                product.unit.words()
             ));
         }
         if let Some(packs) = self.packs {

@@ -211,7 +211,7 @@ impl Shelves {
                 continue;
             }
             if shelf.item.unit.measure() != line.unit.measure() {
-                let unit = shelf.item.unit.name();
+                let unit = shelf.item.unit.words();
                 done.said.push(format!(
                     "{name} is kept in {unit}: book it into the stock by hand"
                 ));

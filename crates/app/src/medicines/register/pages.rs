@@ -149,8 +149,8 @@ pub(crate) async fn opened(
         Some(there) if there.head.items.contains(&item.id) => Err(ruled(RegisterError::PageExists)),
         Some(there) if there.head.unit != item.unit => refuse(format!(
             "the page counts in {}, this medicine in {}: keep it in the same unit",
-            there.head.unit.name(),
-            item.unit.name()
+            there.head.unit.words(),
+            item.unit.words()
         )),
         Some(mut there) => {
             there.head.items.push(item.id.clone());

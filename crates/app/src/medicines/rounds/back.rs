@@ -114,9 +114,10 @@ pub async fn bring_back(
     };
     let mut records = Vec::new();
     let mut touched: BTreeSet<LogicalId> = BTreeSet::new();
+    let mut against = Vec::new();
     for record in &back.records {
         touched.extend(returning.whose(&record.order));
-        records.push(returning.one(record).await?);
+        records.push(returning.one(record, &mut against).await?);
     }
     let mut effects = Vec::new();
     for effect in &back.effects {
@@ -128,6 +129,9 @@ pub async fn bring_back(
         slot.min(own.happened)
     });
     let doubles = findings::doubles(app, caller, &ids, times.min()).await?;
+    for told in &against {
+        findings::against(app, caller, told, &doubles).await?;
+    }
     for own in &mut records {
         let mut twice = doubles.iter().flat_map(|double| &double.records);
         own.look |= twice.any(|id| id.as_str() == own.id);
@@ -214,7 +218,11 @@ impl Returning<'_> {
         }
     }
 
-    async fn one(&self, record: &Record) -> Result<TakenIn, AppError> {
+    async fn one<'r>(
+        &self,
+        record: &'r Record,
+        against: &mut Vec<findings::Against<'r>>,
+    ) -> Result<TakenIn, AppError> {
         let mut own = TakenIn {
             id: record.id.to_string(),
             state: State::Refused,
@@ -245,7 +253,14 @@ impl Returning<'_> {
             .taken_in(record, &key, (first.version, due), &mut own)
             .await
         {
-            Ok(()) => {}
+            Ok(words) => {
+                let patient = self.whose(&record.order).filter(|_| !words.is_empty());
+                against.extend(patient.map(|patient| findings::Against {
+                    patient,
+                    record,
+                    words,
+                }));
+            }
             Err(error) => not_taken(&error, &mut own),
         }
         Ok(own)
@@ -257,7 +272,7 @@ impl Returning<'_> {
         key: &ResourceKey,
         (version, due): (u32, Option<DueSlot>),
         own: &mut TakenIn,
-    ) -> Result<(), AppError> {
+    ) -> Result<Vec<String>, AppError> {
         let keys = core::slice::from_ref(key);
         let heads = self.app.store().heads(&self.caller.scope, keys).await?;
         let now = heads.into_iter().flatten().next().map(|own| own.version.0);
@@ -290,18 +305,10 @@ impl Returning<'_> {
                 own.words.push(word);
             }
         }
-        if own.state == State::Refused || given.against.is_empty() {
-            return Ok(());
-        }
-        let Some(patient) = self.whose(&record.order) else {
-            return Ok(());
-        };
-        let told = findings::Against {
-            patient: &patient,
-            record,
-            words: &given.against,
-        };
-        findings::against(self.app, self.caller, &told).await
+        Ok(match own.state {
+            State::Refused => Vec::new(),
+            _ => given.against,
+        })
     }
 
     /// Records what a dose brought about, once.
@@ -374,7 +381,7 @@ impl Returning<'_> {
             signing: Signing::default(),
             late: None,
             scan: self.back.scans.get(&record.id).cloned(),
-            dosage: None,
+            dosage: record.dosage,
             offline: Some(Offline {
                 id: record.id.clone(),
                 entered: record.entered,

@@ -60,21 +60,27 @@ pub(in crate::medicines) async fn doubles(
 /// A dose that a device brought, with what spoke against it.
 pub(super) struct Against<'a> {
     /// Of whom.
-    pub patient: &'a LogicalId,
+    pub patient: LogicalId,
     /// As the device recorded it.
     pub record: &'a Record,
     /// In words.
-    pub words: &'a [String],
+    pub words: Vec<String>,
 }
 
-/// Writes down what spoke against a dose that a device brought.
+/// Writes down what spoke against a dose that a device brought. Where it may have been taken twice, that stands
+/// with the double dose: one thing to look at, with every reason.
 pub(super) async fn against(
     app: &App,
     caller: &Caller,
     told: &Against<'_>,
+    doubles: &[Double],
 ) -> Result<(), AppError> {
     let patient = told.patient.as_str();
     let record = told.record;
+    let mut twice = doubles.iter().flat_map(|own| &own.records);
+    if twice.any(|id| *id == record.id) {
+        return Ok(());
+    }
     let issue = Issue {
         id: id("against", patient, &[record.id.as_str()]),
         code: AGAINST,
@@ -143,12 +149,22 @@ fn double_issue(person: &Person, double: &Double) -> Issue {
         .collect();
     let first = double.records.first().and_then(|id| book.get(id));
     let product = first.map_or("a medicine", |own| own.product.as_str());
+    let mut against: Vec<String> = Vec::new();
+    for words in double.records.iter().flat_map(|id| person.against_of(id)) {
+        if !against.contains(&words) {
+            against.push(words);
+        }
+    }
+    let against = match against.as_slice() {
+        [] => String::new(),
+        some => format!(" Against it as well: {}.", some.join("; ")),
+    };
     Issue {
         id: id("double", &patient, &records),
         code: POSSIBLE_DOUBLE,
         title: "Possible double dose",
         text: format!(
-            "Possible double dose of {product}: {}. Both records are kept. Look at the patient and correct the one that is wrong.",
+            "Possible double dose of {product}: {}.{against} Both records are kept. Look at the patient and correct the one that is wrong.",
             told.join("; ")
         ),
         records: records.into_iter().map(str::to_owned).collect(),

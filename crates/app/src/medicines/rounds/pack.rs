@@ -508,6 +508,7 @@ impl Carrying<'_> {
             id: RecordId(order.id.0.clone()),
             order: order.id.clone(),
             slot: due.map(|due| due.key.clone()),
+            dosage: Some(line.dosage).filter(|_| due.is_none()),
             outcome: Outcome::Given,
             reason: None,
             happened: span.0,

@@ -4,6 +4,7 @@
 use kernel::{LogicalId, Timestamp};
 use medication::chart::Handover;
 use medication::chart::{self, chart};
+use medication::ids::RecordId;
 use serde::Serialize;
 
 use super::load::{Person, Span, Whom, people};
@@ -102,14 +103,19 @@ impl Person {
         held.map(|own| own.key.id.as_str().to_owned()).collect()
     }
 
+    /// What spoke against a dose that a device brought, in words.
+    pub fn against_of(&self, record: &RecordId) -> Vec<String> {
+        let name = format!("MedicationAdministration/{record}");
+        let held = self.records.held.iter().find(|own| own.name() == name);
+        held.map_or_else(Vec::new, |own| marks(own.root()).against)
+    }
+
     /// Doses of a shift that a device brought with something against them, in words.
     fn against(&self, (from, to): (Timestamp, Timestamp)) -> Vec<String> {
         let heads = self.records.book.heads().map(|head| head.record);
         let within = heads.filter(|own| from <= own.happened && own.happened < to);
         let told = within.filter_map(|record| {
-            let name = format!("MedicationAdministration/{}", record.id);
-            let held = self.records.held.iter().find(|own| own.name() == name)?;
-            let against = marks(held.root()).against;
+            let against = self.against_of(&record.id);
             (!against.is_empty()).then(|| {
                 format!(
                     "Recorded on a device against what the record says: {}: {}",

@@ -493,7 +493,7 @@ pub(super) fn witnessed(ordered: &Ordered, order: &Order) -> bool {
 /// The amounts an order allows at once.
 pub(super) fn doses(order: &Order, place: usize) -> Vec<Choice> {
     let choice = |own: &Quantity| Choice {
-        text: format!("{} {}", own.value, own.unit.name()),
+        text: own.words(),
         dose: own.clone(),
     };
     let dosage = order.dosages.get(place);

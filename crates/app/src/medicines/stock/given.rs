@@ -168,7 +168,7 @@ fn none_here(shelf: &Shelf, wanted: Decimal) -> AppError {
         category: kernel::Category::Conflict,
         text: format!(
             "{wanted} {} is wanted and the house has nothing of {} for this resident: receive or count it, or send done if it was given",
-            shelf.item.unit.name(),
+            shelf.item.unit.words(),
             shelf.item.name
         ),
     }

@@ -307,7 +307,12 @@ async fn stage(
         what,
         lines,
         unchecked,
+        number,
     } = making.moves(shelf, &wanted.what).await?;
+    // By it the shelf knows what a list calls back by number.
+    if let Some((batch, gtin)) = number {
+        shelf.book.number(batch, gtin);
+    }
     let with = With {
         asked: asked.to_owned(),
         unchecked,
@@ -334,6 +339,8 @@ struct Made {
     lines: Vec<Line>,
     /// Why a pack is taken in that nobody could check.
     unchecked: Option<String>,
+    /// The number that was read from a pack of a batch.
+    number: Option<(Batch, String)>,
 }
 
 impl Made {
@@ -342,6 +349,7 @@ impl Made {
             what,
             lines,
             unchecked: None,
+            number: None,
         }
     }
 }
@@ -350,6 +358,8 @@ impl Made {
 struct Received {
     batch: Batch,
     checked: bool,
+    /// Its number, where it was read.
+    number: Option<String>,
 }
 
 impl Making<'_> {
@@ -478,8 +488,10 @@ impl Making<'_> {
                 }
                 let lines = vec![line(&found.batch, *units, supplier(from), to.account())];
                 let order = order.clone();
+                let number = found.number.map(|own| (found.batch, own));
                 Made {
                     unchecked: why.map(str::to_owned),
+                    number,
                     ..Made::of(What::Receipt { order }, lines)
                 }
             }
@@ -518,7 +530,7 @@ impl Making<'_> {
         known: &Sources,
     ) -> Result<Received, AppError> {
         let mut batch = said.clone();
-        let mut checked = true;
+        let (mut checked, mut number) = (true, None);
         if let Some(scan) = scan {
             let today = today(self.app, self.caller)?;
             let found = pack::scan(&known.dictionary, &known.recalls, scan, today);
@@ -531,6 +543,7 @@ impl Making<'_> {
                 ));
             }
             agreed(&mut batch, &Batch::of_pack(&found.pack))?;
+            number = Some(found.pack.gtin.digits());
         }
         let now = self.meta.happened;
         if let Some((Unusable::Recalled, notice)) = shelf.book.unusable_pack(&batch, now)
@@ -545,7 +558,11 @@ impl Making<'_> {
         if batch.expires(&zone).is_some_and(|end| end <= now) {
             return refuse("this batch is expired: set it aside and send it back");
         }
-        Ok(Received { batch, checked })
+        Ok(Received {
+            batch,
+            checked,
+            number,
+        })
     }
 }
 

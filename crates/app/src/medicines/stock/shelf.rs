@@ -5,7 +5,7 @@ use kernel::{LogicalId, ZoneName};
 use ledger::leaf::Class;
 use medication::ids::{ItemId, MovementId, ResidentId};
 use medication::stock::{
-    Book, Crossing, Meta, Recall, Recorded, Status, Step, Taken, What, crossing,
+    Book, CallBack, Crossing, Meta, Recall, Recorded, Status, Step, Taken, What, crossing,
 };
 use medication::stock::{Line, StockError};
 use store::{CommitError, DocExpected, DocKind, DocWrite, Entry, Guard, Log};
@@ -349,19 +349,17 @@ fn called_back(known: &Sources, item: &Item, mut book: Book) -> Book {
         return book;
     };
     let numbers: Vec<String> = product.gtins.iter().map(|own| own.digits()).collect();
-    for own in known
-        .recalls
-        .iter()
-        .filter(|own| numbers.contains(&own.gtin))
-    {
-        // A book does not know the number of a pack: a whole number is told where there is one only.
-        if own.batch.is_some() || numbers.len() == 1 {
-            let recall = Recall {
+    let recalls = known.recalls.iter();
+    for own in recalls.filter(|own| numbers.contains(&own.gtin)) {
+        book.call_back(CallBack {
+            gtin: own.gtin.clone(),
+            alone: numbers.len() == 1,
+            lot: own.batch.clone(),
+            recall: Recall {
                 at: kernel::Timestamp::from_micros(0),
                 notice: own.notice.clone(),
-            };
-            book.call_back(own.batch.clone(), recall);
-        }
+            },
+        });
     }
     book
 }

@@ -309,6 +309,9 @@ pub struct Record {
     /// Which due dose; none where it was needed, or off the schedule.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub slot: Option<SlotKey>,
+    /// Of a dose of no due time, which of the order's dosages it is one of: its place, from 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dosage: Option<usize>,
     /// What became of it.
     pub outcome: Outcome,
     /// Why, where the outcome or the time asks for it.

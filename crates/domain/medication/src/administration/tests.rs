@@ -27,6 +27,7 @@ pub(crate) fn record(id: &str, order: &Order, due: Option<&DueSlot>, happened: &
         id: id.parse().unwrap(),
         order: order.id.clone(),
         slot: due.map(|due| due.key.clone()),
+        dosage: due.is_none().then_some(0),
         outcome: Outcome::Given,
         reason: None,
         happened: at(happened),

@@ -105,7 +105,8 @@ enum Own<'a> {
     Content(&'a Content),
 }
 
-fn extensions(o: &mut Object<'_>, record: &Record) {
+/// The extensions of one value.
+fn simple(record: &Record) -> Vec<Own<'_>> {
     let mut list = vec![
         Own::Simple(
             "administration-outcome",
@@ -125,6 +126,10 @@ fn extensions(o: &mut Object<'_>, record: &Record) {
             slot.to_string(),
         ));
     }
+    if let Some(place) = record.dosage {
+        let place = place.saturating_add(1).to_string();
+        list.push(Own::Simple("administration-dosage", "valueInteger", place));
+    }
     if let Some(reason) = &record.reason {
         list.push(Own::Simple(
             "administration-reason",
@@ -132,6 +137,11 @@ fn extensions(o: &mut Object<'_>, record: &Record) {
             reason.clone(),
         ));
     }
+    list
+}
+
+fn extensions(o: &mut Object<'_>, record: &Record) {
+    let mut list = simple(record);
     for own in &record.rights {
         list.push(Own::Complex(
             "administration-right",
@@ -162,7 +172,11 @@ fn extensions(o: &mut Object<'_>, record: &Record) {
         list.push(Own::Complex("administration-need", parts));
     }
     o.list("extension", &list, |own, into| match own {
-        Own::Simple(name, value, text) => extension(name, into, |o| o.text(value, Some(text))),
+        Own::Simple(name, value, text) => match value {
+            // A number stands without quotation marks.
+            &"valueInteger" => extension(name, into, |o| o.plain(value, Some(text))),
+            _ => extension(name, into, |o| o.text(value, Some(text))),
+        },
         Own::Complex(name, parts) => complex(name, into, parts),
         Own::Content(own) => content(own, into),
     });
@@ -376,6 +390,7 @@ pub fn read_administration(value: Value<'_>) -> Result<Record, ReadError> {
             "request",
         )?,
         slot: slot.transpose()?,
+        dosage: place(value)?,
         outcome: outcome(value)?,
         reason: reason.or_else(|| words(value.get("statusReason"))),
         happened,
@@ -391,6 +406,24 @@ pub fn read_administration(value: Value<'_>) -> Result<Record, ReadError> {
         corrects: corrects(value)?,
         need: need(value)?,
     })
+}
+
+/// The place of a dosage, written from 1.
+fn place(value: Value<'_>) -> Result<Option<usize>, ReadError> {
+    let Some(own) = one(value, "administration-dosage") else {
+        return Ok(None);
+    };
+    let wrong = || {
+        refused(
+            "extension(administration-dosage)",
+            "is no place of a dosage",
+        )
+    };
+    let text = own
+        .get("valueInteger")
+        .map(|own| String::from_utf8_lossy(own.raw()).into_owned());
+    let number: usize = text.and_then(|own| own.parse().ok()).ok_or_else(wrong)?;
+    number.checked_sub(1).map(Some).ok_or_else(wrong)
 }
 
 fn corrects(value: Value<'_>) -> Result<Option<Correction>, ReadError> {

@@ -137,7 +137,10 @@ fn limit(own: &Limit) -> DeviceLimit {
         most: amount
             .map(|own| own.value.value().to_string())
             .or_else(|| times.map(|own| own.to_string())),
-        unit: amount.map(|own| own.unit.name().to_owned()),
+        unit: amount.map(|own| {
+            own.unit
+                .said(own.value.value() == rust_decimal::Decimal::ONE)
+        }),
         seconds,
         effect: own.effect,
         reach: (reach != i64::MAX).then_some(reach),

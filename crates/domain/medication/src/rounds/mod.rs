@@ -12,9 +12,7 @@ mod tests;
 use kernel::Timestamp;
 
 pub use device::{Counted, DeviceDose, DeviceLimit, DeviceLimits, Kind};
-pub use pack::{
-    ClockReading, Clocks, MOST_SKEW, Merged, Pack, PackLine, PackVisit, Return, Skew, merge,
-};
+pub use pack::{ClockReading, Clocks, MOST_SKEW, Pack, PackLine, PackVisit, Return, Skew};
 pub use standing::{Said, Standing, standing, stands};
 
 pub use packs::{DevicePack, DevicePacks, MOST_NUMBERS, Packs};

@@ -1,12 +1,12 @@
-//! What a device takes along, what it brings back, and how that joins what the server has. Joining is
-//! idempotent and does not depend on the order in which devices come back. Must not decide which of two
-//! records is true: both stay, and somebody looks.
+//! What a device takes along, what it brings back, and how far its clock can be believed. Its records join the
+//! others in [`crate::administration::Book`]. Must not decide which of two records is true: both stay, and
+//! somebody looks.
 
 use std::collections::BTreeMap;
 
 use kernel::Timestamp;
 
-use crate::administration::{Book, Double, EffectRecord, Record};
+use crate::administration::{EffectRecord, Record};
 use crate::ids::{DeviceId, PackId, PrescriptionId, RecordId, ResidentId};
 use crate::limits::{Entry, Limit};
 use crate::order::DueSlot;
@@ -207,45 +207,4 @@ impl Return {
             read
         }
     }
-}
-
-/// What came of joining.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Merged {
-    /// All records.
-    pub book: Book,
-    /// Doses that may have been taken twice.
-    pub doubles: Vec<Double>,
-    /// Records whose time is not certain, with what was wrong with the clock.
-    pub doubtful: Vec<(RecordId, Skew)>,
-    /// Records outside the time of their device's round.
-    pub outside: Vec<RecordId>,
-}
-
-/// Joins what devices bring back with what is there. The same in any order, and as often as one likes.
-#[must_use]
-pub fn merge(book: &Book, returns: &[Return]) -> Merged {
-    let mut merged = Merged {
-        book: book.clone(),
-        ..Merged::default()
-    };
-    for back in returns {
-        let clocks = back.clocks(back.clocks.taken, back.clocks.back.server);
-        let skew = clocks.skew();
-        for record in &back.records {
-            merged.book.merge(record.clone());
-            if skew != Skew::None {
-                merged.doubtful.push((record.id.clone(), skew));
-            }
-            if clocks.outside(record.entered) > 0 {
-                merged.outside.push(record.id.clone());
-            }
-        }
-    }
-    merged.doubtful.sort_by(|a, b| a.0.cmp(&b.0));
-    merged.doubtful.dedup();
-    merged.outside.sort_unstable();
-    merged.outside.dedup();
-    merged.doubles = merged.book.possible_doubles();
-    merged
 }

@@ -1,6 +1,8 @@
 //! One batch, or one pack where its serial number is known: until when it may be used, and why no longer.
 //! Must not decide which batch is taken: that is `allocate`'s.
 
+use std::collections::BTreeSet;
+
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -104,6 +106,31 @@ pub struct Recall {
     pub at: Timestamp,
     /// The notice.
     pub notice: String,
+}
+
+/// What a list outside the stock calls back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallBack {
+    /// The number of the packs (GTIN).
+    pub gtin: String,
+    /// Whether the medicine is packed under that number alone.
+    pub alone: bool,
+    /// The lot; none: all of the number.
+    pub lot: Option<String>,
+    /// The notice.
+    pub recall: Recall,
+}
+
+impl CallBack {
+    /// Whether it is of a lot whose packs have these numbers. Where nobody read one, a whole number counts for
+    /// every pack of a medicine that has no other, and a lot by itself.
+    pub(super) fn is_of(&self, lot: Option<&String>, numbers: Option<&BTreeSet<String>>) -> bool {
+        let same = self.lot.is_none() || self.lot.as_ref() == lot;
+        same && match numbers {
+            Some(numbers) => numbers.contains(&self.gtin),
+            None => self.alone || self.lot.is_some(),
+        }
+    }
 }
 
 /// Why a batch may not be used.

@@ -8,8 +8,8 @@ use kernel::{Categorised, Category, Timestamp, ZoneName};
 use rust_decimal::Decimal;
 
 use super::{
-    Account, Batch, Class, Counted, Kind, Line, Meta, Movement, Opened, Recall, Units, Unusable,
-    VarianceReason, What,
+    Account, Batch, CallBack, Class, Counted, Kind, Line, Meta, Movement, Opened, Recall, Units,
+    Unusable, VarianceReason, What,
 };
 use crate::ids::{ItemId, MovementId, ResidentId};
 use crate::quantity::Unit;
@@ -155,7 +155,9 @@ pub struct Book {
     pub(super) opened: BTreeMap<(Account, Batch), Opened>,
     pub(super) recalled: BTreeMap<Option<String>, Recall>,
     /// What lists outside the book call back; no part of what it is folded to.
-    listed: Vec<(Option<String>, Recall)>,
+    listed: Vec<CallBack>,
+    /// The numbers (GTIN) that were read from the packs of a batch.
+    pub(super) numbers: BTreeMap<Batch, BTreeSet<String>>,
     /// What the movements come to that were folded away.
     pub(super) base: BTreeMap<Account, BTreeMap<Batch, Decimal>>,
     /// Movements of those that were folded away.
@@ -178,6 +180,7 @@ impl Book {
             opened: BTreeMap::new(),
             recalled: BTreeMap::new(),
             listed: Vec::new(),
+            numbers: BTreeMap::new(),
             base: BTreeMap::new(),
             earlier: BTreeMap::new(),
         }
@@ -251,19 +254,26 @@ impl Book {
         self.recalled.entry(lot).or_insert(recall);
     }
 
-    /// Notes what a list outside the book calls back; no lot stands for all of them.
-    pub fn call_back(&mut self, lot: Option<String>, recall: Recall) {
-        self.listed.push((lot, recall));
+    /// Notes what a list outside the book calls back.
+    pub fn call_back(&mut self, own: CallBack) {
+        self.listed.push(own);
     }
 
-    /// The call-back of a lot, whichever list has it.
-    fn called_back(&self, lot: Option<&str>, now: Timestamp) -> Option<&Recall> {
+    /// Notes the number (GTIN) that was read from a pack of a batch.
+    pub fn number(&mut self, batch: Batch, gtin: String) {
+        self.numbers.entry(batch).or_default().insert(gtin);
+    }
+
+    /// The call-back of a batch, whichever list has it.
+    fn called_back(&self, batch: &Batch, now: Timestamp) -> Option<&Recall> {
+        let lot = batch.lot.as_ref();
         let own = self.recalled.iter();
-        let own = own.filter(|(of, _)| of.as_deref() == lot);
+        let own = own.filter(|(of, _)| of.as_ref() == lot);
+        let numbers = self.numbers.get(batch);
         let listed = self.listed.iter();
-        let listed = listed.filter(|(of, _)| of.is_none() || of.as_deref() == lot);
+        let listed = listed.filter(|own| own.is_of(lot, numbers));
         let found = own.map(|(_, own)| own);
-        let mut found = found.chain(listed.map(|(_, own)| own));
+        let mut found = found.chain(listed.map(|own| &own.recall));
         found.find(|own| own.at <= now)
     }
 
@@ -272,9 +282,9 @@ impl Book {
     #[must_use]
     pub fn unusable_pack(&self, pack: &Batch, now: Timestamp) -> Option<(Unusable, Option<&str>)> {
         let any = self.recalled.values();
-        let any = any.chain(self.listed.iter().map(|(_, own)| own));
+        let any = any.chain(self.listed.iter().map(|own| &own.recall));
         let mut any = any.filter(|own| pack.lot.is_none() && own.at <= now);
-        let recall = self.called_back(pack.lot.as_deref(), now);
+        let recall = self.called_back(pack, now);
         let recall = recall.or_else(|| any.next());
         if let Some(recall) = recall {
             return Some((Unusable::Recalled, Some(&recall.notice)));
@@ -292,7 +302,7 @@ impl Book {
     /// Why a batch may not be used at a moment, if so.
     #[must_use]
     pub fn unusable(&self, account: &Account, batch: &Batch, now: Timestamp) -> Option<Unusable> {
-        if self.called_back(batch.lot.as_deref(), now).is_some() {
+        if self.called_back(batch, now).is_some() {
             return Some(Unusable::Recalled);
         }
         if batch.expires(&self.zone).is_some_and(|end| end <= now) {

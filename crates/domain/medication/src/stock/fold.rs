@@ -1,7 +1,7 @@
 //! What a book comes to, without its movements: what is kept at the head of a medicine's movements, so that
 //! the next one is judged without reading all of them. Must not lose what a later movement is judged by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::ZoneName;
 use rust_decimal::Decimal;
@@ -43,6 +43,9 @@ pub struct Folded {
     /// Lots that were called back; no lot stands for packs whose lot nobody read.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub recalled: Vec<(Option<String>, Recall)>,
+    /// The numbers (GTIN) that were read from the packs of what is held.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub numbers: Vec<(Batch, BTreeSet<String>)>,
 }
 
 impl Book {
@@ -64,8 +67,15 @@ impl Book {
             opened: *opened,
         });
         let recalled = self.recalled.iter();
+        let held: Vec<Held> = held.collect();
+        // What is used up is asked for no more.
+        let numbers = self.numbers.iter();
+        let numbers = numbers.filter(|(batch, _)| held.iter().any(|own| own.batch == **batch));
         Folded {
-            held: held.collect(),
+            numbers: numbers
+                .map(|(batch, own)| (batch.clone(), own.clone()))
+                .collect(),
+            held,
             opened: opened.collect(),
             recalled: recalled
                 .map(|(lot, own)| (lot.clone(), own.clone()))
@@ -103,6 +113,7 @@ impl Book {
         for (lot, recall) in folded.recalled {
             book.recall(lot, recall);
         }
+        book.numbers = folded.numbers.into_iter().collect();
         Ok(book)
     }
 

@@ -17,7 +17,7 @@ use kernel::{Categorised, Category};
 use rust_decimal::Decimal;
 
 pub use allocate::{Allocation, AllocationError};
-pub use batch::{Batch, Opened, Recall, Unusable};
+pub use batch::{Batch, CallBack, Opened, Recall, Unusable};
 pub use book::{Book, Change, Recorded, StockError};
 pub use fold::{Folded, Held, Open};
 pub use forecast::{

@@ -19,7 +19,7 @@ pub(super) fn table() -> Vec<Route> {
 }
 
 fn states() -> utoipa::openapi::schema::Schema {
-    super::one_of(PackState::ALL.map(PackState::code))
+    super::one_of_or_null(PackState::ALL.map(PackState::code))
 }
 
 /// An ingredient of a product.
@@ -64,9 +64,9 @@ pub struct ScanView {
     expired: bool,
     /// The notice by which it was recalled, or may have been where the code states no batch.
     recall: Option<String>,
-    /// The product; left out where no list has the number.
+    /// The product; null where no list has the number.
     product: Option<ProductView>,
-    /// How it stands to the order that was named.
+    /// How it stands to the order that was named; null where none was.
     #[schema(schema_with = states)]
     state: Option<&'static str>,
 }

@@ -29,7 +29,7 @@ use axum::response::{IntoResponse as _, Response};
 use kernel::{Category, IdError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ResponseDoc, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
@@ -99,7 +99,7 @@ pub struct Problem {
 }
 
 /// The failures that every route can answer: status, name in the document, meaning.
-const FAILURES: [(&str, &str, &str); 6] = [
+const FAILURES: [(&str, &str, &str); 8] = [
     (
         "400",
         "Invalid",
@@ -117,7 +117,17 @@ const FAILURES: [(&str, &str, &str); 6] = [
         "Conflict",
         "a duplicate, or a state that does not allow the step",
     ),
+    (
+        "413",
+        "TooLarge",
+        "more than is taken or answered at once: send it in parts",
+    ),
     ("422", "Unprocessable", "well-formed, but against a rule"),
+    (
+        "503",
+        "Unavailable",
+        "the store, or whoever is asked elsewhere, does not answer: try again",
+    ),
 ];
 
 /// The failures that every route can answer, as references to [`problem_responses`].
@@ -211,6 +221,17 @@ fn done() -> Response {
 }
 
 /// The schema of a string that is one of some words.
+/// The same, or null.
+fn one_of_or_null<'w>(words: impl IntoIterator<Item = &'w str>) -> Schema {
+    let words = words.into_iter().map(|own| serde_json::Value::from(own));
+    let words: Vec<serde_json::Value> = words.chain([serde_json::Value::Null]).collect();
+    let object = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(words));
+    Schema::Object(object.build())
+}
+
+/// Some words alone.
 fn one_of<'w>(words: impl IntoIterator<Item = &'w str>) -> Schema {
     let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
     let object = ObjectBuilder::new()

@@ -5,7 +5,7 @@ use app::medicines::orders::partners::{self as use_case, Names, Partner, Way};
 use app::medicines::orders::{Sent, event};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use connect::pharmacy::api::ApiProduct;
+use connect::pharmacy::api::{ApiEvent, ApiProduct};
 use connect::signature;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -318,6 +318,21 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     found.unwrap_or_default()
 }
 
+/// What a partner sends.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "it is described here, and read where its signature is checked"
+)]
+pub enum PartnerEvent {
+    /// Something happened to an order.
+    Event(ApiEvent),
+    /// A dispense notification: a FHIR Bundle of type message.
+    #[schema(value_type = Object)]
+    Notification(serde_json::Value),
+}
+
 #[utoipa::path(
     post, path = "/t/{tenant}/api/v1/pharmacy/{partner}/events", tag = "orders",
     params(
@@ -326,7 +341,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
         ("webhook-timestamp" = i64, Header, description = "Unix seconds of the attempt, at most five minutes off"),
         ("webhook-signature" = String, Header, description = "`v1,` and base64 of HMAC-SHA256 over id, timestamp and body"),
     ),
-    request_body(content = String, description = "an ApiEvent of docs/reference/pharmacy-api.json, or a dispense notification where the partner is reached by messages", content_type = "application/json"),
+    request_body(content = PartnerEvent, description = "an ApiEvent of docs/reference/pharmacy-api.json, or a dispense notification where the partner is reached by messages", content_type = "application/json"),
     responses((status = 204, description = "it was taken, now or before"), ProblemResponses),
     security(("webhook" = [])),
 )]

@@ -55,21 +55,44 @@ fn told(value: &impl Serialize) -> Result<RoundAnswer, EdgeError> {
         .map_err(|error| EdgeError::App(app::AppError::Fault(error.to_string())))
 }
 
-fn text(arrival: &Arrival, name: &str) -> Option<String> {
-    let pairs = query(arrival.raw_query()).unwrap_or_default();
-    let own = pairs.into_iter().find(|(known, _)| known == name)?.1;
-    Some(own).filter(|own| !own.is_empty())
+/// The parameters of a request: those that are known here, each once.
+struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    fn of(arrival: &Arrival, known: &[&str]) -> Result<Self, EdgeError> {
+        let pairs = query(arrival.raw_query())?;
+        for (place, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                return Err(malformed(format!("{name} is no parameter here")));
+            }
+            if pairs.iter().skip(place + 1).any(|(other, _)| other == name) {
+                return Err(malformed(format!("{name} is there twice: send it once")));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        let own = self.0.iter().find(|(known, _)| known == name);
+        own.map(|(_, own)| own.clone())
+            .filter(|own| !own.is_empty())
+    }
+
+    fn organization(&self) -> Result<Option<kernel::LogicalId>, EdgeError> {
+        let own = self.text("organization");
+        own.as_deref().map(logical_id).transpose()
+    }
 }
 
-fn request(arrival: &Arrival) -> Result<RoundRequest, EdgeError> {
-    let ahead = text(arrival, "ahead").map(|own| {
+fn request(arrival: &Arrival, known: &[&str]) -> Result<RoundRequest, EdgeError> {
+    let asked = Asked::of(arrival, known)?;
+    let ahead = asked.text("ahead").map(|own| {
         own.parse::<i64>()
             .map_err(|_| malformed("ahead is no number of minutes: correct it"))
     });
-    let organization = text(arrival, "organization");
     Ok(RoundRequest {
-        organization: organization.as_deref().map(logical_id).transpose()?,
-        location: text(arrival, "location"),
+        organization: asked.organization()?,
+        location: asked.text("location"),
         ahead: ahead.transpose()?.unwrap_or(60),
     })
 }
@@ -87,7 +110,7 @@ pub(super) async fn now(mut arrival: Arrival) -> Result<Response, EdgeError> {
     let tenant: String = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
     takes_json(&arrival)?;
-    let asked = request(&arrival)?;
+    let asked = request(&arrival, &["organization", "location", "ahead"])?;
     let found = use_case::round(arrival.app(), &caller, &asked).await?;
     json_answer(&told(&found)?)
 }
@@ -179,7 +202,7 @@ pub(super) async fn effects(mut arrival: Arrival) -> Result<Response, EdgeError>
     let tenant: String = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
     takes_json(&arrival)?;
-    let asked = request(&arrival)?;
+    let asked = request(&arrival, &["organization"])?;
     let found = use_case::effects_due(arrival.app(), &caller, &asked).await?;
     let list: Vec<serde_json::Value> = found
         .iter()
@@ -237,8 +260,9 @@ pub(super) async fn handover(mut arrival: Arrival) -> Result<Response, EdgeError
     let tenant: String = arrival.path().await?;
     let caller = arrival.caller(&tenant).await?;
     takes_json(&arrival)?;
+    let asked = Asked::of(&arrival, &["organization", "from", "to"])?;
     let at = |name: &str| {
-        let own = text(&arrival, name);
+        let own = asked.text(name);
         own.map(|own| {
             Timestamp::from_rfc3339(&own)
                 .ok_or_else(|| malformed(format!("{name} is no instant: send one with an offset")))
@@ -247,8 +271,7 @@ pub(super) async fn handover(mut arrival: Arrival) -> Result<Response, EdgeError
     };
     let to = at("to")?.unwrap_or(arrival.app().now());
     let from = at("from")?.unwrap_or(to.plus_seconds(-12 * 3600));
-    let organization = text(&arrival, "organization");
-    let organization = organization.as_deref().map(logical_id).transpose()?;
+    let organization = asked.organization()?;
     let span = (from, to);
     let found = use_case::handover(arrival.app(), &caller, organization.as_ref(), span).await?;
     json_answer(&told(&found)?)

@@ -402,7 +402,7 @@ pub(super) async fn act(mut arrival: Arrival) -> Result<Response, EdgeError> {
 #[utoipa::path(
     get, path = "/t/{tenant}/api/v1/stock/{id}/days-left", tag = "stock",
     params(("tenant" = String, Path), ("id" = String, Path)),
-    responses((status = 200, description = "for how long each place's stock lasts, by the real schedules", body = Object), ProblemResponses),
+    responses((status = 200, description = "for how long each place's stock lasts, by the real schedules", body = Vec<Object>), ProblemResponses),
     security(("bearer" = [])),
 )]
 pub(super) async fn days_left(mut arrival: Arrival) -> Result<Response, EdgeError> {

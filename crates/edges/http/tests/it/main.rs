@@ -17,6 +17,7 @@ mod bundles;
 #[cfg(test)]
 mod conditional;
 #[cfg(test)]
+mod contract;
 mod conversation;
 #[cfg(test)]
 mod finding;

@@ -121,6 +121,11 @@ async fn what_is_sent_wrongly_is_said() {
         "now?ahead=-1",
         "now?ahead=1441",
         "handover?from=x",
+        "now?organization=%zz",
+        "now?organisation=north",
+        "now?ahead=1&ahead=2",
+        "effects?ahead=5",
+        "handover?until=2026-01-01T00:00:00Z",
         "handover?from=2026-01-01T00:00:00Z",
     ] {
         let call = Call::get(format!("{ROUNDS}/{query}")).bearer(&nurse);

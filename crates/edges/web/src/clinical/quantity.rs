@@ -96,6 +96,11 @@ pub fn unit(written: &str, one: bool) -> String {
         "capsule" | "capsules" | "{capsule}" => plural("capsule"),
         "puff" | "puffs" | "{puff}" => plural("puff"),
         "drop" | "drops" | "[drp]" => plural("drop"),
+        // What is counted, such as {patch}.
+        other if other.starts_with('{') && other.ends_with('}') => {
+            let inside = other.trim_matches(['{', '}']);
+            medication::quantity::Unit::named(inside).said(one)
+        }
         other => annotation(other),
     }
 }

@@ -167,6 +167,7 @@ impl Case {
             id: id.parse().unwrap(),
             order: self.order.id.clone(),
             slot: self.due.as_ref().map(|due| due.key.clone()),
+            dosage: None,
             outcome,
             reason: Some("because".to_owned()),
             happened,

@@ -179,3 +179,109 @@ async fn an_unknown_step_or_note_of_the_register_is_taken_for_nothing_else() {
         .await;
     assert_eq!(told.status, 422, "{}", told.body);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_it_is_low_what_is_called_back_and_how_far_a_reorder_is() {
+    let house = House::build().await;
+    let admin = house.caller("ash", "admin").await;
+    for body in [
+        json!({ "resourceType": "Organization", "id": "corner", "name": "Corner pharmacy" }),
+        json!({ "resourceType": "Location", "id": "cupboard", "name": "Back cupboard" }),
+    ] {
+        house.put(&admin, &body).await;
+    }
+    let nurse = house.caller("ash", "nurse").await;
+    let item = kept(&house, &nurse, "Paracetamol 500mg tablet").await;
+    received(&house, &nurse, &item, ("r1", "AA")).await;
+    let mut browser = house.signed_in("ash", "nurse").await;
+    let page = format!("/t/ash/medicines/stock/{}", item.id);
+    let shown = browser.get(&page).await;
+    for link in ["threshold", "recall"] {
+        assert!(
+            shown.body.contains(&format!("{page}/{link}\"")),
+            "{link}: {}",
+            shown.body
+        );
+    }
+    // When it is low: what is no number stays in the form, with what to write.
+    let threshold = format!("{page}/threshold");
+    let form = browser.get(&threshold).await;
+    assert!(
+        form.body.contains("In tablets; empty: it is never low"),
+        "{}",
+        form.body
+    );
+    let csrf = form.hidden("csrf");
+    let wrong = browser
+        .post(&threshold, &[("csrf", &csrf), ("threshold", "a few")])
+        .await;
+    assert_eq!(wrong.status, 422, "{}", wrong.body);
+    assert!(wrong.body.contains("value=\"a few\""), "{}", wrong.body);
+    let done = browser
+        .post(&threshold, &[("csrf", &csrf), ("threshold", "12")])
+        .await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    let shown = browser.get(&page).await;
+    assert!(shown.body.contains("Low at 12 tablets"), "{}", shown.body);
+    assert!(!shown.body.contains("{tablet}"), "{}", shown.body);
+    let again = browser.get(&threshold).await;
+    assert!(again.body.contains("value=\"12\""), "{}", again.body);
+    // A step of the reorder, by hand: pressed twice it is one, and one that was decided before is refused.
+    let reorder = format!("{page}/reorder");
+    let (id, seen) = (shown.hidden("id"), shown.hidden("seen"));
+    let step = shown.hidden("step");
+    let csrf = shown.hidden("csrf");
+    let fields = |id: &'static str| {
+        [
+            ("csrf", csrf.clone()),
+            ("step", step.clone()),
+            ("seen", seen.clone()),
+            ("id", id.to_owned()),
+        ]
+    };
+    assert!(!id.is_empty(), "{}", shown.body);
+    let own = fields("step-1");
+    let own: Vec<(&str, &str)> = own
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    for _ in 0..2 {
+        let done = browser.post(&reorder, &own).await;
+        assert_eq!(done.status, 303, "{}", done.body);
+    }
+    let there = look::read(&house.app, &nurse, &item.id).await.unwrap();
+    assert_eq!(
+        there.steps.to_string(),
+        (seen.parse::<usize>().unwrap() + 1).to_string()
+    );
+    let late = fields("step-2");
+    let late: Vec<(&str, &str)> = late
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let late = browser.post(&reorder, &late).await;
+    assert!(
+        matches!(late.status, 409 | 422),
+        "{} {}",
+        late.status,
+        late.body
+    );
+    // A lot is called back: without a notice it is not, and what is there of it says so then.
+    let recall = format!("{page}/recall");
+    let form = browser.get(&recall).await;
+    let csrf = form.hidden("csrf");
+    let silent = browser
+        .post(&recall, &[("csrf", &csrf), ("lot", "AA"), ("notice", "")])
+        .await;
+    assert_eq!(silent.status, 422, "{}", silent.body);
+    assert!(silent.body.contains("value=\"AA\""), "{}", silent.body);
+    let notice = [
+        ("csrf", csrf.as_str()),
+        ("lot", "AA"),
+        ("notice", "EL (26)A/1"),
+    ];
+    let done = browser.post(&recall, &notice).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    let shown = browser.get(&page).await;
+    assert!(shown.body.contains("Was recalled"), "{}", shown.body);
+}

@@ -62,6 +62,55 @@ const SPELT: [(&str, &str); 12] = [
     ("ng", "ng"),
 ];
 
+/// Units of presentation as people write them, by themselves: name of one, name of many.
+const PRESENTED: [(&str, &str); 34] = [
+    ("tablet", "tablets"),
+    ("caplet", "caplets"),
+    ("capsule", "capsules"),
+    ("lozenge", "lozenges"),
+    ("pastille", "pastilles"),
+    ("wafer", "wafers"),
+    ("film", "films"),
+    ("puff", "puffs"),
+    ("inhalation", "inhalations"),
+    ("actuation", "actuations"),
+    ("spray", "sprays"),
+    ("nebule", "nebules"),
+    ("blister", "blisters"),
+    ("drop", "drops"),
+    ("application", "applications"),
+    ("patch", "patches"),
+    ("plaster", "plasters"),
+    ("suppository", "suppositories"),
+    ("pessary", "pessaries"),
+    ("enema", "enemas"),
+    ("sachet", "sachets"),
+    ("spoonful", "spoonfuls"),
+    ("teaspoon", "teaspoons"),
+    ("ampoule", "ampoules"),
+    ("vial", "vials"),
+    ("syringe", "syringes"),
+    ("cartridge", "cartridges"),
+    ("pen", "pens"),
+    ("injection", "injections"),
+    ("dose", "doses"),
+    ("bottle", "bottles"),
+    ("tube", "tubes"),
+    ("pack", "packs"),
+    ("piece", "pieces"),
+];
+
+/// A unit of presentation by its name, for one or many; another name stays as it is.
+fn presented(name: &str, one: bool) -> String {
+    let lower = name.to_lowercase();
+    let mut known = PRESENTED.iter();
+    let row = known.find(|(single, many)| *single == lower || *many == lower);
+    match row {
+        Some((single, many)) => if one { *single } else { *many }.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
 /// Whether a name is one that is misread: µg for mg, IU for IV, U for 0.
 pub(in crate::dosage) fn is_misread(name: &str) -> bool {
     let lower = name.trim().to_lowercase();
@@ -132,7 +181,7 @@ pub(super) fn unit(unit: &Unit, one: bool) -> String {
     let spelt = SPELT.iter().find(|(known, _)| *known == lower);
     match spelt.and_then(|(_, code)| atom(code, one)) {
         Some(words) => words,
-        None => name.to_owned(),
+        None => presented(name, one),
     }
 }
 

@@ -220,4 +220,10 @@ impl crate::quantity::Unit {
     pub fn words(&self) -> String {
         amount::unit(self, false)
     }
+
+    /// One of it, or many, in words: `tablet`, `tablets`.
+    #[must_use]
+    pub fn said(&self, one: bool) -> String {
+        amount::unit(self, one)
+    }
 }

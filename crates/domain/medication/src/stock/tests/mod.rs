@@ -502,3 +502,48 @@ fn a_scan_names_its_batch() {
     };
     assert_eq!(Batch::of_pack(&pack), expected);
 }
+
+#[test]
+fn a_whole_number_is_called_back_by_the_number_that_was_read() {
+    let lot = |lot: &str| Batch {
+        lot: Some(lot.to_owned()),
+        ..Batch::default()
+    };
+    let call = |alone: bool, of: Option<&str>| CallBack {
+        gtin: "02000000000107".to_owned(),
+        alone,
+        lot: of.map(str::to_owned),
+        recall: Recall {
+            at: Timestamp::from_micros(0),
+            notice: "class 2".to_owned(),
+        },
+    };
+    let numbered = |calls: &[CallBack]| {
+        let mut book = Book::new(
+            "i".parse().unwrap(),
+            crate::quantity::Unit::ucum("{tablet}"),
+            &"UTC".parse().unwrap(),
+        );
+        book.number(lot("A"), "02000000000107".to_owned());
+        book.number(lot("B"), "02000000000206".to_owned());
+        for own in calls {
+            book.call_back(own.clone());
+        }
+        let account = Account::Location {
+            location: "cupboard".parse().unwrap(),
+        };
+        let now = at("2026-03-05T08:00:00Z");
+        ["A", "B", "unread"].map(|own| book.unusable(&account, &lot(own), now).is_some())
+    };
+    // Of a medicine with several numbers, those packs alone whose number was read.
+    assert_eq!(numbered(&[call(false, None)]), [true, false, false]);
+    // Of one with a single number, also what nobody read.
+    assert_eq!(numbered(&[call(true, None)]), [true, false, true]);
+    // A lot is a lot; of another number it is another.
+    assert_eq!(numbered(&[call(false, Some("B"))]), [false, false, false]);
+    assert_eq!(
+        numbered(&[call(false, Some("unread"))]),
+        [false, false, true]
+    );
+    assert_eq!(numbered(&[call(false, Some("A"))]), [true, false, false]);
+}

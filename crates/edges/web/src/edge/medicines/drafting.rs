@@ -18,6 +18,7 @@ use super::super::form::Form;
 use super::super::tools::{empty, refused};
 use super::super::visit::Visit;
 use super::choices::{id, named, residents, select};
+use super::shelves::amount;
 use crate::components::{Choice, Field, Notice, Tone};
 use crate::pages::tools::ToolPage;
 
@@ -66,7 +67,7 @@ fn choices(offers: &[Offer], form: &Form) -> Vec<Choice> {
         if packs.is_empty() {
             packs.push((
                 chosen(offer, None),
-                format!("{what}, by the {}", product.unit.name()),
+                format!("{what}, by the {}", product.unit.said(true)),
             ));
         }
         for (own, label) in packs {
@@ -86,7 +87,7 @@ async fn form_of(visit: &Visit, form: &Form) -> Result<ToolPage, AppError> {
     let item = item_of(visit)?;
     let offers = offers(visit.app(), &visit.caller, &item).await?;
     let seen = look::read(visit.app(), &visit.caller, &item).await?;
-    let (name, unit) = (&seen.item.name, seen.item.unit.name());
+    let (name, unit) = (&seen.item.name, seen.item.unit.words());
     let title = format!("Order {name}");
     let mut page = empty(
         visit,
@@ -100,8 +101,8 @@ async fn form_of(visit: &Visit, form: &Form) -> Result<ToolPage, AppError> {
     );
     page.posts = true;
     page.lead = format!(
-        "{} {unit} are there. Somebody else approves what you draft; nothing is sent before.",
-        seen.total.normalize()
+        "There: {}. Somebody else approves what you draft; nothing is sent before.",
+        amount(seen.total, &seen.item)
     );
     if offers.is_empty() {
         page.posts = false;

@@ -146,7 +146,7 @@ async fn threshold_page(
     let field = Field::text("threshold", "Low at")
         .optional()
         .value(value)
-        .hint(&format!("In {}; empty: it is never low", item.unit.name()));
+        .hint(&format!("In {}; empty: it is never low", item.unit.words()));
     let title = format!("When is it low: {}", item.name);
     Ok(form_page(
         visit,

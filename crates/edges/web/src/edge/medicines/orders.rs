@@ -10,6 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use identity::Interaction;
 use kernel::ActorId;
+use medication::Quantity;
 use medication::ids::OrderId;
 use medication::stock::{Batch, Units};
 use medication::supply::{Event, Kind, State};
@@ -269,7 +270,7 @@ fn lines(own: &Shown) -> Table {
     let columns = ["Medicine", "#Asked for", "#Arrived", "#Missing"];
     let mut table = Table::new("Medicines", &columns, "None.");
     for line in &own.lines {
-        let unit = line.line.unit.name();
+        let asked = Quantity::new(line.line.quantity.get(), line.line.unit.clone());
         let packs = line.line.packs.as_ref();
         let packs = packs.map_or_else(String::new, |own| {
             format!("{} packs of {}", own.count, own.holds)
@@ -277,7 +278,7 @@ fn lines(own: &Shown) -> Table {
         let missing = own.chase.iter().find(|own| own.item == line.line.item);
         let cells = vec![
             Cell::text(&line.line.name).minor(&line.dose),
-            Cell::text(&format!("{} {unit}", line.line.quantity)).minor(&packs),
+            Cell::text(&asked.words()).minor(&packs),
             Cell::text(&line.arrived.normalize().to_string()),
             Cell::text(&missing.map_or_else(|| "0".to_owned(), |own| own.missing.to_string())),
         ];
@@ -509,7 +510,7 @@ async fn booking(visit: &Visit, id: &OrderId, form: &Form) -> Result<ToolPage, A
                 .optional()
                 .value(form.text(&name(what)))
         };
-        let unit = line.line.unit.name();
+        let unit = line.line.unit.words();
         let left = line.line.quantity.get() - line.arrived;
         let hint = format!("In {unit}; {} expected. Empty: none came", left.normalize());
         page.fields.push(field("quantity", "how much").hint(&hint));

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use super::card::allergy_words;
 use super::choices::is_of_form;
-use crate::clinical::quantity::{dose_number, unit, with_unit};
+use crate::clinical::quantity::{dose_number, with_unit};
 use crate::clinical::{AllergyStatus, When, date};
 use crate::components::{Choice, ErrorSummary, Field};
 use crate::edge::answer::{self, redirect, sentence};
@@ -110,7 +110,7 @@ fn allergies(own: &AllergyWords) -> (String, bool) {
 /// An amount as pages write it.
 fn amount(own: &medication::Quantity) -> String {
     let number = dose_number(&own.value.to_string());
-    let unit = unit(own.unit.name(), number == "1");
+    let unit = own.unit.said(number == "1");
     with_unit(&number, &unit)
 }
 
