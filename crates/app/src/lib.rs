@@ -7,6 +7,7 @@ pub mod audit;
 mod authorise;
 pub mod backup;
 pub mod bulk;
+pub mod cds_hooks;
 pub mod consumers;
 pub mod context;
 mod entry;
@@ -89,6 +90,8 @@ struct Caches {
     elsewhere: medicines::elsewhere::Board,
     /// Products that are installed.
     products: medicines::dictionary::Board,
+    /// Keys of clients of hooks.
+    hook_keys: cds_hooks::trust::Keys,
 }
 
 impl App {
@@ -119,6 +122,7 @@ impl App {
             profiles: profiles::shelf::Shelf::default(),
             elsewhere: medicines::elsewhere::Board::default(),
             products: medicines::dictionary::Board::default(),
+            hook_keys: cds_hooks::trust::Keys::default(),
         };
         Ok(Self(Arc::new(Inner {
             store,

@@ -94,6 +94,16 @@ const fn of_stock(method: &'static str, path: &'static str, status: u16) -> Row 
     )
 }
 
+/// Services of hooks: there is none of this id.
+const fn hooks(path: &'static str) -> Row {
+    (
+        "POST",
+        path,
+        Some((Who::InstanceOperator, 401)),
+        Some((DOCTOR, 404)),
+    )
+}
+
 /// `None` where everybody may, or nobody is asked.
 pub const GOLDEN: &[Row] = &[
     (
@@ -379,6 +389,24 @@ pub const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 403)),
         Some((AUDITOR, 200)),
     ),
+    ("GET", "/t/{tenant}/cds-services", None, None),
+    ("OPTIONS", "/t/{tenant}/cds-services", None, None),
+    ("OPTIONS", "/t/{tenant}/cds-services/{id}", None, None),
+    (
+        "OPTIONS",
+        "/t/{tenant}/cds-services/{id}/feedback",
+        None,
+        None,
+    ),
+    hooks("/t/{tenant}/cds-services/{id}"),
+    hooks("/t/{tenant}/cds-services/{id}/feedback"),
+    partners("GET", "/t/{tenant}/api/v1/cds-hooks", 200),
+    partners("PUT", "/t/{tenant}/api/v1/cds-hooks", 200),
+    partners("GET", "/t/{tenant}/api/v1/cds-clients", 200),
+    partners("POST", "/t/{tenant}/api/v1/cds-clients", 201),
+    partners("PUT", "/t/{tenant}/api/v1/cds-clients/{id}", 200),
+    partners("POST", "/t/{tenant}/api/v1/cds-clients/{id}/enable", 200),
+    partners("POST", "/t/{tenant}/api/v1/cds-clients/{id}/disable", 200),
     ("GET", "/api/openapi.json", None, None),
     (
         "GET",
