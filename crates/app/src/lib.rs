@@ -92,6 +92,8 @@ struct Caches {
     products: medicines::dictionary::Board,
     /// Keys of clients of hooks.
     hook_keys: cds_hooks::trust::Keys,
+    /// Answers of services of hooks elsewhere.
+    hook_advice: cds_hooks::external::Board,
 }
 
 impl App {
@@ -123,6 +125,7 @@ impl App {
             elsewhere: medicines::elsewhere::Board::default(),
             products: medicines::dictionary::Board::default(),
             hook_keys: cds_hooks::trust::Keys::default(),
+            hook_advice: cds_hooks::external::Board::default(),
         };
         Ok(Self(Arc::new(Inner {
             store,

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod cards;
 pub mod clients;
 pub(crate) mod erasure;
+pub mod external;
 pub mod facts;
 pub mod feedback;
 mod heard;

@@ -86,7 +86,9 @@ pub async fn play(app: &App, caller: &Caller, scene: &Scene) -> Result<Played, A
     }
     .parse()
     .map_err(|_| AppError::Unprocessable("that is no id of a patient: correct it".to_owned()))?;
-    let request = request(app, caller, found, (scene, &patient)).await?.to_string();
+    let request = request(app, caller, found, (scene, &patient))
+        .await?
+        .to_string();
     let asker = Asker {
         caller: caller.clone(),
         reads: scene.facts != Facts::Invented,
@@ -241,13 +243,13 @@ impl Known {
 async fn sent(app: &App, caller: &Caller, patient: &LogicalId) -> Result<Known, AppError> {
     let key = app.patient_key(patient);
     let regimen = regimen::load(app, caller, &key, "cds-hooks-sandbox").await?;
-    let read = |held: &Held| -> Result<Value, AppError> {
-        Ok(serde_json::from_slice(held.root().raw())?)
-    };
+    let read =
+        |held: &Held| -> Result<Value, AppError> { Ok(serde_json::from_slice(held.root().raw())?) };
     let all = |list: &[Held]| -> Result<Vec<Value>, AppError> { list.iter().map(read).collect() };
-    let (orders, statements) = all(&regimen.medicines)?
-        .into_iter()
-        .partition(|own| own.get("resourceType").is_some_and(|ty| ty == "MedicationRequest"));
+    let (orders, statements) = all(&regimen.medicines)?.into_iter().partition(|own| {
+        own.get("resourceType")
+            .is_some_and(|ty| ty == "MedicationRequest")
+    });
     Ok(Known {
         patient: read(&regimen.patient)?,
         allergies: all(&regimen.allergies)?,

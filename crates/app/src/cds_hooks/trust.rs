@@ -68,15 +68,8 @@ pub async fn asker(
         Ok(client) => stand_for(app, &tenant, &scope, client, context).await,
         Err(why) => {
             let actor = unknown_actor(tenant.id);
-            refused(
-                app,
-                tenant.id,
-                &context,
-                &actor,
-                "cds-client",
-                why.to_owned(),
-            )
-            .await?;
+            let detail = format!("a token for hooks was refused: {why}");
+            refused(app, tenant.id, &context, &actor, "cds-client", detail).await?;
             Err(SignInError::Assertion(why).into())
         }
     }

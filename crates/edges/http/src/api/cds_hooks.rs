@@ -1,6 +1,7 @@
 //! CDS Hooks as the house runs them: whether they are on, and the clients whose calls are believed.
 
 use app::cds_hooks::clients::{self as use_case, About, HookClient};
+use app::cds_hooks::external::{self, HookService};
 use app::cds_hooks::setting::{self, Setting};
 use axum::response::Response;
 use identity::{Jwk, UserState};
@@ -34,6 +35,18 @@ pub(super) fn table() -> Vec<Route> {
             "cds-client-disable",
             failed,
             disable,
+        ),
+        Route::get(
+            "/t/{tenant}/api/v1/cds-services",
+            "cds-services-elsewhere",
+            failed,
+            services,
+        ),
+        Route::put(
+            "/t/{tenant}/api/v1/cds-services/{id}",
+            "cds-service-put",
+            failed,
+            put_service,
         ),
     ]
 }
@@ -266,4 +279,108 @@ async fn set_state(mut arrival: Arrival, state: UserState) -> Result<Response, E
     let client: ClientId = id(&client)?;
     let changed = use_case::set_state(arrival.app(), &caller, client, state).await?;
     json_answer(&CdsClientView::from(changed))
+}
+
+/// A service elsewhere, as it is registered.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CdsServiceInput {
+    /// Its name; 1 to 120 characters.
+    name: String,
+    /// The address that its `cds-services` is below.
+    base: String,
+    /// Its id there.
+    service: String,
+    /// Milliseconds that it may take, 50 to 3000.
+    budget_ms: u32,
+    /// The name of the file with its bearer token; none where it wants none.
+    #[serde(default)]
+    secret: Option<String>,
+    /// Whether it is asked.
+    active: bool,
+}
+
+/// A service elsewhere.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CdsServiceView {
+    /// Its id.
+    id: String,
+    /// Its name.
+    name: String,
+    /// The address that its `cds-services` is below.
+    base: String,
+    /// Its id there.
+    service: String,
+    /// Milliseconds that it may take.
+    budget_ms: u32,
+    /// The name of the file with its bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// Whether it is asked.
+    active: bool,
+    /// The hook it is called at.
+    hook: String,
+    /// Keys of what it wants beforehand.
+    prefetch: Vec<String>,
+}
+
+impl From<HookService> for CdsServiceView {
+    fn from(own: HookService) -> Self {
+        Self {
+            id: own.id,
+            name: own.name,
+            base: own.base,
+            service: own.service,
+            budget_ms: own.budget_ms,
+            secret: own.secret,
+            active: own.active,
+            hook: own.hook,
+            prefetch: own.prefetch.into_iter().map(|(key, _)| key).collect(),
+        }
+    }
+}
+
+#[utoipa::path(
+    get, path = "/t/{tenant}/api/v1/cds-services", tag = "cds-hooks",
+    params(("tenant" = String, Path)),
+    responses((status = 200, description = "the services elsewhere, by id", body = Vec<CdsServiceView>), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn services(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let tenant: String = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    takes_json(&arrival)?;
+    let found = external::list(arrival.app(), &caller).await?;
+    json_answer(
+        &found
+            .into_iter()
+            .map(CdsServiceView::from)
+            .collect::<Vec<_>>(),
+    )
+}
+
+#[utoipa::path(
+    put, path = "/t/{tenant}/api/v1/cds-services/{id}", tag = "cds-hooks",
+    params(("tenant" = String, Path), ("id" = String, Path, description = "lower-case letters, digits and dashes")), request_body = CdsServiceInput,
+    responses((status = 200, description = "the service, registered or changed", body = CdsServiceView), ProblemResponses),
+    security(("bearer" = [])),
+)]
+pub(super) async fn put_service(mut arrival: Arrival) -> Result<Response, EdgeError> {
+    let (tenant, id): (String, String) = arrival.path().await?;
+    let caller = arrival.caller(&tenant).await?;
+    let new: CdsServiceInput = input(&mut arrival).await?;
+    let own = HookService {
+        id,
+        name: new.name,
+        base: new.base,
+        service: new.service,
+        budget_ms: new.budget_ms,
+        secret: new.secret,
+        active: new.active,
+        hook: String::new(),
+        prefetch: Vec::new(),
+    };
+    let own = external::put(arrival.app(), &caller, own).await?;
+    json_answer(&CdsServiceView::from(own))
 }

@@ -49,7 +49,7 @@ pub(super) fn table() -> Vec<Route> {
         orders::list, orders::draft, orders::show, orders::approve, orders::submit, orders::cancel, orders::report, orders::status, orders::receive, orders::close,
         ordering::show, ordering::set, ordering::dry_run, ordering::run,
         partners::list, partners::put, partners::signing_key, partners::new_signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
-        cds_hooks::show, cds_hooks::set, cds_hooks::list, cds_hooks::create, cds_hooks::change, cds_hooks::enable, cds_hooks::disable,
+        cds_hooks::show, cds_hooks::set, cds_hooks::list, cds_hooks::create, cds_hooks::change, cds_hooks::enable, cds_hooks::disable, cds_hooks::services, cds_hooks::put_service,
         hooks::discovery, hooks::called, hooks::told_of, hooks::preflight_all, hooks::preflight_one, hooks::preflight_told,
         rounds::now, rounds::take, rounds::bring_back, rounds::effects, rounds::effect, rounds::handover,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,

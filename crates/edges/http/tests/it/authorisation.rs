@@ -190,6 +190,10 @@ impl House {
             "branches" => json!({ "name": "New", "kind": "ward" }),
             "cds-hooks" => json!({ "enabled": true, "keepDays": 90 }),
             "cds-clients" => crate::cds_hooks::registration(),
+            "{id}" if path.contains("/cds-services/") && path.contains("/api/") => {
+                json!({ "name": "x", "base": "https://cds.example.org", "service": "x",
+                    "budgetMs": 500, "active": true })
+            }
             "{id}" if path.contains("/cds-clients/") => crate::cds_hooks::registration(),
             "clients" => json!({ "name": "New", "roles": [{ "role": "integration-service" }] }),
             "scopes" => json!({ "scopes": [{ "types": ["Patient"], "interactions": "rs" }] }),

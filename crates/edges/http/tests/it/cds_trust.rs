@@ -228,7 +228,7 @@ async fn a_token_that_is_not_right_is_refused() {
         .await
         .expect(200)
         .text();
-    assert!(trail.contains("cds-client"), "{trail}");
+    assert!(trail.contains("a token for hooks was refused"), "{trail}");
 }
 
 #[tokio::test]

@@ -407,6 +407,9 @@ pub const GOLDEN: &[Row] = &[
     partners("PUT", "/t/{tenant}/api/v1/cds-clients/{id}", 200),
     partners("POST", "/t/{tenant}/api/v1/cds-clients/{id}/enable", 200),
     partners("POST", "/t/{tenant}/api/v1/cds-clients/{id}/disable", 200),
+    partners("GET", "/t/{tenant}/api/v1/cds-services", 200),
+    // Nothing leaves where nobody allowed it.
+    partners("PUT", "/t/{tenant}/api/v1/cds-services/{id}", 422),
     ("GET", "/api/openapi.json", None, None),
     (
         "GET",

@@ -41,7 +41,11 @@ async fn show(visit: &Visit) -> Result<Response, AppError> {
         "Every call that was answered, the newest first, until its time is over. Its entry in the ledger stays.",
     );
     let columns = ["When", "Service", "Asked by", "Patient", "#Cards", "#Took"];
-    let mut calls = Table::new("Calls", &columns, "No call was answered, or its time is over.");
+    let mut calls = Table::new(
+        "Calls",
+        &columns,
+        "No call was answered, or its time is over.",
+    );
     for call in &found.calls {
         calls = calls.row(vec![
             Cell::when(When::at(call.at, visit.zone())),
@@ -70,7 +74,11 @@ const fn of_whom(side: Side) -> &'static str {
 
 fn took(call: &HookCall) -> String {
     let tenths = call.took_us / 100;
-    format!("{}.{} ms", dose_number(&(tenths / 10).to_string()), tenths % 10)
+    format!(
+        "{}.{} ms",
+        dose_number(&(tenths / 10).to_string()),
+        tenths % 10
+    )
 }
 
 /// One call.
@@ -129,7 +137,10 @@ fn rests(visit: &Visit, call: &HookCall) -> Table {
     let mut rows = vec![
         ("When", Cell::when(When::at(call.at, visit.zone()))),
         ("Took", Cell::text(&took(call))),
-        ("Patient", Cell::text(&call.patient).minor(of_whom(call.side))),
+        (
+            "Patient",
+            Cell::text(&call.patient).minor(of_whom(call.side)),
+        ),
         ("Moment there", Cell::code(&call.instance.to_string())),
         (
             "Knowledge",

@@ -93,11 +93,18 @@ fn fields(form: &Form) -> Vec<Field> {
         ("sent", "It sends what this record holds, as its own"),
         ("invented", "It sends an invented patient"),
     ];
-    let chosen = if of("facts").is_empty() { "record" } else { of("facts") };
+    let chosen = if of("facts").is_empty() {
+        "record"
+    } else {
+        of("facts")
+    };
     let facts = facts.map(|(word, label)| Choice::new(word, label, word == chosen));
     let area = |name: &str, label: &str, hint: &str| {
         let hint = format!("{hint}; one name on a line");
-        Field::area(name, label).value(of(name)).hint(&hint).optional()
+        Field::area(name, label)
+            .value(of(name))
+            .hint(&hint)
+            .optional()
     };
     vec![
         Field::select("service", "Service", services.collect()),
@@ -106,14 +113,24 @@ fn fields(form: &Form) -> Vec<Field> {
             .value(of("patient"))
             .hint("Its id in this record; empty for an invented one")
             .optional(),
-        area("taken", "Medicines that an invented patient takes", "A man born in 1950 without allergies"),
-        area("drafts", "Draft orders", "The first is the one that is selected, once a day by mouth"),
+        area(
+            "taken",
+            "Medicines that an invented patient takes",
+            "A man born in 1950 without allergies",
+        ),
+        area(
+            "drafts",
+            "Draft orders",
+            "The first is the one that is selected, once a day by mouth",
+        ),
     ]
 }
 
 fn lines(text: &str) -> Vec<String> {
     let all = text.lines().map(str::trim);
-    all.filter(|own| !own.is_empty()).map(str::to_owned).collect()
+    all.filter(|own| !own.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Plays what the form says.
@@ -129,7 +146,9 @@ async fn played(visit: &Visit, body: &str) -> Result<Response, AppError> {
     if page.fields.is_empty() {
         return Ok(answer::page(StatusCode::CONFLICT, &page));
     }
-    let facts = Facts::ALL.into_iter().find(|(_, word)| *word == form.text("facts"));
+    let facts = Facts::ALL
+        .into_iter()
+        .find(|(_, word)| *word == form.text("facts"));
     let scene = Scene {
         service: form.text("service").to_owned(),
         facts: facts.map_or(Facts::Record, |(own, _)| own),
@@ -158,14 +177,29 @@ fn fill(visit: &Visit, page: &mut ToolPage, done: &Played, took: u64) {
         more => format!("{} cards", dose_number(&more.to_string())),
     };
     page.summary = Some(Notice::new(
-        if cards.is_empty() { Tone::Good } else { Tone::Info },
+        if cards.is_empty() {
+            Tone::Good
+        } else {
+            Tone::Info
+        },
         &counted,
-        &format!("Answered and kept in {took} ms as call {}.", done.answered.call),
+        &format!(
+            "Answered and kept in {took} ms as call {}.",
+            done.answered.call
+        ),
     ));
-    page.sections = vec![("cards".to_owned(), "Cards".to_owned(), table(cards, Some(visit)))];
+    page.sections = vec![(
+        "cards".to_owned(),
+        "Cards".to_owned(),
+        table(cards, Some(visit)),
+    )];
     page.code = Some((
         "Request and answer".to_owned(),
-        format!("{}\n\n{}", pretty(&done.request), pretty(&done.answered.body)),
+        format!(
+            "{}\n\n{}",
+            pretty(&done.request),
+            pretty(&done.answered.body)
+        ),
     ));
 }
 
@@ -183,7 +217,10 @@ fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
 }
 
 fn text<'a>(value: &'a Value, path: &str) -> &'a str {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(path)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// The cards of an answer; with a way to say what became of them for somebody who may.
@@ -193,7 +230,11 @@ pub fn table(cards: &[Value], visit: Option<&Visit>) -> Table {
     } else {
         &["Urgency", "Card", "Source"]
     };
-    let mut table = Table::new("Cards", columns, "No card: nothing was found, and everything could be checked.");
+    let mut table = Table::new(
+        "Cards",
+        columns,
+        "No card: nothing was found, and everything could be checked.",
+    );
     for card in cards {
         let (tone, words) = match text(card, "/indicator") {
             "critical" => (Tone::Bad, "Critical"),
@@ -203,7 +244,9 @@ pub fn table(cards: &[Value], visit: Option<&Visit>) -> Table {
         let mut said = vec![Piece::Strong(text(card, "/summary").to_owned())];
         said.extend(detail(text(card, "/detail")).into_iter().map(Piece::Minor));
         let suggestions = list(card, "suggestions").iter();
-        said.extend(suggestions.map(|own| Piece::Minor(format!("Suggested: {}", text(own, "/label")))));
+        said.extend(
+            suggestions.map(|own| Piece::Minor(format!("Suggested: {}", text(own, "/label")))),
+        );
         let mut cells = vec![
             Cell::tag(tone, words),
             Cell(said),
@@ -235,7 +278,10 @@ fn detail(markdown: &str) -> Vec<String> {
                 letter => plain.push(letter),
             }
         }
-        plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        plain
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
     });
     lines.filter(|line| !line.is_empty()).collect()
 }
@@ -273,7 +319,10 @@ async fn of(visit: &Visit, id: &str) -> Result<(String, KeptCard), AppError> {
 
 async fn asked(visit: &Visit, id: &str) -> Result<Response, AppError> {
     let (_, card) = of(visit, id).await?;
-    Ok(answer::page(StatusCode::OK, &form_of(visit, &card, &visit.query)))
+    Ok(answer::page(
+        StatusCode::OK,
+        &form_of(visit, &card, &visit.query),
+    ))
 }
 
 fn form_of(visit: &Visit, card: &KeptCard, form: &Form) -> ToolPage {
@@ -291,11 +340,18 @@ fn form_of(visit: &Visit, card: &KeptCard, form: &Form) -> ToolPage {
             Choice::new(&id, &format!("Accepted: {}", own.label), chosen == id)
         })
         .collect();
-    choices.push(Choice::new("overridden", "Overridden", chosen == "overridden"));
+    choices.push(Choice::new(
+        "overridden",
+        "Overridden",
+        chosen == "overridden",
+    ));
     let mut reasons = vec![Choice::new("", "No reason", form.text("reason").is_empty())];
     let known = REASONS.iter();
-    reasons.extend(known.map(|(code, words)| Choice::new(code, words, form.text("reason") == *code)));
-    let mut words = Field::text("text", "In words").value(form.text("text")).optional();
+    reasons
+        .extend(known.map(|(code, words)| Choice::new(code, words, form.text("reason") == *code)));
+    let mut words = Field::text("text", "In words")
+        .value(form.text("text"))
+        .optional();
     words.width = "field-long";
     page.fields = vec![
         Field::radios("outcome", "What became of it", choices),
@@ -337,7 +393,10 @@ async fn keep(visit: &Visit, id: &str, body: &str) -> Result<Response, AppError>
             set("outcome", "overridden".into());
             let mut why = serde_json::Map::new();
             if !reason.is_empty() {
-                why.insert("reason".to_owned(), json!({ "system": REASON, "code": reason }));
+                why.insert(
+                    "reason".to_owned(),
+                    json!({ "system": REASON, "code": reason }),
+                );
             }
             if !text.is_empty() {
                 why.insert("userComment".to_owned(), text.into());
@@ -371,7 +430,10 @@ mod tests {
         let text = "**Name \\*x\\***\n\n- What may happen: a &lt;b&gt; &amp; \\[c\\]\n\nGoing on needs a second person.\n";
         assert_eq!(
             detail(text),
-            ["What may happen: a <b> & [c]", "Going on needs a second person."]
+            [
+                "What may happen: a <b> & [c]",
+                "Going on needs a second person."
+            ]
         );
     }
 

@@ -37,11 +37,14 @@ async fn a_card_at_signing_is_overridden_and_counted() {
     setting::change(&house.app, &admin, on).await.unwrap();
     let device = browser.device(1280, 900).await;
     let page = house.signed_in(&device, "doctor", "/cds-hooks").await;
-    page.fill("select[name=service]", "medication-order-sign").await;
+    page.fill("select[name=service]", "medication-order-sign")
+        .await;
     page.fill("input[name=patient]", "p1").await;
-    page.fill("textarea[name=drafts]", "Ibuprofen 400mg tablet").await;
+    page.fill("textarea[name=drafts]", "Ibuprofen 400mg tablet")
+        .await;
     page.follow("form[data-keep] button").await;
-    page.wait_for_text("Warfarin 1mg tablet with Ibuprofen 400mg tablet").await;
+    page.wait_for_text("Warfarin 1mg tablet with Ibuprofen 400mg tablet")
+        .await;
     page.wait_for_text("Critical").await;
     page.follow("table a[href*='/cds-hooks/cards/']").await;
     page.click("input[value=overridden]").await;
@@ -50,7 +53,9 @@ async fn a_card_at_signing_is_overridden_and_counted() {
     page.follow("form[data-keep] button").await;
     page.wait_for_text("Saved.").await;
     house.clock.advance(1);
-    page.go(&house.address("/t/rosewood/medicines/alerts")).await;
-    page.wait_for_text("1 × It is watched by tests or observation").await;
+    page.go(&house.address("/t/rosewood/medicines/alerts"))
+        .await;
+    page.wait_for_text("1 × It is watched by tests or observation")
+        .await;
     page.clean();
 }

@@ -41,8 +41,16 @@ async fn each_role_has_its_own_page_of_hooks() {
         let one = format!("{LOG}/00000000-0000-4000-8000-000000000000");
         assert_eq!(browser.get(&one).await.status, 404, "{name}");
         let tools = browser.get("/t/ash/tools").await;
-        assert_eq!(tools.body.contains(&format!("\"{SANDBOX}\"")), sandbox == 200, "{name}");
-        assert_eq!(tools.body.contains(&format!("\"{LOG}\"")), log == 200, "{name}");
+        assert_eq!(
+            tools.body.contains(&format!("\"{SANDBOX}\"")),
+            sandbox == 200,
+            "{name}"
+        );
+        assert_eq!(
+            tools.body.contains(&format!("\"{LOG}\"")),
+            log == 200,
+            "{name}"
+        );
     }
 }
 
@@ -67,7 +75,11 @@ async fn a_call_is_played_answered_overridden_and_repeated() {
         assert!(shown.body.contains(part), "{part}: {}", shown.body);
     }
     assert!(!shown.body.contains("<b>Magic"));
-    let link = shown.body.split("href=\"/t/ash/cds-hooks/cards/").nth(1).unwrap();
+    let link = shown
+        .body
+        .split("href=\"/t/ash/cds-hooks/cards/")
+        .nth(1)
+        .unwrap();
     let card = format!("{SANDBOX}/cards/{}", link.split('"').next().unwrap());
     // A card is told of by whom it was shown to.
     let mut pharmacist = house.signed_in("ash", "pharmacist").await;
@@ -75,18 +87,34 @@ async fn a_call_is_played_answered_overridden_and_repeated() {
     let nothing = doctor.submit(&card, &card, &[]).await;
     assert_eq!(nothing.status, 422);
     assert!(nothing.body.contains("choose one"));
-    let fields = [("outcome", "overridden"), ("reason", "monitored"), ("text", "INR daily")];
+    let fields = [
+        ("outcome", "overridden"),
+        ("reason", "monitored"),
+        ("text", "INR daily"),
+    ];
     let told = doctor.submit(&card, &card, &fields).await;
     assert_eq!(told.status, 303, "{}", told.body);
     let report = doctor.get("/t/ash/medicines/alerts").await;
-    assert!(report.body.contains("1 × It is watched by tests or observation"), "{}", report.body);
+    assert!(
+        report
+            .body
+            .contains("1 × It is watched by tests or observation"),
+        "{}",
+        report.body
+    );
     let mut auditor = house.signed_in("ash", "auditor").await;
     let list = auditor.get(LOG).await;
     assert!(list.body.contains("medication-order-sign"), "{}", list.body);
     let link = list.body.split(&format!("href=\"{LOG}/")).nth(1).unwrap();
     let call = format!("{LOG}/{}", link.split('"').next().unwrap());
     let again = auditor.submit(&call, &call, &[]).await;
-    assert!(again.body.contains("The cards were made again and are the same, bit for bit."), "{}", again.body);
+    assert!(
+        again
+            .body
+            .contains("The cards were made again and are the same, bit for bit."),
+        "{}",
+        again.body
+    );
     assert!(again.body.contains("SHA-256 of the facts"));
     // Without the page's token nothing is done.
     assert_eq!(doctor.post(SANDBOX, &SCENE).await.status, 403);
@@ -99,7 +127,9 @@ async fn what_cannot_be_played_is_said_on_the_page() {
     let mut admin = house.signed_in("ash", "admin").await;
     admin.submit(SANDBOX, "/t/ash/cds-hooks/switch", &[]).await;
     let with = |changes: &[(&'static str, &'static str)]| -> Vec<(&'static str, &'static str)> {
-        let kept = SCENE.into_iter().filter(|(name, _)| !changes.iter().any(|(own, _)| own == name));
+        let kept = SCENE
+            .into_iter()
+            .filter(|(name, _)| !changes.iter().any(|(own, _)| own == name));
         kept.chain(changes.iter().copied()).collect()
     };
     let mut doctor = house.signed_in("ash", "doctor").await;
@@ -107,7 +137,10 @@ async fn what_cannot_be_played_is_said_on_the_page() {
         (with(&[("service", "other")]), 404),
         (with(&[("facts", "record"), ("patient", "no id")]), 422),
         (with(&[("facts", "record"), ("patient", "missing")]), 404),
-        (with(&[("service", "medication-order-select"), ("drafts", "")]), 400),
+        (
+            with(&[("service", "medication-order-select"), ("drafts", "")]),
+            400,
+        ),
     ] {
         let answer = doctor.submit(SANDBOX, SANDBOX, &changes).await;
         assert_eq!(answer.status, status, "{changes:?} {}", answer.body);
