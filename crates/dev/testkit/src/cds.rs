@@ -91,9 +91,9 @@ fn wrong(request: &Received, hook: &str) -> Option<&'static str> {
         return Some("content type");
     }
     if body["hook"] != hook
-        || !body["hookInstance"]
+        || body["hookInstance"]
             .as_str()
-            .is_some_and(|own| own.len() == 36)
+            .is_none_or(|own| own.len() != 36)
     {
         return Some("hook or hookInstance");
     }

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::server::{Answer, Call, PUBLIC_URL, ROSEWOOD, TestServer};
 
+/// Makes a request wrong.
+type Change = fn(&mut Value);
+
 const ALL: &str = "/t/rosewood/cds-services";
 const SIGN: &str = "/t/rosewood/cds-services/medication-order-sign";
 const SELECT: &str = "/t/rosewood/cds-services/medication-order-select";
@@ -349,6 +352,7 @@ async fn order_select_speaks_of_the_selections() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn the_record_counts_where_the_caller_names_it() {
     let (server, program) = serving().await;
     for resource in [
@@ -423,7 +427,6 @@ async fn the_record_counts_where_the_caller_names_it() {
 #[tokio::test]
 async fn two_patients_never_meet() {
     let (server, program) = serving().await;
-    type Change = fn(&mut Value);
     let cases: [(&str, Change); 4] = [
         ("patient", |b| b["prefetch"]["patient"]["id"] = json!("q")),
         ("taken", |b| {
@@ -452,7 +455,6 @@ async fn two_patients_never_meet() {
 #[expect(clippy::too_many_lines, reason = "a table of what is refused")]
 async fn what_is_not_as_specified_is_refused() {
     let (server, program) = serving().await;
-    type Change = fn(&mut Value);
     let cases: [(&str, Change); 22] = [
         ("hook", |b| b["hook"] = json!("patient-view")),
         ("hook", |b| b["hook"] = Value::Null),
@@ -474,23 +476,23 @@ async fn what_is_not_as_specified_is_refused() {
             b["context"].as_object_mut().unwrap().remove("draftOrders");
         }),
         ("draftOrders", |b| {
-            b["context"]["draftOrders"] = json!({ "resourceType": "Patient" })
+            b["context"]["draftOrders"] = json!({ "resourceType": "Patient" });
         }),
         ("draftOrders", |b| {
-            b["context"]["draftOrders"]["entry"][0]["resource"]["intent"] = json!(5)
+            b["context"]["draftOrders"]["entry"][0]["resource"]["intent"] = json!(5);
         }),
         ("draftOrders", |b| {
-            b["context"]["draftOrders"]["entry"][0] = json!({})
+            b["context"]["draftOrders"]["entry"][0] = json!({});
         }),
         ("fhirServer", |b| {
-            b["fhirServer"] = json!("ftp://ehr.example.org")
+            b["fhirServer"] = json!("ftp://ehr.example.org");
         }),
         ("fhirServer", |b| {
-            b["fhirServer"] = json!("https://user@ehr.example.org")
+            b["fhirServer"] = json!("https://user@ehr.example.org");
         }),
         ("fhirServer", |b| {
             b["fhirAuthorization"] = json!({ "access_token": "t", "token_type": "Bearer",
-            "expires_in": 1, "scope": "s", "subject": "s" })
+            "expires_in": 1, "scope": "s", "subject": "s" });
         }),
         ("fhirAuthorization", |b| {
             b["fhirServer"] = json!("https://ehr.example.org");
@@ -502,10 +504,10 @@ async fn what_is_not_as_specified_is_refused() {
         }),
         ("prefetch", |b| b["prefetch"] = json!([])),
         ("prefetch", |b| {
-            b["prefetch"]["patient"] = json!("Patient/p")
+            b["prefetch"]["patient"] = json!("Patient/p");
         }),
         ("prefetch", |b| {
-            b["prefetch"]["allergies"] = bundle(&[json!({ "resourceType": "Observation" })])
+            b["prefetch"]["allergies"] = bundle(&[json!({ "resourceType": "Observation" })]);
         }),
     ];
     for (at, (named, change)) in cases.into_iter().enumerate() {
@@ -590,6 +592,7 @@ async fn names_from_elsewhere_are_no_mark_up() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn feedback_is_kept_and_counted() {
     let (server, program) = serving().await;
     let body = signing(&[order("d", "Ibuprofen 400mg tablet")]);
@@ -619,25 +622,24 @@ async fn feedback_is_kept_and_counted() {
     let mut unknown = good.clone();
     unknown["feedback"][0]["card"] = json!("d1577c69-dfbe-44ad-ba6d-3e05e953b2ea");
     post(&server, &path, &program, &unknown).await.expect(404);
-    type Change = fn(&mut Value);
     let cases: [(&str, Change); 8] = [
         ("feedback", |b| b["feedback"] = json!([])),
         ("feedback", |b| *b = json!({})),
         ("card", |b| b["feedback"][0]["card"] = json!("1")),
         ("outcome", |b| {
-            b["feedback"][0]["outcome"] = json!("ignored")
+            b["feedback"][0]["outcome"] = json!("ignored");
         }),
         ("acceptedSuggestions", |b| {
-            b["feedback"][0]["outcome"] = json!("accepted")
+            b["feedback"][0]["outcome"] = json!("accepted");
         }),
         ("outcomeTimestamp", |b| {
-            b["feedback"][0]["outcomeTimestamp"] = json!("yesterday")
+            b["feedback"][0]["outcomeTimestamp"] = json!("yesterday");
         }),
         ("outcomeTimestamp", |b| {
-            b["feedback"][0]["outcomeTimestamp"] = json!("2099-01-01T00:00:00Z")
+            b["feedback"][0]["outcomeTimestamp"] = json!("2099-01-01T00:00:00Z");
         }),
         ("reason", |b| {
-            b["feedback"][0]["overrideReason"]["reason"]["code"] = json!("because")
+            b["feedback"][0]["overrideReason"]["reason"]["code"] = json!("because");
         }),
     ];
     for (named, change) in cases {

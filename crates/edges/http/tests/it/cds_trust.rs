@@ -15,6 +15,9 @@ use testkit::receiver::{Receiver, Reply};
 use crate::cds_hooks::{bundle, order, serving, signing};
 use crate::server::{Answer, Call, PUBLIC_URL, ROSEWOOD, TestServer};
 
+type Change = fn(&mut Value);
+type OfHeader = fn(&mut Header);
+
 /// Keys for these tests alone.
 const ES384: &[u8] = include_bytes!("keys/es384.der");
 const RS384: &[u8] = include_bytes!("keys/rs384.der");
@@ -138,40 +141,40 @@ async fn a_signed_token_counts_once_for_its_address() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn a_token_that_is_not_right_is_refused() {
     let ehr = Ehr::of(&registration()).await;
-    type Change = fn(&mut Value);
     let cases: [(&str, Change); 12] = [
         ("issuer", |c| c["iss"] = json!("https://other.example.org")),
         ("no issuer", |c| {
             c.as_object_mut().unwrap().remove("iss");
         }),
         ("base", |c| {
-            c["aud"] = json!(format!("{PUBLIC_URL}/t/rosewood/cds-services"))
+            c["aud"] = json!(format!("{PUBLIC_URL}/t/rosewood/cds-services"));
         }),
         ("tenant", |c| {
             c["aud"] = json!(format!(
                 "{PUBLIC_URL}{}",
                 SIGN.replace("rosewood", "lakeside")
-            ))
+            ));
         }),
         ("slash", |c| {
-            c["aud"] = json!(format!("{PUBLIC_URL}{SIGN}/"))
+            c["aud"] = json!(format!("{PUBLIC_URL}{SIGN}/"));
         }),
         ("no audience", |c| {
             c.as_object_mut().unwrap().remove("aud");
         }),
         ("expired", |c| {
-            c["exp"] = json!(c["iat"].as_i64().unwrap() - 31)
+            c["exp"] = json!(c["iat"].as_i64().unwrap() - 31);
         }),
         ("too long", |c| {
-            c["exp"] = json!(c["iat"].as_i64().unwrap() + 3600)
+            c["exp"] = json!(c["iat"].as_i64().unwrap() + 3600);
         }),
         ("no expiry", |c| {
             c.as_object_mut().unwrap().remove("exp");
         }),
         ("early", |c| {
-            c["iat"] = json!(c["iat"].as_i64().unwrap() + 120)
+            c["iat"] = json!(c["iat"].as_i64().unwrap() + 120);
         }),
         ("no iat", |c| {
             c.as_object_mut().unwrap().remove("iat");
@@ -186,7 +189,6 @@ async fn a_token_that_is_not_right_is_refused() {
         let answer = ehr.call(&signed(&header("e"), &claims)).await;
         assert_eq!(answer.status.as_u16(), 401, "{name}: {}", answer.text());
     }
-    type OfHeader = fn(&mut Header);
     let headers: [(&str, OfHeader); 6] = [
         ("kid", |h| h.kid = Some("x".to_owned())),
         ("no kid", |h| h.kid = None),
@@ -194,7 +196,7 @@ async fn a_token_that_is_not_right_is_refused() {
         ("no typ", |h| h.typ = None),
         ("symmetric", |h| h.alg = Algorithm::HS384),
         ("jku", |h| {
-            h.jku = Some("https://ehr.example.org/keys".to_owned())
+            h.jku = Some("https://ehr.example.org/keys".to_owned());
         }),
     ];
     for (name, change) in headers {

@@ -55,6 +55,7 @@ async fn each_role_has_its_own_page_of_hooks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one conversation")]
 async fn a_call_is_played_answered_overridden_and_repeated() {
     let house = house().await;
     let mut doctor = house.signed_in("ash", "doctor").await;

@@ -3,6 +3,7 @@
 #![expect(
     clippy::too_many_lines,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "a test fails by panicking, and tells its story in one piece"
 )]
 
@@ -497,7 +498,7 @@ async fn cards_of_a_service_elsewhere_stand_beside_the_checks() {
     let sent = &calls[0]["prefetch"];
     assert_eq!(sent["patient"]["id"], "ash-p1");
     assert_eq!(sent["problems"]["entry"][0]["resource"]["id"], "c1");
-    // What does not answer is said, in its own time.
+    // What does not answer, or not in its time, is said.
     let mut other = Writing::of("Paracetamol 500mg tablet");
     elsewhere.answers(Reply::status(500));
     let shown = other.send(&mut doctor, "check").await;
@@ -509,18 +510,12 @@ async fn cards_of_a_service_elsewhere_stand_beside_the_checks() {
         shown.body
     );
     elsewhere.answers(Reply::status(200).after(Duration::from_secs(3)));
-    let begun = std::time::Instant::now();
     let mut third = Writing::of("Amlodipine 5mg tablet");
     let shown = third.send(&mut doctor, "check").await;
     assert!(
         shown.body.contains("<strong>Not checked:</strong>"),
         "{}",
         shown.body
-    );
-    assert!(
-        begun.elapsed() < Duration::from_millis(2_900),
-        "{:?}",
-        begun.elapsed()
     );
     elsewhere.shows(&[]);
     let mut fourth = Writing::of("Bisoprolol 5mg tablet");

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::alert::Checks;
 use crate::clinical::{AllergyStatus, Banner, MedicationLine};
-use crate::components::{ErrorSummary, Field, Notice, Table};
+use crate::components::{ErrorSummary, Field, Notice, Table, Tone};
 use crate::pages::Shell;
 
 /// Finding the product.
