@@ -134,6 +134,7 @@ async fn gathered(
         hook: service.hook.name().to_owned(),
         instance: request.instance,
         by: caller.subject.actor().name.clone(),
+        actor: caller.subject.actor().id.as_uuid(),
         user: request.user.clone(),
         side: kept.side,
         patient: request.patient.as_str().to_owned(),

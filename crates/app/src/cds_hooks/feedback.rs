@@ -91,8 +91,9 @@ pub async fn feedback(app: &App, asker: &Asker, id: &str, body: &[u8]) -> Result
     let mut outcomes = Vec::new();
     for one in sent {
         let call = log::by(app, caller, CARD, one.card).await?;
-        let call =
-            call.filter(|own| own.service == service.id && own.by == caller.subject.actor().name);
+        let call = call.filter(|own| {
+            own.service == service.id && own.actor == caller.subject.actor().id.as_uuid()
+        });
         let call = call.ok_or_else(|| AppError::not_found(format!("card {}", one.card)))?;
         outcomes.push(outcome(app, caller, call, one)?);
     }

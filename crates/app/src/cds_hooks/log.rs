@@ -38,6 +38,8 @@ pub struct HookCall {
     pub instance: Uuid,
     /// Who asked.
     pub by: String,
+    /// Their id.
+    pub(super) actor: Uuid,
     /// The caller's user, as it named them.
     pub user: Option<String>,
     /// Whose record it rests on.

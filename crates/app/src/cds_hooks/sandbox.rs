@@ -290,7 +290,7 @@ pub async fn card(
     }
     let call = super::log::by(app, caller, super::log::CARD, id).await?;
     let call = call
-        .filter(|own| own.by == caller.subject.actor().name)
+        .filter(|own| own.actor == caller.subject.actor().id.as_uuid())
         .ok_or_else(missing)?;
     let card = call.cards.into_iter().find(|own| own.id == id);
     Ok((call.service, card.ok_or_else(missing)?))

@@ -71,7 +71,7 @@ async fn a_call_is_played_answered_overridden_and_repeated() {
         "Warfarin 1mg tablet with Ibuprofen 400mg tablet",
         "Suggested: Do not order Ibuprofen 400mg tablet",
         "is not known here",
-        "&quot;hook&quot;: &quot;order-sign&quot;",
+        "&#34;hook&#34;: &#34;order-sign&#34;",
     ] {
         assert!(shown.body.contains(part), "{part}: {}", shown.body);
     }

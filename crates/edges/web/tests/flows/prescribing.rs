@@ -486,7 +486,7 @@ async fn cards_of_a_service_elsewhere_stand_beside_the_checks() {
         "Too much for these kidneys",
         "A leaflet",
         "Renal team",
-        "&lt;script&gt;",
+        "&#60;script&#62;",
     ] {
         assert!(shown.body.contains(part), "{part}: {}", shown.body);
     }
