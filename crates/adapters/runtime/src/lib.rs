@@ -5,6 +5,7 @@
 //! Walk: [`guard::inspect`] reads the bytes once and refuses what no runtime should see. A [`port::Runtime`]
 //! loads it into a [`port::Session`].
 
+pub mod declared;
 pub mod embedded;
 pub mod error;
 pub mod guard;
