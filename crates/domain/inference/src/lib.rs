@@ -3,6 +3,7 @@
 //! is a function given by the caller; whatever needs chance takes a seed and says so. Must not read files,
 //! clocks or records, run a model, or answer "fine" where something could not be checked.
 
+pub mod assess;
 pub mod calibrate;
 pub mod chance;
 pub mod conformal;

@@ -10,6 +10,9 @@
 
 mod cases;
 mod embedded;
+mod host;
 mod hostile;
+mod node_tests;
+mod onnx_runtime;
 mod operators;
 mod proto;

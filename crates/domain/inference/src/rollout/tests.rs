@@ -222,7 +222,10 @@ fn the_change_control_plan_says_what_one_signature_may_do() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table of refusals over one setting")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one table of refusals over one setting"
+)]
 fn steps_that_are_not_proven_or_crowded_are_refused() {
     let champion = through(table(), "1.0.0", &to_champion());
     let shadow = through(
