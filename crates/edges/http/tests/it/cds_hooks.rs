@@ -591,8 +591,8 @@ async fn names_from_elsewhere_are_no_mark_up() {
     );
 }
 
-#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "one conversation")]
+#[tokio::test]
 async fn feedback_is_kept_and_counted() {
     let (server, program) = serving().await;
     let body = signing(&[order("d", "Ibuprofen 400mg tablet")]);
