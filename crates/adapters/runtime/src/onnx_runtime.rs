@@ -107,6 +107,12 @@ impl OnnxRuntime {
         &self.library.path
     }
 
+    /// The library's own environment, for what is measured beside this adapter: a process has one.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.library.environment
+    }
+
     fn builder(&self) -> Result<ort::session::builder::SessionBuilder, RuntimeError> {
         let threads = self.settings.threads.max(1);
         let builder = OrtSession::builder(&self.library.environment)

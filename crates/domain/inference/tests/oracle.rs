@@ -1,6 +1,7 @@
 //! The statistics of clinical AI against other people's: Shapley values against `shap`, conformal sets and
 //! intervals against MAPIE on the same scores, calibration and covariance against scikit-learn, tests of
-//! distributions against scipy. What the oracle does stands in `tests/oracle/oracle.py`.
+//! distributions against scipy. What the oracle does stands in `tests/oracle/oracle.py`. And the demo models
+//! that `sdk/python/demo_models.py` makes: packed, opened, asked and held against their own evidence.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,12 +10,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use inference::calibrate::{Calibration, Isotonic, Platt, Temperature, brier, log_loss, slope};
+use inference::assess::{Answer, Estimate, Region, Setting, assess, prepared};
+use inference::calibrate::{
+    Calibration, Isotonic, Platt, Temperature, brier, expected_error, log_loss, slope,
+};
 use inference::conformal::{Interval, LabelSet, Level, Scores, SetMethod, quantile_score};
 use inference::drift::{benjamini_hochberg, ks, wilson};
 use inference::explain::{Comparison, Node, Trees, exact};
+use inference::intake::Given;
 use inference::linear::{inverse, ledoit_wolf, means, quadratic};
 use inference::matrix::Matrix;
+use inference::package::{Inputs, Limits, Manifest, PublicKey, open, seal};
 use inference::special::chi_square_tail;
 use serde_json::Value;
 use testkit::peers::{PeerMissing, required};
@@ -311,4 +317,137 @@ fn tests_of_distributions_are_those_of_scipy() {
             "{row:?}: {found}"
         );
     }
+}
+
+/// What became of the held-out cases of a demo model.
+#[derive(Debug, Default)]
+struct Tally {
+    outside: f64,
+    known: f64,
+    covered: f64,
+    risks: Vec<f64>,
+    happened: Vec<bool>,
+}
+
+fn tally(manifest: &Manifest, held_out: &Value) -> Tally {
+    let Inputs::Features { inputs, .. } = &manifest.inputs else {
+        return Tally::default();
+    };
+    let (rows, raw) = (matrix(&held_out["rows"]), matrix(&held_out["raw"]));
+    let mut tally = Tally::default();
+    for ((row, raw), truth) in rows.iter().zip(raw.iter()).zip(numbers(&held_out["truth"])) {
+        let given: Vec<(String, Given)> = inputs
+            .iter()
+            .zip(row)
+            .map(|(input, value)| (input.feature.name.clone(), Given::Number(*value, None)))
+            .collect();
+        if let [_, risk] = manifest.calibration.apply(raw)[..] {
+            tally.risks.push(risk);
+            tally.happened.push(truth > 0.5);
+        }
+        let Ok(case) = manifest.gate().admit(&given) else {
+            tally.outside += 1.0;
+            continue;
+        };
+        assert_eq!(prepared(manifest, &case).unwrap(), row);
+        let setting = Setting {
+            group: None,
+            digest: &[0; 32],
+            alpha: None,
+        };
+        let Answer::Known(answer) = assess(manifest, case, raw, setting).unwrap() else {
+            continue;
+        };
+        assert!(answer.stratum.is_some() && answer.sign_off);
+        let covered = match (answer.uncertainty.unwrap().region, answer.estimate) {
+            (Region::Labels(set), Estimate::Probabilities { .. }) => {
+                set.labels().contains(&(truth as usize))
+            }
+            (Region::Values(interval), Estimate::Number(_)) => interval.holds(truth),
+            _ => false,
+        };
+        tally.known += 1.0;
+        tally.covered += f64::from(u8::from(covered));
+    }
+    tally
+}
+
+/// The chance that a case to which it happened has the larger risk.
+fn area(tally: &Tally) -> f64 {
+    let (mut wins, mut pairs) = (0.0, 0.0);
+    let both = || tally.risks.iter().zip(&tally.happened);
+    for (ill, _) in both().filter(|(_, happened)| **happened) {
+        for (well, _) in both().filter(|(_, happened)| !**happened) {
+            pairs += 1.0;
+            wins += match ill.total_cmp(well) {
+                core::cmp::Ordering::Greater => 1.0,
+                core::cmp::Ordering::Equal => 0.5,
+                core::cmp::Ordering::Less => 0.0,
+            };
+        }
+    }
+    wins / pairs
+}
+
+#[test]
+fn demo_models_are_what_their_packages_say() {
+    let Some(python) = required(python()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let seed = [7; 32];
+    let key = PublicKey::of_seed(&seed);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../sdk/python/demo_models.py");
+    let run = Command::new(python)
+        .args([script.as_path(), folder.path()])
+        .arg(key.to_string())
+        .output()
+        .unwrap();
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let limits = Limits::default();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let at = entry.unwrap().path();
+        let text = std::fs::read_to_string(at.join("manifest.toml")).unwrap();
+        let model = std::fs::read(at.join("model.onnx")).unwrap();
+        let bytes = seal(&text, &model, Some(&seed), &limits).unwrap();
+        let package = open(&bytes, &limits).unwrap();
+        assert_eq!(package.verify(&[key]), Ok(key));
+        let manifest = package.manifest();
+        let held_out = std::fs::read(at.join("held-out.json")).unwrap();
+        let tally = tally(manifest, &serde_json::from_slice(&held_out).unwrap());
+        let name = manifest.identity.name.to_string();
+        // Declared: 1 % of false alarms, 90 % coverage; four standard errors of calibration and test cases.
+        let cases = tally.outside + tally.known;
+        let error = |share: f64| (share * (1.0 - share) * 2.0 / cases).sqrt();
+        assert!(
+            cases > 100.0 && tally.outside / cases < 0.01 + 4.0 * error(0.01),
+            "{name}: {tally:?}"
+        );
+        assert!(
+            tally.covered / tally.known > 0.9 - 4.0 * error(0.1),
+            "{name}: {tally:?}"
+        );
+        if let Some(summary) = &manifest.calibration_summary {
+            let evidence = manifest
+                .evidence
+                .iter()
+                .find(|e| e.metric == "auroc")
+                .unwrap();
+            assert!(
+                (area(&tally) - evidence.value).abs() < 1e-9 && evidence.value > 0.9,
+                "{name}"
+            );
+            let after = brier(&tally.risks, &tally.happened);
+            assert!((after - summary.brier.unwrap().1).abs() < 1e-9, "{name}");
+            let after = expected_error(&tally.risks, &tally.happened, 10);
+            assert!((after - summary.error.unwrap().1).abs() < 1e-9, "{name}");
+        }
+        names.push(name);
+    }
+    assert_eq!(names.len(), 4, "{names:?}");
 }

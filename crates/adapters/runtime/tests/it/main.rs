@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod classical;
 mod embedded;
 mod host;
 mod hostile;
