@@ -374,7 +374,7 @@ mod tests {
         assert_eq!(found, Err(AssessError::Number(1)));
         let shares = super::tests::package(|text| {
             text.replace("[[after]]\nstep = \"softmax\"\n", "")
-                .replace("[reference.energy]\nalpha = 0.05\ntemperature = 1.0\nenergies = [-1.0, -2.0, -3.0]\n", "")
+                .replace("[reference.energy]\nalpha = 0.25\ntemperature = 1.0\nenergies = [-1.0, -2.0, -3.0]\n", "")
         });
         assert!(answer(&shares, "male", &[0.25, 0.75]).is_ok());
         for wrong in [[0.5, 0.75], [-0.5, 1.5]] {
