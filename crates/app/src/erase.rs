@@ -65,9 +65,11 @@ pub async fn erase(
     entry.reason = Some(reason.to_owned());
     entry.payload.outcome_text = left(&shared);
     crate::bulk::announce_erasure(app, &caller.scope, patient).await?;
+    crate::cds_hooks::erasure::forget(app, caller, patient).await?;
     let resources = app.store().erase(&caller.scope, patient, entry).await?;
     app.caches().patients.invalidate_all();
     crate::bulk::after_erasure(app, &caller.scope, patient).await?;
+    crate::cds_hooks::erasure::forget(app, caller, patient).await?;
     Ok(Erased { resources, shared })
 }
 

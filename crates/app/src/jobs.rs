@@ -121,7 +121,7 @@ impl Lease {
 }
 
 /// Operational documents that expire. Leases and cursors stay.
-const SWEPT: [DocKind; 8] = [
+const SWEPT: [DocKind; 9] = [
     DocKind::Session,
     DocKind::AccessToken,
     DocKind::Idempotency,
@@ -130,6 +130,7 @@ const SWEPT: [DocKind; 8] = [
     DocKind::SubscriptionOwner,
     DocKind::KnowledgeAnswer,
     DocKind::PharmacyMessage,
+    DocKind::HookCall,
 ];
 
 /// Removes expired documents of a tenant; returns how many.

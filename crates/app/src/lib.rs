@@ -7,6 +7,7 @@ pub mod audit;
 mod authorise;
 pub mod backup;
 pub mod bulk;
+pub mod cds_hooks;
 pub mod consumers;
 pub mod context;
 mod entry;
@@ -89,6 +90,10 @@ struct Caches {
     elsewhere: medicines::elsewhere::Board,
     /// Products that are installed.
     products: medicines::dictionary::Board,
+    /// Keys of clients of hooks.
+    hook_keys: cds_hooks::trust::Keys,
+    /// Answers of services of hooks elsewhere.
+    hook_advice: cds_hooks::external::Board,
 }
 
 impl App {
@@ -119,6 +124,8 @@ impl App {
             profiles: profiles::shelf::Shelf::default(),
             elsewhere: medicines::elsewhere::Board::default(),
             products: medicines::dictionary::Board::default(),
+            hook_keys: cds_hooks::trust::Keys::default(),
+            hook_advice: cds_hooks::external::Board::default(),
         };
         Ok(Self(Arc::new(Inner {
             store,

@@ -93,6 +93,9 @@ pub enum Command {
     /// Medicinal products for all tenants: load a release you hold, list, remove; recalls of packs
     #[command(subcommand)]
     Products(Products),
+    /// Packages of clinical models: make a key, pack and sign, look into, verify, print the card
+    #[command(subcommand)]
+    Model(Model),
     /// Destroy a patient's key: the data becomes unreadable in every copy, the ledger stays sound
     Erase(Erase),
     /// Write an encrypted, verified backup while serving
@@ -217,6 +220,47 @@ pub enum ProductsKind {
     Dmd,
     /// RxNorm prescribable content, RRF files
     Rxnorm,
+}
+
+/// Commands on packages of clinical models.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Model {
+    /// Make a key that signs packages: its secret goes into a new file, its public part is printed
+    Key {
+        /// File of the secret, readable by its owner alone
+        file: PathBuf,
+    },
+    /// Pack a manifest and a model into one signed file; what would be refused later is refused here
+    Pack {
+        /// The declarations: manifest.toml
+        manifest: PathBuf,
+        /// The model: ONNX, in one file
+        model: PathBuf,
+        /// File of the signing key's secret
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The package to write: NAME-VERSION.tmpkg where left out
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Say what a package holds and what would run it; trusts nobody
+    Inspect {
+        /// The package
+        package: PathBuf,
+    },
+    /// Verify signature, declarations and model of a package (exit 0 sound, else the reason)
+    Verify {
+        /// The package
+        package: PathBuf,
+        /// A public key that is trusted, 64 hexadecimal digits; may be repeated
+        #[arg(long, required = true, value_name = "KEY")]
+        trust: Vec<String>,
+    },
+    /// Print the model card as Markdown
+    Card {
+        /// The package
+        package: PathBuf,
+    },
 }
 
 /// Flags of `demo`.

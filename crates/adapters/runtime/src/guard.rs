@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use crate::error::RuntimeError;
 use crate::port::Signature;
+use crate::tensor::Tensor;
 pub(crate) use check::order_of;
 pub(crate) use constant::{element_of, tensor_of};
 use model::{Counted, Model};
@@ -117,4 +118,13 @@ impl<'a> Inspected<'a> {
             .find(|(name, _)| *name == domain)
             .map_or(1, |(_, version)| *version)
     }
+}
+
+/// One `TensorProto` of its own, as the files beside a model's tests hold it.
+pub fn read_tensor(bytes: &[u8], max_elements: u64) -> Result<Tensor, RuntimeError> {
+    let limits = GuardLimits::default();
+    let view = model::TensorView::read(bytes, &mut Counted::new(&limits))?;
+    let value = tensor_of(&view, max_elements)?;
+    Tensor::new(view.name, value.shape, value.data)
+        .map_err(|error| RuntimeError::shape(view.name, error.to_string()))
 }

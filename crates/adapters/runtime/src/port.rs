@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::error::RuntimeError;
 use crate::guard::GuardLimits;
 use crate::tensor::{Tensor, TensorKind};
@@ -66,20 +68,39 @@ impl Default for CallLimits {
 }
 
 /// A call's permission to go on; shared with whoever may withdraw it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Budget {
-    stopped: Arc<AtomicBool>,
+    inner: Arc<Inner>,
 }
+
+#[derive(Default)]
+struct Inner {
+    stopped: AtomicBool,
+    then: Mutex<Vec<Stopper>>,
+}
+
+type Stopper = Box<dyn Fn() + Send + Sync>;
 
 impl Budget {
     /// Asks the call to stop as soon as it can.
     pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
+        self.inner.stopped.store(true, Ordering::Release);
+        for stop in self.inner.then.lock().drain(..) {
+            stop();
+        }
     }
 
     /// Whether it was asked.
     pub fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.inner.stopped.load(Ordering::Acquire)
+    }
+
+    /// What to do when asked; done at once where that was before.
+    pub fn on_stop(&self, then: impl Fn() + Send + Sync + 'static) {
+        self.inner.then.lock().push(Box::new(then));
+        if self.is_stopped() {
+            self.stop();
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<ApiClient>, AppError
     Ok(clients)
 }
 
-fn check_keys(keys: &[Jwk]) -> Result<(), AppError> {
+pub(crate) fn check_keys(keys: &[Jwk]) -> Result<(), AppError> {
     for (place, key) in keys.iter().enumerate() {
         key.check()
             .map_err(|error| AppError::Unprocessable(error.to_string()))?;

@@ -14,6 +14,8 @@ use super::issue::{FINGERPRINT, RULE, SOURCE, TIER};
 use super::prescribe::{given, resource_type};
 use crate::App;
 use crate::authorise::{Ask, authorise};
+use crate::cds_hooks::facts::Side;
+use crate::cds_hooks::feedback;
 use crate::context::Caller;
 use crate::entry::{Look, look_entries};
 use crate::error::AppError;
@@ -130,11 +132,12 @@ pub async fn report(
             None => unread += 1,
         }
     }
-    seen.extend(
-        alerts
-            .iter()
-            .filter_map(|own| own.patient.parse::<LogicalId>().ok()),
-    );
+    let named = alerts.iter();
+    seen.extend(named.filter_map(|own| own.patient.parse::<LogicalId>().ok()));
+    // Whose patients those are is not looked up for somebody who reaches some only.
+    if !allowed.is_narrowed() {
+        alerts.extend(of_cards(app, caller, (from, to), &mut seen).await?);
+    }
     let seen: Vec<LogicalId> = seen.into_iter().collect();
     let look = Look {
         class: Class::Search,
@@ -152,6 +155,19 @@ pub async fn report(
     Ok(report)
 }
 
+/// What became of cards in other systems.
+async fn of_cards(
+    app: &App,
+    caller: &Caller,
+    time: (Timestamp, Timestamp),
+    seen: &mut BTreeSet<LogicalId>,
+) -> Result<Vec<Alert>, AppError> {
+    let told = feedback::between(app, caller, time).await?;
+    let ours = told.iter().filter(|own| own.side == Side::Ours);
+    seen.extend(ours.filter_map(|own| own.patient.parse::<LogicalId>().ok()));
+    Ok(told.into_iter().filter_map(of_card).collect())
+}
+
 async fn orders(
     app: &App,
     caller: &Caller,
@@ -164,6 +180,31 @@ async fn orders(
         lenient: false,
     };
     Ok(search(app, caller, &request).await?.total.unwrap_or(0))
+}
+
+/// What became of a card that showed an alert in another system; none of a card that is no alert. Where it
+/// was of another record its patients are told apart from ours.
+fn of_card(own: feedback::Outcome) -> Option<Alert> {
+    let card = own.card;
+    let patient = match own.side {
+        Side::Ours => own.patient,
+        Side::Theirs => format!("{} {}", own.by, own.patient),
+    };
+    Some(Alert {
+        key: (patient.clone(), card.fingerprint?),
+        rules: card.rules,
+        outcome: match &own.overridden {
+            Some(why) => Outcome::Overridden(why.reason),
+            None => Outcome::Accepted,
+        },
+        tier: card.tier.unwrap_or_default(),
+        about: card.summary,
+        by: Some(match own.user {
+            Some(user) => format!("{user} by {}", own.by),
+            None => own.by,
+        }),
+        patient,
+    })
 }
 
 /// What an alert of ours holds for; none of a DetectedIssue that others wrote.

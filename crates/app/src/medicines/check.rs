@@ -2,7 +2,7 @@
 //! adding, against each other, the allergies and the facts of the patient. Stores nothing.
 
 use fhir::json::Value;
-use kernel::ZoneName;
+use kernel::{Timestamp, ZoneName};
 use medication::checks::merge::{Alert, Merged, merge};
 use medication::checks::overrides::{Fingerprint, Override, fingerprints};
 use medication::checks::{Medicine, NotChecked, check as list};
@@ -12,7 +12,7 @@ use medication::knowledge::{DrugKnowledge as _, Facts, Knowledge, Release};
 use store::ResourceKey;
 
 use super::countersign::signed;
-use super::elsewhere::{Consulted, When, consult};
+use super::elsewhere::{Consulted, Heard, When, consult};
 use super::prescribe::{For, standing};
 use super::regimen::{self, Held, Regimen};
 use super::{Sources, sources};
@@ -124,17 +124,43 @@ pub(super) async fn judge(
     regimen: &Regimen,
     (proposed, when): (&[Value<'_>], When),
 ) -> CheckAnswer {
+    let facts = about(app, caller, regimen);
+    let heard = hear(app, caller, sources, regimen, (proposed, when)).await;
+    settle(sources, regimen, proposed, &facts, heard)
+}
+
+/// What sources elsewhere say of a list, and what products are not there: all of a check that another moment
+/// may answer in another way.
+pub(crate) async fn hear(
+    app: &App,
+    caller: &Caller,
+    sources: &Sources,
+    regimen: &Regimen,
+    (proposed, when): (&[Value<'_>], When),
+) -> Heard {
+    let medicines = medicines(sources, regimen, proposed);
+    let plain: Vec<Medicine> = medicines.into_iter().map(|one| one.medicine).collect();
+    let mut heard = consult(app, caller, sources.knowledge, &plain, when).await;
+    heard.gaps.splice(0..0, sources.gaps());
+    heard
+}
+
+/// The decision alone: the same list, facts, releases and answers give the same findings.
+pub(crate) fn settle(
+    sources: &Sources,
+    regimen: &Regimen,
+    proposed: &[Value<'_>],
+    facts: &Facts,
+    heard: Heard,
+) -> CheckAnswer {
     let knowledge = sources.knowledge;
     let Recorded {
         allergies: known,
         names,
     } = allergies(knowledge, &roots(&regimen.allergies));
-    let facts = about(app, caller, regimen);
     let medicines = medicines(sources, regimen, proposed);
     let plain: Vec<Medicine> = medicines.iter().map(|one| one.medicine.clone()).collect();
-    let mut report = list(knowledge, &facts, &known, &plain);
-    report.not_checked.extend(sources.gaps());
-    let heard = consult(app, caller, knowledge, &plain, when).await;
+    let mut report = list(knowledge, facts, &known, &plain);
     report.not_checked.extend(heard.gaps);
     let Merged {
         alerts,
@@ -216,11 +242,19 @@ fn look_alikes(knowledge: &Knowledge, all: &[Medicine], first_new: usize) -> Vec
 
 /// The facts of the patient.
 pub(super) fn about(app: &App, caller: &Caller, regimen: &Regimen) -> Facts {
-    let observations = roots(&regimen.observations);
     let zone = caller.tenant.time_zone.as_ref();
-    let zone = ZoneName::zone(zone.unwrap_or(&app.settings().time_zone));
+    facts_at(
+        regimen,
+        app.now(),
+        zone.unwrap_or(&app.settings().time_zone),
+    )
+}
+
+/// The facts of the patient at a moment.
+pub(crate) fn facts_at(regimen: &Regimen, at: Timestamp, zone: &ZoneName) -> Facts {
+    let observations = roots(&regimen.observations);
     let person = Some(regimen.patient.document.root());
-    facts(person, &observations, app.now(), &zone)
+    facts(person, &observations, at, &zone.zone())
 }
 
 /// The medicines on the record that stay, then the new ones.

@@ -23,7 +23,7 @@ pub const REASON: &str = "https://theriac.example.org/fhir/CodeSystem/override-r
 const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 
 /// Sets a member of an object.
-pub(super) fn set(object: &mut Value, member: &str, value: impl Into<Value>) {
+pub(crate) fn set(object: &mut Value, member: &str, value: impl Into<Value>) {
     if let Some(members) = object.as_object_mut() {
         members.insert(member.to_owned(), value.into());
     }

@@ -19,7 +19,7 @@ pub mod people;
 pub mod prescribe;
 pub mod products;
 pub mod reasons;
-mod regimen;
+pub(crate) mod regimen;
 pub mod register;
 pub mod rounds;
 pub mod scan;

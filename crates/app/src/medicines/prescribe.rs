@@ -239,7 +239,7 @@ async fn again(
     })
 }
 
-pub(super) fn resource_type(app: &App, name: &str) -> Result<fhir::definitions::TypeId, AppError> {
+pub(crate) fn resource_type(app: &App, name: &str) -> Result<fhir::definitions::TypeId, AppError> {
     app.definitions()
         .resource(name)
         .ok_or_else(|| AppError::Fault(format!("the definitions lack {name}")))

@@ -21,7 +21,7 @@ use crate::record::search::{SearchRequest, whole};
 use crate::record::{name_of, read};
 
 /// What of a patient is looked at.
-pub(super) const LOOKED_AT: [&str; 4] = [
+pub(crate) const LOOKED_AT: [&str; 4] = [
     "AllergyIntolerance",
     "MedicationRequest",
     "MedicationStatement",
@@ -61,6 +61,16 @@ pub(crate) struct Regimen {
 pub(crate) struct Medications(HashMap<String, Arc<Document>>);
 
 impl Medications {
+    /// Adds one by its reference, such as `Medication/1`.
+    pub(crate) fn put(&mut self, name: String, document: Document) {
+        self.0.insert(name, Arc::new(document));
+    }
+
+    /// Every one, by name.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.0.iter().map(|(name, own)| (name.as_str(), own.root()))
+    }
+
     /// Adds those of another list.
     pub(super) fn add(&mut self, more: &Self) {
         let more = more.0.iter();
@@ -90,7 +100,7 @@ async fn reaches(app: &App, caller: &Caller, patients: &[LogicalId]) -> Result<(
 }
 
 /// The criterion of observations: nothing older is used.
-pub(super) fn since(app: &App) -> String {
+pub(crate) fn since(app: &App) -> String {
     let since = app.now().plus_seconds(-400 * 86_400).to_fhir_instant();
     format!("ge{}", since.get(..10).unwrap_or(&since))
 }
@@ -178,7 +188,7 @@ pub(crate) async fn extend(
 }
 
 /// The ids of the Medication resources that orders refer to.
-pub(super) fn referred<'a>(orders: impl Iterator<Item = Value<'a>>) -> BTreeSet<String> {
+pub(crate) fn referred<'a>(orders: impl Iterator<Item = Value<'a>>) -> BTreeSet<String> {
     orders
         .filter_map(|order| order.get("medicationReference")?.get_str("reference"))
         .filter_map(|reference| reference.strip_prefix("Medication/").map(str::to_owned))
@@ -226,13 +236,13 @@ pub(super) async fn every(
 }
 
 /// Whether a request is one to be carried out: proposals, plans and options are not.
-pub(super) fn is_order(request: Value<'_>) -> bool {
+pub(crate) fn is_order(request: Value<'_>) -> bool {
     let intent = request.get_str("intent");
     !matches!(intent.as_deref(), Some("proposal" | "plan" | "option"))
 }
 
 /// Whether a statement says what a request says already.
-pub(super) fn rests_on(statement: Value<'_>, requests: &BTreeSet<String>) -> bool {
+pub(crate) fn rests_on(statement: Value<'_>, requests: &BTreeSet<String>) -> bool {
     ["basedOn", "derivedFrom"].iter().any(|member| {
         let list = statement.get(member).into_iter().flat_map(Value::items);
         list.filter_map(|one| one.get_str("reference"))

@@ -132,10 +132,10 @@ async fn checked(
     Ok((client, once))
 }
 
-fn why(error: AssertionError) -> &'static str {
+pub(crate) fn why(error: AssertionError) -> &'static str {
     match error {
-        AssertionError::Client => "set iss and sub to the client id",
-        AssertionError::Audience => "set aud to the token endpoint's URL",
+        AssertionError::Client => "it is not by the client that is registered",
+        AssertionError::Audience => "set aud to the address that is called",
         AssertionError::Expired => "it has expired: make a new one, and check the client's clock",
         AssertionError::TooLong => "it lives too long: set exp at most five minutes ahead",
         AssertionError::NotYet => "it is not valid yet: check the client's clock",
@@ -155,7 +155,7 @@ fn named_client(assertion: &str) -> Option<ClientId> {
     issuer.iss.parse().ok()
 }
 
-fn decoding_key(key: &Jwk) -> Option<(Algorithm, DecodingKey)> {
+pub(crate) fn decoding_key(key: &Jwk) -> Option<(Algorithm, DecodingKey)> {
     let point = || DecodingKey::from_ec_components(key.x.as_deref()?, key.y.as_deref()?).ok();
     let modulus = || DecodingKey::from_rsa_components(key.n.as_deref()?, key.e.as_deref()?).ok();
     Some(match key.alg {

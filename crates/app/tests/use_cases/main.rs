@@ -13,6 +13,8 @@ mod bulk;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod cds_hooks;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod confirming;

@@ -24,6 +24,28 @@ mod bulk {
     }
 }
 
+mod cds_hooks {
+    use super::on_postgres;
+    use crate::cds_hooks as tests;
+
+    #[test]
+    fn a_call_is_repeated_to_the_same_bytes_whatever_became_of_the_record() {
+        on_postgres(tests::a_call_is_repeated_to_the_same_bytes_whatever_became_of_the_record);
+    }
+    #[test]
+    fn calls_are_listed_for_auditors_newest_first_and_go_after_their_time() {
+        on_postgres(tests::calls_are_listed_for_auditors_newest_first_and_go_after_their_time);
+    }
+    #[test]
+    fn what_became_of_cards_is_in_the_report_on_overrides() {
+        on_postgres(tests::what_became_of_cards_is_in_the_report_on_overrides);
+    }
+    #[test]
+    fn what_is_kept_of_calls_goes_with_an_erased_patient() {
+        on_postgres(tests::what_is_kept_of_calls_goes_with_an_erased_patient);
+    }
+}
+
 mod subscriptions {
     use super::on_postgres;
     use crate::subscriptions as tests;

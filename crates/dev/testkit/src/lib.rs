@@ -3,6 +3,7 @@
 //! Only tests and benches may depend on it.
 
 pub mod browser;
+pub mod cds;
 pub mod chromium;
 pub mod clock;
 pub mod ids;

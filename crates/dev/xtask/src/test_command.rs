@@ -1,7 +1,8 @@
 //! `cargo xtask test`: the one command that runs every test on a fresh machine. Installs the peers the
-//! integration tests need where they are missing (PostgreSQL, Chromium, axe-core, two FHIR clients, python-dateutil), then runs the tests
-//! with every peer required. Must not be needed by the tests themselves: plain `cargo test` runs too and
-//! prints which peers it lacked.
+//! integration tests need where they are missing (PostgreSQL, Chromium, axe-core, two FHIR clients,
+//! python-dateutil, the Python libraries clinical AI is compared with), then runs the tests with every peer
+//! required. Must not be needed by the tests themselves: plain `cargo test` runs too and prints which peers
+//! it lacked.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,7 @@ pub fn run(extra: &[String]) -> Result<(), String> {
     install_axe()?;
     install_clients()?;
     install_oracle()?;
+    install_models_oracle()?;
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["test", "--workspace", "--no-fail-fast"])
@@ -25,7 +27,8 @@ pub fn peers() -> Result<(), String> {
     install_packages()?;
     install_axe()?;
     install_clients()?;
-    install_oracle()
+    install_oracle()?;
+    install_models_oracle()
 }
 
 fn install_packages() -> Result<(), String> {
@@ -104,8 +107,18 @@ fn install_oracle() -> Result<(), String> {
     install_python(&folder, "dateutil")
 }
 
-/// A virtual environment in the folder with what its requirements name, unless the module is there.
+/// What the execution of models and the statistics of clinical AI are compared with, by its lock file.
+fn install_models_oracle() -> Result<(), String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../sdk/python");
+    install_listed(&folder, "requirements-test.txt", "mapie, onnxruntime, shap")
+}
+
 fn install_python(folder: &Path, module: &str) -> Result<(), String> {
+    install_listed(folder, "requirements.txt", module)
+}
+
+/// A virtual environment in the folder with what its requirements name, unless the modules are there.
+fn install_listed(folder: &Path, requirements: &str, module: &str) -> Result<(), String> {
     let probe = format!("import {module}");
     if succeeds_in(folder, ".venv/bin/python", &["-c", &probe]) {
         return Ok(());
@@ -117,7 +130,7 @@ fn install_python(folder: &Path, module: &str) -> Result<(), String> {
     )?;
     succeed(
         Command::new(folder.join(".venv/bin/pip"))
-            .args(["install", "-q", "-r", "requirements.txt"])
+            .args(["install", "-q", "-r", requirements])
             .current_dir(folder),
     )
 }

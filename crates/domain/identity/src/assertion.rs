@@ -130,6 +130,53 @@ pub fn check(
     })
 }
 
+/// The claims of a verified token of a client of CDS Hooks. A claim that is missing or of another type fails
+/// to parse.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct HookClaims {
+    /// Issuer: the address that the client is registered by.
+    pub iss: String,
+    /// Audience: the address of the service that is called.
+    pub aud: Audience,
+    /// Expiry, seconds since the epoch.
+    pub exp: i64,
+    /// Not before, seconds since the epoch.
+    #[serde(default)]
+    pub nbf: Option<i64>,
+    /// Issued at, seconds since the epoch.
+    pub iat: i64,
+    /// A name for this token that is never used again.
+    pub jti: String,
+    /// Which organisation of the issuer.
+    #[serde(default)]
+    pub tenant: Option<String>,
+}
+
+/// Checks the claims of a token of a client of CDS Hooks (2.0, "Trusting CDS Clients"): `issuer` and `tenant`
+/// are those of its registration `client`, `address` is that of the service that is called.
+pub fn check_hook(
+    claims: &HookClaims,
+    (client, issuer, tenant): (ClientId, &str, Option<&str>),
+    address: &str,
+    now: Timestamp,
+) -> Result<OnceOnly, AssertionError> {
+    if claims.iss != issuer || tenant.is_some_and(|own| claims.tenant.as_deref() != Some(own)) {
+        return Err(AssertionError::Client);
+    }
+    let id = client.to_string();
+    // What follows is the same for both kinds of token.
+    let same = AssertionClaims {
+        iss: id.clone(),
+        sub: id,
+        aud: claims.aud.clone(),
+        exp: claims.exp,
+        nbf: claims.nbf,
+        iat: Some(claims.iat),
+        jti: claims.jti.clone(),
+    };
+    check(&same, client, &[address], now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +248,51 @@ mod tests {
                 "case {at}"
             );
         }
+    }
+
+    #[test]
+    fn a_token_of_hooks_is_held_to_its_registration() {
+        let claims = HookClaims {
+            iss: "https://ehr.example.org".to_owned(),
+            aud: Audience::One(URL.to_owned()),
+            exp: SECONDS + 300,
+            nbf: None,
+            iat: SECONDS,
+            jti: "a1".to_owned(),
+            tenant: Some("north".to_owned()),
+        };
+        let own = "https://ehr.example.org";
+        let asked = |claims: &HookClaims, issuer, tenant, address| {
+            check_hook(claims, (client(), issuer, tenant), address, NOW)
+        };
+        assert!(asked(&claims, own, None, URL).is_ok());
+        assert!(asked(&claims, own, Some("north"), URL).is_ok());
+        let not_it = Err(AssertionError::Client);
+        assert_eq!(asked(&claims, own, Some("south"), URL), not_it);
+        assert_eq!(
+            asked(&claims, "https://other.example.org", None, URL),
+            not_it
+        );
+        let other = format!("{URL}/feedback");
+        assert_eq!(
+            asked(&claims, own, None, &other),
+            Err(AssertionError::Audience)
+        );
+        let nameless = HookClaims {
+            tenant: None,
+            ..claims.clone()
+        };
+        assert_eq!(asked(&nameless, own, Some("north"), URL), not_it);
+        let old = HookClaims {
+            exp: SECONDS - 31,
+            ..claims.clone()
+        };
+        assert_eq!(asked(&old, own, None, URL), Err(AssertionError::Expired));
+        let early = HookClaims {
+            iat: SECONDS + 31,
+            ..claims
+        };
+        assert_eq!(asked(&early, own, None, URL), Err(AssertionError::NotYet));
     }
 
     #[test]

@@ -3,16 +3,20 @@
 //! is a function given by the caller; whatever needs chance takes a seed and says so. Must not read files,
 //! clocks or records, run a model, or answer "fine" where something could not be checked.
 
+pub mod assess;
 pub mod calibrate;
 pub mod chance;
 pub mod conformal;
 pub mod drift;
+pub mod ensemble;
 pub mod explain;
 pub mod intake;
 pub mod linear;
 pub mod matrix;
 pub mod outside;
 pub mod package;
+pub mod rollout;
+pub mod routing;
 pub mod special;
 pub mod steps;
 pub mod strata;

@@ -38,6 +38,23 @@ pub enum StrataError {
     /// Two of one name.
     #[error("two risk strata are named '{0}'")]
     Twice(String),
+    /// No stratum of that name starts at a threshold.
+    #[error("no risk stratum '{0}' starts at a threshold that could be moved")]
+    Unknown(String),
+    /// Further than the change-control plan allows.
+    #[error(
+        "risk stratum '{name}' would start at {to}; its change-control plan allows {low} to {high}, beyond it a new version is due"
+    )]
+    Shift {
+        /// The stratum.
+        name: String,
+        /// The threshold asked for.
+        to: String,
+        /// Least allowed.
+        low: String,
+        /// Largest allowed.
+        high: String,
+    },
 }
 
 impl Categorised for StrataError {
@@ -73,6 +90,33 @@ impl Strata {
             }
         }
         Ok(Self(strata))
+    }
+
+    /// The strata with some thresholds moved, each by no more than the package's change-control plan allows
+    /// (`change_control.threshold_shift`), counted from the package's own threshold.
+    ///
+    /// # Errors
+    /// [`StrataError::Unknown`], [`StrataError::Shift`], or another where thresholds would cross.
+    pub fn moved(&self, thresholds: &[(&str, f64)], most: f64) -> Result<Self, StrataError> {
+        let mut strata = self.0.clone();
+        for (name, to) in thresholds {
+            let unknown = || StrataError::Unknown((*name).to_owned());
+            let stratum = strata.iter_mut().find(|stratum| stratum.name == *name);
+            let stratum = stratum.ok_or_else(unknown)?;
+            let own = stratum.from.ok_or_else(unknown)?;
+            // Rounding of a shift that is written in decimals is no breach.
+            let within = (to - own).abs() <= most + 1e-9;
+            if !within {
+                return Err(StrataError::Shift {
+                    name: (*name).to_owned(),
+                    to: to.to_string(),
+                    low: (own - most).to_string(),
+                    high: (own + most).to_string(),
+                });
+            }
+            stratum.from = Some(*to);
+        }
+        Self::new(strata)
     }
 
     /// From the lowest to the highest.
@@ -148,5 +192,36 @@ mod tests {
         for strata in wrong {
             assert!(Strata::new(strata.clone()).is_err(), "{strata:?}");
         }
+    }
+
+    #[test]
+    fn thresholds_move_within_the_plan_only() {
+        let strata = Strata::new(vec![
+            stratum("low", None),
+            stratum("middle", Some(0.2)),
+            stratum("high", Some(0.5)),
+        ])
+        .unwrap();
+        let from = |changes: &[(&str, f64)], most| {
+            let moved = strata.moved(changes, most)?;
+            Ok::<_, StrataError>(
+                moved
+                    .all()
+                    .iter()
+                    .filter_map(|s| s.from)
+                    .collect::<Vec<f64>>(),
+            )
+        };
+        assert_eq!(from(&[("high", 0.45)], 0.05), Ok(vec![0.2, 0.45]));
+        assert_eq!(from(&[], 0.0), Ok(vec![0.2, 0.5]));
+        for to in [0.44, 0.56, f64::NAN] {
+            let found = from(&[("high", to)], 0.05);
+            assert!(matches!(found, Err(StrataError::Shift { .. })), "{to}");
+        }
+        let unknown = |name: &str| Err(StrataError::Unknown(name.to_owned()));
+        assert_eq!(from(&[("low", 0.1)], 1.0), unknown("low"));
+        assert_eq!(from(&[("none", 0.1)], 1.0), unknown("none"));
+        let crossed = from(&[("middle", 0.6)], 1.0);
+        assert_eq!(crossed, Err(StrataError::Falling("high".to_owned())));
     }
 }

@@ -230,15 +230,24 @@ impl Arrival {
         forwarded.flatten().or_else(peer)
     }
 
-    /// The caller behind the request's bearer token.
-    pub async fn caller(&self, tenant: &str) -> Result<Caller, EdgeError> {
-        let token = self
-            .headers()
+    /// Its id.
+    pub(crate) const fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The bearer token it carries; empty where there is none.
+    pub(crate) fn bearer(&self) -> &str {
+        self.headers()
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map_or("", |(_, token)| token.trim());
+            .map_or("", |(_, token)| token.trim())
+    }
+
+    /// The caller behind the request's bearer token.
+    pub async fn caller(&self, tenant: &str) -> Result<Caller, EdgeError> {
+        let token = self.bearer();
         let context = self.context(tenant);
         Ok(app::sign_in::bearer::bearer(self.app(), tenant, token, context).await?)
     }

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod body;
 pub mod capability;
+pub mod cds_hooks;
 pub mod edge;
 pub mod fhir_routes;
 pub mod ledger_routes;
@@ -34,6 +35,7 @@ fn house() -> Vec<Route> {
     [
         ledger_routes::table(),
         token_routes::table(),
+        cds_hooks::table(),
         api::table(),
         probes::table(),
     ]
@@ -47,7 +49,8 @@ pub fn router(edge: Edge) -> Router {
         &fhir_routes::UNKNOWN,
         fhir_routes::failed,
     );
-    let house = routing::router(house(), &api::UNKNOWN, api::failed);
+    let unknown = [&api::UNKNOWN[..], &cds_hooks::UNKNOWN].concat();
+    let house = routing::router(house(), &unknown, api::failed);
     fhir.merge(house)
         .with_state(edge)
         .layer(CompressionLayer::new().gzip(true))

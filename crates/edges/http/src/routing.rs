@@ -85,6 +85,8 @@ methods! {
     patch PATCH;
     /// A route for DELETE.
     delete DELETE;
+    /// A route for OPTIONS: what a browser asks before it sends another origin's request.
+    options OPTIONS;
 }
 
 /// A router of these routes, which answers every other method of their addresses, and the `unknown`

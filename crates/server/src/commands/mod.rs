@@ -9,6 +9,7 @@ mod erase;
 pub mod export;
 mod import;
 mod init;
+mod model;
 mod package;
 mod products;
 mod release;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli, printer: Printer) -> Result<u8, Failure> {
         Command::Token(what) => later(token::run(&config(&global)?, &what, printer)),
         Command::Terminology(what) => later(terminology::run(&config(&global)?, &what, printer)),
         Command::Products(what) => later(products::run(&config(&global)?, &what, printer)),
+        Command::Model(what) => model::run(&what, printer),
         Command::Erase(arguments) => later(erase::run(&config(&global)?, &arguments, printer)),
         Command::Backup(arguments) => later(backup::run(&config(&global)?, &arguments, printer)),
         Command::Restore(arguments) => later(restore::run(config(&global)?, arguments, printer)),

@@ -12,6 +12,8 @@ mod imports;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod postgres;

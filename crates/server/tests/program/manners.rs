@@ -34,7 +34,7 @@ fn fails_as(arguments: &[&str], code: i32, says: &str) {
 
 /// Every command that ends by itself, in an order in which each finds what it needs; `{}` stands for the
 /// value that an earlier answer had under the name.
-const COMMANDS: [(&str, &[&str], &str); 39] = [
+const COMMANDS: [(&str, &[&str], &str); 40] = [
     (
         "init --data {data}",
         &["operator", "password", "verifier"],
@@ -66,6 +66,7 @@ const COMMANDS: [(&str, &[&str], &str); 39] = [
         &["ended", "batch"],
         "",
     ),
+    ("model key {signing}", &["key", "secret"], ""),
     ("tenant list", &["0/tenant", "1/created"], ""),
     (
         "branch create --tenant main Wing",

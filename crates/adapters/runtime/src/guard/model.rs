@@ -454,7 +454,7 @@ impl<'a> Raw<'a> {
 }
 
 impl<'a> TensorView<'a> {
-    fn read(bytes: &'a [u8], counted: &mut Counted<'_>) -> Result<Self, RuntimeError> {
+    pub(super) fn read(bytes: &'a [u8], counted: &mut Counted<'_>) -> Result<Self, RuntimeError> {
         let mut reader = Reader::new(bytes);
         let mut tensor = Self::default();
         while let Some((number, field)) = reader.field()? {

@@ -9,7 +9,11 @@
 )]
 
 mod cases;
+mod classical;
 mod embedded;
+mod host;
 mod hostile;
+mod node_tests;
+mod onnx_runtime;
 mod operators;
 mod proto;

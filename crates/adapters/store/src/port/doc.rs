@@ -37,6 +37,12 @@ pub enum DocKind {
     Partner = 15,
     /// The signatures of two people: of an order that overrides something contraindicated, of a dose.
     MedicineSignature = 16,
+    /// A client of CDS Hooks: whose calls are believed.
+    HookClient = 40,
+    /// A service of CDS Hooks elsewhere.
+    HookService = 41,
+    /// What became of a card.
+    HookFeedback = 42,
     /// A package of profiles (in the instance's own store).
     Package = 20,
     /// A part of a package's content.
@@ -89,6 +95,8 @@ pub enum DocKind {
     PharmacyMessage = 102,
     /// A dose of which somebody is to say what it brought about.
     EffectQuestion = 103,
+    /// A call of a service of CDS Hooks, as it was answered.
+    HookCall = 110,
 }
 
 impl DocKind {

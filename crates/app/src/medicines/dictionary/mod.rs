@@ -65,6 +65,15 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// Ids and versions of the lists of products that names are resolved with.
+    pub fn lists(&self) -> impl Iterator<Item = (&str, u32)> {
+        let all = self
+            .documents
+            .iter()
+            .map(|(id, version)| (id.as_str(), *version));
+        all.filter(|(id, _)| !id.starts_with(RECALL))
+    }
+
     /// What could not be looked up for want of a list.
     pub fn gaps(&self) -> Vec<NotChecked> {
         let broken = self.broken.iter();

@@ -46,7 +46,7 @@ impl Elsewhere {
 
 /// When the question is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     /// Somebody decides on the list: sources are asked where nothing fresh is kept.
     Now,
     /// A dose is at hand: nobody waits for a source; what is kept counts.
@@ -98,7 +98,7 @@ pub struct Consulted {
 
 /// What all sources come to for a list.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// Findings by source.
     pub answers: Vec<Answer>,
     /// What was not told.

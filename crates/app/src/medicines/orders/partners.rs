@@ -86,7 +86,7 @@ struct Catalogue {
     products: Vec<ApiProduct>,
 }
 
-fn plain(text: &str) -> bool {
+pub(crate) fn plain(text: &str) -> bool {
     (1..=40).contains(&text.len())
         && text
             .bytes()
@@ -359,7 +359,11 @@ pub(super) async fn connector<'a>(
 }
 
 /// The file of a secret: below the operator's folder, in the tenant's own.
-async fn secret(app: &App, tenant: TenantId, name: &str) -> Result<Zeroizing<String>, AppError> {
+pub(crate) async fn secret(
+    app: &App,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Zeroizing<String>, AppError> {
     let missing = |text: String| AppError::Unprocessable(text);
     let Some(folder) = &app.settings().partner_secrets else {
         return Err(missing(

@@ -5,6 +5,7 @@ use core::fmt;
 
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::archive::{self, Limits, Member};
@@ -21,7 +22,8 @@ const FORM: &str = "theriac model package 1\n";
 const SIGNED: &str = "theriac model package 1 signature\n";
 
 /// What a package is called by.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
@@ -58,6 +60,19 @@ impl ContentHash {
             hasher.update(format!("{hash}  {name}\n"));
         }
         Self(hasher.finalize().into())
+    }
+}
+
+impl From<ContentHash> for String {
+    fn from(hash: ContentHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for ContentHash {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("no content hash: give 64 small hexadecimal digits")
     }
 }
 

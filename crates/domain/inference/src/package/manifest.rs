@@ -4,6 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::calibrate::Calibration;
 use crate::conformal::{Groups, Interval, Level, SetMethod};
 use crate::intake::Feature;
@@ -17,7 +19,8 @@ use super::attributes::SourceAttributes;
 use super::content::PublicKey;
 
 /// A model's name: small letters, digits and dashes, 2 to 64 of them, starting with a letter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ModelName(String);
 
 impl ModelName {
@@ -45,8 +48,22 @@ impl fmt::Display for ModelName {
     }
 }
 
+impl From<ModelName> for String {
+    fn from(name: ModelName) -> Self {
+        name.0
+    }
+}
+
+impl TryFrom<String> for ModelName {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text).ok_or("no name of a model: use small letters, digits and dashes")
+    }
+}
+
 /// A version of three numbers; later ones are larger (Semantic Versioning 2.0.0 without suffixes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Version {
     /// Raised when the intended use or the inputs change.
     pub major: u32,
@@ -59,6 +76,19 @@ pub struct Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
+    }
+}
+
+impl TryFrom<String> for Version {
+    type Error = VersionError;
+    fn try_from(text: String) -> Result<Self, VersionError> {
+        text.parse()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::calibrate::{Calibration, Isotonic, Platt, Temperature};
-use crate::conformal::{Groups, Interval, Level, Scores, SetMethod};
+use crate::conformal::{Groups, Interval, Level, Scores, SetMethod, least_cases};
 use crate::intake::FeatureKind;
 use crate::matrix::Matrix;
 use crate::outside::{Detector, Distance, EnergyDetector};
@@ -479,11 +479,11 @@ pub(super) fn reference(raw: raw::Reference, inputs: &Inputs, output: &Output) -
                 "measure the inputs",
             );
         }
-        let conformal = |error| ManifestError::of("reference", &error);
+        let (known, level) = alarming("reference", distance.word(), known, alpha)?;
         Ok(Detector {
-            known: Scores::new(known, distance.word()).map_err(conformal)?,
             distance,
-            level: Level::new(alpha).map_err(conformal)?,
+            known,
+            level,
         })
     };
     let mut detectors = Vec::new();
@@ -524,12 +524,30 @@ fn energy(raw: raw::Energy, output: &Output) -> Read<EnergyDetector> {
         );
     }
     positive(at, "temperature", &[raw.temperature])?;
-    let refused = |error| ManifestError::of(at, &error);
+    let (known, level) = alarming(at, "energy", raw.energies, raw.alpha)?;
     Ok(EnergyDetector {
         temperature: raw.temperature,
-        known: Scores::new(raw.energies, "energy").map_err(refused)?,
-        level: Level::new(raw.alpha).map_err(refused)?,
+        known,
+        level,
     })
+}
+
+/// Calibration scores and a level at which the strangest case of all is strange: with fewer scores a check
+/// would pass everything.
+fn alarming(at: &str, group: &str, known: Vec<f64>, alpha: f64) -> Read<(Scores, Level)> {
+    let refused = |error| ManifestError::of(at, &error);
+    let known = Scores::new(known, group).map_err(refused)?;
+    let level = Level::new(alpha).map_err(refused)?;
+    let least = least_cases(level);
+    if known.count() < least {
+        let problem = format!(
+            "has {} cases of {group}, too few ever to alarm",
+            known.count()
+        );
+        let remedy = format!("give at least {least}, or a larger alpha");
+        return Err(ManifestError::new(at, problem, remedy));
+    }
+    Ok((known, level))
 }
 
 fn bins(raw: Vec<raw::Bins>, inputs: &Inputs) -> Read<Vec<Bins>> {

@@ -310,6 +310,16 @@ const WRONG: &[(&str, &str, &str)] = &[
         "schema = 1\n[[",
         "manifest.toml cannot be read",
     ),
+    (
+        "alpha = 0.25\ncenter",
+        "alpha = 0.1\ncenter",
+        "reference has 4 cases of mahalanobis, too few ever to alarm; give at least 9",
+    ),
+    (
+        "alpha = 0.25\ntemperature",
+        "alpha = 0.2\ntemperature",
+        "reference.energy has 3 cases of energy, too few ever to alarm; give at least 4",
+    ),
 ];
 
 #[test]
@@ -424,4 +434,32 @@ fn the_card_has_the_sections_of_its_layout() {
         }
     }
     insta::assert_snapshot!("card", text);
+}
+
+#[test]
+fn nests_and_noise_are_refused_without_harm() {
+    let deep = format!("x = {}", "[".repeat(200_000));
+    assert!(error(&deep).contains("cannot be read"));
+    let tables = format!("[{}]\n", vec!["a"; 100_000].join("."));
+    assert!(!error(&tables).is_empty());
+    // Any line of the sample left out, doubled or cut short is read or refused, never worse.
+    let sample = sample();
+    let lines: Vec<&str> = sample.lines().collect();
+    let mut refused = 0;
+    for place in 0..lines.len() {
+        for change in 0..3 {
+            let mut lines: Vec<&str> = lines.clone();
+            match change {
+                0 => drop(lines.remove(place)),
+                1 => lines.insert(place, lines[place]),
+                _ => lines[place] = &lines[place][..lines[place].len() / 2],
+            }
+            refused += usize::from(read::manifest(&lines.join("\n")).is_err());
+        }
+    }
+    assert!(
+        refused > lines.len(),
+        "only {refused} of {} changes refused",
+        3 * lines.len()
+    );
 }

@@ -32,9 +32,10 @@ pub const NOT_GIVEN: &str = "http://terminology.hl7.org/CodeSystem/reason-medica
 pub const FUNCTIONS: &str = "https://theriac.example.org/fhir/CodeSystem/administration-function";
 
 /// Names of the extensions.
-pub const EXTENSIONS: [&str; 24] = [
+pub const EXTENSIONS: [&str; 25] = [
     "administration-outcome",
     "administration-slot",
+    "administration-dosage",
     "administration-entered",
     "administration-reason",
     "administration-right",

@@ -10,12 +10,12 @@ use utoipa::{Modify, OpenApi};
 
 use super::{failed, json_text};
 use crate::api::{
-    audit, branches, break_glass, clients, erasure, me, medicines, operator, ordering, orders,
-    partners, register, relationships, rounds, stock, subscriptions, tokens, users,
+    audit, branches, break_glass, cds_hooks, clients, erasure, me, medicines, operator, ordering,
+    orders, partners, register, relationships, rounds, stock, subscriptions, tokens, users,
 };
 use crate::edge::{Arrival, EdgeError};
 use crate::routing::Route;
-use crate::{ledger_routes, probes, token_routes};
+use crate::{cds_hooks as hooks, ledger_routes, probes, token_routes};
 
 pub(super) fn table() -> Vec<Route> {
     vec![Route::get("/api/openapi.json", "openapi", failed, openapi)]
@@ -25,7 +25,7 @@ pub(super) fn table() -> Vec<Route> {
 #[openapi(
     info(
         title = "Theriac",
-        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, packs of medicines, stock and the controlled-drug register, orders of medicines, medication rounds, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
+        description = "Running a tenant by program: audit, users, branches, clients, tokens, emergency access, erasure, subscriptions, packs of medicines, stock and the controlled-drug register, orders of medicines, medication rounds, CDS Hooks, and the ledger's proofs. The record itself is FHIR R4 at /t/{tenant}/fhir; see its CapabilityStatement at /t/{tenant}/fhir/metadata.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
@@ -49,6 +49,8 @@ pub(super) fn table() -> Vec<Route> {
         orders::list, orders::draft, orders::show, orders::approve, orders::submit, orders::cancel, orders::report, orders::status, orders::receive, orders::close,
         ordering::show, ordering::set, ordering::dry_run, ordering::run,
         partners::list, partners::put, partners::signing_key, partners::new_signing_key, partners::catalogue, partners::fetch, partners::set, partners::events,
+        cds_hooks::show, cds_hooks::set, cds_hooks::list, cds_hooks::create, cds_hooks::change, cds_hooks::enable, cds_hooks::disable, cds_hooks::services, cds_hooks::put_service,
+        hooks::discovery, hooks::called, hooks::told_of, hooks::preflight_all, hooks::preflight_one, hooks::preflight_told,
         rounds::now, rounds::take, rounds::bring_back, rounds::effects, rounds::effect, rounds::handover,
         operator::list, operator::create, operator::set_state, operator::set_time_zone,
         operator::set_references,
@@ -95,6 +97,7 @@ impl Modify for Names {
                 "GET" => &mut item.get,
                 "POST" => &mut item.post,
                 "PUT" => &mut item.put,
+                "OPTIONS" => &mut item.options,
                 _ => &mut item.delete,
             };
             if let Some(operation) = operation {

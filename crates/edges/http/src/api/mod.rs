@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod branches;
 pub mod break_glass;
+pub mod cds_hooks;
 pub mod clients;
 pub mod document;
 pub mod erasure;
@@ -72,6 +73,7 @@ pub fn table() -> Vec<Route> {
         orders::table(),
         ordering::table(),
         partners::table(),
+        cds_hooks::table(),
         operator::table(),
     ]
     .concat()
@@ -204,7 +206,7 @@ fn answer<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, EdgeEr
 }
 
 /// JSON text as an answer.
-fn json_text(status: StatusCode, text: impl Into<axum::body::Body>) -> Response {
+pub(crate) fn json_text(status: StatusCode, text: impl Into<axum::body::Body>) -> Response {
     let mut response = (status, text.into()).into_response();
     let headers = response.headers_mut();
     headers.insert(

@@ -30,6 +30,7 @@ struct House {
     ids: BTreeMap<&'static str, String>,
 }
 
+#[expect(clippy::too_many_lines, reason = "everything that some route asks for")]
 async fn house() -> House {
     use Role::{Administrator, Auditor, Doctor, Receptionist};
     let server = TestServer::start_with(|settings| settings.bulk.jobs = 20).await;
@@ -58,6 +59,9 @@ async fn house() -> House {
         Who::InstanceOperator,
         server.person("instance", Role::Operator).await,
     );
+    let on = json!({ "enabled": true, "keepDays": 90 });
+    let hooks = Call::put("/t/rosewood/api/v1/cds-hooks").bearer(&tokens[&ADMINISTRATOR]);
+    server.send(hooks.json(&on)).await.expect(200);
     for id in ["a", "b"] {
         let patient = json!({ "resourceType": "Patient", "id": id });
         let call =
@@ -185,6 +189,13 @@ impl House {
             "{id}" if path.contains("/rounds/effects/") => json!({ "effect": "helped" }),
             "roles" => json!({ "roles": [{ "role": "carer" }] }),
             "branches" => json!({ "name": "New", "kind": "ward" }),
+            "cds-hooks" => json!({ "enabled": true, "keepDays": 90 }),
+            "cds-clients" => crate::cds_hooks::registration(),
+            "{id}" if path.contains("/cds-services/") && path.contains("/api/") => {
+                json!({ "name": "x", "base": "https://cds.example.org", "service": "x",
+                    "budgetMs": 500, "active": true })
+            }
+            "{id}" if path.contains("/cds-clients/") => crate::cds_hooks::registration(),
             "clients" => json!({ "name": "New", "roles": [{ "role": "integration-service" }] }),
             "scopes" => json!({ "scopes": [{ "types": ["Patient"], "interactions": "rs" }] }),
             "keys" => json!({ "keys": [] }),
@@ -257,6 +268,9 @@ async fn the_golden_list_holds() {
         let is_open = denied.is_none() && allowed.is_none();
         if is_open && path.ends_with("/token") {
             assert_eq!(nobody.status, 400, "{path}");
+        } else if is_open && *method == "OPTIONS" {
+            // From no page of a registered origin.
+            assert_eq!(nobody.status, 403, "{path}");
         } else if is_open {
             assert_eq!(nobody.status, 200, "{path}");
         } else if nobody.status != 401 {

@@ -94,6 +94,28 @@ const fn of_stock(method: &'static str, path: &'static str, status: u16) -> Row 
     )
 }
 
+const FEEDBACK: &str = "/t/{tenant}/cds-services/{id}/feedback";
+
+/// Services of hooks: there is none of this id.
+const fn hooks(path: &'static str) -> Row {
+    (
+        "POST",
+        path,
+        Some((Who::InstanceOperator, 401)),
+        Some((DOCTOR, 404)),
+    )
+}
+
+/// Bulk exports: a program's work.
+const fn exported(method: &'static str, path: &'static str, status: u16) -> Row {
+    (
+        method,
+        path,
+        Some((DOCTOR, 403)),
+        Some((Who::Program, status)),
+    )
+}
+
 /// `None` where everybody may, or nobody is asked.
 pub const GOLDEN: &[Row] = &[
     (
@@ -269,42 +291,12 @@ pub const GOLDEN: &[Row] = &[
         Some((RECEPTIONIST, 403)),
         Some((Who::Program, 200)),
     ),
-    (
-        "GET",
-        "/t/{tenant}/fhir/$export",
-        Some((DOCTOR, 403)),
-        Some((Who::Program, 202)),
-    ),
-    (
-        "POST",
-        "/t/{tenant}/fhir/$export",
-        Some((DOCTOR, 403)),
-        Some((Who::Program, 202)),
-    ),
-    (
-        "GET",
-        "/t/{tenant}/fhir/Patient/$export",
-        Some((DOCTOR, 403)),
-        Some((Who::Program, 202)),
-    ),
-    (
-        "POST",
-        "/t/{tenant}/fhir/Patient/$export",
-        Some((DOCTOR, 403)),
-        Some((Who::Program, 202)),
-    ),
-    (
-        "GET",
-        "/t/{tenant}/fhir/Group/{id}/$export",
-        Some((DOCTOR, 403)),
-        Some((Who::Program, 404)),
-    ),
-    (
-        "POST",
-        "/t/{tenant}/fhir/Group/{id}/$export",
-        Some((DOCTOR, 403)),
-        Some((Who::Program, 404)),
-    ),
+    exported("GET", "/t/{tenant}/fhir/$export", 202),
+    exported("POST", "/t/{tenant}/fhir/$export", 202),
+    exported("GET", "/t/{tenant}/fhir/Patient/$export", 202),
+    exported("POST", "/t/{tenant}/fhir/Patient/$export", 202),
+    exported("GET", "/t/{tenant}/fhir/Group/{id}/$export", 404),
+    exported("POST", "/t/{tenant}/fhir/Group/{id}/$export", 404),
     (
         "POST",
         "/t/{tenant}/fhir/$import",
@@ -379,6 +371,22 @@ pub const GOLDEN: &[Row] = &[
         Some((ADMINISTRATOR, 403)),
         Some((AUDITOR, 200)),
     ),
+    ("GET", "/t/{tenant}/cds-services", None, None),
+    ("OPTIONS", "/t/{tenant}/cds-services", None, None),
+    ("OPTIONS", "/t/{tenant}/cds-services/{id}", None, None),
+    ("OPTIONS", FEEDBACK, None, None),
+    hooks("/t/{tenant}/cds-services/{id}"),
+    hooks(FEEDBACK),
+    partners("GET", "/t/{tenant}/api/v1/cds-hooks", 200),
+    partners("PUT", "/t/{tenant}/api/v1/cds-hooks", 200),
+    partners("GET", "/t/{tenant}/api/v1/cds-clients", 200),
+    partners("POST", "/t/{tenant}/api/v1/cds-clients", 201),
+    partners("PUT", "/t/{tenant}/api/v1/cds-clients/{id}", 200),
+    partners("POST", "/t/{tenant}/api/v1/cds-clients/{id}/enable", 200),
+    partners("POST", "/t/{tenant}/api/v1/cds-clients/{id}/disable", 200),
+    partners("GET", "/t/{tenant}/api/v1/cds-services", 200),
+    // Nothing leaves where nobody allowed it.
+    partners("PUT", "/t/{tenant}/api/v1/cds-services/{id}", 422),
     ("GET", "/api/openapi.json", None, None),
     (
         "GET",

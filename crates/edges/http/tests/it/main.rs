@@ -15,6 +15,10 @@ mod bulk_imports;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod cds_hooks;
+#[cfg(test)]
+mod cds_trust;
+#[cfg(test)]
 mod conditional;
 #[cfg(test)]
 mod contract;

@@ -15,6 +15,8 @@ mod emergency;
 mod explained;
 mod form;
 mod found;
+mod hook_log;
+mod hooks;
 mod house;
 mod medicines;
 mod names;
@@ -194,6 +196,14 @@ fn tenant() -> Router<Web> {
         )
         .route("/tools/subscriptions/{id}", get(subscriptions::one))
         .route("/tools/subscriptions/{id}/{step}", post(subscribe::step))
+        .route("/cds-hooks", get(hooks::page).post(hooks::play))
+        .route("/cds-hooks/switch", post(hooks::switched))
+        .route("/cds-hooks/cards/{id}", get(hooks::card).post(hooks::told))
+        .route("/cds-hooks/log", get(hook_log::page))
+        .route(
+            "/cds-hooks/log/{id}",
+            get(hook_log::one).post(hook_log::again),
+        )
         .route("/break-glass/{id}", get(emergency::grant))
         .route("/break-glass/{id}/end", post(emergency::end))
         .route("/break-glass/{id}/review", post(emergency::review))

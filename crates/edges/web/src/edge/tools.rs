@@ -32,16 +32,22 @@ pub enum Tool {
     Subscriptions,
     /// The organisation's own search parameters.
     Parameters,
+    /// Playing another system that calls the services of CDS Hooks.
+    Hooks,
+    /// The calls of these services.
+    HookLog,
 }
 
 impl Tool {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Search,
         Self::Terminology,
         Self::Validation,
         Self::Bulk,
         Self::Subscriptions,
         Self::Parameters,
+        Self::Hooks,
+        Self::HookLog,
     ];
 
     /// Address, name, what it is for.
@@ -77,6 +83,16 @@ impl Tool {
                 "Search parameters",
                 "Those this organisation defines, and how far they are built",
             ),
+            Self::Hooks => (
+                super::hooks::HERE,
+                "CDS Hooks sandbox",
+                "Calls the services as another system does, and shows the cards",
+            ),
+            Self::HookLog => (
+                super::hook_log::HERE,
+                "CDS Hooks log",
+                "Who called a service, what was answered and what it rests on; repeating it",
+            ),
         }
     }
 
@@ -101,6 +117,8 @@ impl Tool {
                 asks && classes.any(|class| visit.may(Interaction::Create, class))
             }
             Self::Parameters => visit.offers(Interaction::ManageSettings),
+            Self::Hooks => app::cds_hooks::sandbox::may_play(&visit.caller),
+            Self::HookLog => visit.offers(Interaction::ViewAudit),
             Self::Bulk | Self::Subscriptions => visit.offers(Interaction::ViewHealth),
         }
     }

@@ -2,6 +2,7 @@
 //! devices and without a network.
 
 mod decides;
+mod hooking;
 mod house;
 mod limits;
 mod ordering;

@@ -6,6 +6,7 @@ mod browser;
 mod clinical;
 #[path = "../gate/mod.rs"]
 mod gate;
+mod hooks;
 mod house;
 #[expect(dead_code, reason = "the guards read more of a page than the flows")]
 #[path = "../markup/mod.rs"]

@@ -3,10 +3,19 @@
 #![expect(
     clippy::too_many_lines,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "a test fails by panicking, and tells its story in one piece"
 )]
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::cds_hooks::external::{self, HookService};
+use connect::{Client, ClientSettings, EgressPolicy, Limits, SystemResolver};
+use kernel::Clock;
 use serde_json::json;
+use testkit::cds::{self, CdsService};
+use testkit::receiver::Reply;
 
 use crate::browser::{Answer, Browser};
 use crate::house::House;
@@ -393,4 +402,127 @@ async fn a_change_begins_with_what_is_ordered_and_replaces_it() {
         .get("/t/ash/patients/ash-p2/medicines/new?replaces=board")
         .await;
     assert_eq!(foreign.status, 404, "{}", foreign.body);
+}
+
+/// The house may call this address from now on.
+fn reaching(house: &House, base: &str) {
+    let settings = ClientSettings {
+        policy: EgressPolicy::parse([format!("{base} private").as_str()]).unwrap(),
+        limits: Limits::default(),
+        root_certificates: None,
+        mail: None,
+    };
+    let clock: Arc<dyn Clock> = house.clock.clone();
+    let client = Client::new(settings, Arc::new(SystemResolver), clock).unwrap();
+    let _ = house.app.clone().reaching_out(Arc::new(client));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cards_of_a_service_elsewhere_stand_beside_the_checks() {
+    let house = House::build().await;
+    let mut problem = json!({ "resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/ash-p1"} });
+    problem["code"] = json!({ "text": "Chronic kidney disease" });
+    put(&house, &problem).await;
+    let detail = "Look at the **creatinine**\n\n<script>x</script>";
+    let mut card = cds::card("critical", "Too much for these kidneys");
+    card["detail"] = json!(detail);
+    let elsewhere = CdsService::start("order-sign", &[cds::card("info", "A leaflet"), card]);
+    reaching(&house, &elsewhere.base());
+    let admin = house.caller("ash", "admin").await;
+    let mut registered = HookService {
+        id: "renal".to_owned(),
+        name: "Renal advice".to_owned(),
+        base: elsewhere.base(),
+        service: "renal".to_owned(),
+        budget_ms: 1_000,
+        secret: None,
+        active: true,
+        hook: String::new(),
+        prefetch: Vec::new(),
+    };
+    for (change, why) in [
+        (
+            HookService {
+                base: "https://other.example.org".to_owned(),
+                ..registered.clone()
+            },
+            "egress",
+        ),
+        (
+            HookService {
+                service: "other".to_owned(),
+                ..registered.clone()
+            },
+            "no service of this id",
+        ),
+        (
+            HookService {
+                budget_ms: 9_000,
+                ..registered.clone()
+            },
+            "milliseconds",
+        ),
+        (
+            HookService {
+                id: "Re nal".to_owned(),
+                ..registered.clone()
+            },
+            "lower-case",
+        ),
+    ] {
+        let refused = external::put(&house.app, &admin, change).await.unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    let made = external::put(&house.app, &admin, registered.clone())
+        .await
+        .unwrap();
+    assert_eq!((made.hook.as_str(), made.prefetch.len()), ("order-sign", 3));
+    let mut doctor = house.signed_in("ash", "doctor").await;
+    let mut order = Writing::of("Ramipril 5mg capsule");
+    let shown = order.send(&mut doctor, "check").await;
+    for part in [
+        "Advice of other services",
+        "Renal advice",
+        "Too much for these kidneys",
+        "A leaflet",
+        "Renal team",
+        "&#60;script&#62;",
+    ] {
+        assert!(shown.body.contains(part), "{part}: {}", shown.body);
+    }
+    assert!(shown.body.find("Too much for").unwrap() < shown.body.find("A leaflet").unwrap());
+    // The same question is asked once.
+    order.send(&mut doctor, "check").await;
+    let calls = elsewhere.calls();
+    assert_eq!(calls.len(), 1);
+    let sent = &calls[0]["prefetch"];
+    assert_eq!(sent["patient"]["id"], "ash-p1");
+    assert_eq!(sent["problems"]["entry"][0]["resource"]["id"], "c1");
+    // What does not answer, or not in its time, is said.
+    let mut other = Writing::of("Paracetamol 500mg tablet");
+    elsewhere.answers(Reply::status(500));
+    let shown = other.send(&mut doctor, "check").await;
+    assert!(
+        shown
+            .body
+            .contains("<strong>Not checked:</strong> It did not answer: it answered 500."),
+        "{}",
+        shown.body
+    );
+    elsewhere.answers(Reply::status(200).after(Duration::from_secs(3)));
+    let mut third = Writing::of("Amlodipine 5mg tablet");
+    let shown = third.send(&mut doctor, "check").await;
+    assert!(
+        shown.body.contains("<strong>Not checked:</strong>"),
+        "{}",
+        shown.body
+    );
+    elsewhere.shows(&[]);
+    let mut fourth = Writing::of("Bisoprolol 5mg tablet");
+    let shown = fourth.send(&mut doctor, "check").await;
+    assert!(shown.body.contains("It has no advice."), "{}", shown.body);
+    registered.active = false;
+    external::put(&house.app, &admin, registered).await.unwrap();
+    let shown = fourth.send(&mut doctor, "check").await;
+    assert!(!shown.body.contains("Renal advice"));
 }

@@ -128,9 +128,12 @@ pub fn regressor(settings: &Settings<'_, '_>) -> Result<Built, RuntimeError> {
     };
     Ok(kernel(move |call| {
         let (rows, mut scores) = model.scores(call)?;
-        scores
-            .chunks_exact_mut(targets)
-            .for_each(|row| transform.apply(row));
+        // One target is left alone but for the probit: as ONNX Runtime does.
+        if targets > 1 || transform == Transform::Probit {
+            scores
+                .chunks_exact_mut(targets)
+                .for_each(|row| transform.apply(row));
+        }
         Ok(vec![Value::f32(vec![rows, targets], scores)])
     }))
 }

@@ -240,7 +240,7 @@ impl Machine {
         let (scores, votes) = self.duel(row);
         if !self.slopes.is_empty() {
             let estimates = self.probabilities(&scores);
-            let place = best(&estimates);
+            let place = most(&votes); // as training does; the likeliest class may be another
             let from = out.len();
             out.extend(estimates);
             self.transform

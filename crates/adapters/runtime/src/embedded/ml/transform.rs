@@ -118,16 +118,15 @@ pub enum Second {
     Complement,
     /// Scores have a sign: -s and s (through the logistic function where asked).
     Mirror,
-    /// As `Mirror`, when the negative class wins and nothing is asked: s and -s.
-    MirrorNegative,
 }
 
-/// The row of a binary model with one raw score.
+/// The row of a binary model with one raw score. Its probit has no second column that anybody defines: it is
+/// the complement of the first.
 pub fn two(score: f32, second: Second, transform: Transform) -> [f32; 2] {
     match (second, transform) {
-        (Second::Complement, _) => [1.0 - score, score],
         (_, Transform::Logistic) => [logistic(-score), logistic(score)],
+        (_, Transform::Probit) => [probit(score), 1.0 - probit(score)],
+        (Second::Complement, _) => [1.0 - score, score],
         (Second::Mirror, _) => [-score, score],
-        (Second::MirrorNegative, _) => [score, -score],
     }
 }

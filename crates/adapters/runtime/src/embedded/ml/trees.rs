@@ -69,14 +69,15 @@ pub fn regressor(settings: &Settings<'_, '_>) -> Result<Built, RuntimeError> {
     }))
 }
 
-/// Base values are added where there is one for each target.
+/// Base values are added where there is one for each target and a leaf spoke of the target.
 fn regress(scores: &mut Scores, base: &[f64], transform: Transform, out: &mut Vec<f32>) {
     if base.len() == scores.values.len() {
-        scores
-            .values
-            .iter_mut()
-            .zip(base)
-            .for_each(|(score, base)| *score += base);
+        let alone = scores.values.len() == 1;
+        for ((score, told), base) in scores.values.iter_mut().zip(&scores.told).zip(base) {
+            if *told || alone {
+                *score += base;
+            }
+        }
     }
     let from = out.len();
     out.extend(scores.values.iter().map(|score| *score as f32));
@@ -141,8 +142,21 @@ pub fn classifier(settings: &Settings<'_, '_>) -> Result<Built, RuntimeError> {
         return Err(settings.wrong("there are no class labels"));
     }
     let forest = read::forest(settings, "class", count, Aggregate::Sum)?;
+    let base = read::base_values(settings)?;
+    if ![0, count].contains(&base.len()) && (count > 2 || base.len() != 1) {
+        return Err(settings.wrong(format!("{} base values for {count} classes", base.len())));
+    }
+    // ONNX leaves open what a base value is then, and ONNX Runtime drops one of the scores.
+    let unclear = match base.len() {
+        2 => count == 2 && forest.speaks_of(1),
+        1 => count == 2 && !forest.has_one_target(),
+        _ => false,
+    };
+    if unclear {
+        return Err(settings.unsupported("base values of two classes that both have weights"));
+    }
     let model = Classes {
-        base: read::base_values(settings)?,
+        base,
         transform: Transform::of(settings)?,
         binary: count == 2 && forest.has_one_target(),
         positive: forest.is_never_negative(),
@@ -200,34 +214,24 @@ impl Classes {
             }
             _ => return 0,
         };
-        let (first, second, pair) = match self.base.as_slice() {
-            [_, base] if told_second => {
-                let score = base + first;
-                (-score, score, true)
-            }
-            [base0, base1] => (first + base0, second + base1, true),
-            [base] => (first + base, second, told_second),
-            _ => (first, second, told_second),
+        let told_first = scores.told.first().copied().unwrap_or(false);
+        let base = |told: bool, place: usize| match self.base.get(place) {
+            Some(base) if told => *base,
+            _ => 0.0,
         };
-        if pair {
-            let decisive = if told_second { second } else { first };
-            let place = self.wins(decisive);
+        let (first, second) = (first + base(told_first, 0), second + base(told_second, 1));
+        if told_second || self.base.len() == 2 {
+            let place = self.wins(if told_second { second } else { first });
             self.write(&[first, second], out);
             return place;
         }
         let place = self.wins(first);
-        let how = match (self.binary && !self.positive, place) {
-            (false, _) => Second::Complement,
-            (true, 1) => Second::Mirror,
-            (true, _) => Second::MirrorNegative,
-        };
-        if self.transform == Transform::Probit {
-            let mut row = [first as f32];
-            self.transform.apply(&mut row);
-            out.extend([row[0], 0.0]);
+        let second = if self.binary && !self.positive {
+            Second::Mirror
         } else {
-            out.extend(two(first as f32, how, self.transform));
-        }
+            Second::Complement
+        };
+        out.extend(two(first as f32, second, self.transform));
         place
     }
 

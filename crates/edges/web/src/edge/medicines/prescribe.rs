@@ -5,6 +5,7 @@
 use core::hash::{Hash as _, Hasher as _};
 use std::hash::DefaultHasher;
 
+use app::cds_hooks::external::{Advice as Advised, advise};
 use app::medicines::again::{Retyped, again};
 use app::medicines::check::{CheckAnswer, check};
 use app::medicines::prescribe::{End, Prescription, prescribe};
@@ -32,7 +33,7 @@ use crate::edge::form::Form;
 use crate::edge::summary::{allergies, banner_of, key, patient, patient_id};
 use crate::edge::visit::{Visit, once};
 use crate::edge::{Web, answer, named};
-use crate::pages::medicines::prescribe::{FindPage, PrescribePage, Preview};
+use crate::pages::medicines::prescribe::{Advice, AdviceCard, FindPage, PrescribePage, Preview};
 
 pub(super) fn routes() -> Router<Web> {
     Router::new()
@@ -301,6 +302,9 @@ impl<'a> Asked<'a> {
             }
         };
         self.shown(&mut preview, form, &checked);
+        let subject = self.subject()?;
+        let advice = advise(self.visit.app(), &self.caller, &subject, &order.resource).await?;
+        preview.advice = advice.into_iter().map(advised).collect();
         preview.seen = mark(&order, &checked);
         Ok((preview, Some((order, checked))))
     }
@@ -450,6 +454,52 @@ impl<'a> Asked<'a> {
             preview,
         };
         Ok(answer::page(status, &page))
+    }
+}
+
+/// What a service elsewhere says, as it is shown.
+fn advised(own: Advised) -> Advice {
+    let name = own.name;
+    let cards = match own.cards {
+        Ok(cards) => cards,
+        Err(why) => {
+            return Advice {
+                name,
+                none: sentence(&format!("it did not answer: {why}")),
+                silent: true,
+                ..Advice::default()
+            };
+        }
+    };
+    let none = if cards.is_empty() {
+        "It has no advice.".to_owned()
+    } else {
+        String::new()
+    };
+    let shown = cards.iter().map(|card| {
+        let (tone, urgency) = match card.indicator.as_str() {
+            "critical" => (Tone::Bad, "Critical"),
+            "warning" => (Tone::Warn, "Warning"),
+            _ => (Tone::Info, "Information"),
+        };
+        let lines = card
+            .detail
+            .lines()
+            .map(str::trim)
+            .filter(|own| !own.is_empty());
+        AdviceCard {
+            tone,
+            urgency,
+            summary: card.summary.clone(),
+            detail: lines.map(str::to_owned).collect(),
+            source: card.source.clone(),
+        }
+    });
+    Advice {
+        name,
+        cards: shown.collect(),
+        none,
+        silent: false,
     }
 }
 

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::alert::Checks;
 use crate::clinical::{AllergyStatus, Banner, MedicationLine};
-use crate::components::{ErrorSummary, Field, Notice, Table};
+use crate::components::{ErrorSummary, Field, Notice, Table, Tone};
 use crate::pages::Shell;
 
 /// Finding the product.
@@ -47,6 +47,34 @@ pub struct StepFields {
     pub when: Vec<Field>,
 }
 
+/// What a service elsewhere says of an order, or that it did not answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// The service.
+    pub name: String,
+    /// Its cards: colour, urgency, summary, more, whose advice it is.
+    pub cards: Vec<AdviceCard>,
+    /// What stands in place of cards; empty where there are some.
+    pub none: String,
+    /// Whether it did not answer.
+    pub silent: bool,
+}
+
+/// A card of a service elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdviceCard {
+    /// Its colour.
+    pub tone: Tone,
+    /// `Critical`, `Warning`, `Information`.
+    pub urgency: &'static str,
+    /// One sentence.
+    pub summary: String,
+    /// More; lines.
+    pub detail: Vec<String>,
+    /// Whose advice it is, by the card.
+    pub source: String,
+}
+
 /// The line, the words and the checks of what is typed: a part of the page, also fetched by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Template)]
 #[template(path = "components/preview.html")]
@@ -63,6 +91,8 @@ pub struct Preview {
     pub checks: Option<Checks>,
     /// Why nothing was checked.
     pub not_checked: Option<Notice>,
+    /// Advice of services elsewhere.
+    pub advice: Vec<Advice>,
     /// What was shown, as the form carries it back; empty where nothing can be prescribed.
     pub seen: String,
     /// Whether the order would wait for a second person.

@@ -157,6 +157,11 @@ impl Forest {
         first.is_some() && targets.all(|target| Some(target) == first)
     }
 
+    /// Whether any weight speaks of this target.
+    pub fn speaks_of(&self, target: u32) -> bool {
+        self.weights.iter().any(|weight| weight.target == target)
+    }
+
     /// Whether no weight is below zero.
     pub fn is_never_negative(&self) -> bool {
         self.weights.iter().all(|weight| weight.value >= 0.0)
