@@ -321,10 +321,6 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 /// What a partner sends.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-#[expect(
-    dead_code,
-    reason = "it is described here, and read where its signature is checked"
-)]
 pub enum PartnerEvent {
     /// Something happened to an order.
     Event(ApiEvent),
