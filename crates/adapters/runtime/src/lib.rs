@@ -3,8 +3,9 @@
 //! concurrency. Must not decide which model answers whom, nor what an answer means: that is the domain's.
 //!
 //! Walk: [`guard::inspect`] reads the bytes once and refuses what no runtime should see. A [`port::Runtime`]
-//! loads it into a [`port::Session`]. A [`host::Host`] runs calls on bounded workers, fairly between tenants.
+//! ([`choice`] says which) loads it into a [`port::Session`]. A [`host::Host`] runs calls on bounded workers, fairly between tenants.
 
+pub mod choice;
 pub mod declared;
 pub mod embedded;
 pub mod error;

@@ -242,8 +242,11 @@ fn number_of(
 /// A value in the unit due. Equal codes are not touched, so that nothing is lost on the common way.
 fn in_unit(value: f64, found: Option<&str>, wanted: Option<&str>) -> Result<f64, Problem> {
     let Some(wanted) = wanted else {
+        // Annotations such as {score} are units of 1 (UCUM, section 2.2, paragraph 6).
+        let plain = |code: &str| code == "1" || (code.starts_with('{') && code.ends_with('}'));
         return match found {
-            None | Some("1") => Ok(value),
+            None => Ok(value),
+            Some(found) if plain(found) => Ok(value),
             Some(found) => Err(Problem::Unit {
                 found: Some(found.to_owned()),
                 wanted: "1".to_owned(),
@@ -313,6 +316,11 @@ mod tests {
             number("weight", 71_000.0, "g"),
             word("sex", "male"),
         ];
+        for unit in ["", "1", "{score}"] {
+            let given = [&given[..], &[number("score", 3.0, unit)]].concat();
+            let row = read(&features(), &given).unwrap().row;
+            assert!((row[2] - 3.0).abs() < 1e-12, "{unit}");
+        }
         let intake = read(&features(), &given).unwrap();
         assert!((intake.row[0] - 90.0).abs() < 1e-9 && (intake.row[1] - 71.0).abs() < 1e-12);
         assert!(intake.row[2].is_nan());
