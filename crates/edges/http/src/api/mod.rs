@@ -225,7 +225,7 @@ fn done() -> Response {
 /// The schema of a string that is one of some words.
 /// The same, or null.
 fn one_of_or_null<'w>(words: impl IntoIterator<Item = &'w str>) -> Schema {
-    let words = words.into_iter().map(|own| serde_json::Value::from(own));
+    let words = words.into_iter().map(serde_json::Value::from);
     let words: Vec<serde_json::Value> = words.chain([serde_json::Value::Null]).collect();
     let object = ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
