@@ -272,7 +272,10 @@ async fn no_route_tells_one_tenant_of_the_other() {
                 seen_own += usize::from(all.contains(ours.canary));
                 let signed_out_of = tenant == LAKESIDE
                     && route.path.contains("{tenant}")
-                    && !route.path.ends_with("/metadata");
+                    && !route.path.ends_with("/metadata")
+                    // Public where switched on, and what browsers ask beforehand: neither knows a token.
+                    && route.path != "/t/{tenant}/cds-services"
+                    && route.method != "OPTIONS";
                 if signed_out_of {
                     assert!(
                         matches!(answer.status.as_u16(), 400 | 401),
