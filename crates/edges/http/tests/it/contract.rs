@@ -108,6 +108,7 @@ impl Document {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one walk, told in one piece")]
 async fn answers_are_what_the_document_says() {
     let pharmacy = Pharmacy::start();
     let house = House::with(&pharmacy).await;

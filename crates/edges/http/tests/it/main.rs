@@ -22,6 +22,7 @@ mod cds_trust;
 mod conditional;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
 mod conversation;
 #[cfg(test)]
 mod finding;

@@ -230,6 +230,7 @@ fn call(method: &str, path: &str, address: String) -> Call {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one walk, told in one piece")]
 async fn no_route_tells_one_tenant_of_the_other() {
     let (server, ours, theirs) = twins().await;
     let mut seen_own = 0;
